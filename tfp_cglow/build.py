@@ -1,0 +1,287 @@
+"""`build_glow`: creates the variables and networks of a `Glow`."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_cglow import context_affine as context_affine_lib
+from tfp_cglow import context_pyramid
+from tfp_cglow import flow_step
+from tfp_cglow import glow
+from tfp_cglow import labels
+from tfp_cglow import networks
+from tfp_cglow import scan
+from tfp_cglow import split
+from tfp_cglow import squeeze
+
+__all__ = ['build_glow']
+
+
+def build_glow(
+  output_shape,
+  num_glow_blocks=4,
+  num_steps_per_block=32,
+  hidden_channels=512,
+  coupling='additive',
+  context_channels=None,
+  vector_channels=None,
+  context_affine=None,
+  num_labels=None,
+  label_conditioning='prior',
+  label_init_std=None,
+  context_injection='input',
+  pyramid_channels=None,
+  affine_hidden_channels=32,
+  coupling_network=None,
+  context_network=None,
+  unroll=False,
+  gradients='reversible',
+  network_dtype=None,
+  dtype=tf.float32,
+  seed=None,
+  name='glow',
+):
+  """Creates a conditional Glow with its variables.
+
+  The result is an isometry until trained or adapted: log-dets are zero and
+  `forward` keeps norms (except with 'affine_sigmoid', whose scales start at
+  0.88, and 'residual', which starts as the difference to the previous frame).
+
+  ```python
+  glow = tfp_cglow.build_glow([32, 32, 3], num_glow_blocks=3,
+                              num_steps_per_block=4, hidden_channels=64,
+                              num_labels=10)
+  flow = tfd.TransformedDistribution(
+      tfd.Sample(tfd.Normal(0., 1.), [32 * 32 * 3]), glow)
+  flow.log_prob(frames, bijector_kwargs={'label': y})  # [...], nats
+  ```
+
+  Args:
+    output_shape: `[H, W, C]`; H and W divisible by `2**num_glow_blocks`.
+    num_glow_blocks: Python `int`, levels of the multi-scale architecture.
+    num_steps_per_block: Python `int`.
+    hidden_channels: Python `int`, of the coupling networks.
+    coupling: 'additive' (the paper's), 'affine' (scale exp(2 tanh(s / 2))) or
+      'affine_sigmoid' (Glow's sigmoid(s + 2)).
+    context_channels: Python `int`, channels of the condition `context`, or
+      None: takes no context.
+    vector_channels: Python `int`, size of the condition `vector`, or None.
+    context_affine: 'residual' (the context's first C channels are the previous
+      frame), 'learned', or None: no `ContextAffine`.
+    num_labels: Python `int`, or None: takes no label.
+    label_conditioning: 'prior' (`LabelPrior`) or 'image' (the paper's: a
+      learned image a label, joined to the context).
+    label_init_std: Float, standard deviation of the label images' start;
+      None: 0.01. The paper's is 1.0, from which 200 labels do not train.
+    context_injection: 'input' or 'last', see `conv_network`.
+    pyramid_channels: Python `int`, channels of the context pyramid; None: as
+      many as the context has, the paper's way.
+    affine_hidden_channels: Python `int`, of `ContextAffine`'s network.
+    coupling_network: `(init, apply)`, see `networks.Network`; or with
+      `unroll=True` also a callable `(in_channels, out_channels) -> network`
+      whose result is called as `network(kept, context)` (Keras layers, say).
+      `in_channels` counts the context's channels of that block. None: Glow's.
+    context_network: Callable from the context map `[..., H, W, C_all]` to a
+      list of maps `[..., H / 2^i, W / 2^i, C_i]`, one a block; it is called
+      once here to learn their channels. None: `build_context_pyramid`.
+    unroll: Python `bool`: separate steps instead of a `Scan`.
+    gradients: 'reversible' or 'stored', see `Scan`; no effect with `unroll`.
+    network_dtype: `tf.DType` of the networks' computation, or None: `dtype`.
+    dtype: `tf.DType` of frames, latents and variables.
+    seed: Python `int`, or None: from the operating system.
+    name: Python `str`.
+
+  Returns:
+    A `Glow`.
+
+  Raises:
+    ValueError: if an argument's value is unknown, or sizes do not fit.
+  """
+  height, width, channels = _check_shape(output_shape, num_glow_blocks)
+  _check_choice('label_conditioning', label_conditioning, ('prior', 'image'))
+  rng = np.random.default_rng(seed)
+  has_images = num_labels is not None and label_conditioning == 'image'
+  total_context = (
+    (context_channels or 0)
+    + (vector_channels or 0)
+    + (channels if has_images else 0)
+  ) or None
+  if total_context is None and (context_affine or context_network):
+    raise ValueError(
+      '`context_affine` and `context_network` need a context: give '
+      '`context_channels`, `vector_channels` or `num_labels` with '
+      "`label_conditioning='image'`."
+    )
+  if context_affine == 'residual' and (context_channels or 0) < channels:
+    raise ValueError(
+      "`context_affine='residual'` takes the previous frame from the context's "
+      f'first {channels} channels, but `context_channels` is '
+      f'{context_channels}.'
+    )
+  affine = None
+  if context_affine is not None:
+    affine = context_affine_lib.build_context_affine(
+      context_affine,
+      channels,
+      total_context,
+      affine_hidden_channels,
+      seed=_draw(rng),
+      network_dtype=network_dtype,
+      dtype=dtype,
+    )
+  if total_context is not None and context_network is None:
+    context_network = context_pyramid.build_context_pyramid(
+      total_context,
+      num_glow_blocks,
+      pyramid_channels,
+      seed=_draw(rng),
+      network_dtype=network_dtype,
+      dtype=dtype,
+    )
+  level_channels = _channels_of_levels(
+    context_network, [height, width, total_context], num_glow_blocks, dtype
+  )
+  blocks = []
+  for i, level in enumerate(level_channels):
+    network = coupling_network or networks.conv_network(
+      hidden_channels, level, context_injection, network_dtype
+    )
+    build_steps = _build_unrolled if unroll else _build_scan
+    steps = build_steps(
+      rng,
+      network,
+      channels * 4,
+      num_steps_per_block,
+      coupling=coupling,
+      context_channels=level,
+      dtype=dtype,
+      **({} if unroll else {'gradients': gradients}),
+    )
+    block = [squeeze.Squeeze(), *steps]
+    if i < num_glow_blocks - 1:
+      block.append(split.build_split(channels * 4, dtype))
+    channels *= 2
+    blocks.append(block)
+  prior, images = _build_label_parameters(
+    rng,
+    [height, width, output_shape[-1]],
+    num_labels,
+    has_images,
+    0.01 if label_init_std is None else label_init_std,
+    dtype,
+  )
+  return glow.Glow(
+    output_shape,
+    blocks,
+    context_network=context_network,
+    context_affine=affine,
+    label_prior=prior,
+    label_images=images,
+    context_channels=context_channels,
+    vector_channels=vector_channels,
+    adapted=tf.Variable(False, trainable=False, name='adapted'),
+    dtype=dtype,
+    name=name,
+  )
+
+
+def _check_shape(output_shape, num_glow_blocks):
+  shape = [int(d) for d in output_shape]
+  if len(shape) != 3:
+    raise ValueError(f'`output_shape` must be [H, W, C], but got {shape}.')
+  divisor = 2**num_glow_blocks
+  if num_glow_blocks < 1 or shape[0] % divisor or shape[1] % divisor:
+    raise ValueError(
+      f'{num_glow_blocks} blocks need a height and width divisible by '
+      f'{divisor}, but got frames of {shape[0]}x{shape[1]}.'
+    )
+  return shape
+
+
+def _check_choice(name, value, choices):
+  if value not in choices:
+    raise ValueError(f'`{name}` must be one of {choices}, but got {value!r}.')
+
+
+def _draw(rng):
+  return int(rng.integers(2**31))
+
+
+def _channels_of_levels(context_network, context_shape, num_blocks, dtype):
+  if context_network is None:
+    return [None] * num_blocks
+  height, width, _ = context_shape
+  pyramid = context_network(tf.zeros([1, *context_shape], dtype))
+  expected = [[height // 2**i, width // 2**i] for i in range(1, num_blocks + 1)]
+  sizes = [m.shape[-3:-1].as_list() for m in pyramid]
+  if sizes != expected:
+    raise ValueError(
+      '`context_network` must give one map a block, of sizes '
+      f'{expected}, but gave {sizes}.'
+    )
+  return [m.shape[-1] for m in pyramid]
+
+
+def _build_scan(
+  rng,
+  network,
+  channels,
+  num_steps,
+  coupling,
+  context_channels,
+  dtype,
+  gradients,
+):
+  """One `Scan` over stacked parameters."""
+  init, apply = network
+  maker = flow_step.FlowStepMaker(coupling, apply, context_channels, dtype)
+  values = flow_step.init_flow_steps(rng, channels, num_steps)
+  per_step = [
+    init(_draw(rng), *maker.network_channels(channels))
+    for _ in range(num_steps)
+  ]
+  values['coupling'] = {
+    k: np.stack([params[k] for params in per_step]) for k in per_step[0]
+  }
+  variables = flow_step.make_step_variables(values, dtype)
+  return [
+    scan.Scan(
+      maker, variables, conditions=maker.conditions, gradients=gradients
+    )
+  ]
+
+
+def _build_unrolled(
+  rng, network, channels, num_steps, coupling, context_channels, dtype
+):
+  """Separate `FlowStep`s, each with its own variables."""
+  maker = flow_step.FlowStepMaker(coupling, None, context_channels, dtype)
+  in_channels, out_channels = maker.network_channels(channels)
+  steps = []
+  for i in range(num_steps):
+    if callable(network):
+      bound = network(in_channels, out_channels)
+    else:
+      values = network[0](_draw(rng), in_channels, out_channels)
+      bound = networks.BoundNetwork(
+        network[1], networks.to_variables(values, dtype)
+      )
+    variables = flow_step.make_step_variables(
+      flow_step.init_flow_steps(rng, channels), dtype
+    )
+    steps.append(maker.with_network(bound, variables, name=f'flow_step_{i}'))
+  return steps
+
+
+def _build_label_parameters(
+  rng, frame_shape, num_labels, has_images, label_init_std, dtype
+):
+  if num_labels is None:
+    return None, None
+  if not has_images:
+    num_dims = int(np.prod(frame_shape))
+    return labels.build_label_prior(num_labels, num_dims, dtype), None
+  images = rng.standard_normal([num_labels, *frame_shape], dtype=np.float32)
+  images = tf.Variable(
+    images * np.float32(label_init_std), dtype=dtype, name='label_images'
+  )
+  return None, images

@@ -1,0 +1,186 @@
+"""Bits per dimension, quantisation and noise: defined here and nowhere else."""
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = [
+  'bits_per_dim',
+  'dequantise',
+  'frame_noise',
+  'latent_noise',
+  'quantise',
+  'to_uint8',
+]
+
+
+def bits_per_dim(log_prob, event_shape, n_bits):
+  """Bits per dimension of data on a grid of `2**n_bits` levels.
+
+  ```none
+  -log_prob / (N ln 2) + n_bits,  N = prod(event_shape)
+  ```
+
+  for a density over values in [-0.5, 0.5). With noise of one level's width it
+  is an upper bound on the discrete data's code length (Theis et al., A note on
+  the evaluation of generative models, 2016, section 3.1).
+
+  Args:
+    log_prob: Float tensor `[...]`, nats an event.
+    event_shape: Shape of an event, `[H, W, C]`.
+    n_bits: Python `int`.
+
+  Returns:
+    Float tensor `[...]`.
+  """
+  num_dims = int(np.prod(event_shape))
+  return -log_prob / (num_dims * np.log(2.0)) + n_bits
+
+
+def quantise(frames, n_bits, dtype=tf.float32):
+  """Moves values to the centres of `2**n_bits` bins, in [-0.5, 0.5).
+
+  ```none
+  (floor(x * 2**n_bits) + 0.5) / 2**n_bits - 0.5
+  ```
+
+  Args:
+    frames: uint8 `[...]`, 0..255, or float `[...]` in [0, 1].
+    n_bits: Python `int`, 1..8.
+    dtype: `tf.DType` of the result.
+
+  Returns:
+    `[...]`, `dtype`.
+
+  Raises:
+    ValueError: if `n_bits` or the dtype does not fit.
+    InvalidArgumentError: if a float value lies outside [0, 1].
+  """
+  if not 1 <= n_bits <= 8:
+    raise ValueError(f'`n_bits` must be in 1..8, but got {n_bits}.')
+  unit = to_unit(frames, dtype)
+  return _bin_centres(unit, n_bits)
+
+
+def to_unit(frames, dtype=tf.float32):
+  """Frames in [0, 1]: uint8 divided by 256, floats checked."""
+  frames = tf.convert_to_tensor(frames, name='frames')
+  if frames.dtype == tf.uint8:
+    return tf.cast(frames, dtype) / 256.0
+  if not frames.dtype.is_floating:
+    raise ValueError(
+      'Frames must be uint8 (0..255) or float (0..1), '
+      f'but got {frames.dtype.name}.'
+    )
+  check = tf.debugging.Assert(
+    tf.reduce_all((frames >= 0) & (frames <= 1)),
+    [
+      'Float frames must be in [0, 1], but got values from',
+      tf.reduce_min(frames),
+      'to',
+      tf.reduce_max(frames),
+    ],
+  )
+  with tf.control_dependencies([] if check is None else [check]):
+    return tf.cast(frames, dtype)
+
+
+def requantise(values, n_bits):
+  """The bin centres of values of any size, as a flow generates them."""
+  return _bin_centres(values + 0.5, n_bits)
+
+
+def _bin_centres(unit, n_bits):
+  levels = 2.0**n_bits
+  index = tf.clip_by_value(tf.floor(unit * levels), 0.0, levels - 1.0)
+  return (index + 0.5) / levels - 0.5
+
+
+def dequantise(centres, n_bits, noise):
+  """Spreads bin centres evenly over their bins.
+
+  Args:
+    centres: Float `[...]`, from `quantise`.
+    n_bits: Python `int`.
+    noise: Float `[...]`, uniform in [0, 1).
+
+  Returns:
+    Float `[...]` in [-0.5, 0.5).
+  """
+  return centres + (noise - 0.5) / 2.0**n_bits
+
+
+def to_uint8(values):
+  """Values in [-0.5, 0.5) as uint8; a bin's centre is the bin's middle byte."""
+  scaled = tf.floor((values + 0.5) * 256.0)
+  return tf.cast(tf.clip_by_value(scaled, 0.0, 255.0), tf.uint8)
+
+
+def frame_noise(seed, clips, times, frame_shape, dtype=tf.float32):
+  """Uniform noise, a pure function of (seed, clip, frame index).
+
+  Args:
+    seed: int32 `[2]`, or a Python `int`.
+    clips: int `[B]`, an identity of each clip.
+    times: int `[B, T]` or `[T]`, index of each frame in its clip.
+    frame_shape: `[H, W, C]`.
+    dtype: `tf.DType`.
+
+  Returns:
+    `[B, T, H, W, C]` in [0, 1).
+  """
+  seed = as_seed(seed)
+  clips = tf.cast(clips, tf.int32)
+  times = tf.cast(times, tf.int32)
+  times = tf.broadcast_to(
+    times, tf.stack([tf.shape(clips)[0], tf.shape(times)[-1]])
+  )
+
+  def noise_of_clip(args):
+    clip, clip_times = args
+    clip_seed = fold_in(seed, clip)
+    return tf.map_fn(
+      lambda t: tf.random.stateless_uniform(
+        frame_shape, fold_in(clip_seed, t), dtype=dtype, alg='philox'
+      ),
+      clip_times,
+      fn_output_signature=tf.TensorSpec(frame_shape, dtype),
+    )
+
+  return tf.map_fn(
+    noise_of_clip,
+    (clips, times),
+    fn_output_signature=tf.TensorSpec([None, *frame_shape], dtype),
+  )
+
+
+def latent_noise(seeds, time, num_dims, dtype=tf.float32):
+  """Standard normal latents, a pure function of each row's seed and the time.
+
+  Args:
+    seeds: int32 `[B, 2]`.
+    time: int scalar or `[B]`, index of the frame.
+    num_dims: Python `int` N.
+    dtype: `tf.DType`.
+
+  Returns:
+    `[B, N]`.
+  """
+  time = tf.broadcast_to(tf.cast(time, tf.int32), tf.shape(seeds)[:1])
+  return tf.map_fn(
+    lambda args: tf.random.stateless_normal(
+      [num_dims], fold_in(args[0], args[1]), dtype=dtype, alg='philox'
+    ),
+    (seeds, time),
+    fn_output_signature=tf.TensorSpec([num_dims], dtype),
+  )
+
+
+def as_seed(seed):
+  """An int32 seed `[2]` of a Python `int` or of a seed."""
+  seed = tf.cast(tf.convert_to_tensor(seed), tf.int32)
+  return seed if seed.shape.rank else tf.stack([tf.zeros([], tf.int32), seed])
+
+
+def fold_in(seed, data):
+  """`stateless_fold_in` with an algorithm that no device changes."""
+  return tf.random.experimental.stateless_fold_in(seed, data, alg='philox')
