@@ -1,10 +1,12 @@
 """Generation of videos, frame by frame, in one graph."""
 
+import numpy as np
 import tensorflow as tf
 
 from tfp_cglow import likelihood
+from tfp_cglow import video_targets
 
-__all__ = ['rollout', 'row_seeds']
+__all__ = ['check_request', 'rollout', 'row_seeds']
 
 
 def row_seeds(seed, batch_size):
@@ -15,6 +17,32 @@ def row_seeds(seed, batch_size):
   return tf.map_fn(
     lambda row: likelihood.fold_in(seed, row), tf.range(batch_size)
   )
+
+
+def check_request(model, num_frames, given, temperature, batch_size):
+  """Raises ValueError for a request that `rollout` cannot answer."""
+  num_given = 1 if given is None else given.shape[1]
+  if model.head is None and given is None:
+    raise ValueError('A model without a head needs `first_frames`.')
+  if num_frames < num_given:
+    raise ValueError(
+      f'`num_frames` must be at least {num_given}, but got {num_frames}.'
+    )
+  if model.tail is None and num_frames > num_given:
+    raise ValueError(
+      f'A model without a tail makes {num_given} frame(s), '
+      f'but `num_frames` is {num_frames}.'
+    )
+  values = np.asarray(temperature)
+  if not np.all(np.isfinite(values)) or np.any(values < 0):
+    raise ValueError(
+      f'`temperature` must be finite and >= 0, but got {temperature}.'
+    )
+  if given is not None and given.shape[0] != batch_size:
+    raise ValueError(
+      f'`first_frames` holds {given.shape[0]} videos, '
+      f'but {batch_size} are asked for.'
+    )
 
 
 def rollout(model, label, given, num_frames, temperature, seeds):
@@ -40,7 +68,7 @@ def rollout(model, label, given, num_frames, temperature, seeds):
   def draw(glow, time, **conditions):
     z = likelihood.latent_noise(seeds, time, num_dims)
     frame = glow.forward(z * temperature[:, tf.newaxis], **conditions)
-    return model.clean_generated(frame)
+    return video_targets.clean_generated(model, frame)
 
   if given is None:
     given = draw(model.head, 0, **model.label_kwargs(model.head, label))
@@ -55,15 +83,16 @@ def rollout(model, label, given, num_frames, temperature, seeds):
     given[:, tf.maximum(num_given - 1 - lag, 0)]
     for lag in range(model.previous_frames)
   ]
-  # The state before the last given frame, which the loop's first turn adds.
-  state = model.initial_state(given)
+  # The state before the last given frame, which the loop's first turn adds. A
+  # list, empty without a processor, because a loop variable cannot be None.
+  state = video_targets.initial_state(model, given)
   generated = tf.TensorArray(
     tf.uint8, size=num_frames - num_given + 1, element_shape=given[:, 0].shape
   ).write(0, likelihood.to_uint8(newest_first[0]))
 
   def body(time, recent, state, generated):
-    state = model.next_state(state, recent[0])
-    context = model.context_map(recent, state)
+    state = video_targets.next_state(model, state, recent[0])
+    context = video_targets.context_map([*recent, *state])
     frame = draw(tail, time, context=context, **kwargs)
     frame = tf.ensure_shape(frame, recent[0].shape)
     generated = generated.write(

@@ -1,4 +1,4 @@
-"""Space to depth: every 2x2 pixels become one pixel of four times the channels."""
+"""Space to depth: every 2x2 pixels become one pixel of 4C channels."""
 
 import tensorflow as tf
 

@@ -12,7 +12,9 @@ from tfp_cglow import build
 from tfp_cglow import context_processor
 from tfp_cglow import labels as labels_lib
 from tfp_cglow import likelihood
+from tfp_cglow import objective
 from tfp_cglow import rollout
+from tfp_cglow import video_targets
 
 tfd = tfp.distributions
 
@@ -130,7 +132,7 @@ class VideoGlow(tfk.Model):
       self.label_counts = tf.Variable(
         tf.zeros([num_labels]), trainable=False, name='label_counts'
       )
-    self._base = tfd.Sample(tfd.Normal(0.0, 1.0), [self.num_dims])
+    self.base = tfd.Sample(tfd.Normal(0.0, 1.0), [self.num_dims])
     self._sample_function = tf.function(rollout.rollout, reduce_retracing=True)
     self.built = True  # All variables exist; there is no `call`.
 
@@ -191,11 +193,9 @@ class VideoGlow(tfk.Model):
     first, contexts, later, _ = self._noisy_targets(frames, seed, clips)
     scores = self.label_log_prior()
     if self.head is not None and self.head.num_labels:
-      scores += self.head.log_prob_by_label(first, self._base)
+      scores += self.head.log_prob_by_label(first, self.base)
     if self.tail is not None and self.tail.num_labels:
-      by_frame = self.tail.log_prob_by_label(
-        later, self._base, context=contexts
-      )
+      by_frame = self.tail.log_prob_by_label(later, self.base, context=contexts)
       scores += tf.reduce_sum(by_frame, axis=1)
     return tf.nn.log_softmax(scores, axis=-1)
 
@@ -205,7 +205,7 @@ class VideoGlow(tfk.Model):
     return tf.math.log(counts / tf.reduce_sum(counts))
 
   def _flow(self, glow):
-    return tfd.TransformedDistribution(self._base, glow)
+    return tfd.TransformedDistribution(self.base, glow)
 
   def label_kwargs(self, glow, label, time=False):
     """The label as kwargs of `glow`, if it takes one; `[B, 1]` with `time`."""
@@ -234,60 +234,14 @@ class VideoGlow(tfk.Model):
       return frames, None
     if label is None:
       raise ValueError(
-        f'This model needs labels, {labels_lib.label_description(self.num_labels)}.'
+        'This model needs labels, '
+        f'{labels_lib.label_description(self.num_labels)}.'
       )
     label = labels_lib.check_label(self.name, label, self.num_labels)
     return frames, label
 
   def _noisy_targets(self, frames, seed, clips, subset_size=None):
-    """Noisy targets and the contexts they are predicted from.
-
-    Returns:
-      first: `[B, H, W, C]`, frame 0.
-      contexts: `[B, n, H, W, C_ctx]`; None without a tail.
-      later: `[B, n, H, W, C]`, the frames that the contexts belong to.
-      times: int32 `[n]`, their indices.
-    """
-    num_frames = tf.shape(frames)[1]
-    times = tf.range(1, num_frames)
-    if subset_size is not None:
-      order = tf.random.experimental.stateless_shuffle(
-        times, likelihood.fold_in(likelihood.as_seed(seed), -1), alg='philox'
-      )
-      times = order[:subset_size]
-    if self.dequantisation == 'legacy':
-      noise = likelihood.frame_noise(
-        seed, clips, tf.range(num_frames), self.frame_shape
-      )
-      clean = likelihood.to_unit(frames) - 0.5 + noise / 2.0**self.n_bits
-      first, later = clean[:, 0], tf.gather(clean, times, axis=1)
-    else:
-      clean = likelihood.quantise(frames, self.n_bits)
-      drawn = tf.concat([[0], times], axis=0)
-      noise = likelihood.frame_noise(seed, clips, drawn, self.frame_shape)
-      noisy = likelihood.dequantise(
-        tf.gather(clean, drawn, axis=1), self.n_bits, noise
-      )
-      first, later = noisy[:, 0], noisy[:, 1:]
-    contexts = None
-    if self.tail is not None:
-      contexts = tf.gather(self._contexts(clean), times - 1, axis=1)
-    return first, contexts, later, times
-
-  def _contexts(self, clean):
-    """Context maps of frames 1..T-1, from clean frames `[B, T, H, W, C]`."""
-    recent = [clean[:, :-1]]
-    if self.previous_frames == 2:
-      recent.append(
-        tf.concat([clean[:, :1], clean[:, :-2]], 1)[:, : tf.shape(clean)[1] - 1]
-      )
-    state = None if self.processor is None else self.processor.scan(recent[0])
-    return self.context_map(recent, state)
-
-  def context_map(self, recent, state):
-    """Joins the previous frames, newest first, and the state."""
-    maps = recent if state is None else [*recent, state]
-    return tf.concat(maps, axis=-1)
+    return video_targets.noisy_targets(self, frames, seed, clips, subset_size)
 
   # Generation.
 
@@ -320,7 +274,7 @@ class VideoGlow(tfk.Model):
     given = None
     if first_frames is not None:
       given, _ = self._check(first_frames, None, needs_label=False)
-      given = self.clean_context(given)
+      given = video_targets.clean_given(self, given)
     if self.num_labels is not None:
       if labels is None:
         raise ValueError('This model needs `labels`, int [B].')
@@ -332,7 +286,7 @@ class VideoGlow(tfk.Model):
     else:
       known = 1 if given is None else tf.shape(given)[0]
       batch_size = known if num_videos is None else num_videos
-    self._check_sampling(num_frames, given, temperature, batch_size)
+    rollout.check_request(self, num_frames, given, temperature, int(batch_size))
     if seed is None:
       seed = int(np.random.default_rng().integers(2**31))
     temperature = tf.broadcast_to(
@@ -346,57 +300,6 @@ class VideoGlow(tfk.Model):
       temperature,
       rollout.row_seeds(seed, batch_size),
     )
-
-  def _check_sampling(self, num_frames, given, temperature, batch_size):
-    num_given = 1 if given is None else given.shape[1]
-    if self.head is None and given is None:
-      raise ValueError('A model without a head needs `first_frames`.')
-    if num_frames < num_given:
-      raise ValueError(
-        f'`num_frames` must be at least {num_given}, but got {num_frames}.'
-      )
-    if self.tail is None and num_frames > num_given:
-      raise ValueError(
-        f'A model without a tail makes {num_given} frame(s), '
-        f'but `num_frames` is {num_frames}.'
-      )
-    if not np.all(np.isfinite(temperature)) or np.any(
-      np.asarray(temperature) < 0
-    ):
-      raise ValueError(
-        f'`temperature` must be finite and >= 0, but got {temperature}.'
-      )
-    if given is not None and given.shape[0] != int(batch_size):
-      raise ValueError(
-        f'`first_frames` holds {given.shape[0]} videos, but {int(batch_size)} '
-        'are asked for.'
-      )
-
-  def clean_context(self, frames):
-    """Given frames as context: bin centres, or with 'legacy' as they are."""
-    if self.dequantisation == 'legacy':
-      return likelihood.to_unit(frames) - 0.5
-    return likelihood.quantise(frames, self.n_bits)
-
-  def clean_generated(self, frame):
-    """A generated frame as context and result."""
-    if self.dequantisation == 'legacy':
-      return tf.clip_by_value(frame, -0.5, 0.5 - 2.0**-9)
-    return likelihood.requantise(frame, self.n_bits)
-
-  def initial_state(self, given):
-    """The state before the last of the given frames `[B, T0, H, W, C]`."""
-    if self.processor is None:
-      return tf.zeros([])
-    by_time = tf.transpose(given[:, :-1], [1, 0, 2, 3, 4])
-    return tf.foldl(
-      self.processor,
-      by_time,
-      initializer=self.processor.initial_state(given[:, 0]),
-    )
-
-  def next_state(self, state, frame):
-    return state if self.processor is None else self.processor(state, frame)
 
   # Training.
 
@@ -427,18 +330,13 @@ class VideoGlow(tfk.Model):
           + (f' Did you mean {near[0]!r}?' if near else '')
         )
     super().compile(optimizer=optimizer, **kwargs)
+    _create_slots(self.optimizer, self.trainable_variables)
     self._clip_norms = {**_CLIP_NORMS, **(clip_norms or {})}
-    self._means = {k: tfk.metrics.Mean(k) for k in self._metric_names()}
+    names = objective.metric_names(self)
+    names += [f'{k}_gradient_norm' for k in self.submodels()]
+    self._means = {k: tfk.metrics.Mean(k) for k in names}
     self._num_clips = tfk.metrics.Sum('clips')
     self._num_skipped = tfk.metrics.Sum('skipped_steps')
-
-  def _metric_names(self):
-    names = ['loss']
-    names += ['head_bits_per_dim'] if self.head is not None else []
-    names += ['tail_bits_per_dim'] if self.tail is not None else []
-    if self._scores_labels():
-      names += ['label_cross_entropy', 'label_accuracy']
-    return names + [f'{k}_gradient_norm' for k in self.submodels()]
 
   @property
   def metrics(self):
@@ -468,7 +366,7 @@ class VideoGlow(tfk.Model):
     seed = self._noise_seed if seed is None else seed
     clips = tf.range(tf.shape(frames)[0])
     if self.processor is not None and not bool(self.tail.adapted):
-      self.processor.adapt(self.clean_context(frames))
+      self.processor.adapt(video_targets.clean_given(self, frames))
     first, contexts, later, _ = self._noisy_targets(frames, seed, clips)
     if self.head is not None and not bool(self.head.adapted):
       adaptation.adapt(self.head, first, **self.label_kwargs(self.head, label))
@@ -512,7 +410,8 @@ class VideoGlow(tfk.Model):
       ones = tf.ones_like(label, tf.float32)
       self.label_counts.scatter_nd_add(label[:, tf.newaxis], ones)
     with tf.GradientTape() as tape:
-      losses = self._loss_terms(
+      losses = objective.loss_terms(
+        self,
         frames,
         label,
         seed,
@@ -554,7 +453,7 @@ class VideoGlow(tfk.Model):
     batch_size = tf.shape(frames)[0]
     # A clip's noise depends on its place in the data, not on the batch's size.
     clips = tf.cast(self._num_clips.result(), tf.int32) + tf.range(batch_size)
-    losses = self._loss_terms(frames, label, 0, clips)
+    losses = objective.loss_terms(self, frames, label, 0, clips)
     for name, value in losses.items():
       self._means[name].update_state(
         value, sample_weight=tf.cast(batch_size, tf.float32)
@@ -571,98 +470,14 @@ class VideoGlow(tfk.Model):
       frames, label = data, None
     return frames, label if self.num_labels is not None else None
 
-  def _scores_labels(self):
-    return any(self._scores(g) for g in (self.head, self.tail) if g is not None)
 
-  def _scores(self, glow):
-    """Whether training computes every label's likelihood under `glow`."""
-    return glow.num_labels is not None and (
-      glow.label_prior is not None or self.label_loss_weight > 0
-    )
+def _create_slots(optimizer, variables):
+  """Creates an optimiser's variables before the first trace.
 
-  def _loss_terms(
-    self, frames, label, seed, clips, subset_size=None, label_dropout=0.0
-  ):
-    """Mean bits/dim of each submodel and the loss, a `dict` of scalars."""
-    first, contexts, later, _ = self._noisy_targets(
-      frames, seed, clips, subset_size
-    )
-    row = self._label_rows(label, seed, label_dropout)
-    losses, evidence = {}, []
-    if self.head is not None:
-      log_prob, by_label = self._log_prob_and_scores(self.head, first, row)
-      losses['head_bits_per_dim'] = self._mean_bits(log_prob)
-      evidence.append((by_label, label))
-    if self.tail is not None:
-      log_prob, by_label = self._log_prob_and_scores(
-        self.tail,
-        later,
-        row if row is None else row[:, tf.newaxis],
-        context=contexts,
-      )
-      losses['tail_bits_per_dim'] = self._mean_bits(log_prob)
-      evidence.append(
-        (by_label, label if label is None else label[:, tf.newaxis])
-      )
-    losses['loss'] = sum(losses.values())
-    scored = [
-      self._label_scores(by_label, label)
-      for by_label, label in evidence
-      if by_label is not None
-    ]
-    if scored:
-      losses['label_cross_entropy'] = sum(ce for ce, _ in scored)
-      losses['label_accuracy'] = scored[0][1]
-      losses['loss'] += (
-        self.label_loss_weight
-        * losses['label_cross_entropy']
-        / (self.num_dims * np.log(2.0))
-      )
-    return losses
-
-  def _mean_bits(self, log_prob):
-    bits = likelihood.bits_per_dim(log_prob, self.frame_shape, self.n_bits)
-    return tf.reduce_mean(bits)
-
-  def _label_rows(self, label, seed, label_dropout):
-    """Labels, `num_labels` (the null label) in place of the dropped ones."""
-    if label is None or not label_dropout:
-      return label
-    uniform = tf.random.stateless_uniform(
-      tf.shape(label),
-      likelihood.fold_in(likelihood.as_seed(seed), -2),
-      alg='philox',
-    )
-    return tf.where(
-      uniform < label_dropout, tf.cast(self.num_labels, label.dtype), label
-    )
-
-  def _log_prob_and_scores(self, glow, targets, row, **conditions):
-    """Log-densities `[...]` and, where scored, of every label `[..., L]`."""
-    if glow.num_labels is None:
-      kwargs = conditions
-    elif not self._scores(glow):
-      kwargs = {'label': tf.one_hot(row, self.num_labels), **conditions}
-    else:
-      rows = tf.concat(
-        [tf.eye(self.num_labels), tf.zeros([1, self.num_labels])], axis=0
-      )
-      by_label = glow.log_prob_by_label(
-        targets, self._base, weights=rows, **conditions
-      )
-      row = tf.broadcast_to(row, tf.shape(by_label)[:-1])
-      log_prob = tf.gather(by_label, row, batch_dims=row.shape.rank)
-      return log_prob, by_label[..., :-1]
-    return self._flow(glow).log_prob(targets, bijector_kwargs=kwargs), None
-
-  def _label_scores(self, by_label, label):
-    """Mean cross entropy of p(label | frame) in nats, and mean accuracy."""
-    scores = by_label + self.label_log_prior()
-    label = tf.broadcast_to(label, tf.shape(scores)[:-1])
-    cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(
-      labels=label, logits=scores
-    )
-    correct = tf.argmax(scores, -1, output_type=label.dtype) == label
-    return tf.reduce_mean(cross_entropy), tf.reduce_mean(
-      tf.cast(correct, tf.float32)
-    )
+  A `tf.function` that creates variables is traced twice, and one trace of the
+  training step takes seconds.
+  """
+  if hasattr(optimizer, 'build'):
+    optimizer.build(variables)
+  else:
+    optimizer._create_all_weights(variables)  # The legacy optimisers' build.

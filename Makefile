@@ -1,0 +1,63 @@
+# `make demo` and `make test` need Python 3.10-3.13, pip and a package index.
+# Each target first makes its environment; the second time that costs nothing.
+
+PYTHON ?=
+PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.10)
+TFIO_PYTHONS := python3.11 python3.10 python3.12 python3.9 python3
+
+RUN := .venv/bin/python
+PYTEST := -m pytest -n 2 --dist worksteal --import-mode importlib
+# The library's tests and the data pipeline's.
+DATA_MODULES := decode natvid shapes sources
+TFIO_TESTS := $(wildcard tests/conformance_test.py tests/tfp_cglow \
+  $(DATA_MODULES:%=tests/train/%_test.py))
+
+.DEFAULT_GOAL := help
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test test-all test-tfio setup lint format build-file help
+
+help:
+	@echo 'make demo        train, evaluate and sample on real video, some minutes'
+	@echo 'make test        the tests'
+	@echo 'make test-all    the tests, every property of every bijector'
+	@echo 'make test-tfio   the library and data tests with TensorFlow I/O'
+	@echo 'make setup       the environment only'
+	@echo 'make lint        ruff, and whether BUILD is current'
+	@echo 'make format      ruff, and BUILD rewritten'
+
+demo: setup
+	$(RUN) -m train.main
+
+test: setup
+	$(RUN) $(PYTEST) tests
+
+test-all: setup
+	TFP_CGLOW_FULL_CONFORMANCE=1 $(RUN) $(PYTEST) tests
+
+# Without a Python that has wheels of this set: says so; in CI, fails.
+test-tfio:
+	@.ci/venv .venv-tfio requirements/tfio.txt 9 12 $(TFIO_PYTHONS); \
+	status=$$?; \
+	if [ $$status -eq 3 ] && [ -z "$$CI" ]; then \
+	  echo 'test-tfio: skipped.'; exit 0; \
+	elif [ $$status -ne 0 ]; then exit 1; fi; \
+	if [ -s build/ffmpeg4/ld-path ]; then \
+	  export LD_LIBRARY_PATH="$$(cat build/ffmpeg4/ld-path)"; \
+	fi; \
+	set -x; .venv-tfio/bin/python $(PYTEST) $(TFIO_TESTS)
+
+setup:
+	@.ci/venv .venv requirements/latest.txt 10 13 $(PYTHONS)
+
+lint: setup
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) .ci/gen_build.py --check
+
+format: setup build-file
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+build-file: setup
+	$(RUN) .ci/gen_build.py

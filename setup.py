@@ -1,0 +1,48 @@
+"""Packaging. `make setup` installs the pinned sets of requirements/ instead."""
+
+import pathlib
+
+import setuptools
+
+# The ranges span the two version sets that CI runs (requirements/*.txt). pip
+# picks a consistent triple from them: each TFP and tf-keras names its own TF.
+REQUIRED = [
+  'absl-py',
+  'av',
+  'numpy',
+  'pillow',
+  'tensorboard',
+  'tensorflow>=2.17,<2.22',
+  'tensorflow-probability>=0.24,<0.26',
+  # The last release. It has no wheels for Python 3.13 or Windows. It installs
+  # beside any TensorFlow, but its native ops load only with TensorFlow 2.16 and
+  # 2.17 (see the extra "tfio"); it is imported only where it is used.
+  'tensorflow-io==0.37.1; python_version < "3.13" and sys_platform != "win32"',
+  'tf-keras>=2.17,<2.22',
+]
+
+TFIO = [
+  'tensorflow==2.17.1; python_version < "3.13"',
+  'tensorflow-io==0.37.1; python_version < "3.13"',
+  'tensorflow-probability==0.24.0; python_version < "3.13"',
+  'tf-keras==2.17.0; python_version < "3.13"',
+]
+
+README = pathlib.Path(__file__).parent / 'README.md'
+
+setuptools.setup(
+  name='tfp-cglow',
+  version='0.1.0',
+  description='Conditional Glow bijectors for TensorFlow Probability, and '
+  'label-conditioned video generation with them.',
+  long_description=README.read_text('utf-8') if README.exists() else '',
+  long_description_content_type='text/markdown',
+  license='Apache-2.0',
+  packages=setuptools.find_packages(include=['tfp_cglow*', 'train*']),
+  python_requires='>=3.9',
+  install_requires=REQUIRED,
+  extras_require={
+    'dev': ['pytest', 'pytest-xdist', 'ruff'],
+    'tfio': TFIO,
+  },
+)

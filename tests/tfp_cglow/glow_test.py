@@ -1,0 +1,153 @@
+"""Tests of `glow`."""
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+import tfp_cglow
+
+tfd = tfp.distributions
+
+
+def _randomised(*args, **kwargs):
+  glow = tfp_cglow.build_glow(*args, seed=0, **kwargs)
+  rng = np.random.default_rng(0)
+  for variable in glow.trainable_variables:
+    variable.assign(0.2 * rng.standard_normal(variable.shape))
+  return glow
+
+
+def _base(num_dims):
+  return tfd.Sample(tfd.Normal(0.0, 1.0), [num_dims])
+
+
+class GlowTest(tf.test.TestCase, parameterized.TestCase):
+  def test_an_untrained_glow_is_an_isometry(self):
+    glow = tfp_cglow.build_glow([8, 8, 3], 3, 2, 4, 'affine', seed=0)
+    y = tf.random.normal([2, 8, 8, 3])
+    x = glow.inverse(y)
+    self.assertEqual(x.shape, [2, 192])
+    self.assertAllClose(tf.norm(x, axis=-1), tf.norm(y, axis=[1, 2, 3]), 1e-5)
+    self.assertAllClose(glow.inverse_log_det_jacobian(y, 3), [0.0, 0.0], atol=1e-4)
+    self.assertNotAllClose(x, tf.reshape(y, [2, 192]))
+
+  def test_split_latent_cuts_fine_to_coarse(self):
+    glow = tfp_cglow.build_glow([8, 8, 3], 3, 1, 4, seed=0)
+    z = tf.reshape(tf.range(2 * 192, dtype=tf.float32), [2, 192])
+    levels = glow.split_latent(z)
+    self.assertEqual(
+      [t.shape.as_list() for t in levels],
+      [[2, 4, 4, 6], [2, 2, 2, 12], [2, 1, 1, 48]],
+    )
+    flat = tf.concat([tf.reshape(t, [2, -1]) for t in levels], -1)
+    self.assertAllEqual(flat, z)
+
+  def test_coarsest_latent_moves_the_whole_frame(self):
+    glow = _randomised([4, 4, 1], 2, 1, 4)
+    x = tf.zeros([16])
+    moved = lambda i: glow.forward(tf.tensor_scatter_nd_add(x, [[i]], [1.0]))
+    fine = tf.abs(moved(0) - glow.forward(x)) > 1e-7
+    coarse = tf.abs(moved(15) - glow.forward(x)) > 1e-7
+    self.assertLess(np.sum(fine), np.sum(coarse))
+    self.assertAllEqual(coarse, tf.ones_like(coarse))
+
+  def test_blocks_are_squeeze_steps_split(self):
+    kinds = lambda glow: [[type(b).__name__ for b in k] for k in glow.blocks]
+    self.assertEqual(
+      kinds(tfp_cglow.build_glow([4, 4, 1], 2, 2, 4)),
+      [['Squeeze', 'Scan', 'Split'], ['Squeeze', 'Scan']],
+    )
+    self.assertEqual(
+      kinds(tfp_cglow.build_glow([4, 4, 1], 1, 2, 4, unroll=True)),
+      [['Squeeze', 'FlowStep', 'FlowStep']],
+    )
+
+  @parameterized.named_parameters(
+    ('prior', {}), ('image', {'label_conditioning': 'image'})
+  )
+  def test_log_prob_by_label(self, options):
+    glow = _randomised([4, 4, 1], 1, 1, 4, num_labels=3, **options)
+    frames = tf.random.normal([2, 5, 4, 4, 1])
+    flow = tfd.TransformedDistribution(_base(16), glow)
+    by_label = glow.log_prob_by_label(frames, _base(16))
+    self.assertEqual(by_label.shape, [2, 5, 3])
+    for label in range(3):
+      expected = flow.log_prob(
+        tf.identity(frames), bijector_kwargs={'label': label}
+      )
+      self.assertAllClose(by_label[..., label], expected, 1e-4, 1e-4)
+
+  def test_log_prob_by_label_of_mixtures_and_context(self):
+    glow = _randomised([4, 4, 1], 1, 1, 4, num_labels=3, context_channels=2)
+    frames, context = tf.random.normal([2, 4, 4, 1]), tf.ones([2, 4, 4, 2])
+    weights = tf.constant([[0.2, 0.3, 0.5], [0.0, 0.0, 0.0]])
+    rows = glow.log_prob_by_label(frames, _base(16), weights, context=context)
+    flow = tfd.TransformedDistribution(_base(16), glow)
+    for i in range(2):
+      expected = flow.log_prob(
+        tf.identity(frames),
+        bijector_kwargs={'label': weights[i], 'context': context},
+      )
+      self.assertAllClose(rows[:, i], expected, 1e-4, 1e-4)
+
+  def test_log_prob_by_label_needs_labels(self):
+    glow = tfp_cglow.build_glow([4, 4, 1], 1, 1, 4)
+    with self.assertRaisesRegex(ValueError, 'num_labels'):
+      glow.log_prob_by_label(tf.zeros([4, 4, 1]), _base(16))
+
+  @parameterized.named_parameters(
+    ('prior', 'prior'), ('image', 'image')
+  )
+  def test_log_prob_by_label_checks_the_other_conditions(self, way):
+    glow = tfp_cglow.build_glow(
+      [4, 4, 1], 1, 1, 4, num_labels=2, context_channels=1,
+      label_conditioning=way,
+    )
+    frames, context = tf.zeros([4, 4, 1]), tf.zeros([4, 4, 1])
+    with self.assertRaisesRegex(ValueError, '`context`'):
+      glow.log_prob_by_label(frames, _base(16))
+    with self.assertRaisesRegex(ValueError, '`vector`'):
+      glow.log_prob_by_label(
+        frames, _base(16), context=context, vector=tf.zeros([3])
+      )
+
+  def test_null_label_is_the_standard_normal_prior(self):
+    glow = _randomised([4, 4, 1], 1, 1, 4, num_labels=3)
+    y = tf.random.normal([2, 4, 4, 1])
+    null = glow.inverse(y, label=tf.zeros([3]))
+    steps = glow.copy(label_prior=None)
+    self.assertAllClose(null, steps.inverse(tf.identity(y)))
+
+  def test_prepared_is_equal_and_solves_nothing(self):
+    glow = _randomised([4, 4, 1], 2, 2, 4, num_labels=3)
+    x = tf.random.normal([2, 16])
+    prepared = glow.prepared()
+    self.assertAllClose(
+      prepared.forward(x, label=1), glow.forward(tf.identity(x), label=1)
+    )
+    graph = tf.function(lambda z: prepared.forward(z, label=1))
+    operations = graph.get_concrete_function(x).graph.as_graph_def()
+    self.assertNotIn('TriangularSolve', str(operations))
+
+  def test_vector_is_spread_over_the_frame(self):
+    glow = _randomised([4, 4, 1], 1, 1, 4, vector_channels=2)
+    other = glow.copy(vector_channels=None, context_channels=2)
+    y, vector = tf.random.normal([3, 4, 4, 1]), tf.random.normal([3, 2])
+    context = tf.tile(vector[:, tf.newaxis, tf.newaxis], [1, 4, 4, 1])
+    self.assertAllClose(
+      glow.inverse(y, vector=vector),
+      other.inverse(tf.identity(y), context=context),
+    )
+
+  def test_wrong_frames_and_latents(self):
+    glow = tfp_cglow.build_glow([4, 4, 1], 1, 1, 4)
+    for shape in ([2, 8, 8, 1], [2, 4, 4, 3], [4, 4]):
+      with self.assertRaisesRegex(ValueError, r'\[..., 4, 4, 1\], but got'):
+        glow.inverse(tf.zeros(shape))
+    with self.assertRaises(ValueError):
+      glow.forward(tf.zeros([2, 15]))
+
+
+if __name__ == '__main__':
+  tf.test.main()

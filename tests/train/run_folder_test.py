@@ -1,0 +1,76 @@
+import os
+import pathlib
+import unittest.mock
+
+from absl.testing import absltest
+
+from train import configs
+from train import run_folder
+
+
+class RunFolderTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.path = pathlib.Path(self.create_tempdir().full_path) / 'run'
+    self.folder = run_folder.RunFolder(self.path)
+
+  def test_claim_resume_and_refuse(self):
+    self.folder.create()
+    config = configs.PRESETS['smoke']
+    self.assertFalse(self.folder.claim(config))
+    self.assertTrue(self.folder.claim(config))
+    other = configs.override(config, ['steps=7'])
+    with self.assertRaisesRegex(
+      run_folder.RunFolderError, 'steps: 6 -> 7.*another --workdir'
+    ):
+      self.folder.claim(other)
+    self.assertEqual(self.folder.read_config(), config)
+
+  def test_workdir_is_a_file(self):
+    self.path.write_text('')
+    with self.assertRaisesRegex(run_folder.RunFolderError, 'is a file'):
+      self.folder.create()
+
+  def test_workdir_is_not_writable(self):
+    # Root may write anywhere, so the system's answer is put in its place.
+    with (
+      unittest.mock.patch.object(
+        pathlib.Path, 'mkdir', side_effect=PermissionError(13, 'Denied')
+      ),
+      self.assertRaisesRegex(run_folder.RunFolderError, 'Denied'),
+    ):
+      self.folder.create()
+
+  def test_no_run(self):
+    with self.assertRaisesRegex(run_folder.RunFolderError, 'holds no run'):
+      self.folder.read_config()
+
+  def test_metrics_log_survives_a_cut_line(self):
+    self.folder.create()
+    self.folder.append_metrics('train', 2, loss=1.0)
+    with open(self.folder.metrics_log, 'a') as f:
+      f.write('{"kind": "tra')
+    self.assertEqual(
+      self.folder.read_metrics(), [{'kind': 'train', 'step': 2, 'loss': 1.0}]
+    )
+
+  def test_labels_round_trip(self):
+    self.folder.create()
+    self.folder.write_labels(('walking', 'sitting down'))
+    self.assertEqual(self.folder.read_labels(), ('walking', 'sitting down'))
+
+  def test_failed_write_leaves_the_old_file(self):
+    self.folder.create()
+    self.folder.write_metrics({'step': 1})
+    with (
+      unittest.mock.patch.object(
+        os, 'fsync', side_effect=OSError(28, 'No space')
+      ),
+      self.assertRaises(OSError),
+    ):
+      self.folder.write_metrics({'step': 2})
+    self.assertIn('1', self.folder.metrics_file.read_text())
+
+
+if __name__ == '__main__':
+  absltest.main()

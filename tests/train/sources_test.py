@@ -1,0 +1,137 @@
+"""Tests of train/sources.py: trees, the split, label names."""
+
+import os
+import shutil
+
+from absl.testing import parameterized
+import tensorflow as tf
+
+from train import sources
+
+
+def make_tree(root, videos):
+  for video in videos:
+    path = os.path.join(root, video)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, 'w', encoding='utf-8'):
+      pass
+  return root
+
+
+def part(regions, root):
+  return {os.path.relpath(region.path, root) for region in regions}
+
+
+# Of sha256('0:<video>'), the first 64 bits below 0.1 * 2**64 (by sha256sum).
+VALID_TENTH = {
+  'cat/0.mp4',
+  'cat/1.mp4',
+  'cat/7.mp4',
+  'cat/15.mp4',
+  'cat/17.mp4',
+  'cat/18.mp4',
+  'cat/20.mp4',
+  'cat/21.mp4',
+  'cat/37.mp4',
+  'cat/45.mp4',
+  'cat/49.mp4',
+  'ant/2.mp4',
+  'ant/41.mp4',
+}
+VIDEOS = [f'{label}/{i}.mp4' for label in ('cat', 'ant') for i in range(50)]
+
+
+class FolderSourceTest(tf.test.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.root = make_tree(self.create_tempdir().full_path, VIDEOS)
+
+  def test_lists_every_video_once_with_its_label(self):
+    make_tree(self.root, ['cat/.hidden.mp4', 'cat/notes.txt', 'README.md'])
+    source = sources.folder_source(self.root, 8, valid_fraction=0.3)
+    self.assertEqual(source.label_names, ('ant', 'cat'))
+    regions = source.train + source.valid
+    self.assertCountEqual(
+      [os.path.relpath(r.path, self.root) for r in regions], VIDEOS
+    )
+    for region in regions:
+      folder = os.path.basename(os.path.dirname(region.path))
+      self.assertEqual(source.label_names[region.label], folder)
+    self.assertEqual(source.num_train_clips, len(source.train))
+    self.assertBetween(source.num_valid_clips, 15, 45)
+
+  def test_split_does_not_move(self):
+    before = part(sources.folder_source(self.root, 8, 0.3).valid, self.root)
+    moved = shutil.copytree(self.root, self.root + '-moved')
+    make_tree(moved, ['bee/1.mp4', 'bee/2.mp4', 'cat/new.mp4'])
+    after = part(sources.folder_source(moved, 4, 0.3).valid, moved)
+    self.assertEqual(before, after & set(VIDEOS))
+    other = sources.folder_source(self.root, 8, 0.3, split_seed=1)
+    self.assertNotEqual(before, part(other.valid, self.root))
+
+  def test_split_is_the_documented_hash(self):
+    source = sources.folder_source(self.root, 8, 0.1)
+    self.assertEqual(part(source.valid, self.root), VALID_TENTH)
+
+  def test_max_source_frames_ends_regions(self):
+    source = sources.folder_source(self.root, 8, 0.3, max_source_frames=30)
+    self.assertEqual({r.stop for r in source.train + source.valid}, {30})
+    with self.assertRaisesRegex(sources.DataError, 'at least num_frames=8'):
+      sources.folder_source(self.root, 8, 0.3, max_source_frames=7)
+
+
+class BadTreeTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.parameters(
+    ('nowhere', [], 'found no .*nowhere'),
+    ('file', ['file'], 'got a file: .*file'),
+    ('flat', ['flat/1.mp4'], 'label folders .*flat, found only files'),
+    ('bare', ['bare/cat/notes.txt'], 'label folder .*cat'),
+    ('few', ['few/cat/1.mp4'], 'of the 1 in .*--set valid_fraction='),
+  )
+  def test_error_names_the_folder(self, name, files, message):
+    root = make_tree(self.create_tempdir().full_path, files)
+    with self.assertRaisesRegex(sources.DataError, message):
+      sources.folder_source(os.path.join(root, name), 8)
+
+  def test_empty_folder(self):
+    with self.assertRaisesRegex(sources.DataError, 'is empty'):
+      sources.folder_source(self.create_tempdir().full_path, 8)
+
+  def test_fraction_out_of_range(self):
+    with self.assertRaisesRegex(sources.DataError, 'got 1.5'):
+      sources.folder_source(self.create_tempdir().full_path, 8, 1.5)
+
+
+class FixedClipsTest(tf.test.TestCase):
+  def test_both_parts_are_the_first_windows(self):
+    regions = (sources.Region('a', 0, 4, 40, 9), sources.Region('b', 1))
+    source = sources.Source('x', ('u', 'v'), regions, (regions[1],))
+    fixed = sources.fixed_clips(source, 1, 8)
+    self.assertEqual(fixed.train, (sources.Region('a', 0, 4, 12, 1),))
+    self.assertEqual(fixed.valid, fixed.train)
+    with self.assertRaisesRegex(sources.DataError, '1 to 2 fixed clips, got 3'):
+      sources.fixed_clips(source, 3, 8)
+
+
+class ResolveLabelsTest(tf.test.TestCase):
+  NAMES = ('bikes', 'bunny', 'parrot')
+
+  def test_names_and_ids(self):
+    labels = sources.resolve_labels(['parrot', '0', ' bunny'], self.NAMES)
+    self.assertEqual(labels, [2, 0, 1])
+
+  def test_a_name_wins_over_an_id(self):
+    self.assertEqual(sources.resolve_labels(['1'], ('5', '1', '0')), [1])
+
+  def test_unknown_name_lists_near_ones(self):
+    with self.assertRaisesRegex(ValueError, "'parot'.*mean parrot"):
+      sources.resolve_labels(['parot'], self.NAMES)
+
+  def test_id_out_of_range(self):
+    for name in ('3', '-1'):
+      with self.assertRaisesRegex(ValueError, rf'\[0, 3\), got {name}'):
+        sources.resolve_labels([name], self.NAMES)
+
+
+if __name__ == '__main__':
+  tf.test.main()

@@ -1,0 +1,208 @@
+"""One small run from video files to an export, shared by the tests."""
+
+import json
+import os
+import unittest.mock
+
+import numpy as np
+from PIL import Image
+import tensorflow as tf
+
+from train import callbacks
+from train import checkpoints as checkpoints_lib
+from train import configs
+from train import data
+from train import models
+from train import run_folder
+from train import sample_export
+from train import shapes
+from train import training
+
+_METRICS = (
+  'step head_bits_per_dim tail_bits_per_dim identity_head_bits_per_dim '
+  'identity_tail_bits_per_dim adapted_head_bits_per_dim '
+  'adapted_tail_bits_per_dim marginal_histogram_bits_per_dim '
+  'previous_pixel_histogram_bits_per_dim label_accuracy num_train_clips '
+  'num_valid_clips seconds'
+).split()
+
+
+def _weights(workdir, config):
+  """The newest checkpoint's variables, optimiser slots included."""
+  folder = run_folder.RunFolder(workdir)
+  model = models.build_model(config, len(folder.read_labels()))
+  checkpoints = checkpoints_lib.Checkpoints(model, folder.checkpoints)
+  checkpoints.restore()
+  return [v.numpy() for v in [*model.variables, *model.optimizer.variables()]]
+
+
+class TrainingTest(tf.test.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.root = cls.create_tempdir_path()
+    shapes.write_shapes(
+      os.path.join(cls.root, 'data'), 'shapes:motion',
+      videos_per_label=5, num_frames=6, size=16, seed=0,
+    )
+    cls.config = configs.override(
+      configs.PRESETS['smoke'],
+      [
+        'dataset=folder',
+        f'data_dir={cls.root}/data',
+        'valid_fraction=0.3',
+        'previous_frames=2',
+      ],
+    )
+    cls.workdir = os.path.join(cls.root, 'run')
+    cls.metrics, cls.folder = training.train(cls.config, cls.workdir)
+
+  @classmethod
+  def create_tempdir_path(cls):
+    import tempfile
+
+    directory = tempfile.TemporaryDirectory()
+    cls.addClassCleanup(directory.cleanup)
+    return directory.name
+
+  def test_run_folder(self):
+    self.assertContainsSubset(
+      [
+        'config.json', 'metrics.jsonl', 'metrics.json', 'checkpoints',
+        'export', 'samples', 'tensorboard', 'labels.txt',
+      ],
+      os.listdir(self.workdir),
+    )
+    written = json.loads(self.folder.metrics_file.read_text())
+    self.assertContainsSubset(_METRICS, written)
+    self.assertEqual(written['step'], 6)
+    self.assertGreater(written['seconds'], 0)
+    rows = self.folder.read_metrics()
+    self.assertEqual(
+      [r['step'] for r in rows if r['kind'] == 'train'], [2, 4, 6]
+    )
+    self.assertNotEmpty(os.listdir(self.folder.tensorboard))
+    self.assertLen(self.folder.read_labels(), 8)
+
+  def test_untrained_rows_lie_where_they_must(self):
+    # log2(32) + log2(2 pi) / 2 + E[x^2] / (2 ln 2), 0 <= E[x^2] <= 1/4.
+    self.assertBetween(self.metrics['identity_head_bits_per_dim'], 6.325, 6.507)
+    self.assertLess(
+      self.metrics['head_bits_per_dim'],
+      self.metrics['identity_head_bits_per_dim'],
+    )
+
+  def test_samples(self):
+    for kind in ('generated', 'continued'):
+      path = self.folder.samples / f'step_6_{kind}.png'
+      image = np.asarray(Image.open(path))
+      self.assertEqual(image.shape, (2 * 2 * 16 * 4, 4 * 16 * 4, 3))
+      self.assertGreater(image.std(), 1.0)
+      self.assertTrue(path.with_suffix('.gif').exists())
+
+  def test_sampling_by_label_name(self):
+    name = self.folder.read_labels()[3]
+    gif, png = training.sample_run(self.workdir, [name, '0'], 5, 1.0, seed=1)
+    self.assertEqual(
+      np.asarray(Image.open(png)).shape, (2 * 16 * 4, 5 * 16 * 4, 3)
+    )
+    first = open(gif, 'rb').read()
+    training.sample_run(self.workdir, [name, '0'], 5, 1.0, seed=1)
+    self.assertEqual(open(gif, 'rb').read(), first)
+
+  def test_sampling_an_unknown_label(self):
+    wrong = self.folder.read_labels()[0][:-1] + '_'
+    with self.assertRaisesRegex(configs.ConfigError, wrong):
+      training.sample_run(self.workdir, [wrong], 2, 1.0, seed=1)
+    with self.assertRaisesRegex(configs.ConfigError, r'\[0, 8\)'):
+      training.sample_run(self.workdir, ['8'], 2, 1.0, seed=1)
+
+  def test_evaluating_again_gives_the_same_numbers(self):
+    again = training.evaluate_run(self.workdir)
+    for key in ('head_bits_per_dim', 'tail_bits_per_dim', 'seconds'):
+      self.assertAllClose(again[key], self.metrics[key], rtol=1e-6)
+
+  def test_export_samples(self):
+    videos = sample_export.sample(str(self.folder.exports / '1'), 3, 5)
+    self.assertEqual(videos.shape, (3, 5, 16, 16, 3))
+    self.assertEqual(videos.dtype, np.uint8)
+    self.assertGreater(len(np.unique(videos)), 4)
+
+  def test_resumed_run_ends_with_the_same_weights(self):
+    workdir = os.path.join(self.root, 'resumed')
+
+    class Killed(Exception):
+      pass
+
+    def on_step(logging_callback, step, logs):
+      del logging_callback, logs
+      if step == 4:  # One step after the checkpoint.
+        raise Killed
+
+    with unittest.mock.patch.object(
+      callbacks.Logging, 'on_step', on_step
+    ), self.assertRaises(Killed):
+      training.train(self.config, workdir)
+    self.assertEqual(os.listdir(os.path.join(workdir, 'export'))
+                     if os.path.exists(os.path.join(workdir, 'export'))
+                     else [], [])
+    metrics, _ = training.train(self.config, workdir)
+    self.assertAllEqual(
+      *([w.tobytes() for w in _weights(d, self.config)]
+        for d in (workdir, self.workdir))
+    )
+    self.assertEqual(
+      metrics['identity_head_bits_per_dim'],
+      self.metrics['identity_head_bits_per_dim'],
+    )
+
+  def test_another_config_is_refused(self):
+    other = configs.override(self.config, ['learning_rate=0.5'])
+    with self.assertRaisesRegex(run_folder.RunFolderError, 'learning_rate'):
+      training.train(other, self.workdir)
+
+  def test_frames_that_blocks_do_not_divide(self):
+    config = configs.override(self.config, ['frame_size=18'])
+    with self.assertRaisesRegex(configs.ConfigError, 'divisible by 4.*18x18'):
+      training.train(config, os.path.join(self.root, 'x'))
+
+  def test_clips_longer_than_every_video(self):
+    config = configs.override(self.config, ['num_frames=7'])
+    with self.assertRaisesRegex(ValueError, 'longer than every clip'):
+      training.train(config, os.path.join(self.root, 'y'))
+
+  def test_data_is_not_touched_when_the_workdir_is_bad(self):
+    with unittest.mock.patch.object(data, 'make_source') as make_source:
+      with self.assertRaises(run_folder.RunFolderError):
+        training.train(self.config, __file__)
+      make_source.assert_not_called()
+
+  def test_init_from(self):
+    config = configs.override(self.config, ['seed=5', 'use_labels=false'])
+    model = models.build_model(config, 8)
+    mismatches = checkpoints_lib.init_from(model, f'{self.workdir}:tail')
+    self.assertEmpty(mismatches)
+    self.assertTrue(bool(model.tail.adapted))
+    self.assertFalse(bool(model.head.adapted))
+    donor = _weights(self.workdir, self.config)
+    ours = model.tail.trainable_variables[0].numpy()
+    self.assertTrue(any(
+      w.shape == ours.shape and np.array_equal(w, ours) for w in donor
+    ))
+    wider = configs.override(self.config, ['head.hidden_channels=9'])
+    mismatches = checkpoints_lib.init_from(
+      models.build_model(wider, 8), self.workdir
+    )
+    self.assertTrue(all('expected' in m for m in mismatches), mismatches)
+    self.assertNotEmpty(mismatches)
+
+  def test_init_from_nothing(self):
+    model = models.build_model(self.config, 8)
+    with self.assertRaisesRegex(run_folder.RunFolderError, 'holds no run'):
+      checkpoints_lib.init_from(model, os.path.join(self.root, 'none'))
+    with self.assertRaisesRegex(configs.ConfigError, 'WORKDIR:head'):
+      checkpoints_lib.init_from(model, f'{self.workdir}:state')
+
+
+if __name__ == '__main__':
+  tf.test.main()

@@ -1,0 +1,127 @@
+"""The training objective: bits/dim of head and tail, and label evidence."""
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_cglow import likelihood
+from tfp_cglow import video_targets
+
+tfd = tfp.distributions
+
+__all__ = ['loss_terms', 'metric_names', 'scores_labels']
+
+
+def scores_labels(model, glow):
+  """Whether training computes every label's likelihood under `glow`.
+
+  Where the label enters through the prior it costs one pass; where it enters
+  through an image, one pass a label, paid only for the cross entropy.
+  """
+  return glow.num_labels is not None and (
+    glow.label_prior is not None or model.label_loss_weight > 0
+  )
+
+
+def metric_names(model):
+  """Names of the scalars that `loss_terms` gives for `model`."""
+  names = ['loss']
+  for name, glow in (('head', model.head), ('tail', model.tail)):
+    names += [] if glow is None else [f'{name}_bits_per_dim']
+    if glow is not None and scores_labels(model, glow):
+      names += [f'{name}_label_cross_entropy', f'{name}_label_accuracy']
+  return names
+
+
+def loss_terms(
+  model, frames, label, seed, clips, subset_size=None, label_dropout=0.0
+):
+  """Mean bits/dim of each submodel, label scores, and the loss.
+
+  ```none
+  loss = head bits/dim + tail bits/dim
+         + label_loss_weight * cross entropy / (N ln 2)
+  ```
+
+  Args:
+    model: `VideoGlow`.
+    frames: uint8 or float `[B, T, H, W, C]`.
+    label: int `[B]` or None.
+    seed: Python `int` or int32 `[2]`.
+    clips: int `[B]`, identities for the noise.
+    subset_size: Python `int` or None, see `noisy_targets`.
+    label_dropout: Float, probability of the null label.
+
+  Returns:
+    `dict` of scalars, named as `metric_names` says: bits/dim a frame, cross
+    entropy of p(label | frame) in nats, accuracy of its argmax.
+  """
+  first, contexts, later, _ = video_targets.noisy_targets(
+    model, frames, seed, clips, subset_size
+  )
+  row = _label_rows(model, label, seed, label_dropout)
+  terms = {}
+  if model.head is not None:
+    terms.update(_submodel_terms(model, 'head', first, label, row))
+  if model.tail is not None:
+    by_frame = [t if t is None else t[:, tf.newaxis] for t in (label, row)]
+    terms.update(
+      _submodel_terms(model, 'tail', later, *by_frame, context=contexts)
+    )
+  cross_entropies = [v for k, v in terms.items() if 'cross_entropy' in k]
+  weight = model.label_loss_weight / (model.num_dims * np.log(2.0))
+  bits = [v for k, v in terms.items() if 'bits_per_dim' in k]
+  terms['loss'] = sum(bits) + weight * sum(cross_entropies)
+  return terms
+
+
+def _submodel_terms(model, name, targets, label, row, **conditions):
+  glow = getattr(model, name)
+  log_prob, by_label = _log_prob_and_scores(
+    model, glow, targets, row, **conditions
+  )
+  bits = likelihood.bits_per_dim(log_prob, model.frame_shape, model.n_bits)
+  terms = {f'{name}_bits_per_dim': tf.reduce_mean(bits)}
+  if by_label is not None:
+    scores = by_label + model.label_log_prior()
+    label = tf.broadcast_to(label, tf.shape(scores)[:-1])
+    cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(
+      labels=label, logits=scores
+    )
+    correct = tf.argmax(scores, -1, output_type=label.dtype) == label
+    accuracy = tf.reduce_mean(tf.cast(correct, tf.float32))
+    terms[f'{name}_label_cross_entropy'] = tf.reduce_mean(cross_entropy)
+    terms[f'{name}_label_accuracy'] = accuracy
+  return terms
+
+
+def _label_rows(model, label, seed, label_dropout):
+  """Labels, `num_labels` (the null label) in place of the dropped ones."""
+  if label is None or not label_dropout:
+    return label
+  uniform = tf.random.stateless_uniform(
+    tf.shape(label),
+    likelihood.fold_in(likelihood.as_seed(seed), -2),
+    alg='philox',
+  )
+  null = tf.cast(model.num_labels, label.dtype)
+  return tf.where(uniform < label_dropout, null, label)
+
+
+def _log_prob_and_scores(model, glow, targets, row, **conditions):
+  """Log-densities `[...]` and, where scored, every label's `[..., L]`."""
+  flow = tfd.TransformedDistribution(model.base, glow)
+  if glow.num_labels is None:
+    return flow.log_prob(targets, bijector_kwargs=conditions), None
+  if not scores_labels(model, glow):
+    conditions['label'] = tf.one_hot(row, model.num_labels)
+    return flow.log_prob(targets, bijector_kwargs=conditions), None
+  labels_and_null = tf.concat(
+    [tf.eye(model.num_labels), tf.zeros([1, model.num_labels])], axis=0
+  )
+  by_label = glow.log_prob_by_label(
+    targets, model.base, weights=labels_and_null, **conditions
+  )
+  row = tf.broadcast_to(row, tf.shape(by_label)[:-1])
+  log_prob = tf.gather(by_label, row, batch_dims=by_label.shape.rank - 1)
+  return log_prob, by_label[..., :-1]

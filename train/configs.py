@@ -1,0 +1,327 @@
+"""Configurations of runs: frozen dataclasses, presets and overrides."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import json
+from typing import Optional
+
+__all__ = [
+  'Config',
+  'ConfigError',
+  'GlowConfig',
+  'PRESETS',
+  'differences',
+  'from_json',
+  'override',
+  'to_json',
+]
+
+
+class ConfigError(ValueError):
+  """A configuration that cannot be run."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GlowConfig:
+  """The keywords of `tfp_cglow.build_glow` for one submodel."""
+
+  num_glow_blocks: int = 3
+  num_steps_per_block: int = 4
+  hidden_channels: int = 64
+  coupling: str = 'affine'
+  context_affine: Optional[str] = None
+  label_conditioning: str = 'prior'
+  label_init_std: Optional[float] = None
+  context_injection: str = 'input'
+  pyramid_channels: Optional[int] = None
+  affine_hidden_channels: int = 32
+  gradients: str = 'stored'
+  network_dtype: Optional[str] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """Everything a run depends on, apart from its folder."""
+
+  preset: str = 'demo'
+  model: str = 'video'  # 'video', 'head' (images) or 'tail'.
+  seed: int = 0
+
+  dataset: str = 'natvid'
+  data_dir: str = ''
+  frame_size: int = 32
+  channels: int = 3
+  num_frames: int = 8
+  valid_fraction: Optional[float] = None  # None: the data set's own.
+  max_source_frames: Optional[int] = None  # Of a folder's videos.
+  split_seed: int = 0
+  max_skipped: float = 0.05
+  overfit_clips: int = 0  # Train and validate on that many fixed clips.
+
+  n_bits: int = 5
+  use_labels: bool = True
+  tail_labels: bool = False
+  state_channels: int = 16
+  previous_frames: int = 1
+  dequantisation: str = 'matched'
+  head: GlowConfig = GlowConfig()
+  tail: GlowConfig = GlowConfig(context_affine='residual', pyramid_channels=16)
+
+  steps: int = 1000
+  batch_size: int = 8
+  learning_rate: float = 1e-3
+  final_learning_rate: float = 1e-4
+  warmup_steps: int = 50
+  head_clip_norm: float = 50.0
+  tail_clip_norm: float = 5.0
+  processor_clip_norm: float = 5.0
+  label_loss_weight: float = 1.0
+  label_dropout: float = 0.0
+  tail_frames_per_step: Optional[int] = None
+
+  log_every: int = 20
+  eval_every: int = 200
+  checkpoint_every: int = 200
+  keep_checkpoints: int = 3
+  num_samples: int = 4
+  sample_frames: int = 16
+  temperature: float = 0.7
+
+
+_PAPER_GLOW = GlowConfig(
+  num_glow_blocks=4,
+  num_steps_per_block=32,
+  hidden_channels=512,
+  coupling='additive',
+  label_conditioning='image',
+  label_init_std=1.0,
+  gradients='reversible',
+)
+
+_SMOKE_GLOW = GlowConfig(
+  num_glow_blocks=2,
+  num_steps_per_block=1,
+  hidden_channels=8,
+  affine_hidden_channels=8,
+)
+
+PRESETS = {
+  # Minutes on two cores, real video.
+  'demo': Config(
+    learning_rate=3e-3,
+    final_learning_rate=2e-4,
+    steps=700,
+    log_every=10,
+    eval_every=350,
+    checkpoint_every=350,
+  ),
+  # Seconds; for tests.
+  'smoke': Config(
+    preset='smoke',
+    dataset='shapes',
+    frame_size=16,
+    num_frames=4,
+    state_channels=4,
+    head=_SMOKE_GLOW,
+    tail=dataclasses.replace(
+      _SMOKE_GLOW, context_affine='residual', pyramid_channels=4
+    ),
+    steps=6,
+    batch_size=4,
+    warmup_steps=2,
+    log_every=2,
+    eval_every=6,
+    checkpoint_every=3,
+    num_samples=2,
+    sample_frames=4,
+  ),
+  # One clip of four frames (the paper's Fig. 5).
+  'overfit': Config(
+    preset='overfit',
+    num_frames=4,
+    overfit_clips=1,
+    learning_rate=3e-3,
+    final_learning_rate=1e-4,
+    steps=600,
+    log_every=10,
+    eval_every=300,
+    checkpoint_every=300,
+    sample_frames=4,
+    num_samples=1,
+  ),
+  # The paper's sizes (appendix); see docs on what its text leaves open.
+  'paper': Config(
+    preset='paper',
+    dataset='folder',
+    frame_size=64,
+    num_frames=30,
+    max_source_frames=30,
+    valid_fraction=0.01,
+    head=_PAPER_GLOW,
+    tail=dataclasses.replace(_PAPER_GLOW, num_steps_per_block=1),
+    steps=12_375,  # One pass over 99% of 100,000 clips at batch size 8.
+    learning_rate=1e-4,
+    final_learning_rate=1e-4,
+    warmup_steps=0,
+    label_loss_weight=0.0,
+    dequantisation='legacy',
+    eval_every=2000,
+    checkpoint_every=500,
+    sample_frames=30,
+  ),
+}
+
+
+def override(config, assignments):
+  """Applies `key=value` assignments; nested keys are `head.coupling=...`.
+
+  Args:
+    config: `Config`.
+    assignments: List of `str`. Values are Python literals where the field is
+      no string; `none` is None.
+
+  Returns:
+    A new `Config`.
+
+  Raises:
+    ConfigError: for a key that does not exist (near ones are listed) or a
+      value of another type.
+  """
+  for assignment in assignments:
+    key, separator, value = assignment.partition('=')
+    if not separator:
+      raise ConfigError(f'--set expects key=value, but got {assignment!r}.')
+    config = _assign(config, key.strip(), key.strip().split('.'), value.strip())
+  return config
+
+
+def _assign(config, key, path, value):
+  fields = {f.name: f for f in dataclasses.fields(config)}
+  if path[0] not in fields:
+    raise ConfigError(_unknown_key(key, config))
+  current = getattr(config, path[0])
+  if dataclasses.is_dataclass(current):
+    if len(path) == 1:
+      inner = ', '.join(f.name for f in dataclasses.fields(current))
+      raise ConfigError(f'{key!r} is a group; set one of its keys: {inner}.')
+    return dataclasses.replace(
+      config, **{path[0]: _assign(current, key, path[1:], value)}
+    )
+  if len(path) > 1:
+    raise ConfigError(_unknown_key(key, config))
+  parsed = _parse(key, value, fields[path[0]].type)
+  return dataclasses.replace(config, **{path[0]: parsed})
+
+
+def _unknown_key(key, config):
+  known = _all_keys(Config())
+  near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
+  near = near or [k for k in known if key.split('.')[-1] in k][:3]
+  hint = f' Near ones: {", ".join(near)}.' if near else ''
+  return f'No config key {key!r}.{hint}'
+
+
+def _all_keys(config, prefix=''):
+  keys = []
+  for field in dataclasses.fields(config):
+    value = getattr(config, field.name)
+    if dataclasses.is_dataclass(value):
+      keys += _all_keys(value, f'{prefix}{field.name}.')
+    else:
+      keys.append(prefix + field.name)
+  return keys
+
+
+def _parse(key, text, annotation):
+  optional = annotation.startswith('Optional[')
+  kind = annotation[len('Optional[') : -1] if optional else annotation
+  if optional and text.lower() == 'none':
+    return None
+  if kind == 'str':
+    return text
+  if kind == 'bool' and text.lower() in ('true', 'false'):
+    return text.lower() == 'true'
+  try:
+    value = ast.literal_eval(text)
+  except (ValueError, SyntaxError):
+    value = text
+  if kind == 'float' and type(value) in (int, float):
+    return float(value)
+  if kind == 'int' and type(value) is int:
+    return value
+  raise ConfigError(f'{key!r} takes {annotation}, but got {text!r}.')
+
+
+def check(config):
+  """Checks what no single field shows.
+
+  Raises:
+    ConfigError: with what was expected and what came.
+  """
+  if config.model not in ('video', 'head', 'tail'):
+    raise ConfigError(
+      f"`model` must be 'video', 'head' or 'tail', but got {config.model!r}."
+    )
+  if config.channels not in (1, 3):
+    raise ConfigError(f'`channels` must be 1 or 3, but got {config.channels}.')
+  least = 1 if config.model == 'head' else 2
+  for name, low in (
+    ('steps', 1),
+    ('batch_size', 1),
+    ('num_frames', least),
+    ('frame_size', 2),
+    ('log_every', 1),
+    ('eval_every', 1),
+    ('checkpoint_every', 1),
+  ):
+    if getattr(config, name) < low:
+      raise ConfigError(
+        f'`{name}` must be at least {low}, but got {getattr(config, name)}.'
+      )
+  return config
+
+
+def to_json(config):
+  """The config as JSON text, keys in the dataclass's order."""
+  return json.dumps(dataclasses.asdict(config), indent=2) + '\n'
+
+
+def from_json(text):
+  """The `Config` that `to_json` wrote.
+
+  Raises:
+    ConfigError: if it has keys that this version does not know.
+  """
+  values = json.loads(text)
+  for name in ('head', 'tail'):
+    values[name] = _construct(GlowConfig, values[name])
+  return _construct(Config, values)
+
+
+def _construct(cls, values):
+  unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
+  if unknown:
+    raise ConfigError(
+      f'config.json has keys that this version does not know: '
+      f'{", ".join(sorted(unknown))}.'
+    )
+  return cls(**values)
+
+
+def differences(ours, theirs):
+  """Lines `key: theirs -> ours` for every field that differs."""
+  lines = []
+  for key in _all_keys(Config()):
+    a, b = (_get(c, key) for c in (ours, theirs))
+    if a != b:
+      lines.append(f'{key}: {b!r} -> {a!r}')
+  return lines
+
+
+def _get(config, key):
+  for name in key.split('.'):
+    config = getattr(config, name)
+  return config

@@ -1,0 +1,13 @@
+"""The errors that a user can put right; the command line shows one line."""
+
+from train import configs
+from train import run_folder
+from train import sources
+
+__all__ = ['USER_ERRORS']
+
+USER_ERRORS = (
+  configs.ConfigError,
+  run_folder.RunFolderError,
+  sources.DataError,
+)

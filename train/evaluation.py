@@ -1,0 +1,97 @@
+"""Held-out numbers of a model, and the table that shows them."""
+
+import numpy as np
+
+from train import samples
+
+__all__ = ['continuation_psnr', 'evaluate', 'format_table']
+
+
+def evaluate(model, dataset):
+  """Bits/dim and label accuracy on a data set.
+
+  Args:
+    model: A compiled `VideoGlow`.
+    dataset: Finite `tf.data.Dataset` of `(frames, label)` batches.
+
+  Returns:
+    `dict` with head_bits_per_dim, tail_bits_per_dim and label_accuracy (of
+    the head's argmax_y p(y | first frame)); None where there is no such thing.
+  """
+  values = model.evaluate(dataset, verbose=0, return_dict=True)
+  accuracy = values.get(
+    'head_label_accuracy', values.get('tail_label_accuracy')
+  )
+  result = {
+    'head_bits_per_dim': values.get('head_bits_per_dim'),
+    'tail_bits_per_dim': values.get('tail_bits_per_dim'),
+    'label_accuracy': accuracy,
+  }
+  return {k: v if v is None else float(v) for k, v in result.items()}
+
+
+def continuation_psnr(model, frames, label):
+  """PSNR of continuations from the first frame, at temperature 0.
+
+  Args:
+    model: `VideoGlow` with a tail.
+    frames: uint8 `[B, T, H, W, C]`, real clips.
+    label: int `[B]`.
+
+  Returns:
+    psnr: List of T - 1 floats, dB, mean over clips, by horizon.
+    copy_psnr: The same of repeating the first frame.
+    continued: uint8 `[B, T, H, W, C]`.
+  """
+  frames = np.asarray(frames)
+  continued = model.sample(
+    labels=None if model.num_labels is None else label,
+    num_frames=frames.shape[1],
+    first_frames=frames[:, :1],
+    temperature=0.0,
+    seed=0,
+  ).numpy()
+  real = frames[:, 1:]
+  psnr = samples.psnr(real, continued[:, 1:]).mean(axis=0)
+  copied = samples.psnr(real, continued[:, :1]).mean(axis=0)
+  return psnr.tolist(), copied.tolist(), continued
+
+
+def format_table(metrics):
+  """The held-out table as text.
+
+  Args:
+    metrics: `dict` with the keys of metrics.json.
+
+  Returns:
+    `str`, several lines.
+  """
+  marginal = metrics['marginal_histogram_bits_per_dim']
+  previous = metrics['previous_pixel_histogram_bits_per_dim']
+  rows = [
+    (
+      'identity flow',
+      metrics['identity_head_bits_per_dim'],
+      metrics['identity_tail_bits_per_dim'],
+    ),
+    (
+      'adapted, untrained flow',
+      metrics['adapted_head_bits_per_dim'],
+      metrics['adapted_tail_bits_per_dim'],
+    ),
+    (
+      'trained flow',
+      metrics['head_bits_per_dim'],
+      metrics['tail_bits_per_dim'],
+    ),
+    ('no flow: pixel histogram', marginal, marginal),
+    ('no flow: given previous pixel', None, previous),
+  ]
+  lines = [
+    f'Held-out bits/dim ({metrics["num_valid_clips"]} clips)',
+    f'{"":32}{"head":>8}{"tail":>8}',
+  ]
+  for name, *values in rows:
+    cells = ''.join(f'{"-" if v is None else f"{v:.3f}":>8}' for v in values)
+    lines.append(f'{name:32}{cells}')
+  return '\n'.join(lines)

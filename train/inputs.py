@@ -1,0 +1,101 @@
+"""From a config to the batches of a run."""
+
+import contextlib
+import dataclasses
+
+import numpy as np
+
+from train import data
+
+__all__ = ['Inputs', 'make_inputs']
+
+
+class Inputs:
+  """The training and validation batches of a run."""
+
+  def __init__(self, config, clips):
+    self._config = config
+    self._clips = clips
+
+  @property
+  def label_names(self):
+    return self._clips.source.label_names
+
+  @property
+  def num_train_clips(self):
+    return self._clips.source.num_train_clips
+
+  @property
+  def num_valid_clips(self):
+    return self._clips.source.num_valid_clips
+
+  def train_dataset(self, step):
+    """Endless batches `(frames uint8 [B, T, H, W, C], label int32 [B])`."""
+    return data.train_dataset(
+      self._clips, self._config.batch_size, self._config.seed, step
+    )
+
+  def valid_dataset(self):
+    """The held-out clips, once; the last batch may be smaller."""
+    return data.valid_dataset(self._clips, self._config.batch_size)
+
+  def label_counts(self):
+    """Training clips an epoch of each label, `[num_labels]`."""
+    counts = np.zeros([len(self.label_names)])
+    for region in self._clips.source.train:
+      counts[region.label] += region.weight
+    return counts
+
+  def check_skips(self):
+    """Raises DataError for too many skipped files; returns their number."""
+    self._clips.skips.check()
+    return len(self._clips.skips)
+
+  @contextlib.contextmanager
+  def raising(self):
+    """Turns an error inside tf.data back into its DataError."""
+    with self._clips.skips.raising():
+      yield
+
+
+def make_inputs(config, skipped_log):
+  """Lists the data set and checks that each label gives a clip.
+
+  Args:
+    config: `Config`.
+    skipped_log: Path of the log of skipped files.
+
+  Returns:
+    `Inputs`.
+
+  Raises:
+    DataError: if the data set cannot be used.
+  """
+  source = data.make_source(
+    config.dataset,
+    config.num_frames,
+    config.data_dir or None,
+    config.valid_fraction,
+    config.split_seed,
+    config.max_source_frames,
+  )
+  if config.overfit_clips:
+    source = _overfit(source, config.overfit_clips, config.num_frames)
+  clips = data.Clips(
+    source,
+    config.num_frames,
+    config.frame_size,
+    config.channels,
+    skips=data.SkipLog(source, skipped_log, config.max_skipped),
+  )
+  data.check_labels(clips)
+  return Inputs(config, clips)
+
+
+def _overfit(source, num_clips, num_frames):
+  """The first clips of the training part, to train and to validate on."""
+  regions = tuple(
+    dataclasses.replace(r, stop=r.start + num_frames, weight=1)
+    for r in source.train[:num_clips]
+  )
+  return dataclasses.replace(source, train=regions, valid=regions)

@@ -1,0 +1,162 @@
+"""The command line: `python -m train.main`. Without flags it runs the demo."""
+
+import logging as std_logging
+import os
+import pathlib
+import subprocess
+import sys
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+from absl import app  # noqa: E402
+from absl import flags  # noqa: E402
+from absl import logging  # noqa: E402
+
+from train import configs  # noqa: E402
+
+_MODE = flags.DEFINE_enum(
+  'mode', 'train', ['train', 'evaluate', 'sample', 'export'], 'What to do.'
+)
+_PRESET = flags.DEFINE_enum(
+  'preset', 'demo', list(configs.PRESETS), 'Where the config starts from.'
+)
+_DATASET = flags.DEFINE_string(
+  'dataset',
+  None,
+  "'natvid', 'shapes', 'shapes:motion', 'shapes:appearance', "
+  "'shapes:occluder' or 'folder' (a tree <data_dir>/<label>/<video>).",
+)
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', None, "The tree of 'folder'; where 'shapes' is rendered."
+)
+_MODEL = flags.DEFINE_enum(
+  'model',
+  None,
+  ['video', 'head', 'tail'],
+  'The whole model, or one part alone (head: images).',
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, "The run's folder; runs/<preset> if not given."
+)
+_SEED = flags.DEFINE_integer('seed', None, 'Of weights, noise and data order.')
+_SET = flags.DEFINE_multi_string(
+  'set', [], 'key=value, any config field; repeatable.'
+)
+_INIT_FROM = flags.DEFINE_string(
+  'init_from', None, "Start from another run's weights: WORKDIR[:head|:tail]."
+)
+_LABELS = flags.DEFINE_list(
+  'labels', [], '--mode=sample: names or ids, one video each; all if not given.'
+)
+_NUM_FRAMES = flags.DEFINE_integer(
+  'num_frames', None, '--mode=sample: frames of a video.'
+)
+_TEMPERATURE = flags.DEFINE_float(
+  'temperature', None, '--mode=sample: of the latent noise.'
+)
+
+
+def _config():
+  config = configs.PRESETS[_PRESET.value]
+  given = {
+    'dataset': _DATASET.value,
+    'data_dir': _DATA_DIR.value,
+    'model': _MODEL.value,
+    'seed': _SEED.value,
+  }
+  assignments = [f'{k}={v}' for k, v in given.items() if v is not None]
+  return configs.check(configs.override(config, assignments + _SET.value))
+
+
+def _workdir():
+  return _WORKDIR.value or os.path.join('runs', _PRESET.value)
+
+
+def _train():
+  from train import evaluation
+  from train import training
+
+  metrics, folder = training.train(_config(), _workdir(), _INIT_FROM.value)
+  print(f'\n{evaluation.format_table(metrics)}\n')
+  export = folder.exports / '1'
+  for name, path in (
+    ('Samples', folder.samples),
+    ('TensorBoard', folder.tensorboard),
+    ('SavedModel', export),
+  ):
+    print(f'{name + ":":13}{path}')
+  sys.stdout.flush()
+  if (export / 'saved_model.pb').exists() and metrics['has_sample_signature']:
+    subprocess.run(
+      [
+        sys.executable,
+        '-m',
+        'train.sample_export',
+        str(export),
+        f'--output={folder.samples / "from_saved_model"}',
+      ],
+      check=True,
+    )
+
+
+def _evaluate():
+  from train import evaluation
+  from train import training
+
+  print(evaluation.format_table(training.evaluate_run(_workdir())))
+
+
+def _sample():
+  from train import training
+
+  paths = training.sample_run(
+    _workdir(),
+    _LABELS.value,
+    _NUM_FRAMES.value,
+    _TEMPERATURE.value,
+    _SEED.value,
+  )
+  print('\n'.join(paths))
+
+
+def _export():
+  from train import training
+
+  print(training.export_run(_workdir()))
+
+
+def _set_up_logging():
+  """Shows the program's own news, and of TensorFlow's only what is wrong."""
+  if flags.FLAGS['verbosity'].using_default_value:
+    logging.set_verbosity(logging.INFO)
+    logging.get_absl_logger().addFilter(_is_own_or_error)
+
+
+def _is_own_or_error(record):
+  is_own = pathlib.Path(record.pathname).parent == pathlib.Path(__file__).parent
+  return is_own or record.levelno >= std_logging.ERROR
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'Unexpected arguments: {" ".join(argv[1:])}.')
+  _set_up_logging()
+  modes = {
+    'train': _train,
+    'evaluate': _evaluate,
+    'sample': _sample,
+    'export': _export,
+  }
+  # What the user can put right is a line, not a traceback.
+  from train import errors
+
+  try:
+    modes[_MODE.value]()
+  except errors.USER_ERRORS as e:
+    print(f'error: {e}', file=sys.stderr)
+    return 2
+  return 0
+
+
+if __name__ == '__main__':
+  app.run(main)
