@@ -8,7 +8,7 @@ TFIO_PYTHONS := python3.11 python3.10 python3.12 python3.9 python3
 RUN := .venv/bin/python
 PYTEST := -m pytest -n 2 --dist worksteal --import-mode importlib
 # The library's tests and the data pipeline's.
-DATA_MODULES := decode natvid shapes sources
+DATA_MODULES := data decode inputs natvid shapes sources
 TFIO_TESTS := $(wildcard tests/conformance_test.py tests/tfp_cglow \
   $(DATA_MODULES:%=tests/train/%_test.py))
 

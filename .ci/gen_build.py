@@ -21,6 +21,17 @@ TREES = ['benchmarks', 'tests', 'tfp_cglow', 'train']
 # leaves it to pytest, which runs everything.
 FAST = {
   'tests/build_test': 'small',
+  'tests/tfp_cglow/conditioned_test': 'medium',
+  'tests/tfp_cglow/context_affine_test': 'medium',
+  'tests/tfp_cglow/context_processor_test': 'medium',
+  'tests/tfp_cglow/context_pyramid_test': 'medium',
+  'tests/tfp_cglow/coupling_test': 'medium',
+  'tests/tfp_cglow/networks_test': 'medium',
+  'tests/train/configs_test': 'small',
+  'tests/train/references_test': 'medium',
+  'tests/train/run_folder_test': 'small',
+  'tests/train/samples_test': 'small',
+  'tests/train/sources_test': 'medium',
 }
 
 # Further fields of a target, as BUILD's text.

@@ -9,9 +9,9 @@ import tensorflow as tf
 from train import callbacks
 from train import checkpoints as checkpoints_lib
 from train import configs
-from train import inputs as inputs_lib
 from train import evaluation
 from train import export
+from train import inputs as inputs_lib
 from train import models
 from train import references
 from train import run_folder

@@ -44,9 +44,13 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(size(build()), size(build(unroll=True)))
 
   def test_context_enters_where_it_is_told(self):
-    kernels = lambda injection: tfp_cglow.build_glow(
-      [4, 4, 1], 1, 1, 4, context_channels=3, context_injection=injection
-    ).blocks[0][1].stacks['coupling']
+    kernels = lambda injection: (
+      tfp_cglow.build_glow(
+        [4, 4, 1], 1, 1, 4, context_channels=3, context_injection=injection
+      )
+      .blocks[0][1]
+      .stacks['coupling']
+    )
     self.assertEqual(kernels('input')['kernel_1'].shape, [1, 3, 3, 5, 4])
     self.assertEqual(kernels('input')['kernel_3'].shape, [1, 3, 3, 4, 2])
     self.assertEqual(kernels('last')['kernel_1'].shape, [1, 3, 3, 2, 4])
@@ -55,8 +59,14 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters((None, 0.01), (1.0, 1.0))
   def test_label_images_start(self, std, expected):
     glow = tfp_cglow.build_glow(
-      [8, 8, 3], 1, 1, 4, num_labels=20, label_conditioning='image',
-      label_init_std=std, seed=0,
+      [8, 8, 3],
+      1,
+      1,
+      4,
+      num_labels=20,
+      label_conditioning='image',
+      label_init_std=std,
+      seed=0,
     )
     self.assertEqual(glow.label_images.shape, [20, 8, 8, 3])
     self.assertIsNone(glow.label_prior)
@@ -71,8 +81,15 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_network_dtype_stays_inside_the_networks(self):
     build = lambda dtype: tfp_cglow.build_glow(
-      [4, 4, 1], 1, 1, 4, 'affine', context_channels=2,
-      context_affine='learned', network_dtype=dtype, seed=0,
+      [4, 4, 1],
+      1,
+      1,
+      4,
+      'affine',
+      context_channels=2,
+      context_affine='learned',
+      network_dtype=dtype,
+      seed=0,
     )
     half, exact = build(tf.bfloat16), build(None)
     rng = np.random.default_rng(0)
@@ -87,7 +104,9 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     expected = exact.inverse(y, context=context)
     self.assertAllClose(x, expected, rtol=0.1, atol=0.1)
     self.assertNotAllEqual(x, expected)
-    self.assertAllClose(half.forward(tf.identity(x), context=context), y, 1e-5, 1e-5)
+    self.assertAllClose(
+      half.forward(tf.identity(x), context=context), y, 1e-5, 1e-5
+    )
 
   @parameterized.named_parameters(
     ('rank', {'output_shape': [4, 4]}, r'\[H, W, C\], but got \[4, 4\]'),

@@ -45,7 +45,10 @@ class ConditionalBijectorTest(tf.test.TestCase):
     y, by = tf.constant([1.0]), tf.constant([2.0])
     for first in ('inverse', 'inverse_log_det_jacobian'):
       shift = _Shift(name=f'shift_{first}')
-      arguments = {'inverse': {}, 'inverse_log_det_jacobian': {'event_ndims': 0}}
+      arguments = {
+        'inverse': {},
+        'inverse_log_det_jacobian': {'event_ndims': 0},
+      }
       second = next(k for k in arguments if k != first)
       for method in (first, second):
         getattr(shift, method)(y, by=by, **arguments[method])

@@ -29,7 +29,9 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
     x = glow.inverse(y)
     self.assertEqual(x.shape, [2, 192])
     self.assertAllClose(tf.norm(x, axis=-1), tf.norm(y, axis=[1, 2, 3]), 1e-5)
-    self.assertAllClose(glow.inverse_log_det_jacobian(y, 3), [0.0, 0.0], atol=1e-4)
+    self.assertAllClose(
+      glow.inverse_log_det_jacobian(y, 3), [0.0, 0.0], atol=1e-4
+    )
     self.assertNotAllClose(x, tf.reshape(y, [2, 192]))
 
   def test_split_latent_cuts_fine_to_coarse(self):
@@ -96,12 +98,15 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, 'num_labels'):
       glow.log_prob_by_label(tf.zeros([4, 4, 1]), _base(16))
 
-  @parameterized.named_parameters(
-    ('prior', 'prior'), ('image', 'image')
-  )
+  @parameterized.named_parameters(('prior', 'prior'), ('image', 'image'))
   def test_log_prob_by_label_checks_the_other_conditions(self, way):
     glow = tfp_cglow.build_glow(
-      [4, 4, 1], 1, 1, 4, num_labels=2, context_channels=1,
+      [4, 4, 1],
+      1,
+      1,
+      4,
+      num_labels=2,
+      context_channels=1,
       label_conditioning=way,
     )
     frames, context = tf.zeros([4, 4, 1]), tf.zeros([4, 4, 1])

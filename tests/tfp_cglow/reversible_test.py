@@ -56,9 +56,7 @@ class ReversibleGradientTest(tf.test.TestCase, parameterized.TestCase):
     with tf.GradientTape() as tape:
       tape.watch([y, context])
       x = glow.inverse(y, context=context, label=[0, 2])
-      ildj = glow.inverse_log_det_jacobian(
-        y, 3, context=context, label=[0, 2]
-      )
+      ildj = glow.inverse_log_det_jacobian(y, 3, context=context, label=[0, 2])
       loss = tf.reduce_sum(x**2) - tf.reduce_sum(ildj)
     sources = [y, context, *glow.trainable_variables]
     gradients = tape.gradient(loss, sources)

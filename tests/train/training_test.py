@@ -2,6 +2,8 @@
 
 import json
 import os
+import pathlib
+import tempfile
 import unittest.mock
 
 import numpy as np
@@ -42,8 +44,12 @@ class TrainingTest(tf.test.TestCase):
     super().setUpClass()
     cls.root = cls.create_tempdir_path()
     shapes.write_shapes(
-      os.path.join(cls.root, 'data'), 'shapes:motion',
-      videos_per_label=5, num_frames=6, size=16, seed=0,
+      os.path.join(cls.root, 'data'),
+      'shapes:motion',
+      videos_per_label=5,
+      num_frames=6,
+      size=16,
+      seed=0,
     )
     cls.config = configs.override(
       configs.PRESETS['smoke'],
@@ -59,8 +65,6 @@ class TrainingTest(tf.test.TestCase):
 
   @classmethod
   def create_tempdir_path(cls):
-    import tempfile
-
     directory = tempfile.TemporaryDirectory()
     cls.addClassCleanup(directory.cleanup)
     return directory.name
@@ -68,8 +72,14 @@ class TrainingTest(tf.test.TestCase):
   def test_run_folder(self):
     self.assertContainsSubset(
       [
-        'config.json', 'metrics.jsonl', 'metrics.json', 'checkpoints',
-        'export', 'samples', 'tensorboard', 'labels.txt',
+        'config.json',
+        'metrics.jsonl',
+        'metrics.json',
+        'checkpoints',
+        'export',
+        'samples',
+        'tensorboard',
+        'labels.txt',
       ],
       os.listdir(self.workdir),
     )
@@ -106,9 +116,9 @@ class TrainingTest(tf.test.TestCase):
     self.assertEqual(
       np.asarray(Image.open(png)).shape, (2 * 16 * 4, 5 * 16 * 4, 3)
     )
-    first = open(gif, 'rb').read()
+    first = pathlib.Path(gif).read_bytes()
     training.sample_run(self.workdir, [name, '0'], 5, 1.0, seed=1)
-    self.assertEqual(open(gif, 'rb').read(), first)
+    self.assertEqual(pathlib.Path(gif).read_bytes(), first)
 
   def test_sampling_an_unknown_label(self):
     wrong = self.folder.read_labels()[0][:-1] + '_'
@@ -139,17 +149,23 @@ class TrainingTest(tf.test.TestCase):
       if step == 4:  # One step after the checkpoint.
         raise Killed
 
-    with unittest.mock.patch.object(
-      callbacks.Logging, 'on_step', on_step
-    ), self.assertRaises(Killed):
+    with (
+      unittest.mock.patch.object(callbacks.Logging, 'on_step', on_step),
+      self.assertRaises(Killed),
+    ):
       training.train(self.config, workdir)
-    self.assertEqual(os.listdir(os.path.join(workdir, 'export'))
-                     if os.path.exists(os.path.join(workdir, 'export'))
-                     else [], [])
+    self.assertEqual(
+      os.listdir(os.path.join(workdir, 'export'))
+      if os.path.exists(os.path.join(workdir, 'export'))
+      else [],
+      [],
+    )
     metrics, _ = training.train(self.config, workdir)
     self.assertAllEqual(
-      *([w.tobytes() for w in _weights(d, self.config)]
-        for d in (workdir, self.workdir))
+      *(
+        [w.tobytes() for w in _weights(d, self.config)]
+        for d in (workdir, self.workdir)
+      )
     )
     self.assertEqual(
       metrics['identity_head_bits_per_dim'],
@@ -186,9 +202,9 @@ class TrainingTest(tf.test.TestCase):
     self.assertFalse(bool(model.head.adapted))
     donor = _weights(self.workdir, self.config)
     ours = model.tail.trainable_variables[0].numpy()
-    self.assertTrue(any(
-      w.shape == ours.shape and np.array_equal(w, ours) for w in donor
-    ))
+    self.assertTrue(
+      any(w.shape == ours.shape and np.array_equal(w, ours) for w in donor)
+    )
     wider = configs.override(self.config, ['head.hidden_channels=9'])
     mismatches = checkpoints_lib.init_from(
       models.build_model(wider, 8), self.workdir

@@ -1,0 +1,30 @@
+from absl.testing import absltest
+
+from train import evaluation
+
+_METRICS = {
+  'head_bits_per_dim': 2.0714,
+  'tail_bits_per_dim': None,
+  'identity_head_bits_per_dim': 6.4,
+  'identity_tail_bits_per_dim': None,
+  'adapted_head_bits_per_dim': 3.9,
+  'adapted_tail_bits_per_dim': None,
+  'marginal_histogram_bits_per_dim': 4.692,
+  'previous_pixel_histogram_bits_per_dim': 1.675,
+  'num_valid_clips': 42,
+}
+
+
+class EvaluationTest(absltest.TestCase):
+  def test_table(self):
+    lines = evaluation.format_table(_METRICS).splitlines()
+    self.assertIn('42 clips', lines[0])
+    self.assertEqual(lines[1].split(), ['head', 'tail'])
+    self.assertLen(lines, 7)
+    self.assertLen({len(line) for line in lines[1:]}, 1)
+    self.assertEqual(lines[4].split(), ['trained', 'flow', '2.071', '-'])
+    self.assertEqual(lines[6].split()[-2:], ['-', '1.675'])
+
+
+if __name__ == '__main__':
+  absltest.main()
