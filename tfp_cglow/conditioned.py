@@ -51,20 +51,22 @@ class Conditioned(tfp.bijectors.Bijector):
   def bijector(self):
     return self._bijector
 
-  def _forward(self, x):
-    return self._bijector.forward(x, **self._bound)
+  # Conditions that are not bound go through: `bijector` checks them.
 
-  def _inverse(self, y):
-    return self._bijector.inverse(y, **self._bound)
+  def _forward(self, x, **others):
+    return self._bijector.forward(x, **self._bound, **others)
 
-  def _inverse_log_det_jacobian(self, y):
+  def _inverse(self, y, **others):
+    return self._bijector.inverse(y, **self._bound, **others)
+
+  def _inverse_log_det_jacobian(self, y, **others):
     return self._bijector.inverse_log_det_jacobian(
-      y, event_ndims=self.inverse_min_event_ndims, **self._bound
+      y, event_ndims=self.inverse_min_event_ndims, **self._bound, **others
     )
 
-  def _forward_log_det_jacobian(self, x):
+  def _forward_log_det_jacobian(self, x, **others):
     return self._bijector.forward_log_det_jacobian(
-      x, event_ndims=self.forward_min_event_ndims, **self._bound
+      x, event_ndims=self.forward_min_event_ndims, **self._bound, **others
     )
 
   def _forward_event_shape(self, shape):

@@ -146,8 +146,17 @@ class Glow(conditional_bijector.ConditionalBijector):
 
     Returns:
       List of `[..., h, w, c]`, fine to coarse.
+
+    Raises:
+      ValueError: if the vector has another size.
     """
     shapes_ = self.level_shapes()
+    num_dims = int(np.prod(self._output_shape))
+    if not z.shape[-1:].is_compatible_with([num_dims]):
+      raise ValueError(
+        f'`{self.name}` expects latents of shape [..., {num_dims}], '
+        f'but got {z.shape}.'
+      )
     parts = tf.split(z, [int(np.prod(s)) for s in shapes_], axis=-1)
     return [shapes.reshape_trailing(p, 1, s) for p, s in zip(parts, shapes_)]
 
@@ -180,12 +189,16 @@ class Glow(conditional_bijector.ConditionalBijector):
       `[..., R]`, nats.
 
     Raises:
-      ValueError: if the bijector takes no label.
+      ValueError: if the bijector takes no label, or a condition does not fit.
     """
     if self.num_labels is None:
       raise ValueError(
         f'`{self.name}` takes no label: build it with `num_labels`.'
       )
+    expected = {k: v for k, v in self.conditions.items() if k != 'label'}
+    conditions = conditional_bijector.check_condition_names(
+      self.name, expected, conditions
+    )
     frames = tf.convert_to_tensor(frames, dtype_hint=self.dtype)
     if weights is None:
       weights = tf.eye(self.num_labels, dtype=self.dtype)

@@ -1,6 +1,5 @@
 """What happens beside the training steps: logs, evaluation, checkpoints."""
 
-import sys
 import time
 
 import tensorflow as tf
@@ -53,7 +52,6 @@ class Logging(_ByStep):
     self._since = time.perf_counter()
     self._bar = tfk.utils.Progbar(
       self._num_steps - self._initial_step,
-      verbose=1 if sys.stderr.isatty() or sys.stdout.isatty() else 2,
       stateful_metrics=[
         'step',
         'head',

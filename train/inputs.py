@@ -1,9 +1,12 @@
 """From a config to the batches of a run."""
 
 import contextlib
-import dataclasses
 
+from train import clips as clips_lib
 from train import data
+from train import datasets
+from train import skip_log
+from train import sources
 
 __all__ = ['Inputs', 'make_inputs']
 
@@ -32,6 +35,10 @@ class Inputs:
     return data.train_dataset(
       self._clips, self._config.batch_size, self._config.seed, step
     )
+
+  def train_clips_dataset(self):
+    """One fixed clip for each training window of an epoch, once."""
+    return data.train_clips_dataset(self._clips, self._config.batch_size)
 
   def valid_dataset(self):
     """The held-out clips, once; the last batch may be smaller."""
@@ -62,7 +69,7 @@ def make_inputs(config, skipped_log):
   Raises:
     DataError: if the data set cannot be used.
   """
-  source = data.make_source(
+  source = datasets.make_source(
     config.dataset,
     config.num_frames,
     config.data_dir or None,
@@ -72,23 +79,16 @@ def make_inputs(config, skipped_log):
   )
   is_overfit = config.overfit_clips > 0
   if is_overfit:
-    source = _overfit(source, config.overfit_clips, config.num_frames)
-  clips = data.Clips(
+    source = sources.fixed_clips(
+      source, config.overfit_clips, config.num_frames
+    )
+  clips = clips_lib.Clips(
     source,
     config.num_frames,
     config.frame_size,
     config.channels,
-    skips=data.SkipLog(source, skipped_log, config.max_skipped),
+    skips=skip_log.SkipLog(source, skipped_log, config.max_skipped),
   )
   if not is_overfit:  # Most labels are left out.
     data.check_labels(clips)
   return Inputs(config, clips)
-
-
-def _overfit(source, num_clips, num_frames):
-  """The first clips of the training part, to train and to validate on."""
-  regions = tuple(
-    dataclasses.replace(r, stop=r.start + num_frames, weight=1)
-    for r in source.train[:num_clips]
-  )
-  return dataclasses.replace(source, train=regions, valid=regions)

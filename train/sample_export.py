@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from train import samples
 
-_NUM_VIDEOS = flags.DEFINE_integer('num_videos', 4, 'Videos to sample.')
-_NUM_FRAMES = flags.DEFINE_integer('num_frames', 8, 'Frames of each.')
+_NUM_VIDEOS = flags.DEFINE_integer('videos', 4, 'Videos to sample.')
+_NUM_FRAMES = flags.DEFINE_integer('frames', 8, 'Frames of each.')
 _OUTPUT = flags.DEFINE_string('output', '', 'Path stem of a GIF and a strip.')
 
 

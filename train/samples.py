@@ -52,7 +52,7 @@ def save_comparison(stem, real, generated, frames_per_second=8):
 
 
 def psnr(real, generated):
-  """Peak signal-to-noise ratio in dB of uint8 arrays `[..., H, W, C]`: `[...]`."""
+  """PSNR in dB of uint8 frames `[..., H, W, C]`: `[...]`."""
   error = np.asarray(real, np.float64) - np.asarray(generated, np.float64)
   mse = np.mean(error**2, axis=(-3, -2, -1))
   return 10.0 * np.log10(255.0**2 / np.maximum(mse, 1e-10))

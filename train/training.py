@@ -144,14 +144,10 @@ def _training_seconds(rows):
 
 
 def _reference_bits(config, inputs):
+  num_batches = -(-_MAX_REFERENCE_CLIPS // config.batch_size)
   train_clips = [
     frames.numpy()
-    for frames, _ in inputs.train_dataset(0).take(
-      max(
-        min(inputs.num_train_clips, _MAX_REFERENCE_CLIPS) // config.batch_size,
-        1,
-      )
-    )
+    for frames, _ in inputs.train_clips_dataset().take(num_batches)
   ]
   valid_clips = [frames.numpy() for frames, _ in inputs.valid_dataset()]
   marginal = references.marginal_histogram_bits_per_dim(

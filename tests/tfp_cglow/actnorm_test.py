@@ -9,7 +9,9 @@ from tfp_cglow import actnorm
 
 class ActNormTest(tf.test.TestCase):
   def test_values_by_hand(self):
-    norm = tfp_cglow.ActNorm(shift=[1.0, -2.0], log_scale=[np.log(2.0), 0.0])
+    norm = tfp_cglow.ActNorm(
+      shift=[1.0, -2.0], log_scale=[float(np.log(2.0)), 0.0]
+    )
     self.assertAllClose(norm.inverse([[3.0, 5.0]]), [[8.0, 3.0]])
     self.assertAllClose(norm.forward([[8.0, 3.0]]), [[3.0, 5.0]])
 

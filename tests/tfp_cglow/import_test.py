@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import tfp_cglow
 
-_FORBIDDEN = ('train', 'tensorflow_io', 'matplotlib', 'av', 'PIL')
+_FORBIDDEN = ('train', 'tensorflow_io', 'matplotlib', 'av')
 
 _CODE = f"""
 import sys

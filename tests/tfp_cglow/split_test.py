@@ -21,7 +21,7 @@ class SplitTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_prior_is_a_normal_distribution(self):
     mean, raw = 0.7, 1.3
-    scale = np.exp(4 * np.tanh(raw / 4))
+    scale = float(np.exp(4 * np.tanh(raw / 4)))
     bijector = self._constant(mean, raw)
     y = tf.random.normal([5, 1, 1, 2])
     x = bijector.inverse(y)

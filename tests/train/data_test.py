@@ -2,17 +2,17 @@
 
 import json
 import os
-import threading
 import time
 from unittest import mock
 
-from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
+from train import clips as clips_lib
 from train import data
 from train import decode
 from train import shapes
+from train import skip_log
 from train import sources
 
 SIZE = 16
@@ -61,8 +61,8 @@ class TreeTest(tf.test.TestCase):
     )
 
   def clips(self, num_frames=4, max_skipped=0.05, path=None, **kwargs):
-    skips = data.SkipLog(self.source, path, max_skipped)
-    return data.Clips(self.source, num_frames, SIZE, skips=skips, **kwargs)
+    skips = skip_log.SkipLog(self.source, path, max_skipped)
+    return clips_lib.Clips(self.source, num_frames, SIZE, skips=skips, **kwargs)
 
   def train(self, seed=0, batch_size=3, step=0, num=8, **kwargs):
     clips = self.clips(**kwargs)
@@ -104,13 +104,13 @@ class TrainDatasetTest(TreeTest):
 
   def test_slow_files_do_not_change_the_order(self):
     expected = first_values(self.train())
-    read = data.Clips.read
+    read = clips_lib.Clips.read
 
     def slow_read(clips, region, position=0.0):
       time.sleep(0.1 * region.path.endswith('0.mp4'))
       return read(clips, region, position)
 
-    with mock.patch.object(data.Clips, 'read', slow_read):
+    with mock.patch.object(clips_lib.Clips, 'read', slow_read):
       self.assertAllEqual(first_values(self.train()), expected)
 
   def test_labels_and_frames_agree(self):
@@ -247,7 +247,7 @@ class BadFilesTest(TreeTest):
       data.check_labels(self.clips(max_skipped=1.0))
 
   def test_the_first_failure_of_a_file_counts(self):
-    skips = data.SkipLog(self.source)
+    skips = skip_log.SkipLog(self.source)
     for reason in ('first', 'second'):
       skips.record(decode.DecodeError('a', reason))
     self.assertLen(skips, 1)
@@ -257,52 +257,7 @@ class BadFilesTest(TreeTest):
     path = os.path.join(self.root, 'log')
     write_text(path)
     with self.assertRaisesRegex(sources.DataError, 'Expected a log of skips'):
-      data.SkipLog(self.source, path)
-
-
-class FrameCacheTest(tf.test.TestCase):
-  def test_keeps_the_latest_within_its_bytes(self):
-    cache = data.FrameCache(200)
-    made = []
-
-    def get(key):
-      def make():
-        made.append(key)
-        return np.zeros([100], np.uint8)
-
-      cache.get(key, make)
-
-    for key in 'abacab':
-      get(key)
-    self.assertEqual(''.join(made), 'abcb')
-    self.assertEqual(cache.num_bytes, 200)
-
-  def test_threads_share_one_decode(self):
-    cache = data.FrameCache(1000)
-    started, go, made = threading.Event(), threading.Event(), []
-
-    def make():
-      made.append(1)
-      started.set()
-      go.wait(10)
-      return np.zeros([10], np.uint8)
-
-    threads = [
-      threading.Thread(target=cache.get, args=('a', make)) for _ in range(3)
-    ]
-    for thread in threads:
-      thread.start()
-    started.wait(10)
-    go.set()
-    for thread in threads:
-      thread.join()
-    self.assertLen(made, 1)
-
-  def test_an_error_is_not_kept(self):
-    cache = data.FrameCache(1000)
-    with self.assertRaises(ZeroDivisionError):
-      cache.get('a', lambda: 1 // 0)
-    self.assertEqual(cache.get('a', lambda: 5), 5)
+      skip_log.SkipLog(self.source, path)
 
 
 class ContactSheetTest(TreeTest):
@@ -315,33 +270,6 @@ class ContactSheetTest(TreeTest):
     self.assertAllClose(corners, expected, atol=2)
     sheet = tf.io.decode_png(data.contact_sheet(dataset, max_clips=1))
     self.assertEqual(sheet.shape, [SIZE, 4 * SIZE, 3])
-
-
-class MakeSourceTest(tf.test.TestCase, parameterized.TestCase):
-  def test_unknown_name(self):
-    with self.assertRaisesRegex(sources.DataError, "'natvit': .*mean natvid"):
-      data.make_source('natvit', 8)
-
-  def test_folder_needs_its_folder(self):
-    with self.assertRaisesRegex(sources.DataError, '--data_dir='):
-      data.make_source('folder', 8)
-
-  def test_folder(self):
-    root = self.create_tempdir().full_path
-    for k in range(20):
-      write_text(os.path.join(root, 'cat', f'{k}.mp4'))
-    source = data.make_source('folder', 8, root, valid_fraction=0.5)
-    self.assertBetween(source.num_valid_clips, 5, 15)
-
-  def test_shapes(self):
-    root = self.create_tempdir().full_path
-    source = data.make_source('shapes:appearance', 2, root)
-    self.assertEqual(source.label_names, ('circle', 'square', 'triangle'))
-    self.assertEqual(source.num_train_clips + source.num_valid_clips, 120)
-    clips = data.Clips(source, 2, SIZE)
-    data.check_labels(clips)
-    frames, _ = take(data.train_dataset(clips, 4, 0), 1)[0]
-    self.assertGreater(frames.max(), 150)
 
 
 if __name__ == '__main__':

@@ -13,7 +13,7 @@ import tensorflow as tf
 from train import callbacks
 from train import checkpoints as checkpoints_lib
 from train import configs
-from train import data
+from train import datasets
 from train import models
 from train import run_folder
 from train import sample_export
@@ -188,7 +188,7 @@ class TrainingTest(tf.test.TestCase):
       training.train(config, os.path.join(self.root, 'y'))
 
   def test_data_is_not_touched_when_the_workdir_is_bad(self):
-    with unittest.mock.patch.object(data, 'make_source') as make_source:
+    with unittest.mock.patch.object(datasets, 'make_source') as make_source:
       with self.assertRaises(run_folder.RunFolderError):
         training.train(self.config, __file__)
       make_source.assert_not_called()

@@ -1,0 +1,140 @@
+"""Clips of a source, decoded on demand."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from train import decode
+from train import frame_cache
+from train import skip_log
+
+__all__ = ['Clips']
+
+
+class Clips:
+  """Clips of a source, decoded on demand.
+
+  A file that is small enough is decoded once, up to the last frame that a
+  region of it needs, and kept in a `FrameCache`. Of larger ones only the
+  window is decoded.
+  """
+
+  def __init__(
+    self,
+    source,
+    num_frames,
+    size,
+    channels=3,
+    skips=None,
+    cache_bytes=2**30,
+    max_file_bytes=2**26,
+  ):
+    """Decodes nothing yet.
+
+    Args:
+      source: A `sources.Source`.
+      num_frames: `int`, frames a clip.
+      size: `int`, pixels: height and width of a frame.
+      channels: `int`, 3 or 1.
+      skips: A `SkipLog`, or `None`: a new one.
+      cache_bytes: `int`, of decoded frames kept in memory.
+      max_file_bytes: `int`, of the decoded frames of a file that is decoded
+        whole.
+    """
+    self.source = source
+    self.num_frames = num_frames
+    self.frame_shape = (size, size, channels)
+    self.skips = skip_log.SkipLog(source) if skips is None else skips
+    self._cache = frame_cache.FrameCache(cache_bytes)
+    self._max_file_bytes = max_file_bytes
+    self._stops = _file_stops(source)
+
+  def read(self, region, position=0.0):
+    """One clip.
+
+    Args:
+      region: A `sources.Region` of the source.
+      position: `float` in [0, 1): the window's place among all that the
+        region has.
+
+    Returns:
+      uint8 array `[num_frames, size, size, channels]`.
+
+    Raises:
+      DecodeError: if the region does not give `num_frames` frames.
+    """
+    stop = self._stops[region.path]
+    if stop is None:
+      stop = self._num_packets(region.path)
+    if stop * np.prod(self.frame_shape) > self._max_file_bytes:
+      stop = min(stop, region.stop or stop)
+      start = self._window(region, stop, position)
+      return self._decode(region.path, start, start + self.num_frames)
+    frames = self._whole(region.path)
+    stop = min(len(frames), region.stop or len(frames))
+    start = self._window(region, stop, position)
+    return frames[start : start + self.num_frames]
+
+  def read_or_skip(self, region, position=0.0):
+    """As `read`, but a region that fails is noted and gives `None`."""
+    try:
+      return self.read(region, position)
+    except decode.DecodeError as e:
+      self.skips.record(e)
+      return None
+
+  def _window(self, region, stop, position):
+    num_windows = stop - region.start - self.num_frames + 1
+    if num_windows < 1:
+      raise decode.DecodeError(
+        region.path,
+        'too few frames',
+        f'expected {self.num_frames}, got {max(0, stop - region.start)}',
+      )
+    return region.start + int(position * num_windows)
+
+  def _num_packets(self, path):
+    count = functools.partial(decode.count_packets, path)
+    return _raise_error(self._cache.get(('packets', path), _or_error(count)))
+
+  def _whole(self, path):
+    whole = functools.partial(self._decode_file, path)
+    return _raise_error(self._cache.get(path, _or_error(whole)))
+
+  def _decode_file(self, path):
+    size, _, channels = self.frame_shape
+    return decode.decode_frames(path, size, channels, 0, self._stops[path])
+
+  def _decode(self, path, start, stop):
+    size, _, channels = self.frame_shape
+    return decode.decode_region(path, start, stop - start, size, channels)
+
+
+def _file_stops(source):
+  """Dict of path to the last frame that its regions need; None: all."""
+  stops = {}
+  for region in source.train + source.valid:
+    stop = stops.get(region.path, 0)
+    known = stop is not None and region.stop is not None
+    stops[region.path] = max(stop, region.stop) if known else None
+  return stops
+
+
+def _or_error(function):
+  """A function that returns its `DecodeError`, so that a cache keeps it."""
+
+  def call():
+    try:
+      return function()
+    except decode.DecodeError as e:
+      return decode.DecodeError(e.path, e.reason, e.message)
+
+  return call
+
+
+def _raise_error(value):
+  if isinstance(value, decode.DecodeError):
+    raise decode.DecodeError(value.path, value.reason, value.message)
+  return value
