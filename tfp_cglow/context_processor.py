@@ -93,7 +93,9 @@ def build_context_processor(
     {
       'kernel_1': networks.he_normal(rng, 3, 3, inputs, hidden),
       'bias_1': np.zeros([hidden]),
-      'kernel_2': networks.he_normal(rng, 3, 3, hidden, state_channels),
+      # Zero, as the end of a residual branch: a random one, applied to its own
+      # output once a frame, makes the state grow without bound.
+      'kernel_2': np.zeros([3, 3, hidden, state_channels]),
       'bias_2': np.zeros([state_channels]),
     },
     dtype,

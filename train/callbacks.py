@@ -5,7 +5,11 @@ import time
 import tensorflow as tf
 import tf_keras as tfk
 
-__all__ = ['Checkpointing', 'Evaluation', 'Logging']
+__all__ = ['Checkpointing', 'DivergedError', 'Evaluation', 'Logging']
+
+
+class DivergedError(ValueError):
+  """Training whose loss or gradients are no longer finite."""
 
 
 class _ByStep(tfk.callbacks.Callback):
@@ -47,6 +51,7 @@ class Logging(_ByStep):
     self._writer = tf.summary.create_file_writer(str(folder.tensorboard))
     self._bar = None
     self._since = None
+    self._logged_step = initial_step
 
   def on_train_begin(self, logs=None):
     self._since = time.perf_counter()
@@ -69,6 +74,8 @@ class Logging(_ByStep):
     num_skipped_files = self._check_skips()
     now = time.perf_counter()
     values = {k: float(v) for k, v in logs.items()}
+    num_steps = step - self._logged_step
+    self._logged_step = step
     values['clips_per_second'] = values.pop('clips') / (now - self._since)
     values['skipped_files'] = num_skipped_files
     values['learning_rate'] = float(_learning_rate(self.model.optimizer))
@@ -79,6 +86,12 @@ class Logging(_ByStep):
         tf.summary.scalar(f'train/{name}', value)
     self._show(step, values)
     self.model.reset_metrics()
+    if values['skipped_steps'] == num_steps:
+      raise DivergedError(
+        f'The last {num_steps} steps up to step {step} were skipped: loss or '
+        'gradients are not finite. The weights are those before; start again '
+        'with a lower learning_rate.'
+      )
 
   def _show(self, step, values):
     shown = [('step', step)]
