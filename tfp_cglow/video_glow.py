@@ -224,8 +224,6 @@ class VideoGlow(tfk.Model):
         'Expected frames of shape [B, T, '
         f'{", ".join(map(str, self.frame_shape))}], but got {frames.shape}.'
       )
-    if self.tail is not None and frames.shape[1] == 1 and self.head is None:
-      raise ValueError('The tail alone needs at least two frames a clip.')
     if self.num_labels is None:
       if label is not None and needs_label:
         raise ValueError('This model takes no label, but one was given.')

@@ -30,7 +30,12 @@ def noisy_targets(model, frames, seed, clips, subset_size=None):
     contexts: `[B, n, H, W, C_ctx]`; None without a tail.
     later: `[B, n, H, W, C]`, the frames that the contexts belong to.
     times: int32 `[n]`, their indices.
+
+  Raises:
+    ValueError: for clips of one frame, if the model is a tail alone.
   """
+  if model.head is None and frames.shape[1] == 1:
+    raise ValueError('The tail alone needs at least two frames a clip.')
   num_frames = tf.shape(frames)[1]
   times = tf.range(1, num_frames)
   if subset_size is not None:

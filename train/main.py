@@ -127,9 +127,9 @@ def _export():
 
 def _set_up_logging():
   """Shows the program's own news, and of TensorFlow's only what is wrong."""
-  if flags.FLAGS['verbosity'].using_default_value:
+  if not flags.FLAGS['verbosity'].present:
     logging.set_verbosity(logging.INFO)
-    logging.get_absl_logger().addFilter(_is_own_or_error)
+    logging.get_absl_handler().addFilter(_is_own_or_error)
 
 
 def _is_own_or_error(record):

@@ -6,6 +6,14 @@ import tensorflow as tf
 import tfp_cglow
 
 
+def _build(channels, state_channels):
+  """A processor whose state moves: the built one's starts at zero."""
+  processor = tfp_cglow.build_context_processor(channels, state_channels, 0)
+  kernel = tf.random.stateless_normal(processor.kernel_2.shape, [0, 1])
+  processor.kernel_2.assign(0.1 * kernel)
+  return processor
+
+
 class ContextProcessorTest(tf.test.TestCase):
   def test_parameter_count_of_the_paper(self):
     processor = tfp_cglow.build_context_processor(3, 16, seed=0)
@@ -20,9 +28,17 @@ class ContextProcessorTest(tf.test.TestCase):
     state = processor.initial_state(tf.ones([2, 4, 6, 3]))
     self.assertAllEqual(state, tf.zeros([2, 4, 6, 4]))
 
+  def test_states_start_at_zero_and_can_learn(self):
+    processor = tfp_cglow.build_context_processor(1, 2, seed=0)
+    frames = tf.random.normal([1, 3, 4, 4, 1])
+    with tf.GradientTape() as tape:
+      states = processor.scan(frames)
+      loss = tf.reduce_sum(states * tf.random.normal(states.shape))
+    self.assertAllEqual(states, tf.zeros([1, 3, 4, 4, 2]))
+    self.assertGreater(tf.norm(tape.gradient(loss, processor.kernel_2)), 0.0)
+
   def test_skip_connection(self):
     processor = tfp_cglow.build_context_processor(1, 2, seed=0)
-    processor.kernel_2.assign(tf.zeros_like(processor.kernel_2))
     processor.bias_2.assign([1.0, 2.0])
     state = tf.random.normal([2, 4, 4, 2])
     self.assertAllClose(
@@ -30,7 +46,7 @@ class ContextProcessorTest(tf.test.TestCase):
     )
 
   def test_scan_is_the_loop_by_hand(self):
-    processor = tfp_cglow.build_context_processor(1, 2, seed=0)
+    processor = _build(1, 2)
     frames = tf.random.normal([2, 3, 4, 4, 1])
     states = processor.scan(frames)
     state = processor.initial_state(frames[:, 0])
@@ -39,7 +55,7 @@ class ContextProcessorTest(tf.test.TestCase):
       self.assertAllClose(states[:, t], state, rtol=1e-5, atol=1e-5)
 
   def test_state_sees_every_past_frame_and_no_later_one(self):
-    processor = tfp_cglow.build_context_processor(1, 2, seed=0)
+    processor = _build(1, 2)
     frames = tf.random.normal([1, 4, 4, 4, 1]).numpy()
     before = processor.scan(tf.constant(frames)).numpy()
     frames[:, 1] += 1.0

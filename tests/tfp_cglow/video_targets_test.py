@@ -12,7 +12,11 @@ _SHAPE = [4, 4, 1]
 def _model(**kwargs):
   glow = {'num_glow_blocks': 1, 'num_steps_per_block': 1, 'hidden_channels': 4}
   arguments = {'state_channels': 0, 'head': glow, 'tail': glow, 'seed': 0}
-  return tfp_cglow.VideoGlow(_SHAPE, **{**arguments, **kwargs})
+  model = tfp_cglow.VideoGlow(_SHAPE, **{**arguments, **kwargs})
+  if model.processor is not None:  # Its states start at zero.
+    kernel = model.processor.kernel_2
+    kernel.assign(0.1 * tf.random.stateless_normal(kernel.shape, [0, 1]))
+  return model
 
 
 def _frames(batch=2, time=4):
@@ -78,6 +82,10 @@ class NoisyTargetsTest(tf.test.TestCase):
     noise = (noisy + 0.5 - tf.cast(frames, tf.float32) / 256.0) * 32.0
     self.assertAllInRange(noise, 0.0, 1.0 + 1e-5)
     self.assertGreater(tf.math.reduce_std(noise), 0.2)
+
+  def test_tail_alone_needs_two_frames(self):
+    with self.assertRaisesRegex(ValueError, 'two frames'):
+      _targets(_model(head=None), _frames(2, 1))
 
   def test_head_alone_has_no_context(self):
     _, contexts, _, _ = _targets(_model(tail=None), _frames(2, 1))
