@@ -19,6 +19,7 @@ from tfp_cglow.context_pyramid import ContextPyramid
 from tfp_cglow.context_pyramid import build_context_pyramid
 from tfp_cglow.coupling import AdditiveCoupling
 from tfp_cglow.coupling import AffineCoupling
+from tfp_cglow.diagnostics import invertibility_report
 from tfp_cglow.flow_step import FlowStep
 from tfp_cglow.flow_step import build_flow_step
 from tfp_cglow.glow import Glow

@@ -186,12 +186,16 @@ class AffineCoupling(_Coupling):
       network, context_channels, dtype, parameters, name, validate_args
     )
 
+  def log_scale(self, output):
+    """The natural logarithm of the scale, given the network's output."""
+    return self._log_scale(tf.split(output, 2, axis=-1)[1])
+
   def forward_half(self, moved, output):
-    shift, raw = tf.split(output, 2, axis=-1)
-    return moved * tf.exp(-self._log_scale(raw)) - shift
+    shift, _ = tf.split(output, 2, axis=-1)
+    return moved * tf.exp(-self.log_scale(output)) - shift
 
   def inverse_half(self, moved, output):
-    shift, raw = tf.split(output, 2, axis=-1)
-    log_scale = self._log_scale(raw)
+    shift, _ = tf.split(output, 2, axis=-1)
+    log_scale = self.log_scale(output)
     ildj = tf.reduce_sum(log_scale, axis=[-3, -2, -1])
     return (moved + shift) * tf.exp(log_scale), ildj

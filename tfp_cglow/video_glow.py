@@ -10,6 +10,7 @@ import tf_keras as tfk
 from tfp_cglow import adaptation
 from tfp_cglow import build
 from tfp_cglow import context_processor
+from tfp_cglow import diagnostics
 from tfp_cglow import labels as labels_lib
 from tfp_cglow import likelihood
 from tfp_cglow import objective
@@ -198,6 +199,34 @@ class VideoGlow(tfk.Model):
       by_frame = self.tail.log_prob_by_label(later, self.base, context=contexts)
       scores += tf.reduce_sum(by_frame, axis=1)
     return tf.nn.log_softmax(scores, axis=-1)
+
+  def invertibility_report(self, frames, label=None, seed=0):
+    """`tfp_cglow.invertibility_report` of head and tail.
+
+    Args:
+      frames: uint8 or float `[B, T, H, W, C]`.
+      label: As for `log_prob`.
+      seed: As for `log_prob`.
+
+    Returns:
+      `dict` with the reports of 'head' and 'tail', those that exist.
+    """
+    frames, label = self._check(frames, label)
+    clips = tf.range(tf.shape(frames)[0])
+    first, contexts, later, _ = self._noisy_targets(frames, seed, clips)
+    reports = {}
+    if self.head is not None:
+      reports['head'] = diagnostics.invertibility_report(
+        self.head, first, **self.label_kwargs(self.head, label)
+      )
+    if self.tail is not None:
+      reports['tail'] = diagnostics.invertibility_report(
+        self.tail,
+        later,
+        context=contexts,
+        **self.label_kwargs(self.tail, label, time=True),
+      )
+    return reports
 
   def label_log_prior(self):
     """`[num_labels]`: log of the training frequencies, one count added."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from train import samples
 
-__all__ = ['continuation_psnr', 'evaluate', 'format_table']
+__all__ = ['continuation_psnr', 'evaluate', 'format_table', 'invertibility']
 
 
 def evaluate(model, dataset):
@@ -55,6 +55,36 @@ def continuation_psnr(model, frames, label):
   psnr = samples.psnr(real, continued[:, 1:]).mean(axis=0)
   copied = samples.psnr(real, continued[:, :1]).mean(axis=0)
   return psnr.tolist(), copied.tolist(), continued
+
+
+def invertibility(model, frames, label):
+  """What `VideoGlow.invertibility_report` says, in a few numbers.
+
+  Args:
+    model: `VideoGlow`.
+    frames: uint8 `[B, T, H, W, C]`.
+    label: int `[B]`; not used by a model without labels.
+
+  Returns:
+    `dict` from 'head' and 'tail' to a `dict` with round_trip_error_levels (the
+    largest, in levels of uint8), min_scale, max_scale and
+    max_condition_number.
+  """
+  label = None if model.num_labels is None else label
+  reports = model.invertibility_report(frames, label)
+  return {name: _summary(report) for name, report in reports.items()}
+
+
+def _summary(report):
+  def values(key):
+    return [row[key] for row in report['steps'] if row[key] is not None]
+
+  return {
+    'round_trip_error_levels': 256.0 * report['max_error'],
+    'min_scale': min(values('min_scale')),
+    'max_scale': max(values('max_scale')),
+    'max_condition_number': max(values('condition_number')),
+  }
 
 
 def format_table(metrics):

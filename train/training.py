@@ -22,6 +22,7 @@ __all__ = ['evaluate_run', 'export_run', 'sample_run', 'train']
 
 # The histograms have a thousand cells; more clips would not move them.
 _MAX_REFERENCE_CLIPS = 1024
+_MAX_ROUND_TRIP_LEVELS = 0.1  # Of uint8: nobody sees a tenth of a level.
 
 
 def train(config, workdir, init_from=None):
@@ -110,12 +111,31 @@ def _finish(model, config, inputs, folder):
   """Numbers, samples and export of a trained model."""
   logging.info('Evaluating the trained flow.')
   metrics = _measure(model, config, inputs, folder)
+  _report_invertibility(model, config, inputs, folder)
   real = _first_clips(inputs.valid_dataset(), config.num_samples)
   metrics.update(_write_samples(model, config, folder, *real))
   export.export_model(model, folder.exports)
   metrics['has_sample_signature'] = model.head is not None
   folder.write_metrics(metrics)
   return metrics
+
+
+def _report_invertibility(model, config, inputs, folder):
+  """Says so, before samples are made, if the inverse has lost precision."""
+  reports = evaluation.invertibility(model, *next(iter(inputs.valid_dataset())))
+  folder.append_metrics('invertibility', config.steps, **reports)
+  for name, values in reports.items():
+    if not values['round_trip_error_levels'] <= _MAX_ROUND_TRIP_LEVELS:
+      logging.warning(
+        'The %s has lost its inverse: a frame comes back %.3g levels of 255 '
+        'off. Samples will show it. Scales lie in [%.2g, %.2g], the largest '
+        'condition number of a 1x1 convolution is %.3g.',
+        name,
+        values['round_trip_error_levels'],
+        values['min_scale'],
+        values['max_scale'],
+        values['max_condition_number'],
+      )
 
 
 def _measure(model, config, inputs, folder):

@@ -94,6 +94,13 @@ class TrainingTest(tf.test.TestCase):
     self.assertNotEmpty(os.listdir(self.folder.tensorboard))
     self.assertLen(self.folder.read_labels(), 8)
 
+  def test_invertibility_is_logged(self):
+    rows = self.folder.read_metrics()
+    (row,) = (r for r in rows if r['kind'] == 'invertibility')
+    for name in ('head', 'tail'):
+      self.assertLess(row[name]['round_trip_error_levels'], 0.1)
+      self.assertGreaterEqual(row[name]['max_condition_number'], 1.0)
+
   def test_untrained_rows_lie_where_they_must(self):
     # log2(32) + log2(2 pi) / 2 + E[x^2] / (2 ln 2), 0 <= E[x^2] <= 1/4.
     self.assertBetween(self.metrics['identity_head_bits_per_dim'], 6.325, 6.507)
