@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import tensorflow as tf
 
+from train import clips as clips_lib
 from train import data
 from train import decode
 from train import natvid
@@ -122,7 +123,7 @@ class RealFilmsTest(tf.test.TestCase):
       change = np.abs(np.diff(frames.astype(np.float32), axis=0))
       cuts = np.flatnonzero(change.mean(axis=(1, 2, 3)) > 25) + 1
       self.assertAllEqual(cuts, np.array(film.cuts, cuts.dtype))
-    clips = data.Clips(source, 8, 32)
+    clips = clips_lib.Clips(source, 8, 32)
     train = [f.numpy() for f, _ in data.train_clips_dataset(clips, 33)]
     valid = [f.numpy() for f, _ in data.valid_dataset(clips, 42)]
     self.assertEqual(sum(map(len, train)), 132)
