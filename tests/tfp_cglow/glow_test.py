@@ -140,11 +140,15 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
   def test_vector_is_spread_over_the_frame(self):
     glow = _randomised([4, 4, 1], 1, 1, 4, vector_channels=2)
     other = glow.copy(vector_channels=None, context_channels=2)
-    y, vector = tf.random.normal([3, 4, 4, 1]), tf.random.normal([3, 2])
+    y = tf.random.stateless_normal([3, 4, 4, 1], [0, 1])
+    vector = tf.random.stateless_normal([3, 2], [0, 2])
     context = tf.tile(vector[:, tf.newaxis, tf.newaxis], [1, 4, 4, 1])
     self.assertAllClose(
       glow.inverse(y, vector=vector),
       other.inverse(tf.identity(y), context=context),
+    )
+    self.assertNotAllClose(
+      glow.inverse(y, vector=vector), glow.inverse(y, vector=-vector)
     )
 
   def test_wrong_frames_and_latents(self):
