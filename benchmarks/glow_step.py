@@ -164,11 +164,19 @@ def _build_peer(size):
       ]
     )
 
+  def exit_network(input_shape, output_chan):
+    conv = tfk.layers.Conv2D(
+      2 * output_chan, 3, padding='same', kernel_initializer='zeros'
+    )
+    return tfk.Sequential([tfk.layers.Input(input_shape), conv])
+
   return tfp.bijectors.Glow(
     output_shape=[size.image, size.image, 3],
     num_glow_blocks=size.blocks,
     num_steps_per_block=size.steps,
     coupling_bijector_fn=network,
+    exit_bijector_fn=exit_network,
+    use_actnorm=True,
   )
 
 

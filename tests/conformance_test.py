@@ -212,7 +212,6 @@ _ROWS = (
   'scan_stored_additive_context',
   'scan_generic',
   'glow_unroll_context',
-  'glow_label_prior',
   'glow_label_image',
   'glow_vector',
   'glow_residual_context',

@@ -31,7 +31,7 @@ class UntrainedBitsPerDimTest(tf.test.TestCase, parameterized.TestCase):
   def _model(self, coupling, context_affine=None):
     glow = {
       'num_glow_blocks': 2,
-      'num_steps_per_block': 3,
+      'num_steps_per_block': 2,
       'hidden_channels': 4,
       'coupling': coupling,
     }

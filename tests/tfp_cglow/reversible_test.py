@@ -38,8 +38,8 @@ class ReversibleGradientTest(tf.test.TestCase, parameterized.TestCase):
     """Gradients to data, context and all variables, by name."""
     glow = tfp_cglow.build_glow(
       [4, 4, 2],
-      2,
-      6,
+      1,
+      5,
       4,
       kind,
       context_channels=3,
@@ -76,13 +76,9 @@ class ReversibleGradientTest(tf.test.TestCase, parameterized.TestCase):
       self.assertLess(tf.norm(r - s) / tf.norm(s), tolerance)
 
   def test_no_tensor_grows_with_the_number_of_steps(self):
-    # Twice differentiable activations aside, only the stacks have a leading
-    # axis of the number of steps.
-    num_steps = 7
-
-    def accumulators(gradients):
+    def accumulates(gradients):
       glow = tfp_cglow.build_glow(
-        [4, 4, 1], 1, num_steps, 4, gradients=gradients, seed=0
+        [4, 4, 1], 1, 7, 4, gradients=gradients, seed=0
       )
 
       @tf.function
@@ -97,8 +93,8 @@ class ReversibleGradientTest(tf.test.TestCase, parameterized.TestCase):
         names |= {node.op for node in function.node_def}
       return 'TensorListPushBack' in names
 
-    self.assertTrue(accumulators('stored'))
-    self.assertFalse(accumulators('reversible'))
+    self.assertTrue(accumulates('stored'))
+    self.assertFalse(accumulates('reversible'))
 
   def test_a_variable_in_the_closure_raises(self):
     hidden = tf.Variable([0.1])

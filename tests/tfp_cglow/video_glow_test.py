@@ -217,7 +217,7 @@ class SampleTest(tf.test.TestCase, parameterized.TestCase):
   def test_continuation_of_a_sample_is_that_sample(self):
     model = _model(previous_frames=2)
     video = model.sample([0, 1], num_frames=5, seed=1)
-    for num_given in (1, 2, 4):
+    for num_given in (1, 3):
       continued = model.sample(
         [0, 1], num_frames=5, first_frames=video[:, :num_given], seed=1
       )

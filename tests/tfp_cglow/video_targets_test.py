@@ -61,9 +61,8 @@ class NoisyTargetsTest(tf.test.TestCase):
 
   def test_a_subset_is_a_random_part_of_all(self):
     frames, model = _frames(), _model(state_channels=2, previous_frames=2)
-    _, every_context, every, _ = _targets(model, frames, seed=0)
     seen = set()
-    for seed in range(20):
+    for seed in range(6):
       _, every_context, every, _ = _targets(model, frames, seed)
       first, contexts, later, times = _targets(model, frames, seed, 2)
       self.assertLen(times, 2)
