@@ -113,10 +113,10 @@ PRESETS = {
   'demo': Config(
     learning_rate=3e-3,
     final_learning_rate=2e-4,
-    steps=600,
+    steps=700,
     log_every=10,
-    eval_every=300,
-    checkpoint_every=300,
+    eval_every=350,
+    checkpoint_every=350,
   ),
   # Seconds; for tests.
   'smoke': Config(
