@@ -299,11 +299,18 @@ def _sweep_depth(size):
   added = deep['parameter_bytes'] - shallow['parameter_bytes']
   summary = {
     'startup_64_to_8': deep['startup_seconds'] / shallow['startup_seconds'],
+    'overhead_64_to_8': _overhead(deep) / _overhead(shallow),
     'peak_64_bytes': deep['peak_bytes'],
     'peak_bound_bytes': 1.1 * shallow['peak_bytes'] + 6 * added,
   }
   print(json.dumps(summary, indent=2))
   return {'results': results, 'summary': summary}
+
+
+def _overhead(result):
+  """Start-up without its arithmetic: one step, and one pass to adapt."""
+  arithmetic = result['step_seconds'] + result['sample_seconds']
+  return result['startup_seconds'] - arithmetic
 
 
 def _sweep_batch(size):

@@ -8,6 +8,7 @@ from tfp_cglow import actnorm
 from tfp_cglow import conditional_bijector
 from tfp_cglow import flow_step
 from tfp_cglow import glow as glow_lib
+from tfp_cglow import reversible
 from tfp_cglow import scan
 
 __all__ = ['adapt']
@@ -61,15 +62,35 @@ def _(bijector: flow_step.FlowStep, y, **conditions):
 
 @_adapt.register
 def _(bijector: scan.Scan, y, **conditions):
-  stacks = bijector.stacks
-  for k in range(bijector.num_steps):
-    if isinstance(stacks, dict) and 'actnorm' in stacks:
-      shift, log_scale = actnorm.channel_statistics(y)
-      stacks['actnorm']['shift'][k].assign(shift)
-      stacks['actnorm']['log_scale'][k].assign(log_scale)
-    slices = tf.nest.map_structure(lambda p, k=k: p[k], stacks)
-    y = bijector.make_step(slices).inverse(y, **conditions)
+  if not (isinstance(bijector.stacks, dict) and 'actnorm' in bijector.stacks):
+    return bijector.inverse(y, **conditions)
+  # A graph of one step: eagerly, Python would take longer than the arithmetic.
+  run = tf.function(functools.partial(_adapt_steps, bijector))
+  y, shifts, log_scales = run(y, conditions)
+  bijector.stacks['actnorm']['shift'].assign(shifts)
+  bijector.stacks['actnorm']['log_scale'].assign(log_scales)
   return y
+
+
+def _adapt_steps(bijector, y, conditions):
+  """The steps' output, and the stacks of shifts and log-scales it came from."""
+  stacks = tf.nest.map_structure(tf.convert_to_tensor, bijector.stacks)
+
+  def body(k, y, shifts, log_scales):
+    slices = tf.nest.map_structure(lambda p: p[k], stacks)
+    shift, log_scale = actnorm.channel_statistics(y)
+    slices['actnorm'] = {'shift': shift, 'log_scale': log_scale}
+    x = bijector.make_step(slices).inverse(y, **conditions)
+    return (
+      k + 1,
+      tf.ensure_shape(x, y.shape),
+      shifts.write(k, shift),
+      log_scales.write(k, log_scale),
+    )
+
+  arrays = [tf.TensorArray(y.dtype, size=bijector.num_steps) for _ in range(2)]
+  y, *arrays = reversible.loop(bijector.num_steps, body, y, *arrays)
+  return y, *(a.stack() for a in arrays)
 
 
 @_adapt.register

@@ -54,9 +54,18 @@ def loop(num_steps, body, *state):
   return state
 
 
-def scan_inverse(make_step, stacks, y, conditions):
+def _slice_reader(stacks):
+  """As `stack_reader`, for loops that are not differentiated.
+
+  It copies one slice a step. `unstack` copies whole stacks, and as they depend
+  on variables alone those of all blocks at the start of a training step.
+  """
+  return lambda k: tf.nest.map_structure(lambda p: p[k], stacks)
+
+
+def scan_inverse(make_step, stacks, y, conditions, reader=stack_reader):
   """`(x, ildj)` of the steps' inverses, one after the other."""
-  read = stack_reader(stacks)
+  read = reader(stacks)
 
   def body(i, y, ildj):
     step = make_step(read(i))
@@ -90,7 +99,9 @@ def reversible_scan_inverse(make_step, stacks, y, conditions, with_inverses):
   @tf.custom_gradient
   def run(y, *flat):
     stacks_, maps = _unflatten(flat, stacks, names)
-    x, ildj = scan_inverse(make_step, stacks_, y, {**constants, **maps})
+    x, ildj = scan_inverse(
+      make_step, stacks_, y, {**constants, **maps}, _slice_reader
+    )
 
     def gradient(dx, dildj):
       dy, dstacks, dmaps = _backward(
@@ -121,7 +132,7 @@ def _unflatten(flat, stacks, names):
 def _backward(make_step, stacks, prepared, x, dx, dildj, maps, constants):
   """Walks the steps backwards, from output to input, with their gradients."""
   num_steps = tf.nest.flatten(stacks)[0].shape[0]
-  read = stack_reader(prepared)
+  read = _slice_reader(prepared)
 
   def body(i, x, dx, dmaps, dstacks):
     k = num_steps - 1 - i
