@@ -33,7 +33,7 @@ class _ByStep(tfk.callbacks.Callback):
 class Logging(_ByStep):
   """Progress bar, metrics.jsonl and TensorBoard, from the same numbers."""
 
-  def __init__(self, initial_step, num_steps, every, folder, check_skips):
+  def __init__(self, initial_step, num_steps, every, folder, inputs):
     """Creates the callback.
 
     Args:
@@ -41,13 +41,13 @@ class Logging(_ByStep):
       num_steps: Python `int`, of the whole run.
       every: Python `int`, steps between two lines.
       folder: `RunFolder`.
-      check_skips: Callable that raises when too many files were skipped, and
-        returns how many were.
+      inputs: `Inputs`: what is skipped and waited for.
     """
     super().__init__(initial_step, num_steps)
     self._every = every
     self._folder = folder
-    self._check_skips = check_skips
+    self._inputs = inputs
+    self._waited = inputs.wait_seconds
     self._writer = tf.summary.create_file_writer(str(folder.tensorboard))
     self._bar = None
     self._since = None
@@ -62,6 +62,7 @@ class Logging(_ByStep):
         'head',
         'tail',
         'clips/s',
+        'wait',
         'skipped steps',
         'skipped files',
       ],
@@ -71,12 +72,14 @@ class Logging(_ByStep):
   def on_step(self, step, logs):
     if not self._is_due(step, self._every):
       return
-    num_skipped_files = self._check_skips()
-    now = time.perf_counter()
+    num_skipped_files = self._inputs.check_skips()
+    now, waited = time.perf_counter(), self._inputs.wait_seconds
     values = {k: float(v) for k, v in logs.items()}
     num_steps = step - self._logged_step
     self._logged_step = step
     values['clips_per_second'] = values.pop('clips') / (now - self._since)
+    values['wait_fraction'] = (waited - self._waited) / (now - self._since)
+    self._waited = waited
     values['skipped_files'] = num_skipped_files
     values['learning_rate'] = float(_learning_rate(self.model.optimizer))
     self._since = now
@@ -99,6 +102,7 @@ class Logging(_ByStep):
       if f'{name}_bits_per_dim' in values:
         shown.append((name, values[f'{name}_bits_per_dim']))
     shown.append(('clips/s', values['clips_per_second']))
+    shown.append(('wait', values['wait_fraction']))
     for name in ('skipped_steps', 'skipped_files'):
       if values[name]:
         shown.append((name.replace('_', ' '), values[name]))

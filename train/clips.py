@@ -7,7 +7,9 @@ import functools
 import numpy as np
 
 from train import decode
+from train import disk_cache
 from train import frame_cache
+from train import readers
 from train import skip_log
 
 __all__ = ['Clips']
@@ -25,29 +27,31 @@ class Clips:
     self,
     source,
     num_frames,
-    size,
-    channels=3,
+    decoder,
     skips=None,
     cache_bytes=2**30,
-    max_file_bytes=2**26,
+    cache_dir=None,
+    max_file_bytes=2**24,
   ):
     """Decodes nothing yet.
 
     Args:
       source: A `sources.Source`.
       num_frames: `int`, frames a clip.
-      size: `int`, pixels: height and width of a frame.
-      channels: `int`, 3 or 1.
+      decoder: A `decode.Decoder`.
       skips: A `SkipLog`, or `None`: a new one.
       cache_bytes: `int`, of decoded frames kept in memory.
+      cache_dir: `str` or `None`: a folder that keeps decoded files too.
       max_file_bytes: `int`, of the decoded frames of a file that is decoded
         whole.
     """
     self.source = source
     self.num_frames = num_frames
-    self.frame_shape = (size, size, channels)
+    self.decoder = decoder
+    self.frame_shape = (decoder.size, decoder.size, decoder.channels)
     self.skips = skip_log.SkipLog(source) if skips is None else skips
     self._cache = frame_cache.FrameCache(cache_bytes)
+    self._disk = cache_dir and disk_cache.DiskCache(cache_dir, decoder)
     self._max_file_bytes = max_file_bytes
     self._stops = _file_stops(source)
 
@@ -63,15 +67,22 @@ class Clips:
       uint8 array `[num_frames, size, size, channels]`.
 
     Raises:
-      DecodeError: if the region does not give `num_frames` frames.
+      DecodeError: if the region does not give `num_frames` frames, or the
+        clip shows nothing.
     """
+    clip = self._read(region, position)
+    if decode.is_blank(clip):
+      raise readers.DecodeError(region.path, 'blank frames')
+    return clip
+
+  def _read(self, region, position):
     stop = self._stops[region.path]
     if stop is None:
-      stop = self._num_packets(region.path)
+      stop = self._num_frames(region.path)
     if stop * np.prod(self.frame_shape) > self._max_file_bytes:
       stop = min(stop, region.stop or stop)
       start = self._window(region, stop, position)
-      return self._decode(region.path, start, start + self.num_frames)
+      return self.decoder.clip(region.path, start, self.num_frames)
     frames = self._whole(region.path)
     stop = min(len(frames), region.stop or len(frames))
     start = self._window(region, stop, position)
@@ -81,35 +92,33 @@ class Clips:
     """As `read`, but a region that fails is noted and gives `None`."""
     try:
       return self.read(region, position)
-    except decode.DecodeError as e:
+    except readers.DecodeError as e:
       self.skips.record(e)
       return None
 
   def _window(self, region, stop, position):
     num_windows = stop - region.start - self.num_frames + 1
     if num_windows < 1:
-      raise decode.DecodeError(
+      raise readers.DecodeError(
         region.path,
         'too few frames',
         f'expected {self.num_frames}, got {max(0, stop - region.start)}',
       )
     return region.start + int(position * num_windows)
 
-  def _num_packets(self, path):
-    count = functools.partial(decode.count_packets, path)
-    return _raise_error(self._cache.get(('packets', path), _or_error(count)))
+  def _num_frames(self, path):
+    count = functools.partial(self.decoder.num_frames, path)
+    return _raise_error(self._cache.get(('count', path), _or_error(count)))
 
   def _whole(self, path):
     whole = functools.partial(self._decode_file, path)
     return _raise_error(self._cache.get(path, _or_error(whole)))
 
   def _decode_file(self, path):
-    size, _, channels = self.frame_shape
-    return decode.decode_frames(path, size, channels, 0, self._stops[path])
-
-  def _decode(self, path, start, stop):
-    size, _, channels = self.frame_shape
-    return decode.decode_region(path, start, stop - start, size, channels)
+    stop = self._stops[path]
+    if not self._disk:
+      return self.decoder.frames(path, 0, stop)
+    return self._disk.get(path, stop, self.decoder.frames)
 
 
 def _file_stops(source):
@@ -128,13 +137,13 @@ def _or_error(function):
   def call():
     try:
       return function()
-    except decode.DecodeError as e:
-      return decode.DecodeError(e.path, e.reason, e.message)
+    except readers.DecodeError as e:
+      return readers.DecodeError(e.path, e.reason, e.message)
 
   return call
 
 
 def _raise_error(value):
-  if isinstance(value, decode.DecodeError):
-    raise decode.DecodeError(value.path, value.reason, value.message)
+  if isinstance(value, readers.DecodeError):
+    raise readers.DecodeError(value.path, value.reason, value.message)
   return value

@@ -9,6 +9,7 @@ import json
 from typing import Optional
 
 __all__ = [
+  'CHOICES',
   'Config',
   'ConfigError',
   'GlowConfig',
@@ -59,6 +60,22 @@ class Config:
   max_source_frames: Optional[int] = None  # Of a folder's videos.
   split_seed: int = 0
   max_skipped: float = 0.05
+  attribute: Optional[str] = None  # Of CelebA, as the label.
+  fps: Optional[float] = None  # Frames a second; None: every picture.
+  frame_stride: int = 1  # Every so many pictures.
+  crop: str = 'center'  # Or 'letterbox'.
+  flip: bool = False  # Half of the training clips mirrored.
+  decoder: str = 'auto'  # 'pyav' or 'tfio'; 'auto' is replaced by its choice.
+  decode_device: str = 'auto'  # 'cpu' or 'cuda'; the same.
+  max_file_seconds: Optional[float] = 10.0  # Of decoding without a picture.
+  max_picture_pixels: Optional[int] = 2**25  # 8K video.
+  tfio_max_seconds: float = 30.0  # Longer files are decoded by PyAV.
+  cache: str = 'memory'  # Of decoded files: 'memory', 'disk' or 'none'.
+  cache_gigabytes: float = 1.0  # In memory.
+  num_shards: Optional[int] = None  # Of prepared records; None: by size.
+  record_encoding: str = 'raw'  # Or 'png'.
+  record_compression: str = ''  # Or 'GZIP'.
+  data_service: Optional[str] = None  # 'grpc://host:port', for 'tfrecord'.
   overfit_clips: int = 0  # Train and validate on that many fixed clips.
 
   n_bits: int = 5
@@ -155,7 +172,7 @@ PRESETS = {
   # The paper's sizes (appendix); see docs on what its text leaves open.
   'paper': Config(
     preset='paper',
-    dataset='folder',
+    dataset='moments_in_time',
     frame_size=64,
     num_frames=30,
     max_source_frames=30,
@@ -255,6 +272,16 @@ def _parse(key, text, annotation):
   raise ConfigError(f'{key!r} takes {annotation}, but got {text!r}.')
 
 
+CHOICES = {
+  'crop': ('center', 'letterbox'),
+  'decoder': ('auto', 'pyav', 'tfio'),
+  'decode_device': ('auto', 'cpu', 'cuda'),
+  'record_encoding': ('raw', 'png'),
+  'record_compression': ('', 'GZIP'),
+  'cache': ('memory', 'disk', 'none'),
+}
+
+
 def check(config):
   """Checks what no single field shows.
 
@@ -264,6 +291,16 @@ def check(config):
   if config.model not in ('video', 'head', 'tail'):
     raise ConfigError(
       f"`model` must be 'video', 'head' or 'tail', but got {config.model!r}."
+    )
+  for name, choices in CHOICES.items():
+    if getattr(config, name) not in choices:
+      raise ConfigError(
+        f'`{name}` must be one of {choices}, but got {getattr(config, name)!r}.'
+      )
+  if config.fps is not None and (config.fps <= 0 or config.frame_stride > 1):
+    raise ConfigError(
+      f'`fps` must be positive and excludes `frame_stride`, but got '
+      f'{config.fps} and {config.frame_stride}.'
     )
   if config.channels not in (1, 3):
     raise ConfigError(f'`channels` must be 1 or 3, but got {config.channels}.')
@@ -276,6 +313,7 @@ def check(config):
     ('log_every', 1),
     ('eval_every', 1),
     ('checkpoint_every', 1),
+    ('frame_stride', 1),
   ):
     if getattr(config, name) < low:
       raise ConfigError(

@@ -3,7 +3,7 @@
 ```python
 source = datasets.make_source('natvid', num_frames=8)
 skips = skip_log.SkipLog(source, path='skipped_files.jsonl')
-clips = clips_lib.Clips(source, num_frames=8, size=32, skips=skips)
+clips = clips_lib.Clips(source, 8, decode.Decoder(size=32), skips=skips)
 data.check_labels(clips)
 train = data.train_dataset(clips, batch_size=8, seed=0, initial_step=step)
 with skips.raising():
@@ -19,6 +19,9 @@ import dataclasses
 import functools
 
 import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
 import tensorflow as tf
 
 from train import sources
@@ -31,10 +34,12 @@ __all__ = [
   'valid_dataset',
 ]
 
-_ORDER, _WINDOW = 0, 1  # Streams of random numbers of one data seed.
+_ORDER, _WINDOW, _FLIP = 0, 1, 2  # Streams of random numbers of a data seed.
 
 
-def train_dataset(clips, batch_size, seed, initial_step=0, num_parallel=4):
+def train_dataset(
+  clips, batch_size, seed, initial_step=0, num_parallel=4, flip=False
+):
   """Random windows, without end.
 
   An epoch is a permutation of the training regions, each as often as its
@@ -51,12 +56,13 @@ def train_dataset(clips, batch_size, seed, initial_step=0, num_parallel=4):
     seed: `int`, of order and windows.
     initial_step: `int`, the first batch's.
     num_parallel: `int`, clips decoded at a time.
+    flip: `bool`: half of the clips, by draw, are mirrored left to right.
 
   Returns:
     A `tf.data.Dataset` of frames, uint8 `[batch_size, T, size, size, C]`, and
     label, int32 `[batch_size]`.
   """
-  draws = _Draws(clips, seed)
+  draws = _Draws(clips, seed, flip)
   first = initial_step * batch_size
   dataset = tf.data.Dataset.range(first, np.iinfo(np.int64).max)
   dataset = dataset.map(
@@ -117,7 +123,7 @@ def _fixed_dataset(clips, regions, batch_size, num_parallel):
 
 
 def check_labels(clips):
-  """Decodes one clip of each label; to be called before training.
+  """Decodes one clip of each label that has files, before training.
 
   Args:
     clips: A `Clips`.
@@ -129,12 +135,11 @@ def check_labels(clips):
   regions = collections.defaultdict(list)
   for region in clips.source.train + clips.source.valid:
     regions[region.label].append(region)
-  names = clips.source.label_names
+  # A label without any file is no fault of the files.
+  names = {label: clips.source.label_names[label] for label in regions}
   with futures.ThreadPoolExecutor(max_workers=4) as pool:
-    decodes = pool.map(
-      lambda label: _any_decodes(clips, regions[label]), range(len(names))
-    )
-  empty = [name for name, decoded in zip(names, decodes) if not decoded]
+    decodes = pool.map(lambda label: _any_decodes(clips, regions[label]), names)
+  empty = [name for name, found in zip(names.values(), decodes) if not found]
   reasons = {error.reason for error in clips.skips.skipped.values()}
   if len(empty) == len(names) and reasons == {'too few frames'}:
     raise sources.DataError(
@@ -152,20 +157,29 @@ def check_labels(clips):
   clips.skips.check()
 
 
-def contact_sheet(dataset, max_clips=16):
+def contact_sheet(dataset, label_names=None, max_clips=16):
   """A PNG picture of clips: one a row, frames from left to right.
 
   Args:
     dataset: A `tf.data.Dataset` of (frames uint8 `[B, T, H, W, C]`, label).
+    label_names: Sequence of `str`, written beside the clips, or `None`.
     max_clips: `int`.
 
   Returns:
-    `bytes`, a PNG of `max_clips * H` by `T * W` pixels, or fewer rows.
+    `bytes`, a PNG of `max_clips * H` by `T * W` pixels, or fewer rows; wider
+    by the names.
+
+  Raises:
+    DataError: if there are no clips.
   """
   rows = []
-  for frames, _ in dataset:
-    for clip in frames.numpy():
-      rows.append(np.concatenate(list(clip), axis=1))
+  for frames, labels in dataset:
+    for clip, label in zip(frames.numpy(), labels.numpy()):
+      row = np.concatenate(list(clip), axis=1)
+      if label_names is not None:
+        name = _text_image(label_names[label], row.shape[0])
+        row = np.concatenate([name[..., : row.shape[-1]], row], axis=1)
+      rows.append(row)
     if len(rows) >= max_clips:
       break
   if not rows:
@@ -174,11 +188,22 @@ def contact_sheet(dataset, max_clips=16):
   return tf.io.encode_png(sheet).numpy()
 
 
+def _text_image(text, height, width=120):
+  """Black on white, uint8 `[height, width, 3]`."""
+  image = PIL.Image.new('RGB', (width, height), 'white')
+  size = min(14, max(8, height - 2))
+  font = PIL.ImageFont.load_default(size)
+  draw = PIL.ImageDraw.Draw(image)
+  draw.text((2, height // 2), text, 'black', font, anchor='lm')
+  return np.array(image)
+
+
 class _Draws:
   """Draw i of the training windows."""
 
-  def __init__(self, clips, seed):
+  def __init__(self, clips, seed, flip=False):
     self._clips = clips
+    self._flip = flip
     self._seed = int(seed) % 2**64
     self._regions = clips.source.train
     weights = [region.weight for region in self._regions]
@@ -194,6 +219,8 @@ class _Draws:
       region = self._regions[order[(row + k) % len(order)]]
       frames = self._clips.read_or_skip(region, position)
       if frames is not None:
+        if self._flip and self._rng(_FLIP, index).random() < 0.5:
+          frames = np.ascontiguousarray(frames[:, :, ::-1])
         return frames, np.int32(region.label)
       self._clips.skips.check()
     raise sources.DataError(

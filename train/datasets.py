@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 
+from train import images
+from train import moments
 from train import natvid
 from train import shapes
 from train import sources
@@ -18,20 +20,25 @@ def make_source(
   valid_fraction=None,
   split_seed=0,
   max_source_frames=None,
+  attribute=None,
 ):
   """A data set by name; natvid is fetched, shapes are rendered on first use.
 
   Args:
     dataset: `str`: 'natvid', 'shapes', 'shapes:motion', 'shapes:appearance',
-      'shapes:occluder' or 'folder'.
+      'shapes:occluder', 'folder' or 'moments_in_time'; of still images, which
+      are videos of one frame: 'image_folder', 'celeba' or 'fashion_mnist'.
     num_frames: `int`, frames a clip.
-    data_dir: `str`: the tree of 'folder'; for the others where files are
-      kept, by default a folder in `sources.default_cache_dir()`.
-    valid_fraction: `float`, the part of the videos held out, or `None`: 0.2 of
-      shapes, 0.1 of a folder. natvid has its own split.
+    data_dir: `str`: the data of 'folder', 'moments_in_time', 'image_folder' and
+      'celeba'; the others' files, by default those of 'fashion_mnist' where
+      Debian's package has them, else in `sources.default_cache_dir()`.
+    valid_fraction: `float`, the part held out, or `None`: 0.2 of shapes, 0.1 of
+      a folder, 0.01 of Moments in Time where it comes without its own split.
+      natvid, CelebA and Fashion-MNIST have their own.
     split_seed: `int`, of the split.
-    max_source_frames: `int` or `None`: use the first frames of a 'folder'
-      video only.
+    max_source_frames: `int` or `None`: use the first frames of a video of
+      'folder' or 'moments_in_time' only.
+    attribute: `str` or `None`: the attribute that is the label of 'celeba'.
 
   Returns:
     A `sources.Source`.
@@ -42,12 +49,18 @@ def make_source(
   if dataset not in _SOURCES:
     near = sources.near_names(dataset, list(_SOURCES))
     raise sources.DataError(f'Unknown dataset {dataset!r}: {near}')
+  if attribute is not None and dataset != 'celeba':
+    raise sources.DataError(
+      f'Expected attribute={attribute} with --dataset=celeba only, got '
+      f'--dataset={dataset}.'
+    )
   return _SOURCES[dataset](
     num_frames=num_frames,
     data_dir=data_dir or None,
     valid_fraction=valid_fraction,
     split_seed=split_seed,
     max_source_frames=max_source_frames,
+    attribute=attribute,
   )
 
 
@@ -70,14 +83,11 @@ def _make_shapes(
 
 
 def _make_folder(
-  num_frames, data_dir, valid_fraction, split_seed, max_source_frames
+  num_frames, data_dir, valid_fraction, split_seed, max_source_frames, **unused
 ):
-  if data_dir is None:
-    raise sources.DataError(
-      'Expected --data_dir=<folder of label folders> with --dataset=folder.'
-    )
+  del unused
   return sources.folder_source(
-    data_dir,
+    _required(data_dir, 'folder', 'folder of label folders'),
     num_frames,
     valid_fraction=0.1 if valid_fraction is None else valid_fraction,
     split_seed=split_seed,
@@ -85,9 +95,54 @@ def _make_folder(
   )
 
 
+def _make_moments(
+  num_frames, data_dir, valid_fraction, split_seed, max_source_frames, **unused
+):
+  del unused
+  return moments.moments_source(
+    _required(data_dir, 'moments_in_time', 'folder of training and validation'),
+    num_frames,
+    max_source_frames,
+    split_seed,
+    valid_fraction=0.01 if valid_fraction is None else valid_fraction,
+  )
+
+
+def _make_image_folder(data_dir, valid_fraction, split_seed, **unused):
+  del unused
+  return images.image_folder_source(
+    _required(data_dir, 'image_folder', 'folder of images or label folders'),
+    valid_fraction=0.1 if valid_fraction is None else valid_fraction,
+    split_seed=split_seed,
+  )
+
+
+def _make_celeba(data_dir, attribute, **unused):
+  del unused
+  folder = _required(data_dir, 'celeba', 'folder of img_align_celeba')
+  return images.celeba_source(folder, attribute)
+
+
+def _make_fashion_mnist(data_dir, **unused):
+  del unused
+  return images.fashion_mnist_source(data_dir)
+
+
+def _required(data_dir, dataset, what):
+  if data_dir is None:
+    raise sources.DataError(
+      f'Expected --data_dir=<{what}> with --dataset={dataset}.'
+    )
+  return data_dir
+
+
 _SOURCES = {
   'natvid': _make_natvid,
   'folder': _make_folder,
+  'moments_in_time': _make_moments,
+  'image_folder': _make_image_folder,
+  'celeba': _make_celeba,
+  'fashion_mnist': _make_fashion_mnist,
   **{
     variant: functools.partial(_make_shapes, variant=variant)
     for variant in shapes.VARIANTS

@@ -1,214 +1,323 @@
-"""Video files to small frames: PyAV decodes, TensorFlow averages areas."""
+"""Files to small frames: which pictures, and what they look like."""
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import functools
+import importlib
+from typing import Optional
 
-import av
 import numpy as np
-import tensorflow as tf
 
-__all__ = [
-  'DecodeError',
-  'area_resize',
-  'count_packets',
-  'decode_frames',
-  'decode_region',
-]
+from train import array_readers
+from train import configs
+from train import pixels
+from train import pyav_reader
+from train import readers
 
-_CHUNK_BYTES = 2**24  # Decoded frames held at a time; at least one frame.
+__all__ = ['Decoder', 'is_blank', 'resolve']
+
+DecodeError = readers.DecodeError
+
+_CHUNK_BYTES = 2**24  # Decoded planes held at a time; at least one picture.
+_SEEK_PICTURES = 64  # A window that starts later is sought, not decoded up to.
+_EPSILON = 1e-6  # Seconds.
 
 
-class DecodeError(ValueError):
-  """A file that does not give its frames.
+@dataclasses.dataclass(frozen=True)
+class Decoder:
+  """How files become frames.
+
+  Frame k is the k-th of every `stride`-th picture or, with `fps`, the picture
+  that is shown `k / fps` seconds after the first. Pictures are turned as the
+  file's display matrix says.
 
   Attributes:
-    path: `str`.
-    reason: `str`, a few words that are the same for the same kind of failure.
-    message: `str`, the particulars, e.g. the decoder's own words.
+    size: `int`, pixels: height and width of the frames.
+    channels: `int`, 3 (RGB) or 1 (their mean).
+    crop: 'center' or 'letterbox'; see `pixels.to_frames`.
+    pixel_aspect: `bool`: whether pixels have the file's shape; else they are
+      square.
+    box: `int` or None, pixels: of each picture only the middle box is used.
+    fps: `float` or None, frames a second.
+    stride: `int`; 1 with `fps`.
+    backend: 'pyav' or 'tfio'; `resolve` chooses.
+    device: 'cpu' or 'cuda', where PyAV decodes.
+    max_seconds: `float` or None, the time limit; see `pyav_reader.open_video`.
+      None where a run must be the same to the bit.
+    max_pixels: `int` or None, of a picture.
+    tfio_max_seconds: `float`: longer files are PyAV's, as TensorFlow I/O
+      decodes the whole file into memory.
   """
 
-  def __init__(self, path, reason, message=''):
-    super().__init__(f'{path}: {reason}{message and f" ({message})"}')
-    self.path = path
-    self.reason = reason
-    self.message = message
+  size: int
+  channels: int = 3
+  crop: str = 'center'
+  pixel_aspect: bool = True
+  box: Optional[int] = None
+  fps: Optional[float] = None
+  stride: int = 1
+  backend: str = 'pyav'
+  device: str = 'cpu'
+  max_seconds: Optional[float] = 10.0
+  max_pixels: Optional[int] = 2**25
+  tfio_max_seconds: float = 30.0
+
+  def __post_init__(self):
+    if self.channels not in (1, 3):
+      raise ValueError(f'Expected 1 or 3 channels, got {self.channels}.')
+    if self.crop not in pixels.CROPS:
+      raise ValueError(f'Expected crop in {pixels.CROPS}, got {self.crop!r}.')
+    if self.stride < 1 or (self.fps is not None and not self.fps > 0):
+      raise ValueError(
+        f'Expected positive fps and stride, got {self.fps} and {self.stride}.'
+      )
+    if self.fps is not None and self.stride > 1:
+      raise ValueError('Expected fps or stride, got both.')
+
+  def clip(self, path, start, count):
+    """Exactly `count` frames from frame `start` on.
+
+    Args:
+      path: `str`, local or anything that `tf.io.gfile` reads.
+      start: `int`.
+      count: `int`.
+
+    Returns:
+      uint8 array `[count, size, size, channels]`.
+
+    Raises:
+      DecodeError: as `frames`, and if there are fewer frames.
+    """
+    frames = self.frames(path, start, start + count)
+    if len(frames) < count:
+      message = f'expected {start + count}, got {start + len(frames)}'
+      raise DecodeError(path, 'too few frames', message)
+    return frames
+
+  def frames(self, path, start=0, stop=None):
+    """The frames `[start, stop)` that the file has.
+
+    The clip ends where the file does, at a picture that the decoder calls
+    corrupt, or at an error of the decoder. Reading stops after the last frame.
+
+    Args:
+      path: `str`, local or anything that `tf.io.gfile` reads.
+      start: `int`.
+      stop: `int`, or None: to the end.
+
+    Returns:
+      uint8 array `[n, size, size, channels]`, n at least 1.
+
+    Raises:
+      DecodeError: if there is no such file, no video stream in it, no decoder
+        for it, or no frame from `start` on; or beyond the limits.
+    """
+    log = _Log()
+    pictures = self._pictures(path, start, stop, log)
+    selected = self._select(pictures, start, stop)
+    small = [self._shrink(c, log.aspect) for c in _chunks(selected)]
+    if not small:
+      reason = 'too few frames' if log.seen else 'no frames'
+      message = log.error or f'got {log.seen} pictures, expected over {start}'
+      raise DecodeError(path, reason, message)
+    return np.concatenate(small)
+
+  def num_frames(self, path):
+    """Frames of the file, unless it is damaged; reads, but decodes nothing.
+
+    Raises:
+      DecodeError: if the file cannot be opened or has no video stream.
+    """
+    if array_readers.is_idx(path):
+      return -(-array_readers.count_idx(path) // self.stride)
+    if array_readers.is_webp(path):
+      times = [p.time + p.duration for p in array_readers.read_webp(path)]
+      total, num = times[-1], len(times)
+    else:
+      with self._open(path) as reader:
+        times, length = reader.seconds_of(_timestamps(self, path))
+      num, total = len(times), times[-1] + length if len(times) else 0.0
+    if self.fps is None:
+      return -(-num // self.stride)
+    return int(np.ceil((total - _EPSILON) * self.fps))
+
+  def _open(self, path):
+    return pyav_reader.open_video(
+      path, self.device, self.max_seconds, self.max_pixels
+    )
+
+  def _pictures(self, path, start, stop, log):
+    """Pictures of the file, from that of frame `start` or an earlier one on."""
+    if array_readers.is_idx(path):
+      first = start * self.stride
+      last = None if stop is None else (stop - 1) * self.stride + 1
+      yield from log.count(array_readers.read_idx(path, first, last))
+      return
+    if array_readers.is_webp(path):
+      yield from log.count(array_readers.read_webp(path))
+      return
+    if start * self.stride > _SEEK_PICTURES:
+      timestamps = _timestamps(self, path)
+      with self._open(path) as reader:
+        log.aspect = reader.aspect
+        index = self._index(start, reader.seconds_of(timestamps)[0])
+        pictures = reader.pictures_near(index, timestamps)
+        if pictures is not None:
+          yield from log.count(pictures)
+          log.error = reader.error
+          return
+    with self._open(path) as reader:
+      log.aspect = reader.aspect
+      yield from log.count(self._all_pictures(path, reader))
+      log.error = reader.error
+
+  def _all_pictures(self, path, reader):
+    is_short = (reader.seconds or np.inf) <= self.tfio_max_seconds
+    if self.backend == 'tfio' and is_short:
+      first = next(reader.pictures(), None)
+      if first is None:
+        return ()
+      rate = 1 / first.duration
+      return array_readers.read_tfio(path, rate, first.rotation)
+    return reader.pictures()
+
+  def _index(self, start, times):
+    """The picture of frame `start`."""
+    if self.fps is None:
+      return start * self.stride
+    shown = start / self.fps + _EPSILON
+    return max(0, int(np.searchsorted(times, shown, 'right')) - 1)
+
+  def _select(self, pictures, start, stop):
+    """The pictures of the frames `[start, stop)`."""
+    stop = np.inf if stop is None else stop
+    if self.fps is not None:
+      yield from _resample(pictures, self.fps, start, stop)
+      return
+    for picture in pictures:
+      k, rest = divmod(picture.index, self.stride)
+      if not rest and k >= start:
+        yield picture
+      if k >= stop - 1:
+        return
+
+  def _shrink(self, chunk, aspect):
+    layout, rotation, planes = chunk
+    frames = pixels.to_frames(
+      planes,
+      layout,
+      self.size,
+      self.channels,
+      self.crop,
+      aspect if self.pixel_aspect else 1.0,
+      rotation,
+      self.box,
+    )
+    return frames.numpy()
 
 
-def decode_region(path, start, count, size, channels=3):
-  """Decodes exactly `count` frames from frame `start` on.
+def resolve(backend, device):
+  """What 'auto' means on this machine.
 
   Args:
-    path: `str`.
-    start: `int`, in frames.
-    count: `int`, in frames.
-    size: `int`, pixels: height and width of the result.
-    channels: `int`, 3 (RGB) or 1 (their mean).
+    backend: 'auto', 'pyav' or 'tfio'.
+    device: 'auto', 'cpu' or 'cuda'.
 
   Returns:
-    uint8 array `[count, size, size, channels]`.
+    The backend, 'pyav' or 'tfio', and the device, 'cpu' or 'cuda'.
 
   Raises:
-    DecodeError: as `decode_frames`, and if there are fewer frames.
+    ValueError: if what was asked for cannot be had; it says why.
   """
-  frames = decode_frames(path, size, channels, start, start + count)
-  if len(frames) < count:
-    message = f'expected {start + count}, got {start + len(frames)}'
-    raise DecodeError(path, 'too few frames', message)
-  return frames
-
-
-def decode_frames(path, size, channels=3, start=0, stop=None):
-  """Decodes the frames `[start, stop)` that the file has, in small chunks.
-
-  The clip ends where the file does, at a frame that the decoder calls corrupt,
-  or at an error of the decoder. Reading stops after frame `stop - 1`.
-
-  Args:
-    path: `str`.
-    size: `int`, pixels: height and width of the result.
-    channels: `int`, 3 (RGB) or 1 (their mean).
-    start: `int`, in frames.
-    stop: `int`, in frames, or `None`: to the end.
-
-  Returns:
-    uint8 array `[n, size, size, channels]`, n at least 1; see `area_resize`.
-
-  Raises:
-    DecodeError: if there is no such file, no video stream in it, no decoder
-      for it, or no frame from `start` on.
-  """
-  if channels not in (1, 3):
-    raise ValueError(f'Expected 1 or 3 channels, got {channels}.')
-  with _open(path) as (container, stream):
-    frames = _Frames(container, stream, start, stop)
-    small = [_shrink(chunk, size, channels) for chunk in _chunks(frames)]
-  if not small:
-    reason = 'no frames' if not frames.seen else 'too few frames'
-    message = frames.error or f'got {frames.seen}, expected over {start}'
-    raise DecodeError(path, reason, message)
-  return np.concatenate(small)
-
-
-def count_packets(path):
-  """Packets of the video stream: its frames, unless the file is damaged.
-
-  Raises:
-    DecodeError: if the file cannot be opened or has no video stream.
-  """
-  with _open(path) as (container, stream):
+  for name, value in (('decoder', backend), ('decode_device', device)):
+    if value not in configs.CHOICES[name]:
+      raise ValueError(
+        f'Expected {name} in {configs.CHOICES[name]}, got {value!r}.'
+      )
+  if backend == 'tfio':
+    _check_tfio()
+    if device == 'cuda':
+      raise ValueError('decode_device=cuda is for decoder=pyav, got tfio.')
+  if device == 'auto':
     try:
-      return sum(packet.size > 0 for packet in container.demux(stream))
-    except (av.FFmpegError, OSError, ValueError) as e:
-      raise DecodeError(path, 'cannot be read', str(e)) from None
+      pyav_reader.check_cuda()
+      device = 'cpu' if backend == 'tfio' else 'cuda'
+    except ValueError:
+      device = 'cpu'
+  elif device == 'cuda':
+    pyav_reader.check_cuda()
+  # PyAV needs no more than its wheel, and reads only what is asked for.
+  return 'pyav' if backend == 'auto' else backend, device
 
 
-def area_resize(frames, size):
-  """Short side to `size` pixels by area averaging, then a centre crop.
+def is_blank(frames):
+  """Whether every frame of a clip `[T, H, W, C]` is of one colour."""
+  return bool((frames == frames[:, :1, :1]).all())
 
-  The long side goes to the nearest whole number of pixels before the crop.
-  Each result pixel is the mean of the source area that it covers, also where
-  that is less than one source pixel.
 
-  Args:
-    frames: uint8 array `[N, H, W, C]`.
-    size: `int`, pixels.
-
-  Returns:
-    uint8 `Tensor` `[N, size, size, C]`, on the GPU if there is one.
-  """
-  num, height, width, channels = frames.shape
-  rows, top, bottom = _area_weights(height, min(height, width), size)
-  cols, left, right = _area_weights(width, min(height, width), size)
-  # Two matrix products: tf.image.resize has no GPU kernel for 'area'.
-  with tf.device(_device()):
-    x = tf.constant(frames[:, top:bottom, left:right])
-    x = tf.reshape(tf.cast(x, tf.float32), [num, bottom - top, -1])
-    x = tf.matmul(rows, x)  # [N, size, w * C]
-    x = tf.reshape(x, [num * size, right - left, channels])
-    x = tf.matmul(cols, x)  # [N * size, size, C]
-    x = tf.reshape(x, [num, size, size, channels])
-    return tf.saturate_cast(tf.round(x), tf.uint8)
+def _check_tfio():
+  try:
+    tfio = importlib.import_module('tensorflow_io')
+    _ = tfio.experimental.ffmpeg.decode_video  # Loads the native library.
+  except Exception as e:  # ImportError, NotImplementedError, NotFoundError.
+    raise ValueError(
+      'decoder=tfio expects tensorflow-io with a TensorFlow whose native ops '
+      'load (tensorflow-io 0.37.1 with TensorFlow 2.17.1) and FFmpeg 4 '
+      f'libraries, but: {str(e).splitlines()[0]} Use decoder=pyav.'
+    ) from None
 
 
 @functools.lru_cache(maxsize=64)
-def _area_weights(length, short, size):
-  """Weights `[size, n]` of source pixels `[first, first + n)` on one axis."""
-  resized = max(size, int(length * size / short + 0.5))
-  edges = (np.arange(size + 1) + (resized - size) // 2) * (length / resized)
-  pixels = np.arange(length)
-  covered = np.minimum(edges[1:, None], pixels + 1) - np.maximum(
-    edges[:-1, None], pixels
-  )
-  weights = np.maximum(covered, 0.0) / (length / resized)  # [size, length]
-  used = np.flatnonzero(weights.any(axis=0))
-  first, last = int(used[0]), int(used[-1]) + 1
-  return weights[:, first:last].astype(np.float32), first, last
+def _timestamps(decoder, path):
+  with decoder._open(path) as reader:  # pylint: disable=protected-access
+    return reader.timestamps()
 
 
-@functools.lru_cache(maxsize=1)
-def _device():
-  return '/GPU:0' if tf.config.list_physical_devices('GPU') else '/CPU:0'
+def _resample(pictures, fps, start, stop):
+  """The picture on screen at each `k / fps`, k in `[start, stop)`."""
+  k, held = start, None
+  for picture in pictures:
+    while held is not None and k / fps < picture.time - _EPSILON:
+      yield held
+      k += 1
+      if k >= stop:
+        return
+    held = picture
+  while held and k < stop and k / fps < held.time + held.duration - _EPSILON:
+    yield held
+    k += 1
 
 
-def _shrink(frames, size, channels):
-  small = area_resize(np.stack(frames), size).numpy()
-  if channels == 1:
-    small = np.rint(small.mean(axis=-1, keepdims=True)).astype(np.uint8)
-  return small
+class _Log:
+  """What reading a file said, for the message if it gives no frame."""
 
-
-@contextlib.contextmanager
-def _open(path):
-  try:
-    container = av.open(path, metadata_errors='ignore')
-  except (av.FFmpegError, OSError, ValueError) as e:
-    raise DecodeError(path, 'cannot be opened', str(e)) from None
-  with container:
-    if not container.streams.video:
-      raise DecodeError(path, 'no video stream')
-    stream = container.streams.video[0]
-    if stream.codec_context is None:
-      raise DecodeError(path, 'no decoder for its codec')
-    stream.thread_type = 'AUTO'
-    yield container, stream
-
-
-class _Frames:
-  """Iterates over RGB frames `[start, stop)`, each uint8 `[H, W, 3]`."""
-
-  def __init__(self, container, stream, start, stop):
-    self._container = container
-    self._stream = stream
-    self._start = start
-    self._stop = float('inf') if stop is None else stop
+  def __init__(self):
     self.seen = 0
     self.error = ''
+    self.aspect = 1.0
 
-  def __iter__(self):
-    try:
-      for frame in self._container.decode(self._stream):
-        if frame.is_corrupt:
-          self.error = f'frame {self.seen} is corrupt'
-          return
-        if self.seen >= self._start:
-          yield frame.to_ndarray(format='rgb24')
-        self.seen += 1
-        if self.seen >= self._stop:
-          return
-    except (av.FFmpegError, OSError, ValueError) as e:
-      self.error = str(e)
+  def count(self, pictures):
+    for picture in pictures:
+      self.seen += 1
+      yield picture
 
 
-def _chunks(frames):
-  """Lists of frames of one shape, of at most `_CHUNK_BYTES`."""
-  chunk = []
-  for frame in frames:
-    full = (len(chunk) + 1) * frame.nbytes > _CHUNK_BYTES
-    if chunk and (full or chunk[0].shape != frame.shape):
-      yield chunk
-      chunk = []
-    chunk.append(frame)
+def _chunks(pictures):
+  """Groups alike pictures: (layout, rotation, planes `[N, ...]`)."""
+  chunk, kind, num_bytes = [], None, 0
+  for picture in pictures:
+    planes = picture.planes()
+    new_kind = picture.layout, picture.rotation, [p.shape for p in planes]
+    size = sum(p.nbytes for p in planes)
+    if chunk and (new_kind != kind or num_bytes + size > _CHUNK_BYTES):
+      yield kind[0], kind[1], _stack(chunk)
+      chunk, num_bytes = [], 0
+    chunk.append(planes)
+    kind, num_bytes = new_kind, num_bytes + size
   if chunk:
-    yield chunk
+    yield kind[0], kind[1], _stack(chunk)
+
+
+def _stack(chunk):
+  return [np.stack(planes) for planes in zip(*chunk)]

@@ -1,14 +1,24 @@
 """From a config to the batches of a run."""
 
 import contextlib
+import dataclasses
+import os
+
+import numpy as np
 
 from train import clips as clips_lib
+from train import configs
 from train import data
 from train import datasets
+from train import decode
+from train import feeding
+from train import prepare as prepare_lib
+from train import record_inputs
+from train import records
 from train import skip_log
 from train import sources
 
-__all__ = ['Inputs', 'make_inputs']
+__all__ = ['Inputs', 'make_inputs', 'resolve']
 
 
 class Inputs:
@@ -17,6 +27,7 @@ class Inputs:
   def __init__(self, config, clips):
     self._config = config
     self._clips = clips
+    self._waiting = feeding.WaitCounter()
 
   @property
   def label_names(self):
@@ -32,9 +43,14 @@ class Inputs:
 
   def train_dataset(self, step):
     """Endless batches `(frames uint8 [B, T, H, W, C], label int32 [B])`."""
-    return data.train_dataset(
-      self._clips, self._config.batch_size, self._config.seed, step
+    dataset = data.train_dataset(
+      self._clips,
+      self._config.batch_size,
+      self._config.seed,
+      step,
+      flip=self._config.flip,
     )
+    return feeding.to_device(self._waiting.measure(dataset))
 
   def train_clips_dataset(self):
     """One fixed clip for each training window of an epoch, once."""
@@ -43,6 +59,11 @@ class Inputs:
   def valid_dataset(self):
     """The held-out clips, once; the last batch may be smaller."""
     return data.valid_dataset(self._clips, self._config.batch_size)
+
+  @property
+  def wait_seconds(self):
+    """What the training steps have waited for data, in all."""
+    return self._waiting.seconds
 
   def check_skips(self):
     """Raises DataError for too many skipped files; returns their number."""
@@ -56,6 +77,19 @@ class Inputs:
       yield
 
 
+def resolve(config):
+  """The config with what 'auto' means on this machine.
+
+  Raises:
+    ConfigError: if a decoder or device that was asked for cannot be had.
+  """
+  try:
+    decoder, device = decode.resolve(config.decoder, config.decode_device)
+  except ValueError as e:
+    raise configs.ConfigError(str(e)) from None
+  return dataclasses.replace(config, decoder=decoder, decode_device=device)
+
+
 def make_inputs(config, skipped_log):
   """Lists the data set and checks that each label gives a clip.
 
@@ -64,19 +98,16 @@ def make_inputs(config, skipped_log):
     skipped_log: Path of the log of skipped files.
 
   Returns:
-    `Inputs`.
+    `Inputs`, or `RecordInputs` of prepared records.
 
   Raises:
     DataError: if the data set cannot be used.
   """
-  source = datasets.make_source(
-    config.dataset,
-    config.num_frames,
-    config.data_dir or None,
-    config.valid_fraction,
-    config.split_seed,
-    config.max_source_frames,
-  )
+  if config.dataset == 'tfrecord':
+    if config.overfit_clips:
+      raise sources.DataError('overfit_clips is not for dataset=tfrecord.')
+    return _record_inputs(config)
+  source = _source(config)
   is_overfit = config.overfit_clips > 0
   if is_overfit:
     source = sources.fixed_clips(
@@ -85,10 +116,122 @@ def make_inputs(config, skipped_log):
   clips = clips_lib.Clips(
     source,
     config.num_frames,
-    config.frame_size,
-    config.channels,
+    _decoder(config, source),
     skips=skip_log.SkipLog(source, skipped_log, config.max_skipped),
+    cache_bytes=0 if config.cache == 'none' else config.cache_gigabytes * 2**30,
+    cache_dir=_cache_dir() if config.cache == 'disk' else None,
   )
   if not is_overfit:  # Most labels are left out.
     data.check_labels(clips)
   return Inputs(config, clips)
+
+
+def prepare(config, folder, runner=None):
+  """Decodes the data set into TFRecords; see `prepare.prepare`.
+
+  Args:
+    config: `Config`.
+    folder: Path of the records.
+    runner: `str`, an Apache Beam runner, or None.
+
+  Returns:
+    `str`, what came of it.
+
+  Raises:
+    ConfigError, DataError: what the user can put right.
+  """
+  config = resolve(config)
+  if config.dataset == 'tfrecord':
+    raise sources.DataError('dataset=tfrecord is prepared already.')
+  source = _source(config)
+  index = prepare_lib.prepare(
+    source,
+    _decoder(config, source),
+    folder,
+    max_frames=config.max_source_frames,
+    num_shards=config.num_shards,
+    encoding=config.record_encoding,
+    compression=config.record_compression,
+    max_skipped=config.max_skipped,
+    runner=runner,
+  )
+  counts = {
+    part: sum(shard.num_records for shard in shards)
+    for part, shards in index.parts.items()
+  }
+  return (
+    f'{counts["train"]} training and {counts["valid"]} validation records in '
+    f'{index.folder}, {index.num_skipped} files skipped. Train with '
+    f'--dataset=tfrecord --data_dir={index.folder}'
+  )
+
+
+def _record_inputs(config):
+  if not config.data_dir:
+    raise sources.DataError(
+      'Expected --data_dir=<folder that --mode=prepare wrote> with '
+      '--dataset=tfrecord.'
+    )
+  index = records.read_index(config.data_dir)
+  wanted = (config.frame_size, config.frame_size, config.channels)
+  if tuple(index.frame_shape) != wanted:
+    raise sources.DataError(
+      f'{config.data_dir} holds frames of {tuple(index.frame_shape)}, but the '
+      f'config asks for {wanted}: --set frame_size={index.size} --set '
+      f'channels={index.channels}, or prepare it again.'
+    )
+  return record_inputs.RecordInputs(
+    index,
+    config.num_frames,
+    config.batch_size,
+    config.seed,
+    data_service=config.data_service,
+    flip=config.flip,
+  )
+
+
+def _source(config):
+  if config.data_service:
+    raise sources.DataError(
+      'data_service reads prepared records: it is for --dataset=tfrecord.'
+    )
+  source = datasets.make_source(
+    config.dataset,
+    config.num_frames,
+    config.data_dir or None,
+    config.valid_fraction,
+    config.split_seed,
+    config.max_source_frames,
+    config.attribute,
+  )
+  longest = max(
+    np.inf if region.stop is None else region.stop - region.start
+    for region in source.train[:1000]
+  )
+  if longest < config.num_frames:
+    raise sources.DataError(
+      f'{config.dataset} has clips of {longest} frames, expected num_frames='
+      f'{config.num_frames}. For images: --model=head --set num_frames=1.'
+    )
+  return source
+
+
+def _decoder(config, source):
+  return decode.Decoder(
+    config.frame_size,
+    config.channels,
+    crop=config.crop,
+    pixel_aspect=source.pixel_aspect,
+    box=source.center_crop,
+    fps=config.fps,
+    stride=config.frame_stride,
+    backend=config.decoder,
+    device=config.decode_device,
+    max_seconds=config.max_file_seconds,
+    max_pixels=config.max_picture_pixels,
+    tfio_max_seconds=config.tfio_max_seconds,
+  )
+
+
+def _cache_dir():
+  return os.path.join(sources.default_cache_dir(), 'decoded')

@@ -15,7 +15,10 @@ from absl import logging  # noqa: E402
 from train import configs  # noqa: E402
 
 _MODE = flags.DEFINE_enum(
-  'mode', 'train', ['train', 'evaluate', 'sample', 'export'], 'What to do.'
+  'mode',
+  'train',
+  ['train', 'evaluate', 'sample', 'export', 'prepare'],
+  'What to do.',
 )
 _PRESET = flags.DEFINE_enum(
   'preset', 'demo', list(configs.PRESETS), 'Where the config starts from.'
@@ -23,11 +26,44 @@ _PRESET = flags.DEFINE_enum(
 _DATASET = flags.DEFINE_string(
   'dataset',
   None,
-  "'natvid', 'shapes', 'shapes:motion', 'shapes:appearance', "
-  "'shapes:occluder' or 'folder' (a tree <data_dir>/<label>/<video>).",
+  "'natvid'; 'shapes', 'shapes:motion', 'shapes:appearance', "
+  "'shapes:occluder'; 'folder' (a tree <data_dir>/<label>/<video>), "
+  "'moments_in_time'; 'image_folder', 'celeba', 'fashion_mnist' (for "
+  "--model=head); 'tfds:NAME'; 'tfrecord' (what --mode=prepare wrote).",
 )
 _DATA_DIR = flags.DEFINE_string(
-  'data_dir', None, "The tree of 'folder'; where 'shapes' is rendered."
+  'data_dir',
+  None,
+  "The data set's folder, local or of a remote file system; where 'shapes' is "
+  'rendered.',
+)
+_DECODER = flags.DEFINE_enum(
+  'decoder', None, list(configs.CHOICES['decoder']), 'Of video files.'
+)
+_DECODE_DEVICE = flags.DEFINE_enum(
+  'decode_device',
+  None,
+  list(configs.CHOICES['decode_device']),
+  'Where PyAV decodes: cuda is NVDEC.',
+)
+_FPS = flags.DEFINE_float(
+  'fps', None, 'Frames a second, taken by their times; all if not given.'
+)
+_MAX_SKIPPED = flags.DEFINE_float(
+  'max_skipped', None, 'The part of the files that may fail, 0.05 by default.'
+)
+_DATA_SERVICE = flags.DEFINE_string(
+  'data_service',
+  None,
+  "grpc://HOST:PORT of a tf.data service dispatcher, for 'tfrecord'.",
+)
+_PREPARED_DIR = flags.DEFINE_string(
+  'prepared_dir', None, '--mode=prepare: where to; prepared/<dataset>.'
+)
+_RUNNER = flags.DEFINE_string(
+  'runner',
+  None,
+  "--mode=prepare: an Apache Beam runner, for example 'DirectRunner'.",
 )
 _MODEL = flags.DEFINE_enum(
   'model',
@@ -63,6 +99,11 @@ def _config():
     'data_dir': _DATA_DIR.value,
     'model': _MODEL.value,
     'seed': _SEED.value,
+    'decoder': _DECODER.value,
+    'decode_device': _DECODE_DEVICE.value,
+    'fps': _FPS.value,
+    'max_skipped': _MAX_SKIPPED.value,
+    'data_service': _DATA_SERVICE.value,
   }
   assignments = [f'{k}={v}' for k, v in given.items() if v is not None]
   return configs.check(configs.override(config, assignments + _SET.value))
@@ -125,6 +166,16 @@ def _export():
   print(training.export_run(_workdir()))
 
 
+def _prepare():
+  from train import inputs
+
+  config = _config()
+  folder = _PREPARED_DIR.value or os.path.join(
+    'prepared', config.dataset.replace(':', '_')
+  )
+  print(inputs.prepare(config, folder, _RUNNER.value))
+
+
 def _set_up_logging():
   """Shows the program's own news, and of TensorFlow's only what is wrong."""
   if not flags.FLAGS['verbosity'].present:
@@ -146,6 +197,7 @@ def main(argv):
     'evaluate': _evaluate,
     'sample': _sample,
     'export': _export,
+    'prepare': _prepare,
   }
   # What the user can put right is a line, not a traceback.
   from train import errors

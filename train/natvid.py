@@ -122,7 +122,9 @@ def natvid_source(num_frames=8, folder=None):
       for start in held_out
     ]
   names = tuple(film.label for film in FILMS)
-  return sources.Source('natvid', names, tuple(train), tuple(valid))
+  return sources.Source(
+    'natvid', names, tuple(train), tuple(valid), pixel_aspect=False
+  )
 
 
 def fetch(folder=None):

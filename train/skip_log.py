@@ -43,12 +43,12 @@ class SkipLog:
 
   @property
   def skipped(self):
-    """Dict of path to its `decode.DecodeError`."""
+    """Dict of path to its `readers.DecodeError`."""
     with self._lock:
       return dict(self._skipped)
 
   def record(self, error):
-    """Notes a `decode.DecodeError`; the first of each path counts."""
+    """Notes a `readers.DecodeError`; the first of each path counts."""
     with self._lock:
       if error.path in self._skipped:
         return

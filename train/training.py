@@ -1,5 +1,6 @@
 """A run: from a config to a trained model, its numbers, samples and export."""
 
+import dataclasses
 import time
 
 from absl import logging
@@ -43,6 +44,7 @@ def train(config, workdir, init_from=None):
   """
   folder = run_folder.RunFolder(workdir)
   folder.create()
+  config = _resolve(config, folder)
   inputs = inputs_lib.make_inputs(config, folder.skipped_log)
   model = models.build_model(config, len(inputs.label_names))
   is_resumed = folder.claim(config)
@@ -57,6 +59,19 @@ def train(config, workdir, init_from=None):
     if step < config.steps:
       _fit(model, config, inputs, folder, checkpoints, step)
     return _finish(model, config, inputs, folder), folder
+
+
+def _resolve(config, folder):
+  """The config without 'auto'; a resumed run keeps what it chose before."""
+  if folder.config_file.exists():
+    before = folder.read_config()
+    chosen = {
+      name: getattr(before, name)
+      for name in ('decoder', 'decode_device')
+      if getattr(config, name) == 'auto'
+    }
+    config = dataclasses.replace(config, **chosen)
+  return inputs_lib.resolve(config)
 
 
 def _start(model, inputs, folder, init_from):
@@ -96,9 +111,7 @@ def _fit(model, config, inputs, folder, checkpoints, step):
     steps_per_epoch=config.steps - step,
     verbose=0,
     callbacks=[
-      callbacks.Logging(
-        step, config.steps, config.log_every, folder, inputs.check_skips
-      ),
+      callbacks.Logging(step, config.steps, config.log_every, folder, inputs),
       callbacks.Evaluation(step, config.steps, config.eval_every, evaluate),
       callbacks.Checkpointing(
         step, config.steps, config.checkpoint_every, checkpoints

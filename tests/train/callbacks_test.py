@@ -1,4 +1,5 @@
 import json
+import types
 import unittest.mock
 
 import tensorflow as tf
@@ -10,9 +11,8 @@ from train import run_folder
 class LoggingTest(tf.test.TestCase):
   def _callback(self, initial_step=10, num_steps=16, every=4):
     folder = run_folder.RunFolder(self.create_tempdir().full_path)
-    callback = callbacks.Logging(
-      initial_step, num_steps, every, folder, check_skips=lambda: 3
-    )
+    inputs = types.SimpleNamespace(check_skips=lambda: 3, wait_seconds=0.0)
+    callback = callbacks.Logging(initial_step, num_steps, every, folder, inputs)
     callback.set_model(unittest.mock.MagicMock())
     callback.model.optimizer.learning_rate = 0.5
     callback.on_train_begin()

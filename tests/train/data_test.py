@@ -11,6 +11,7 @@ import tensorflow as tf
 from train import clips as clips_lib
 from train import data
 from train import decode
+from train import readers
 from train import shapes
 from train import skip_log
 from train import sources
@@ -22,6 +23,9 @@ def write_ramp(path, first, num_frames):
   """Grey frames; frame t has the value first + 4 t."""
   values = (first + 4 * np.arange(num_frames)).astype(np.uint8)
   frames = np.tile(values[:, None, None, None], [1, SIZE, SIZE, 3])
+  # A pattern whose mean is 0: a clip of single colours is taken for damaged.
+  frames[:, :, : SIZE // 2] += 8
+  frames[:, :, SIZE // 2 :] -= 8
   os.makedirs(os.path.dirname(path), exist_ok=True)
   shapes.write_video(path, frames)
 
@@ -60,9 +64,14 @@ class TreeTest(tf.test.TestCase):
       'ramps', ('dark', 'light'), tuple(train), tuple(valid)
     )
 
-  def clips(self, num_frames=4, max_skipped=0.05, path=None, **kwargs):
+  def clips(
+    self, num_frames=4, max_skipped=0.05, path=None, channels=3, **kwargs
+  ):
     skips = skip_log.SkipLog(self.source, path, max_skipped)
-    return clips_lib.Clips(self.source, num_frames, SIZE, skips=skips, **kwargs)
+    decoder = decode.Decoder(SIZE, channels)
+    return clips_lib.Clips(
+      self.source, num_frames, decoder, skips=skips, **kwargs
+    )
 
   def train(self, seed=0, batch_size=3, step=0, num=8, **kwargs):
     clips = self.clips(**kwargs)
@@ -249,7 +258,7 @@ class BadFilesTest(TreeTest):
   def test_the_first_failure_of_a_file_counts(self):
     skips = skip_log.SkipLog(self.source)
     for reason in ('first', 'second'):
-      skips.record(decode.DecodeError('a', reason))
+      skips.record(readers.DecodeError('a', reason))
     self.assertLen(skips, 1)
     self.assertEqual(skips.skipped['a'].reason, 'first')
 
@@ -260,16 +269,42 @@ class BadFilesTest(TreeTest):
       skip_log.SkipLog(self.source, path)
 
 
+class FlipTest(TreeTest):
+  def test_half_of_the_draws_are_mirrored(self):
+    clips = self.clips(num_frames=8)
+    plain = take(data.train_dataset(clips, 4, 0), 10)
+    flipped = take(data.train_dataset(clips, 4, 0, flip=True), 10)
+    num = 0
+    for (a, _), (b, _) in zip(plain, flipped):
+      for x, y in zip(a, b):
+        is_flipped = not (x == y).all()
+        num += is_flipped
+        self.assertAllEqual(x[:, :, ::-1] if is_flipped else x, y)
+    self.assertBetween(num, 10, 30)
+
+
 class ContactSheetTest(TreeTest):
   def test_rows_are_clips(self):
     dataset = data.valid_dataset(self.clips(), 2)
     sheet = tf.io.decode_png(data.contact_sheet(dataset)).numpy()
     self.assertAllEqual(sheet.shape, [2 * SIZE, 4 * SIZE, 3])
-    corners = sheet[::SIZE, ::SIZE, 0]
+    values = sheet[..., 0].reshape([2, SIZE, 4, SIZE]).mean(axis=(1, 3))
     expected = np.add.outer([36, 136], [0, 4, 8, 12])
-    self.assertAllClose(corners, expected, atol=2)
+    self.assertAllClose(values, expected, atol=2)
     sheet = tf.io.decode_png(data.contact_sheet(dataset, max_clips=1))
     self.assertEqual(sheet.shape, [SIZE, 4 * SIZE, 3])
+
+  def test_names_stand_beside_the_clips(self):
+    dataset = data.valid_dataset(self.clips(), 2)
+    plain = tf.io.decode_png(data.contact_sheet(dataset)).numpy()
+    sheet = data.contact_sheet(dataset, self.source.label_names)
+    sheet = tf.io.decode_png(sheet).numpy()
+    width = plain.shape[1]
+    self.assertAllEqual(sheet[:, -width:], plain)
+    names = np.split(sheet[:, :-width], 2)
+    for name in names:
+      self.assertBetween((name < 128).mean(), 0.005, 0.3)
+    self.assertGreater(np.abs(names[0].astype(int) - names[1]).max(), 100)
 
 
 if __name__ == '__main__':

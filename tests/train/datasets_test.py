@@ -8,6 +8,7 @@ import tensorflow as tf
 from train import clips as clips_lib
 from train import data
 from train import datasets
+from train import decode
 from train import sources
 
 
@@ -34,7 +35,7 @@ class MakeSourceTest(tf.test.TestCase, parameterized.TestCase):
     source = datasets.make_source('shapes:appearance', 2, root)
     self.assertEqual(source.label_names, ('circle', 'square', 'triangle'))
     self.assertEqual(source.num_train_clips + source.num_valid_clips, 120)
-    clips = clips_lib.Clips(source, 2, 16)
+    clips = clips_lib.Clips(source, 2, decode.Decoder(16))
     data.check_labels(clips)
     frames, _ = next(iter(data.train_dataset(clips, 4, 0)))
     self.assertGreater(frames.numpy().max(), 150)

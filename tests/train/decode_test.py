@@ -1,14 +1,21 @@
 """Tests of train/decode.py: geometry, the frames asked for, broken files."""
 
+import fractions
+import gzip
 import os
+import struct
+import types
 from unittest import mock
 
 from absl.testing import parameterized
 import av
 import numpy as np
+import PIL.Image
 import tensorflow as tf
 
 from train import decode
+from train import pixels
+from train import pyav_reader
 from train import shapes
 
 
@@ -18,36 +25,10 @@ def ramp(num_frames, height=48, width=64):
   return np.tile(frames, [1, height, width, 3])
 
 
-class AreaResizeTest(tf.test.TestCase, parameterized.TestCase):
-  @parameterized.parameters((64, 64), (60, 84), (144, 176), (90, 33), (20, 27))
-  def test_is_the_area_mean_of_tf_image(self, height, width):
-    rng = np.random.Generator(np.random.Philox(0))
-    frames = rng.integers(0, 256, [2, height, width, 3]).astype(np.uint8)
-    size = 32
-    resized = [round(n * size / min(height, width)) for n in (height, width)]
-    expected = tf.image.resize(
-      frames.astype(np.float32), resized, method='area'
-    )
-    top, left = (resized[0] - size) // 2, (resized[1] - size) // 2
-    expected = expected[:, top : top + size, left : left + size]
-    actual = decode.area_resize(frames, size)
-    self.assertEqual(actual.dtype, tf.uint8)
-    # TensorFlow's op rounds pixel edges to floats: hence not exact.
-    self.assertAllClose(tf.cast(actual, tf.float32), expected, rtol=0, atol=0.6)
-
-  def test_crops_the_centre(self):
-    frames = np.zeros([1, 32, 96, 3], np.uint8)
-    frames[:, :, 32:64] = 200
-    self.assertAllEqual(
-      decode.area_resize(frames, 16), np.full([1, 16, 16, 3], 200)
-    )
-
-  def test_same_size_is_the_identity(self):
-    frames = np.arange(16 * 16 * 3, dtype=np.uint8).reshape([1, 16, 16, 3])
-    self.assertAllEqual(decode.area_resize(frames, 16), frames)
+DECODER = decode.Decoder(16)
 
 
-class DecodeTest(tf.test.TestCase):
+class DecodeTest(tf.test.TestCase, parameterized.TestCase):
   def setUp(self):
     super().setUp()
     self.path = os.path.join(self.create_tempdir().full_path, 'ramp.mp4')
@@ -57,62 +38,205 @@ class DecodeTest(tf.test.TestCase):
     return np.rint(frames.mean(axis=(1, 2, 3)) / 10)
 
   def test_gives_the_frames_asked_for(self):
-    frames = decode.decode_region(self.path, 3, 5, 16)
+    frames = DECODER.clip(self.path, 3, 5)
     self.assertEqual(frames.dtype, np.uint8)
     self.assertAllEqual(frames.shape, [5, 16, 16, 3])
     self.assertAllEqual(self.values(frames), [3, 4, 5, 6, 7])
-    frames = decode.decode_frames(self.path, 16)
+    frames = DECODER.frames(self.path)
     self.assertAllEqual(self.values(frames), np.arange(20))
-    self.assertLen(decode.decode_frames(self.path, 16, stop=99), 20)
-    self.assertEqual(decode.count_packets(self.path), 20)
+    self.assertLen(DECODER.frames(self.path, stop=99), 20)
+    self.assertEqual(DECODER.num_frames(self.path), 20)
 
   def test_small_chunks_give_the_same(self):
-    whole = decode.decode_frames(self.path, 16)
-    self.enter_context(
-      mock.patch.object(decode, '_CHUNK_BYTES', 3 * 48 * 64 * 3)
+    whole = DECODER.frames(self.path)
+    planes = 3 * 48 * 64 * 3
+    self.enter_context(mock.patch.object(decode, '_CHUNK_BYTES', planes))
+    to_frames = self.enter_context(
+      mock.patch.object(pixels, 'to_frames', wraps=pixels.to_frames)
     )
-    shrink = self.enter_context(
-      mock.patch.object(decode, '_shrink', wraps=decode._shrink)
-    )
-    self.assertAllEqual(decode.decode_frames(self.path, 16), whole)
-    lengths = [len(call[0][0]) for call in shrink.call_args_list]
+    self.assertAllEqual(DECODER.frames(self.path), whole)
+    lengths = [len(call[0][0][0]) for call in to_frames.call_args_list]
     self.assertEqual(lengths, [3] * 6 + [2])
 
   def test_stops_reading_after_the_last_frame(self):
-    decoded, converted = [], []
-    convert = av.VideoFrame.to_ndarray
+    layout_of = self.enter_context(
+      mock.patch.object(pyav_reader, 'layout_of', wraps=pyav_reader.layout_of)
+    )
+    self.assertLen(DECODER.frames(self.path, 2, 5), 3)
+    self.assertEqual(layout_of.call_count, 5)
 
-    class Spy:
-      is_corrupt = False
+  def test_stride(self):
+    decoder = decode.Decoder(16, stride=3)
+    frames = decoder.frames(self.path)
+    self.assertAllEqual(self.values(frames), np.arange(0, 20, 3))
+    self.assertEqual(decoder.num_frames(self.path), 7)
+    self.assertAllEqual(self.values(decoder.clip(self.path, 2, 3)), [6, 9, 12])
 
-      def __init__(self, frame):
-        decoded.append(1)
-        self.frame = frame
-
-      def to_ndarray(self, **kwargs):
-        converted.append(1)
-        return convert(self.frame, **kwargs)
-
-    with decode._open(self.path) as (container, stream):
-
-      class Container:
-        def decode(self, stream):
-          return map(Spy, container.decode(stream))
-
-      frames = list(decode._Frames(Container(), stream, 2, 5))
-    self.assertLen(frames, 3)
-    self.assertLen(converted, 3)
-    self.assertLen(decoded, 5)
+  @parameterized.parameters(6.0, 12.0, 24.0, 5.0)
+  def test_fps(self, fps):
+    # The file has 12 pictures a second.
+    decoder = decode.Decoder(16, fps=fps)
+    num = int(np.ceil(20 * fps / 12 - 1e-6))
+    expected = np.floor(np.arange(num) * 12 / fps + 1e-6)
+    self.assertAllEqual(self.values(decoder.frames(self.path)), expected)
+    self.assertEqual(decoder.num_frames(self.path), num)
+    clip = decoder.clip(self.path, 3, 4)
+    self.assertAllEqual(self.values(clip), expected[3:7])
 
   def test_one_channel_is_the_mean(self):
     frame = np.zeros([1, 32, 32, 3], np.uint8)
     frame[..., 0] = 240
     shapes.write_video(self.path, frame)
-    grey = decode.decode_region(self.path, 0, 1, 16, channels=1)
+    grey = decode.Decoder(16, channels=1).clip(self.path, 0, 1)
     self.assertAllEqual(grey.shape, [1, 16, 16, 1])
     self.assertAllClose(np.mean(grey), 80, atol=3)
-    with self.assertRaisesRegex(ValueError, 'Expected 1 or 3 channels, got 4'):
-      decode.decode_frames(self.path, 16, channels=4)
+
+  @parameterized.parameters(
+    ({'channels': 4}, 'Expected 1 or 3 channels, got 4'),
+    ({'crop': 'middle'}, "got 'middle'"),
+    ({'stride': 0}, 'positive fps and stride'),
+    ({'fps': 5.0, 'stride': 2}, 'fps or stride, got both'),
+  )
+  def test_bad_arguments(self, arguments, message):
+    with self.assertRaisesRegex(ValueError, message):
+      decode.Decoder(16, **arguments)
+
+
+class SeekTest(tf.test.TestCase, parameterized.TestCase):
+  """A window far from the start is the same with and without a seek."""
+
+  def setUp(self):
+    super().setUp()
+    self.folder = self.create_tempdir().full_path
+    rng = np.random.Generator(np.random.Philox(0))
+    noise = rng.integers(0, 256, [150, 8, 8, 3]).astype(np.uint8)
+    self.frames = noise.repeat(4, axis=1).repeat(4, axis=2)
+
+  @parameterized.product(
+    suffix=('mp4', 'mkv', 'avi', 'ts'),
+    options=({}, {'stride': 2}, {'fps': 10.0}),
+  )
+  def test_equals_decoding_from_the_start(self, suffix, options):
+    path = os.path.join(self.folder, f'noise.{suffix}')
+    write_video(path, self.frames, {'g': '12', 'bf': '2'})
+    decoder = decode.Decoder(16, **options)
+    whole = decoder.frames(path)
+    self.assertEqual(decoder.num_frames(path), len(whole))
+    seeking = mock.patch.object(decode, '_SEEK_PICTURES', 5)
+    near = pyav_reader.PyavReader.pictures_near
+    with (
+      seeking,
+      mock.patch.object(
+        pyav_reader.PyavReader, 'pictures_near', autospec=True, side_effect=near
+      ) as sought,
+    ):
+      for start in (1, 17, 40, len(whole) - 3):
+        self.assertAllEqual(
+          decoder.clip(path, start, 3), whole[start : start + 3]
+        )
+    self.assertTrue(sought.called)
+
+  def test_reads_little_of_the_file(self):
+    path = os.path.join(self.folder, 'noise.mp4')
+    write_video(path, self.frames, {'g': '10'})
+    with mock.patch.object(
+      pyav_reader, 'layout_of', wraps=pyav_reader.layout_of
+    ) as layout_of:
+      DECODER.clip(path, 125, 3)
+    self.assertLess(layout_of.call_count, 15)
+
+  def test_variable_frame_rate(self):
+    path = os.path.join(self.folder, 'vfr.mkv')
+    times = np.cumsum([0] + [40, 40, 160, 20] * 20)[:60]
+    write_video(path, self.frames[:60], {'g': '10'}, times)
+    decoder = decode.Decoder(16, fps=25.0)
+    whole = decode.Decoder(16).frames(path)
+    shown = np.searchsorted(times, np.arange(0, 900, 40) + 1e-3, 'right') - 1
+    self.assertAllEqual(decoder.frames(path, 0, len(shown)), whole[shown])
+
+
+class ShapeOfPicturesTest(tf.test.TestCase):
+  """Rotation, pixel aspect and size limits of real files."""
+
+  def setUp(self):
+    super().setUp()
+    self.folder = self.create_tempdir().full_path
+
+  def test_pixel_aspect(self):
+    frames = np.zeros([4, 32, 32, 3], np.uint8)
+    frames[:, :, 8:24] = 200  # Shown twice as wide: all that is kept.
+    path = os.path.join(self.folder, 'wide.mkv')
+    write_video(path, frames, {}, aspect=2)
+    wide = decode.Decoder(8).frames(path)
+    self.assertAllClose(wide, np.full([4, 8, 8, 3], 200), atol=6)
+    square = decode.Decoder(8, pixel_aspect=False).frames(path)
+    self.assertLess(square[:, :, 0].max(), 10)
+
+  def test_large_pictures_are_refused(self):
+    path = os.path.join(self.folder, 'large.mkv')
+    write_video(path, np.zeros([2, 64, 64, 3], np.uint8), {})
+    with self.assertRaisesRegex(decode.DecodeError, '64x64, expected at most'):
+      decode.Decoder(16, max_pixels=64 * 63).frames(path)
+
+  def test_slow_files_are_given_up(self):
+    path = os.path.join(self.folder, 'slow.mkv')
+    write_video(path, np.zeros([2, 64, 64, 3], np.uint8), {})
+    with self.assertRaisesRegex(decode.DecodeError, 'takes too long'):
+      decode.Decoder(16, max_seconds=1e-9).frames(path)
+
+  def test_idx_images(self):
+    path = os.path.join(self.folder, 'train-images-idx3-ubyte.gz')
+    images = np.arange(3 * 28 * 28, dtype=np.uint8).reshape([3, 28, 28])
+    with gzip.open(path, 'wb') as f:
+      f.write(struct.pack('>IIII', 0x803, 3, 28, 28) + images.tobytes())
+    padded = np.pad(images, [[0, 0], [2, 2], [2, 2]])
+    decoder = decode.Decoder(32, channels=1)
+    self.assertAllEqual(decoder.frames(path)[..., 0], padded)
+    self.assertAllEqual(decoder.clip(path, 1, 2)[..., 0], padded[1:])
+    self.assertEqual(decoder.num_frames(path), 3)
+    halves = padded.reshape([3, 16, 2, 16, 2]).mean(axis=(2, 4))
+    half = decode.Decoder(16, channels=1).frames(path)[..., 0]
+    self.assertAllClose(half, halves, atol=0.51)
+
+  def test_animated_webp(self):
+    path = os.path.join(self.folder, 'noise.webp')
+    rng = np.random.Generator(np.random.Philox(0))
+    frames = rng.integers(0, 256, [3, 16, 16, 3]).astype(np.uint8)
+    first, *rest = [PIL.Image.fromarray(f) for f in frames]
+    first.save(
+      path, save_all=True, append_images=rest, lossless=True, duration=100
+    )
+    self.assertAllEqual(decode.Decoder(16).frames(path), frames)
+    self.assertEqual(decode.Decoder(16).num_frames(path), 3)
+    self.assertLen(decode.Decoder(16, fps=20.0).frames(path), 6)
+
+  def test_remote_files(self):
+    local = os.path.join(self.folder, 'ramp.mp4')
+    shapes.write_video(local, ramp(5))
+    remote = 'ram://decode_test/ramp.mp4'
+    tf.io.gfile.makedirs('ram://decode_test')
+    tf.io.gfile.copy(local, remote, overwrite=True)
+    self.assertAllEqual(DECODER.frames(remote), DECODER.frames(local))
+    with self.assertRaisesRegex(decode.DecodeError, 'cannot be opened'):
+      DECODER.frames('ram://decode_test/none.mp4')
+
+
+class ResolveTest(tf.test.TestCase):
+  def test_auto(self):
+    self.assertEqual(decode.resolve('auto', 'cpu'), ('pyav', 'cpu'))
+
+  def test_no_gpu(self):
+    if tf.config.list_physical_devices('GPU'):
+      self.skipTest('There is a GPU.')
+    self.assertEqual(decode.resolve('auto', 'auto'), ('pyav', 'cpu'))
+    with self.assertRaisesRegex(ValueError, 'expects an NVIDIA GPU'):
+      decode.resolve('pyav', 'cuda')
+
+  def test_unknown(self):
+    with self.assertRaisesRegex(ValueError, "got 'vlc'"):
+      decode.resolve('vlc', 'cpu')
+    with self.assertRaisesRegex(ValueError, "got 'tpu'"):
+      decode.resolve('pyav', 'tpu')
 
 
 class BrokenFileTest(tf.test.TestCase):
@@ -122,7 +246,7 @@ class BrokenFileTest(tf.test.TestCase):
 
   def assert_reason(self, reason, **kwargs):
     with self.assertRaises(decode.DecodeError) as caught:
-      decode.decode_frames(self.path, 16, **kwargs)
+      DECODER.frames(self.path, **kwargs)
     self.assertEqual(caught.exception.reason, reason)
     self.assertEqual(caught.exception.path, self.path)
     self.assertIn(self.path, str(caught.exception))
@@ -147,14 +271,14 @@ class BrokenFileTest(tf.test.TestCase):
       container.mux(stream.encode())
     self.assert_reason('no video stream')
     with self.assertRaisesRegex(decode.DecodeError, 'no video stream'):
-      decode.count_packets(self.path)
+      DECODER.num_frames(self.path)
 
   def test_too_few_frames(self):
     self.path += '.mp4'
     shapes.write_video(self.path, ramp(5))
     self.assert_reason('too few frames', start=5)
     with self.assertRaisesRegex(decode.DecodeError, 'expected 6, got 5'):
-      decode.decode_region(self.path, 2, 4, 16)
+      DECODER.clip(self.path, 2, 4)
 
   def test_truncated_clip_ends_early(self):
     whole = self.path + '.mkv'
@@ -163,11 +287,9 @@ class BrokenFileTest(tf.test.TestCase):
       content = f.read()
     with open(self.path, 'wb') as f:
       f.write(content[: len(content) // 2])
-    frames = decode.decode_frames(self.path, 16)
+    frames = DECODER.frames(self.path)
     self.assertBetween(len(frames), 5, 35)
-    self.assertAllEqual(
-      frames, decode.decode_frames(whole, 16, stop=len(frames))
-    )
+    self.assertAllEqual(frames, DECODER.frames(whole, stop=len(frames)))
 
   def test_file_without_packets(self):
     whole = self.path + '.mkv'
@@ -180,25 +302,51 @@ class BrokenFileTest(tf.test.TestCase):
     self.assert_reason('no frames')
 
   def test_corrupt_frame_ends_the_clip(self):
-    self.path += '.mp4'
-    shapes.write_video(self.path, ramp(6))
+    frames = [
+      types.SimpleNamespace(
+        is_corrupt=is_corrupt,
+        width=16,
+        height=16,
+        pts=None,
+        time=None,
+        duration=0,
+        time_base=1,
+        rotation=0,
+      )
+      for is_corrupt in (False, False, True, False)
+    ]
+    packet = types.SimpleNamespace(size=1, decode=lambda: frames)
+    container = types.SimpleNamespace(demux=lambda stream: [packet])
+    stream = types.SimpleNamespace(
+      sample_aspect_ratio=None,
+      codec_context=types.SimpleNamespace(
+        sample_aspect_ratio=None, width=16, height=16
+      ),
+      average_rate=10,
+    )
+    reader = pyav_reader.PyavReader('x', container, stream, None, None)
+    with mock.patch.object(pyav_reader, 'layout_of', return_value=(None, None)):
+      pictures = list(reader.pictures())
+    self.assertAllClose([p.time for p in pictures], [0.0, 0.1])
+    self.assertRegex(reader.error, 'is corrupt')
 
-    class Frame:
-      def __init__(self, corrupt):
-        self.is_corrupt = corrupt
 
-      def to_ndarray(self, format):
-        del format
-        return np.zeros([16, 16, 3], np.uint8)
-
-    class Container:
-      def decode(self, stream):
-        del stream
-        return [Frame(False), Frame(False), Frame(True), Frame(False)]
-
-    frames = decode._Frames(Container(), None, 0, None)
-    self.assertLen(list(frames), 2)
-    self.assertEqual(frames.error, 'frame 2 is corrupt')
+def write_video(path, frames, options, times=None, aspect=1):
+  """H.264, lossless but for the colour; `times` in milliseconds."""
+  with av.open(path, 'w') as container:
+    stream = container.add_stream('libx264', rate=25)
+    stream.height, stream.width = frames.shape[1:3]
+    stream.pix_fmt = 'yuv444p'
+    stream.options = {'qp': '0', **options}
+    stream.codec_context.sample_aspect_ratio = fractions.Fraction(aspect)
+    if times is not None:
+      stream.codec_context.time_base = fractions.Fraction(1, 1000)
+    for k, frame in enumerate(frames):
+      frame = av.VideoFrame.from_ndarray(frame, format='rgb24')
+      if times is not None:
+        frame.pts, frame.time_base = int(times[k]), fractions.Fraction(1, 1000)
+      container.mux(stream.encode(frame))
+    container.mux(stream.encode())
 
 
 def write_mkv(path, frames):

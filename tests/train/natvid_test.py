@@ -118,12 +118,12 @@ class RealFilmsTest(tf.test.TestCase):
     except sources.DataError as e:
       self.skipTest(f'The films cannot be fetched here: {e}')
     for film, path in zip(natvid.FILMS, natvid.fetch().values()):
-      frames = decode.decode_frames(path, 32)
+      frames = decode.Decoder(32, pixel_aspect=False).frames(path)
       self.assertLen(frames, film.num_frames)
       change = np.abs(np.diff(frames.astype(np.float32), axis=0))
       cuts = np.flatnonzero(change.mean(axis=(1, 2, 3)) > 25) + 1
       self.assertAllEqual(cuts, np.array(film.cuts, cuts.dtype))
-    clips = clips_lib.Clips(source, 8, 32)
+    clips = clips_lib.Clips(source, 8, decode.Decoder(32, pixel_aspect=False))
     train = [f.numpy() for f, _ in data.train_clips_dataset(clips, 33)]
     valid = [f.numpy() for f, _ in data.valid_dataset(clips, 42)]
     self.assertEqual(sum(map(len, train)), 132)

@@ -122,7 +122,7 @@ class WriteTest(tf.test.TestCase):
       [os.path.join(n, f'000{k}.mp4') for n in names for k in range(2)],
     )
     path = os.path.join(self.root, 'square', '0001.mp4')
-    decoded = decode.decode_frames(path, 32).astype(np.float32)
+    decoded = decode.Decoder(32).frames(path).astype(np.float32)
     rendered = shapes.render('shapes:appearance', 'square', 4, 32, [0, 1, 1])
     self.assertAllEqual(decoded.shape, rendered.shape)
     self.assertLess(np.abs(decoded - rendered).mean(), 2)
@@ -142,7 +142,7 @@ class WriteTest(tf.test.TestCase):
       shapes.write_video(
         path, shapes.render('shapes:motion', label, 6, 32, [3])
       )
-      first.append(decode.decode_region(path, 0, 1, 32))
+      first.append(decode.Decoder(32).clip(path, 0, 1))
     for frame in first[1:]:
       self.assertAllEqual(frame, first[0])
 
@@ -168,7 +168,7 @@ class WriteTest(tf.test.TestCase):
     self.assertEqual(source.name, 'shapes:occluder')
     self.assertEqual(source.num_train_clips + source.num_valid_clips, 20)
     self.assertNotEmpty(source.valid)
-    self.assertLen(decode.decode_frames(source.train[0].path, 32), 4)
+    self.assertLen(decode.Decoder(32).frames(source.train[0].path), 4)
 
 
 if __name__ == '__main__':

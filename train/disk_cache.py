@@ -1,0 +1,61 @@
+"""Decoded files on disk, for sets that are decoded more than once."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = ['DiskCache']
+
+
+class DiskCache:
+  """Arrays of decoded frames, one `.npy` a file.
+
+  A name is a hash of the path, the file's size and time of change, the frames
+  asked for and the decoder: what changes any of them is decoded again.
+  """
+
+  def __init__(self, folder, decoder):
+    """Makes the folder.
+
+    Args:
+      folder: `str`.
+      decoder: A `decode.Decoder`, a part of every name.
+    """
+    os.makedirs(folder, exist_ok=True)
+    self._folder = folder
+    self._decoder = dataclasses.asdict(decoder)
+
+  def get(self, path, stop, decode):
+    """The frames `[0, stop)` of a file, from `decode(path, 0, stop)` if new."""
+    name = self._name(path, stop)
+    if name is None:  # Let the decoder say what is wrong.
+      return decode(path, 0, stop)
+    try:
+      return np.load(name, allow_pickle=False)
+    except (OSError, ValueError, EOFError):  # New, or cut off by a crash.
+      frames = decode(path, 0, stop)
+    self._write(name, frames)
+    return frames
+
+  def _name(self, path, stop):
+    try:
+      stat = tf.io.gfile.stat(path)
+    except tf.errors.OpError:
+      return None
+    key = [path, stat.length, stat.mtime_nsec, stop, self._decoder]
+    digest = hashlib.sha256(json.dumps(key).encode('utf-8', 'replace'))
+    return os.path.join(self._folder, f'{digest.hexdigest()[:32]}.npy')
+
+  def _write(self, name, frames):
+    with tempfile.NamedTemporaryFile(
+      dir=self._folder, prefix='.', suffix='.tmp', delete=False
+    ) as f:
+      np.save(f, frames)
+    os.replace(f.name, name)
