@@ -39,6 +39,7 @@ _RUN = flags.DEFINE_string('run', None, 'Internal: measures memory.')
 
 _NUM_CLIPS, _LENGTH, _FRAMES, _SOURCE_SIZE, _SIZE = 64, 90, 30, 256, 64
 _BATCH, _THREADS = 8, 2
+_EPOCHS = 8  # The last batches' successors are decoded in vain.
 
 
 def _write_clips(folder):
@@ -109,16 +110,24 @@ def _ffmpeg(folder):
   return _NUM_CLIPS
 
 
+def _source(folder):
+  from train import sources
+
+  regions = tuple(
+    sources.Region(
+      path, int(os.path.basename(os.path.dirname(path))), 0, _FRAMES
+    )
+    for path in _paths(folder)
+  )
+  return sources.Source('benchmark', tuple('0123'), regions, regions[:1])
+
+
 def _clips(folder, backend):
   from train import clips
   from train import decode
-  from train import sources
 
-  source = sources.folder_source(
-    folder, _FRAMES, valid_fraction=0.1, max_source_frames=_FRAMES
-  )
   decoder = decode.Decoder(_SIZE, backend=backend)
-  return clips.Clips(source, _FRAMES, decoder, cache_bytes=0)
+  return clips.Clips(_source(folder), _FRAMES, decoder, cache_bytes=0)
 
 
 def _pipeline(folder, backend, num_clips=_NUM_CLIPS):
@@ -135,12 +144,8 @@ def _pipeline(folder, backend, num_clips=_NUM_CLIPS):
 def _prepare(folder, prepared):
   from train import decode
   from train import prepare
-  from train import sources
 
-  source = sources.folder_source(
-    folder, _FRAMES, valid_fraction=0.1, max_source_frames=_FRAMES
-  )
-  prepare.prepare(source, decode.Decoder(_SIZE), prepared)
+  prepare.prepare(_source(folder), decode.Decoder(_SIZE), prepared)
 
 
 def _prepared(prepared):
@@ -149,7 +154,7 @@ def _prepared(prepared):
 
   index = records.read_index(prepared)
   inputs = record_inputs.RecordInputs(index, _FRAMES, _BATCH, seed=0)
-  num_batches = 8 * _NUM_CLIPS // _BATCH
+  num_batches = 4 * _EPOCHS * _NUM_CLIPS // _BATCH
   for frames, _ in inputs.train_dataset(0).take(num_batches):
     assert frames.shape == (_BATCH, _FRAMES, _SIZE, _SIZE, 3)
   return num_batches * _BATCH
@@ -187,13 +192,13 @@ def main(argv):
     _prepare(folder, prepared)
     runs = {
       'bare': lambda: _bare(folder),
-      'pyav': lambda: _pipeline(folder, 'pyav'),
+      'pyav': lambda: _pipeline(folder, 'pyav', _EPOCHS * _NUM_CLIPS),
       'prepared': lambda: _prepared(prepared),
     }
     if shutil.which(_FFMPEG.value):
       runs['ffmpeg'] = lambda: _ffmpeg(folder)
     if _has_tfio():
-      runs['tfio'] = lambda: _pipeline(folder, 'tfio')
+      runs['tfio'] = lambda: _pipeline(folder, 'tfio', _EPOCHS * _NUM_CLIPS)
     rates = {name: [] for name in runs}
     for _ in range(_REPEATS.value):
       for name, run in runs.items():

@@ -41,7 +41,9 @@ def read_idx(path, start=0, stop=None):
   for i in range(start, len(images) if stop is None else stop):
     if i >= len(images):
       return
-    yield readers.Picture(i, float(i), 1.0, layout, lambda i=i: [images[i]])
+    yield readers.Picture(
+      i, lambda i=i: (float(i), 1.0), layout, lambda i=i: [images[i]]
+    )
 
 
 def count_idx(path):
@@ -80,7 +82,12 @@ def read_webp(path):
       array = np.array(frame.convert('RGB'))
       seconds = frame.info.get('duration', 40) / 1000 or 0.04
       pictures.append(
-        readers.Picture(index, time, seconds, pixels.RGB, lambda a=array: [a])
+        readers.Picture(
+          index,
+          lambda span=(time, seconds): span,
+          pixels.RGB,
+          lambda a=array: [a],
+        )
       )
       time += seconds
   except Exception as e:  # Pillow raises many kinds.
@@ -111,8 +118,7 @@ def read_tfio(path, rate, rotation=0):
   return [
     readers.Picture(
       i,
-      i / rate,
-      1 / rate,
+      lambda i=i: (i / rate, 1 / rate),
       pixels.RGB,
       lambda i=i: [frames[i]],
       rotation,

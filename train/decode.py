@@ -132,7 +132,7 @@ class Decoder:
     if array_readers.is_idx(path):
       return -(-array_readers.count_idx(path) // self.stride)
     if array_readers.is_webp(path):
-      times = [p.time + p.duration for p in array_readers.read_webp(path)]
+      times = [sum(p.span()) for p in array_readers.read_webp(path)]
       total, num = times[-1], len(times)
     else:
       with self._open(path) as reader:
@@ -178,7 +178,7 @@ class Decoder:
       first = next(reader.pictures(), None)
       if first is None:
         return ()
-      rate = 1 / first.duration
+      rate = 1 / first.span()[1]
       return array_readers.read_tfio(path, rate, first.rotation)
     return reader.pictures()
 
@@ -278,15 +278,17 @@ def _resample(pictures, fps, start, stop):
   """The picture on screen at each `k / fps`, k in `[start, stop)`."""
   k, held = start, None
   for picture in pictures:
-    while held is not None and k / fps < picture.time - _EPSILON:
+    time, _ = picture.span()
+    while held is not None and k / fps < time - _EPSILON:
       yield held
       k += 1
       if k >= stop:
         return
     held = picture
-  while held and k < stop and k / fps < held.time + held.duration - _EPSILON:
-    yield held
-    k += 1
+  if held is not None:
+    while k < stop and k / fps < sum(held.span()) - _EPSILON:
+      yield held
+      k += 1
 
 
 class _Log:
@@ -305,19 +307,39 @@ class _Log:
 
 def _chunks(pictures):
   """Groups alike pictures: (layout, rotation, planes `[N, ...]`)."""
-  chunk, kind, num_bytes = [], None, 0
+  chunk = None
   for picture in pictures:
     planes = picture.planes()
-    new_kind = picture.layout, picture.rotation, [p.shape for p in planes]
-    size = sum(p.nbytes for p in planes)
-    if chunk and (new_kind != kind or num_bytes + size > _CHUNK_BYTES):
-      yield kind[0], kind[1], _stack(chunk)
-      chunk, num_bytes = [], 0
-    chunk.append(planes)
-    kind, num_bytes = new_kind, num_bytes + size
-  if chunk:
-    yield kind[0], kind[1], _stack(chunk)
+    if chunk is not None and not chunk.takes(picture, planes):
+      yield chunk.contents()
+      chunk = None
+    if chunk is None:
+      chunk = _Chunk(picture, planes)
+    chunk.add(planes)
+  if chunk is not None:
+    yield chunk.contents()
 
 
-def _stack(chunk):
-  return [np.stack(planes) for planes in zip(*chunk)]
+class _Chunk:
+  """Copies of the planes of alike pictures: a decoder uses its own again."""
+
+  def __init__(self, picture, planes):
+    self._kind = picture.layout, picture.rotation
+    self._count = 0
+    capacity = max(1, _CHUNK_BYTES // sum(p.nbytes for p in planes))
+    self._planes = [np.empty([capacity, *p.shape], p.dtype) for p in planes]
+
+  def takes(self, picture, planes):
+    return (
+      self._count < len(self._planes[0])
+      and (picture.layout, picture.rotation) == self._kind
+      and all(a.shape[1:] == b.shape for a, b in zip(self._planes, planes))
+    )
+
+  def add(self, planes):
+    for copies, plane in zip(self._planes, planes):
+      copies[self._count] = plane
+    self._count += 1
+
+  def contents(self):
+    return (*self._kind, [p[: self._count] for p in self._planes])

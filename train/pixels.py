@@ -7,6 +7,7 @@ the bytes on the way to a GPU.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 
@@ -15,6 +16,7 @@ import tensorflow as tf
 
 __all__ = ['CROPS', 'Layout', 'RGB', 'matrix_weights', 'to_frames']
 
+_CALLS_BEFORE_COMPILING = 8
 CROPS = ('center', 'letterbox')
 
 # Luma weights (k_r, k_b) by FFmpeg's AVColorSpace. Unspecified (2) is BT.601,
@@ -90,32 +92,107 @@ def to_frames(
   Returns:
     uint8 `Tensor` `[N, size, size, channels]`, on the GPU if there is one.
   """
-  height, width = planes[0].shape[1:3]
-  rows, cols = _axes(height, width, size, crop, aspect, box)
-  with tf.device(_device()):
-    if layout.kind == 'yuv':
-      # A chroma plane covers the picture, as in FFmpeg's scaler: each of the 68
-      # rows of a picture of 135 is a little less than two rows high.
-      y, u, v = (
-        _area_mean(
-          plane,
-          rows.edges * (plane.shape[1] / height),
-          cols.edges * (plane.shape[2] / width),
-        )
-        for plane in planes
+  if layout.kind == 'yuv':
+    planes = [planes[0], np.concatenate(planes[1:])]
+  convert = _converter(
+    tuple(plane.shape[1:] for plane in planes),
+    layout,
+    size,
+    channels,
+    crop,
+    aspect,
+    rotation,
+    box,
+  )
+  return convert(planes)
+
+
+@functools.lru_cache(maxsize=64)
+def _converter(*arguments):
+  return _Converter(*arguments)
+
+
+class _Converter:
+  """`to_frames` for planes of one shape (U and V are one plane, N twice).
+
+  Where the boxes are whole pixels the arithmetic is exact, so that XLA gives
+  the same bits as TensorFlow's ops, and so does any order of the sums.
+  """
+
+  def __init__(
+    self, shapes, layout, size, channels, crop, aspect, rotation, box
+  ):
+    height, width = shapes[0][:2]
+    rows, cols = _axes(height, width, size, crop, aspect, box)
+    # A chroma plane covers the picture, as in FFmpeg's scaler: each of the 68
+    # rows of a picture of 135 is a little less than two rows high.
+    self._boxes = [
+      (
+        _Boxes(rows.edges * (h / height), h),
+        _Boxes(cols.edges * (w / width), w),
       )
-      rgb = _yuv_to_rgb(y, u, v, layout)
+      for h, w in (shape[:2] for shape in shapes)
+    ]
+    self._padding = [[0, 0], rows.padding, cols.padding, [0, 0]]
+    self._layout = layout
+    self._channels = channels
+    self._rotation = rotation
+    self._is_exact = all(
+      rows.pitch and cols.pitch and rows.pitch * cols.pitch * top < 2**24
+      for rows, cols in self._boxes
+      for top in [2**layout.depth]
+    )
+    self._matrix = self._make_matrix()
+    self._num_calls = collections.Counter()
+    self._compiled = tf.function(self._run, jit_compile=True)
+
+  def _make_matrix(self):
+    """The rows of R, G and B; of sums where `_run` takes sums."""
+    matrix = _rgb_matrix(self._layout)
+    if self._is_exact:
+      boxes = [self._boxes[0], self._boxes[-1], self._boxes[-1]]
+      sizes = [rows.pitch * cols.pitch for rows, cols in boxes]
+      matrix = matrix / np.array([*sizes, 1])[:, np.newaxis]
+      # Multiples of 2**-40: products with integers, below 2**10, are exact.
+      matrix = np.round(matrix * 2.0**40) / 2.0**40
+    return matrix.T.tolist()
+
+  def __call__(self, planes):
+    num = planes[0].shape[0]
+    self._num_calls[num] += 1
+    # Compiling takes as long as hundreds of calls save.
+    is_common = self._num_calls[num] > _CALLS_BEFORE_COMPILING
+    run = self._compiled if self._is_exact and is_common else self._run
+    with tf.device(_device()):
+      return run(
+        *(
+          # Sliced on the host: less to convert and, for a GPU, to copy.
+          tf.constant(
+            plane[:, rows.first : rows.last, cols.first : cols.last],
+            tf.uint8 if plane.dtype == np.uint8 else tf.uint16,
+          )
+          for plane, (rows, cols) in zip(planes, self._boxes)
+        )
+      )
+
+  def _run(self, *planes):
+    reduce = _box_sums if self._is_exact else _area_mean
+    means = [reduce(p, *boxes) for p, boxes in zip(planes, self._boxes)]
+    if self._layout.kind == 'yuv':
+      y, (u, v) = means[0], tf.split(means[1], 2)
+    elif self._layout.kind == 'grey':
+      y = u = v = means[0]
     else:
-      rgb = _area_mean(planes[0], rows.edges, cols.edges)
-      rgb = rgb * (255.0 / (2**layout.depth - 1))
-      if layout.kind == 'grey':
-        rgb = tf.repeat(rgb[..., tf.newaxis], 3, axis=-1)
-    if channels == 1:
-      rgb = tf.reduce_mean(rgb, axis=-1, keepdims=True)
-    frames = tf.saturate_cast(tf.round(rgb), tf.uint8)
-    if crop == 'letterbox':
-      frames = tf.pad(frames, [[0, 0], rows.padding, cols.padding, [0, 0]])
-    return tf.image.rot90(frames, rotation // 90) if rotation else frames
+      y, u, v = tf.unstack(means[0], axis=-1)
+    rgb = [y * a + u * b + v * c + d for a, b, c, d in self._matrix]
+    if self._channels == 1:
+      rgb = [sum(rgb) * (1 / 3)]
+    frames = tf.stack([tf.saturate_cast(x, tf.uint8) for x in rgb], axis=-1)
+    if np.any(self._padding):
+      frames = tf.pad(frames, self._padding)
+    if self._rotation:
+      frames = tf.image.rot90(frames, self._rotation // 90)
+    return frames
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -153,24 +230,46 @@ def _axes(height, width, size, crop, aspect, box):
   return axes
 
 
-def _area_mean(x, row_edges, col_edges):
-  """`x` `[N, h, w, ...]` averaged over the boxes, float32."""
-  rows = _Boxes(row_edges, x.shape[1])
-  cols = _Boxes(col_edges, x.shape[2])
-  num, channels = x.shape[0], x.shape[3:]
-  # Sliced on the host: less to convert and, for a GPU, to copy.
-  x = tf.constant(
-    x[:, rows.first : rows.last, cols.first : cols.last],
-    tf.uint8 if x.dtype == np.uint8 else tf.uint16,
-  )
-  x = tf.cast(x, tf.float32)
-  x = rows.mean(tf.reshape(x, [num, rows.length, -1]))
-  x = tf.reshape(x, [num * rows.count, cols.length, -1])
-  return tf.reshape(cols.mean(x), [num, rows.count, cols.count, *channels])
+def _box_sums(x, rows, cols):
+  """`x` `[N, h, w, ...]` summed over boxes of whole pixels, float64; exact."""
+  channels = tuple(x.shape[3:])
+  x = tf.cast(x, tf.float32)  # Integers below 2**24.
+  x = tf.reshape(x, [-1, rows.count, rows.pitch, _size(x.shape[2:])])
+  x = tf.add_n([x[:, :, i] for i in range(rows.pitch)])
+  x = tf.reshape(x, [-1, rows.count, cols.count, cols.pitch, *channels])
+  x = tf.add_n([x[:, :, :, i] for i in range(cols.pitch)])
+  return tf.cast(x, tf.float64)
+
+
+def _area_mean(x, rows, cols):
+  """`x` `[N, h, w, ...]` averaged over the boxes, float64."""
+  channels = tuple(x.shape[3:])
+  x = tf.reshape(tf.cast(x, tf.float32), [-1, rows.length, _size(x.shape[2:])])
+  x = tf.matmul(rows.weights(), x)
+  # Matrix products: tf.image.resize has no GPU kernel for 'area'.
+  if channels:
+    x = tf.reshape(x, [-1, cols.length, _size(channels)])
+    x = tf.matmul(cols.weights(), x)
+  else:
+    x = tf.reshape(x, [-1, cols.length])
+    x = tf.matmul(x, cols.weights(), transpose_b=True)
+  x = tf.reshape(x, [-1, rows.count, cols.count, *channels])
+  return tf.cast(x, tf.float64)
+
+
+def _size(shape):
+  return int(np.prod(shape))
 
 
 class _Boxes:
-  """Means over boxes of one axis; the boxes cover pixels `[first, last)`."""
+  """Result pixels on one axis of a plane.
+
+  Attributes:
+    count: `int`, how many.
+    first, last: `int`: they cover the source pixels `[first, last)`.
+    length: `int`, `last - first`.
+    pitch: `int`, source pixels of each, or None where that is no whole number.
+  """
 
   def __init__(self, edges, length):
     self.count = len(edges) - 1
@@ -178,21 +277,14 @@ class _Boxes:
     self.last = min(length, max(self.first + 1, int(np.ceil(edges[-1] - 1e-6))))
     self.length = self.last - self.first
     self._edges = edges - self.first
-
-  def mean(self, x):
-    """`[B, length, K]` to `[B, count, K]`."""
     pitch, remainder = divmod(self.length, self.count)
-    if not remainder and np.allclose(
-      self._edges, pitch * np.arange(self.count + 1)
-    ):
-      if pitch == 1:
-        return x
-      batch, _, inner = x.shape
-      return tf.reduce_mean(
-        tf.reshape(x, [batch, self.count, pitch, inner]), axis=2
-      )
-    # A matrix product: tf.image.resize has no GPU kernel for 'area'.
-    return tf.matmul(_box_weights(tuple(self._edges), self.length), x)
+    expected = pitch * np.arange(self.count + 1)
+    is_whole = not remainder and np.abs(self._edges - expected).max() < 1e-6
+    self.pitch = pitch if is_whole else None
+
+  def weights(self):
+    """Float32 `[count, length]`, rows that sum to 1."""
+    return _box_weights(tuple(self._edges), self.length)
 
 
 @functools.lru_cache(maxsize=64)
@@ -205,19 +297,31 @@ def _box_weights(edges, length):
   return (covered / covered.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _yuv_to_rgb(y, u, v, layout):
-  """Float RGB `[..., 3]`, 0 to 255, not clipped (BT.601, BT.709, ...)."""
+@functools.lru_cache(maxsize=64)
+def _rgb_matrix(layout):
+  """Float64 `[4, 3]`: RGB, 0 to 255 plus a half, of the planes and 1."""
   top = 2.0**layout.depth
-  if layout.full_range:
-    luma, chroma, black = top - 1, top - 1, 0.0
+  if layout.kind == 'rgb':
+    matrix = np.eye(3) * (255.0 / (top - 1))
+    constant = np.zeros([3])
+  elif layout.kind == 'grey':
+    matrix = np.array([[1.0] * 3, [0.0] * 3, [0.0] * 3]) * (255.0 / (top - 1))
+    constant = np.zeros([3])
   else:
-    luma, chroma, black = top * 219 / 256, top * 224 / 256, top * 16 / 256
-  k_r, k_b = layout.luma_weights
-  y = (y - black) * (255.0 / luma)
-  b_minus_y = (u - top / 2) * (255.0 / chroma * 2 * (1 - k_b))
-  r_minus_y = (v - top / 2) * (255.0 / chroma * 2 * (1 - k_r))
-  g_minus_y = -(k_b * b_minus_y + k_r * r_minus_y) / (1 - k_r - k_b)
-  return tf.stack([y + r_minus_y, y + g_minus_y, y + b_minus_y], axis=-1)
+    if layout.full_range:
+      luma, chroma, black = top - 1, top - 1, 0.0
+    else:
+      luma, chroma, black = top * 219 / 256, top * 224 / 256, top * 16 / 256
+    k_r, k_b = layout.luma_weights
+    k_g = 1 - k_r - k_b
+    blue, red = 2 * (1 - k_b), 2 * (1 - k_r)  # B - Y and R - Y of U and V.
+    matrix = np.array(
+      [[1, 1, 1], [0, -k_b * blue / k_g, blue], [red, -k_r * red / k_g, 0]]
+    )
+    matrix *= 255.0 / np.array([[luma], [chroma], [chroma]])
+    constant = -np.array([black, top / 2, top / 2]) @ matrix
+  # The half makes cutting off a rounding.
+  return np.concatenate([matrix, [constant + 0.5]])
 
 
 @functools.lru_cache(maxsize=1)

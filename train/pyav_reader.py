@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import time
 
@@ -221,19 +222,28 @@ class PyavReader:
     for frame in frames:
       if first_stamp is None:
         first_stamp = frame.pts
-      shown = index / rate
-      if frame.pts is not None and first_stamp is not None:
-        shown = float((frame.pts - first_stamp) * frame.time_base)
-      length = float((frame.duration or 0) * frame.time_base) or 1 / rate
       layout, planes = layout_of(frame)
       yield readers.Picture(
-        index, shown, length, layout, planes, frame.rotation
+        index,
+        functools.partial(_span, frame, index, first_stamp, rate),
+        layout,
+        planes,
+        frame.rotation,
       )
       index += 1
 
   def _rate(self):
     rate = self._stream.average_rate or self._stream.guessed_rate
     return float(rate or _DEFAULT_RATE)
+
+
+def _span(frame, index, first_stamp, rate):
+  time_, length = index / rate, 1 / rate
+  if frame.pts is not None and first_stamp is not None:
+    time_ = float((frame.pts - first_stamp) * frame.time_base)
+  if frame.duration:
+    length = float(frame.duration * frame.time_base)
+  return time_, length
 
 
 def _chain(first, rest):
@@ -243,42 +253,51 @@ def _chain(first, rest):
 
 def layout_of(frame):
   """The frame's `pixels.Layout` and a function that gives its planes."""
-  name = frame.format.name
-  weights = pixels.matrix_weights(frame.colorspace)
-  is_full = frame.color_range == _FULL_RANGE
+  layout, planes = _layout(
+    frame.format.name, frame.colorspace, frame.color_range
+  )
+  if any(plane.line_size <= 0 for plane in frame.planes):
+    layout, planes = pixels.RGB, _rgb
+  return layout, functools.partial(planes, frame, layout.depth)
+
+
+@functools.lru_cache(maxsize=256)
+def _layout(name, colorspace, color_range):
+  """The layout of a pixel format, and `planes(frame, depth)`."""
+  weights = pixels.matrix_weights(colorspace)
+  is_full = color_range == _FULL_RANGE
   match = _PLANAR.match(name)
-  if any(plane.line_size <= 0 for plane in frame.planes) or weights is None:
-    match = name = None
-  if match:
-    depth = int(match['depth'] or 8)
-    layout = pixels.Layout(
-      'yuv',
-      depth,
-      weights,
-      is_full or bool(match['j']),
-    )
-    return layout, lambda: [_plane(p, depth) for p in frame.planes[:3]]
-  if name in _SEMI_PLANAR:
-    depth = _SEMI_PLANAR[name]
-    layout = pixels.Layout('yuv', depth, weights, is_full)
-    return layout, lambda: _semi_planar(frame, depth)
+  if match and weights:
+    depth, is_full = int(match['depth'] or 8), is_full or bool(match['j'])
+    return pixels.Layout('yuv', depth, weights, is_full), _planar
+  if name in _SEMI_PLANAR and weights:
+    layout = pixels.Layout('yuv', _SEMI_PLANAR[name], weights, is_full)
+    return layout, _semi_planar
   if name in _GREY:
-    depth = _GREY[name]
-    return (
-      pixels.Layout('grey', depth),
-      lambda: [_plane(frame.planes[0], depth)],
-    )
-  return pixels.RGB, lambda: [frame.to_ndarray(format='rgb24')]
+    return pixels.Layout('grey', _GREY[name]), _grey
+  return pixels.RGB, _rgb
+
+
+def _rgb(frame, depth):
+  del depth
+  return [frame.to_ndarray(format='rgb24')]
+
+
+def _grey(frame, depth):
+  return [_plane(frame.planes[0], depth)]
+
+
+def _planar(frame, depth):
+  return [_plane(plane, depth) for plane in frame.planes[:3]]
+
+
+def _semi_planar(frame, depth):
+  y, uv = frame.planes[:2]
+  uv = _plane(uv, depth, 2 * -(-frame.width // 2))
+  return [_plane(y, depth), uv[:, 0::2], uv[:, 1::2]]
 
 
 def _plane(plane, depth, width=None):
   dtype = np.uint8 if depth == 8 else np.uint16
   rows = np.frombuffer(plane, dtype).reshape([plane.height, -1])
   return rows[:, : width or plane.width]
-
-
-def _semi_planar(frame, depth):
-  y, uv = frame.planes[:2]
-  width = -(-frame.width // 2)
-  uv = _plane(uv, depth, 2 * width)
-  return [_plane(y, depth), uv[:, 0::2], uv[:, 1::2]]

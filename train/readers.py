@@ -37,16 +37,16 @@ class Picture:
 
   Attributes:
     index: `int`, its place in the file.
-    time: `float`, seconds after the first picture's.
-    duration: `float`, seconds, as far as the file tells.
+    span: Function without arguments that gives its time and duration, `float`,
+      seconds after the first picture's and as far as the file tells.
     layout: `pixels.Layout`.
-    planes: Function without arguments that gives the list of planes.
+    planes: Function without arguments that gives the list of planes, which are
+      to be copied before the next picture is asked for.
     rotation: `int`, degrees counter-clockwise to turn it by.
   """
 
   index: int
-  time: float
-  duration: float
+  span: Callable[[], tuple[float, float]]
   layout: pixels.Layout
   planes: Callable[[], list[np.ndarray]]
   rotation: int = 0

@@ -96,6 +96,35 @@ class GeometryTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllClose(rgb10, rgb, atol=1)
 
 
+class ExactTest(tf.test.TestCase, parameterized.TestCase):
+  """What is compiled after some calls gives the same bits as what was not."""
+
+  @parameterized.product(
+    kind=('yuv', 'rgb', 'grey'), depth=(8, 10), size=(16, 12), channels=(1, 3)
+  )
+  def test_later_calls_equal_the_first(self, kind, depth, size, channels):
+    rng = np.random.Generator(np.random.Philox(0))
+    dtype = np.uint8 if depth == 8 else np.uint16
+    shapes = {
+      'yuv': [(3, 64, 96), (3, 32, 48), (3, 32, 48)],
+      'rgb': [(3, 64, 96, 3)],
+      'grey': [(3, 64, 96)],
+    }[kind]
+    layout = pixels.Layout(kind, depth, full_range=False)
+    clips = [
+      [rng.integers(0, 2**depth, s).astype(dtype) for s in shapes]
+      for _ in range(pixels._CALLS_BEFORE_COMPILING + 2)
+    ]
+    pixels._converter.cache_clear()
+    later = [pixels.to_frames(c, layout, size, channels) for c in clips]
+    for clip, frames in zip(clips[-2:], later[-2:]):
+      pixels._converter.cache_clear()
+      self.assertAllEqual(
+        pixels.to_frames(clip, layout, size, channels), frames
+      )
+    self.assertEqual(frames.shape, [3, size, size, channels])
+
+
 class ColourTest(tf.test.TestCase, parameterized.TestCase):
   """Against libswscale's own area scaling of the same frame."""
 
