@@ -193,17 +193,21 @@ def _cut(source, max_frames):
 
   return dataclasses.replace(
     source,
-    train=tuple(sorted(map(cut, source.train), key=_order)),
+    train=tuple(sorted(map(cut, source.train), key=_mixed_order)),
     valid=tuple(sorted(map(cut, source.valid), key=_order)),
   )
 
 
 def _order(region):
-  """Mixed by a hash of the file's name: a shard holds many labels."""
+  stop = float('inf') if region.stop is None else region.stop
+  return region.path, region.start, stop, region.label
+
+
+def _mixed_order(region):
+  """By a hash of the file's name, so that a shard holds many labels."""
   name = '/'.join(region.path.split('/')[-2:])
   digest = hashlib.sha256(name.encode('utf-8', 'surrogateescape')).digest()
-  stop = float('inf') if region.stop is None else region.stop
-  return digest, region.path, region.start, stop, region.label
+  return digest, *_order(region)
 
 
 def _plans(source, decoder, num_shards, compression):

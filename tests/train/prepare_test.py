@@ -106,7 +106,8 @@ class PrepareTest(tf.test.TestCase, parameterized.TestCase):
     index = self.prepare(encoding=encoding, compression=compression)
     source = self.source()
     for part in records.PARTS:
-      regions = sorted(getattr(source, part), key=lambda region: region.path)
+      order = prepare._mixed_order if part == 'train' else prepare._order
+      regions = sorted(getattr(source, part), key=order)
       found = self.read(index, part)
       self.assertLen(found, len(regions))
       for region, (frames, label) in zip(regions, found):
@@ -123,7 +124,7 @@ class PrepareTest(tf.test.TestCase, parameterized.TestCase):
     self.prepare(other, num_workers=2, **kwargs)
     self.assertEqual(contents(self.folder), contents(other))
 
-  def test_shards_are_contiguous_and_alike(self):
+  def test_shards_are_mixed_and_alike(self):
     index = self.prepare(num_shards=3)
     num_train = len(self.source().train)
     sizes = [shard.num_records for shard in index.parts['train']]
@@ -135,8 +136,10 @@ class PrepareTest(tf.test.TestCase, parameterized.TestCase):
       for example in tf.data.TFRecordDataset(index.path(shard.file)):
         feature = tf.train.Example.FromString(example.numpy()).features.feature
         keys.append(feature['key'].bytes_list.value[0].decode())
-    self.assertEqual(keys, sorted(keys))
-    self.assertRegex(keys[0], r'^a/\d\d.mp4#0:$')
+    self.assertLen(set(keys), num_train)
+    self.assertNotEqual(keys, sorted(keys))
+    for key in keys:
+      self.assertRegex(key, r'^[ab]/\d\d.mp4#0:$')
 
   @parameterized.parameters(
     (100, 30, 1),
