@@ -151,9 +151,9 @@ def _decode_all(paths, num_frames=8):
   }
 
 
-def _tree(folder, good, broken):
-  """Two labels; a third of the files broken."""
-  for k, path in enumerate(good[::2] + broken[: len(good[::2]) // 2]):
+def _tree(folder, paths):
+  """Two labels."""
+  for k, path in enumerate(paths):
     label = os.path.join(folder, f'label_{k % 2}')
     os.makedirs(label, exist_ok=True)
     shutil.copy(path, label)
@@ -175,7 +175,8 @@ def _count_lines(path):
 
 def _runs(scratch, good, broken):
   tree = os.path.join(scratch, 'tree')
-  _tree(tree, good, [p for p in broken if _is_bad(p)])
+  bad = [path for path in broken if _is_bad(path)]
+  _tree(tree, good + bad[: len(good) // 2])
   data = ['--dataset=folder', f'--data_dir={tree}', '--set=valid_fraction=0.2']
   work = os.path.join(scratch, 'run')
   results = {
@@ -190,7 +191,7 @@ def _runs(scratch, good, broken):
     not row['reason'] for row in skipped
   )
   fuzz = os.path.join(scratch, 'fuzz')
-  _tree(fuzz, broken, [])
+  _tree(fuzz, broken)
   prepared = os.path.join(scratch, 'prepared')
   results['prepare'] = _run(
     [
