@@ -8,8 +8,9 @@ TFIO_PYTHONS := python3.11 python3.10 python3.12 python3.9 python3
 RUN := .venv/bin/python
 PYTEST := -m pytest -n 2 --dist worksteal
 # The library's tests and the data pipeline's.
-DATA_MODULES := clips data datasets decode frame_cache inputs natvid shapes \
-  skip_log sources
+DATA_MODULES := clips data datasets decode feeding frame_cache images inputs \
+  moments natvid pixels record_inputs records shapes skip_log sources \
+  tfio_decode
 TFIO_TESTS := $(wildcard tests/conformance_test.py tests/tfp_cglow \
   $(DATA_MODULES:%=tests/train/%_test.py))
 

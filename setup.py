@@ -8,7 +8,7 @@ import setuptools
 # picks a consistent triple from them: each TFP and tf-keras names its own TF.
 REQUIRED = [
   'absl-py',
-  'av',
+  'av>=14',  # Hardware decoding, rotation.
   'numpy',
   'pillow',
   'tensorboard',
@@ -42,7 +42,9 @@ setuptools.setup(
   python_requires='>=3.9',
   install_requires=REQUIRED,
   extras_require={
+    'beam': ['apache-beam'],
     'dev': ['pytest', 'pytest-xdist', 'ruff'],
+    'tfds': ['tensorflow-datasets'],
     'tfio': TFIO,
   },
 )

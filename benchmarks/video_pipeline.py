@@ -133,9 +133,7 @@ def _clips(folder, backend):
 def _pipeline(folder, backend, num_clips=_NUM_CLIPS):
   from train import data
 
-  dataset = data.train_dataset(
-    _clips(folder, backend), _BATCH, seed=0, num_parallel=_THREADS
-  )
+  dataset = data.train_dataset(_clips(folder, backend), _BATCH, seed=0)
   for frames, _ in dataset.take(num_clips // _BATCH):
     assert frames.shape == (_BATCH, _FRAMES, _SIZE, _SIZE, 3)
   return num_clips

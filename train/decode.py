@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import threading
 from typing import Optional
 
 import numpy as np
@@ -253,7 +254,7 @@ def resolve(backend, device):
 
 def is_blank(frames):
   """Whether every frame of a clip `[T, H, W, C]` is of one colour."""
-  return bool((frames == frames[:, :1, :1]).all())
+  return all((frame == frame[:1, :1]).all() for frame in frames)
 
 
 def _check_tfio():
@@ -320,14 +321,31 @@ def _chunks(pictures):
     yield chunk.contents()
 
 
+_BUFFERS = threading.local()
+
+
+def _buffer(number, shape, dtype):
+  """An array of this thread; new memory would cost more than the copying."""
+  array = _BUFFERS.__dict__.get(number)
+  if array is None or array.shape != shape or array.dtype != dtype:
+    array = np.empty(shape, dtype)
+    _BUFFERS.__dict__[number] = array
+  return array
+
+
 class _Chunk:
-  """Copies of the planes of alike pictures: a decoder uses its own again."""
+  """Copies of the planes of alike pictures: a decoder uses its own again.
+
+  `contents` are valid until the next chunk of the same thread.
+  """
 
   def __init__(self, picture, planes):
     self._kind = picture.layout, picture.rotation
     self._count = 0
     capacity = max(1, _CHUNK_BYTES // sum(p.nbytes for p in planes))
-    self._planes = [np.empty([capacity, *p.shape], p.dtype) for p in planes]
+    self._planes = [
+      _buffer(i, (capacity, *p.shape), p.dtype) for i, p in enumerate(planes)
+    ]
 
   def takes(self, picture, planes):
     return (

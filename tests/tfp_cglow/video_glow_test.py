@@ -124,6 +124,24 @@ class LogProbTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllClose(model.classify(frames), expected, 1e-4, 1e-3)
 
 
+class MixedPrecisionTest(tf.test.TestCase):
+  def test_bits_per_dim_as_in_float32(self):
+    frames, label = _frames(4, 3), tf.constant([0, 2, 1, 0])
+    bits = {}
+    for dtype in (None, 'bfloat16'):
+      glow = {**_GLOW, 'coupling': 'affine', 'network_dtype': dtype}
+      model = _model(head=glow, tail={**glow, 'context_affine': 'residual'})
+      head, tail = model.log_prob(frames, label, seed=0)
+      self.assertEqual((head.dtype, tail.dtype), (tf.float32, tf.float32))
+      bits[dtype] = [
+        float(tf.reduce_mean(tfp_cglow.bits_per_dim(x, 48, 5)))
+        for x in (head, tail)
+      ]
+    difference = np.subtract(bits['bfloat16'], bits[None])
+    self.assertAllGreater(np.abs(difference), 0.0)
+    self.assertAllLess(np.abs(difference), 0.01)
+
+
 class CausalityTest(tf.test.TestCase):
   def test_a_frame_changes_its_own_and_later_likelihoods_only(self):
     model = _model(previous_frames=2, tail_labels=True)
