@@ -17,13 +17,14 @@ TFIO_TESTS := $(wildcard tests/conformance_test.py tests/tfp_cglow \
 .DEFAULT_GOAL := help
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-tfio setup lint format build-file help
+.PHONY: demo test test-all test-extras test-tfio setup lint format build-file help
 
 help:
 	@echo 'make demo        train, evaluate and sample on real video, some minutes'
 	@echo 'make test        the tests'
 	@echo 'make test-all    the tests, every property of every bijector'
 	@echo 'make test-tfio   the library and data tests with TensorFlow I/O'
+	@echo 'make test-extras the tests of TensorFlow Datasets and Apache Beam'
 	@echo 'make setup       the environment only'
 	@echo 'make lint        ruff, and whether BUILD is current'
 	@echo 'make format      ruff, and BUILD rewritten'
@@ -48,6 +49,11 @@ test-tfio:
 	  export LD_LIBRARY_PATH="$$(cat build/ffmpeg4/ld-path)"; \
 	fi; \
 	set -x; .venv-tfio/bin/python $(PYTEST) $(TFIO_TESTS)
+
+# The tests that skip without the extras' packages.
+test-extras: setup
+	$(RUN) -m pip install -q --disable-pip-version-check -r requirements/extras.txt
+	$(RUN) $(PYTEST) tests/train/tfds_inputs_test.py tests/train/prepare_test.py
 
 setup:
 	@.ci/venv .venv requirements/latest.txt 10 13 $(PYTHONS)

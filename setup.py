@@ -44,7 +44,7 @@ setuptools.setup(
   extras_require={
     'beam': ['apache-beam'],
     'dev': ['pytest', 'pytest-xdist', 'ruff'],
-    'tfds': ['tensorflow-datasets'],
+    'tfds': ['tensorflow-datasets', 'importlib_resources'],
     'tfio': TFIO,
   },
 )

@@ -61,6 +61,7 @@ class Config:
   split_seed: int = 0
   max_skipped: float = 0.05
   attribute: Optional[str] = None  # Of CelebA, as the label.
+  feature: Optional[str] = None  # Of 'tfds:...', where several have pictures.
   fps: Optional[float] = None  # Frames a second; None: every picture.
   frame_stride: int = 1  # Every so many pictures.
   crop: str = 'center'  # Or 'letterbox'.
@@ -187,6 +188,40 @@ PRESETS = {
     dequantisation='legacy',
     eval_every=2000,
     checkpoint_every=500,
+    sample_frames=30,
+  ),
+  # VideoFlow's protocol (Kumar et al., 2020) as far as this model has it: 64x64
+  # pixels, 8 bits, no actions, no labels, ten frames scored after three given
+  # ones. Its code (tensor2tensor's video_bair_robot_pushing) reads the camera
+  # 'image_aux1'. Here the tail sees two frames, not three, all frames but the
+  # first are scored, it trains on 13 frames, not on patches of 4, and the sizes
+  # are smaller.
+  'bair': Config(
+    preset='bair',
+    model='tail',
+    dataset='tfds:bair_robot_pushing_small',
+    feature='image_aux1',
+    frame_size=64,
+    num_frames=13,
+    n_bits=8,
+    use_labels=False,
+    state_channels=32,
+    previous_frames=2,
+    tail=GlowConfig(
+      num_glow_blocks=3,
+      num_steps_per_block=8,
+      hidden_channels=128,
+      context_affine='residual',
+      pyramid_channels=32,
+    ),
+    steps=100_000,
+    batch_size=16,
+    learning_rate=3e-4,
+    final_learning_rate=3e-5,
+    warmup_steps=1000,
+    log_every=100,
+    eval_every=5000,
+    checkpoint_every=1000,
     sample_frames=30,
   ),
 }

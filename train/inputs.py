@@ -17,8 +17,20 @@ from train import record_inputs
 from train import records
 from train import skip_log
 from train import sources
+from train import tfds_inputs
 
 __all__ = ['Inputs', 'make_inputs', 'resolve']
+
+_TFDS = 'tfds:'  # Before the name of a set.
+# What TensorFlow Datasets has no use for.
+_NOT_OF_TFDS = (
+  'overfit_clips',
+  'data_service',
+  'max_source_frames',
+  'attribute',
+  'fps',
+  'frame_stride',
+)
 
 
 class Inputs:
@@ -98,7 +110,7 @@ def make_inputs(config, skipped_log):
     skipped_log: Path of the log of skipped files.
 
   Returns:
-    `Inputs`, or `RecordInputs` of prepared records.
+    `Inputs`, `RecordInputs` of prepared records, or `TfdsInputs`.
 
   Raises:
     DataError: if the data set cannot be used.
@@ -107,6 +119,8 @@ def make_inputs(config, skipped_log):
     if config.overfit_clips:
       raise sources.DataError('overfit_clips is not for dataset=tfrecord.')
     return _record_inputs(config)
+  if config.dataset.startswith(_TFDS):
+    return _tfds_inputs(config)
   source = _source(config)
   is_overfit = config.overfit_clips > 0
   if is_overfit:
@@ -143,6 +157,11 @@ def prepare(config, folder, runner=None):
   config = resolve(config)
   if config.dataset == 'tfrecord':
     raise sources.DataError('dataset=tfrecord is prepared already.')
+  if config.dataset.startswith(_TFDS):
+    raise sources.DataError(
+      f'dataset={config.dataset} needs no --mode=prepare: TensorFlow Datasets '
+      'prepares it when it is trained on.'
+    )
   source = _source(config)
   index = prepare_lib.prepare(
     source,
@@ -190,7 +209,31 @@ def _record_inputs(config):
   )
 
 
+def _tfds_inputs(config):
+  for name in _NOT_OF_TFDS:
+    if getattr(config, name) != getattr(configs.Config, name):
+      raise sources.DataError(f'{name} is not for dataset={config.dataset}.')
+  return tfds_inputs.TfdsInputs(
+    config.dataset[len(_TFDS) :],
+    config.num_frames,
+    config.frame_size,
+    config.channels,
+    config.batch_size,
+    config.seed,
+    data_dir=config.data_dir or None,
+    feature=config.feature,
+    flip=config.flip,
+    crop=config.crop,
+    valid_fraction=config.valid_fraction,
+  )
+
+
 def _source(config):
+  if config.feature is not None:
+    raise sources.DataError(
+      f'Expected feature={config.feature} with --dataset=tfds:... only, got '
+      f'--dataset={config.dataset}.'
+    )
   if config.data_service:
     raise sources.DataError(
       'data_service reads prepared records: it is for --dataset=tfrecord.'

@@ -5,7 +5,6 @@ The graph has TensorFlow's ops only, so that tf.data service can run it.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import socket
@@ -14,19 +13,18 @@ import urllib.parse
 import numpy as np
 import tensorflow as tf
 
-from train import feeding
 from train import records
+from train import sequential_inputs
 from train import sources
 
 __all__ = ['RecordInputs']
 
 _ORDER, _SHUFFLE = 0, 1  # Streams of random numbers of one data seed.
 _CYCLE = 16  # Shards that are read at a time.
-_SHUFFLE_BYTES = 2**28
 _CONNECT_SECONDS = 10.0
 
 
-class RecordInputs:
+class RecordInputs(sequential_inputs.SequentialInputs):
   """The training and validation batches of a run, as `inputs.Inputs`.
 
   Records of fewer than `num_frames` frames are left out. Other than there,
@@ -42,7 +40,7 @@ class RecordInputs:
     seed,
     data_service=None,
     flip=False,
-    shuffle_bytes=_SHUFFLE_BYTES,
+    shuffle_bytes=sequential_inputs.SHUFFLE_BYTES,
   ):
     """Reads nothing but what the index says.
 
@@ -62,14 +60,12 @@ class RecordInputs:
       DataError: if a part has no record that is long enough, a label has no
         record at all, or `data_service` is no address.
     """
+    super().__init__(
+      f'the records in {index.folder}', num_frames, batch_size, seed, flip
+    )
     self._index = index
-    self._num_frames = num_frames
-    self._batch_size = batch_size
-    self._seed = int(seed) % 2**63
     self._data_service = data_service
-    self._flip = flip
     self._shuffle_bytes = shuffle_bytes
-    self._waiting = feeding.WaitCounter()
     self._train = _Part(index, 'train', num_frames)
     self._valid = _Part(index, 'valid', num_frames)
     self._check()
@@ -91,9 +87,7 @@ class RecordInputs:
 
     Epoch e draws a window from each record, as often as its weight is. Shards
     are permuted, up to 16 of them read in turn, and the records shuffled in a
-    buffer; all that depends on (seed, e), the window of draw i on (seed, i). So
-    batches are a function of (seed, step): a resume starts in the epoch of the
-    step, and within it passes over records without parsing them.
+    buffer. Batches are a function of (seed, step), as in `SequentialInputs`.
 
     With a data service, epochs are dealt out to the workers: each is one
     worker's, all of them together give each epoch once, and batches of several
@@ -110,73 +104,13 @@ class RecordInputs:
     Raises:
       DataError: if the dispatcher of the data service cannot be reached.
     """
-    per_epoch = self.num_train_clips
-    first_epoch, skipped = divmod(step * self._batch_size, per_epoch)
-
-    def epoch(number):
-      dataset = self._epoch(number).enumerate(number * per_epoch)
-      is_first = tf.equal(number, first_epoch)
-      return dataset.skip(tf.where(is_first, np.int64(skipped), np.int64(0)))
-
-    dataset = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
-    dataset = dataset.flat_map(epoch)
-    dataset = dataset.map(
-      self._random_window, num_parallel_calls=4, deterministic=True
-    )
-    dataset = dataset.batch(self._batch_size, drop_remainder=True)
     if self._data_service:
       _check_reachable(self._data_service)
-      # With ShardingPolicy.OFF each worker would give the same batches.
-      distribute = tf.data.experimental.service.distribute(
-        tf.data.experimental.service.ShardingPolicy.DYNAMIC, self._data_service
-      )
-      dataset = dataset.apply(distribute)
-    return feeding.to_device(self._waiting.measure(dataset.prefetch(2)))
-
-  def train_clips_dataset(self):
-    """One fixed clip for each training window of an epoch, once.
-
-    A record of weight w gives w clips, each half a clip after the one before,
-    as far as the record goes.
-    """
-    hop = max(1, self._num_frames // 2)
-
-    def repeat(example, repeats):
-      return tf.data.Dataset.range(repeats).map(lambda k: (example, k * hop))
-
-    return self._fixed(self._train.examples().flat_map(repeat))
-
-  def valid_dataset(self):
-    """The first clip of each held-out record, once, in order."""
-    dataset = self._valid.examples().filter(lambda _, repeats: repeats > 0)
-    return self._fixed(
-      dataset.map(lambda example, _: (example, tf.zeros([], tf.int64)))
-    )
-
-  @property
-  def wait_seconds(self):
-    """What the training steps have waited for data, in all."""
-    return self._waiting.seconds
+    return super().train_dataset(step)
 
   def check_skips(self):
     """The number of files that were skipped when the set was prepared."""
     return self._index.num_skipped
-
-  @contextlib.contextmanager
-  def raising(self):
-    """Turns an error of TensorFlow's about the records into a DataError."""
-    try:
-      yield
-    except (
-      tf.errors.DataLossError,
-      tf.errors.NotFoundError,
-      tf.errors.PermissionDeniedError,
-      tf.errors.UnavailableError,
-    ) as e:
-      lines = (e.message or str(e)).splitlines()
-      raise sources.DataError(
-        f'Cannot read the records in {self._index.folder}: {lines[0]}'
-      ) from None
 
   def _check(self):
     longest = max([0, *self._train.frames, *self._valid.frames])
@@ -197,14 +131,7 @@ class RecordInputs:
       _address(self._data_service)
 
   def _epoch(self, number):
-    """The serialized records of an epoch, in its order."""
-    # What this function draws must not depend on tf.random.set_seed: here that
-    # sets the seed of the function's own graph.
-    tf.random.set_seed(1)
     part = self._train
-    seed = tf.random.stateless_uniform(
-      [], self._seeds(_SHUFFLE, number), 1, 2**31 - 1, tf.int64
-    )
     shards = tf.random.experimental.stateless_shuffle(
       tf.range(part.num_shards), self._seeds(_ORDER, number)
     )
@@ -223,43 +150,28 @@ class RecordInputs:
     buffer = self._shuffle_bytes // part.mean_bytes
     return dataset.shuffle(
       min(max(1, buffer), self.num_train_clips),
-      seed=seed,
+      seed=self._draw_seed(_SHUFFLE, number),
       reshuffle_each_iteration=False,
     )
 
-  def _seeds(self, stream, number):
-    """The seed of a stream: int64 `[2]`."""
-    seed = np.random.SeedSequence([self._seed, stream]).generate_state(1)
-    return tf.stack([np.int64(seed[0]), number])
+  def _train_examples(self):
+    return self._train.examples()
 
-  def _random_window(self, draw, example):
-    # In double precision: `place * windows` is never rounded up to `windows`.
-    place, coin = tf.unstack(
-      tf.random.stateless_uniform([2], [self._seed, draw], dtype=tf.float64)
+  def _valid_examples(self):
+    dataset = self._valid.examples().filter(lambda _, repeats: repeats > 0)
+    return dataset.map(lambda example, _: example)
+
+  def _clip(self, example, start):
+    return records.parse_clip(self._index, example, self._num_frames, start)
+
+  def _distribute(self, dataset):
+    if not self._data_service:
+      return dataset
+    # With ShardingPolicy.OFF each worker would give the same batches.
+    distribute = tf.data.experimental.service.distribute(
+      tf.data.experimental.service.ShardingPolicy.DYNAMIC, self._data_service
     )
-    frames, label = records.parse_clip(
-      self._index,
-      example,
-      self._num_frames,
-      lambda windows: tf.cast(place * tf.cast(windows, tf.float64), tf.int64),
-    )
-    if self._flip:
-      frames = tf.where(coin < 0.5, frames, tf.reverse(frames, [2]))
-    return frames, label
-
-  def _fixed(self, dataset):
-    """Batches of the clips at (example, first frame)."""
-
-    def clip(example, first):
-      return records.parse_clip(
-        self._index,
-        example,
-        self._num_frames,
-        lambda windows: tf.minimum(first, windows - 1),
-      )
-
-    dataset = dataset.map(clip, num_parallel_calls=4, deterministic=True)
-    return dataset.batch(self._batch_size).prefetch(2)
+    return dataset.apply(distribute)
 
 
 class _Part:
