@@ -124,4 +124,17 @@ def format_table(metrics):
   for name, *values in rows:
     cells = ''.join(f'{"-" if v is None else f"{v:.3f}":>8}' for v in values)
     lines.append(f'{name:32}{cells}')
-  return '\n'.join(lines)
+  return '\n'.join(lines + _label_lines(metrics))
+
+
+def _label_lines(metrics):
+  """What the model has found of the label, if it takes one."""
+  entropy = metrics.get('label_entropy_bits')
+  calibrated = metrics.get('calibrated_label_information_bits')
+  if calibrated is None:
+    return []
+  return [
+    f'Label information: {calibrated:.2f} of {entropy:.2f} bits a clip '
+    f'(uncalibrated {metrics["label_information_bits"]:.2f}), accuracy '
+    f'{metrics["label_accuracy"]:.2f}'
+  ]

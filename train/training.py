@@ -7,6 +7,7 @@ from absl import logging
 import numpy as np
 import tensorflow as tf
 
+from train import breakdown
 from train import callbacks
 from train import checkpoints as checkpoints_lib
 from train import configs
@@ -156,6 +157,7 @@ def _measure(model, config, inputs, folder):
   metrics = {
     'step': config.steps,
     **evaluation.evaluate(model, inputs.valid_dataset()),
+    **breakdown.summary(model, inputs.valid_dataset(), inputs.label_names),
   }
   for name in ('identity', 'adapted'):
     for part in ('head', 'tail'):

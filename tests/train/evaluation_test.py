@@ -25,6 +25,18 @@ class EvaluationTest(absltest.TestCase):
     self.assertEqual(lines[4].split(), ['trained', 'flow', '2.071', '-'])
     self.assertEqual(lines[6].split()[-2:], ['-', '1.675'])
 
+  def test_label_information_is_a_line(self):
+    metrics = {
+      **_METRICS,
+      'label_entropy_bits': 2.0,
+      'label_information_bits': -0.5,
+      'calibrated_label_information_bits': 1.25,
+      'label_accuracy': 0.75,
+    }
+    line = evaluation.format_table(metrics).splitlines()[-1]
+    self.assertIn('1.25 of 2.00 bits', line)
+    self.assertIn('uncalibrated -0.50', line)
+
 
 if __name__ == '__main__':
   absltest.main()
