@@ -172,6 +172,27 @@ class ShapeOfPicturesTest(tf.test.TestCase):
     square = decode.Decoder(8, pixel_aspect=False).frames(path)
     self.assertLess(square[:, :, 0].max(), 10)
 
+  def test_rotation(self):
+    path = os.path.join(self.folder, 'upright.mp4')
+    frames = np.zeros([2, 32, 48, 3], np.uint8)
+    frames[:, :16, :24] = 200  # Top left.
+    shapes.write_video(path, frames)
+    upright = decode.Decoder(16).frames(path)
+    self.assertGreater(upright[0, 2, 2].min(), 150)
+    with open(path, 'rb') as f:
+      content = f.read()
+    one = 0x10000
+    identity = struct.pack('>9i', one, 0, 0, 0, one, 0, 0, 0, 2**30)
+    self.assertEqual(content[content.index(b'tkhd') :].count(identity), 1)
+    # A phone held upright: shown turned clockwise by 90 degrees.
+    clockwise = struct.pack('>9i', 0, one, 0, -one, 0, 0, 0, 0, 2**30)
+    start = content.index(identity, content.index(b'tkhd'))
+    content = content[:start] + clockwise + content[start + 36 :]
+    with open(path, 'wb') as f:
+      f.write(content)
+    turned = decode.Decoder(16).frames(path)
+    self.assertAllEqual(turned, np.rot90(upright, -1, axes=(1, 2)))
+
   def test_large_pictures_are_refused(self):
     path = os.path.join(self.folder, 'large.mkv')
     write_video(path, np.zeros([2, 64, 64, 3], np.uint8), {})
