@@ -117,7 +117,8 @@ def _train():
   from train import evaluation
   from train import training
 
-  metrics, folder = training.train(_config(), _workdir(), _INIT_FROM.value)
+  config = _config()
+  metrics, folder = training.train(config, _workdir(), _INIT_FROM.value)
   print(f'\n{evaluation.format_table(metrics)}\n')
   export = folder.exports / '1'
   for name, path in (
@@ -135,6 +136,7 @@ def _train():
         'train.sample_export',
         str(export),
         f'--output={folder.samples / "from_saved_model"}',
+        f'--frames={1 if config.model == "head" else 8}',
       ],
       check=True,
     )

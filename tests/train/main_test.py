@@ -6,6 +6,8 @@ from absl import app
 from absl.testing import absltest
 from absl.testing import flagsaver
 from absl.testing import parameterized
+import numpy as np
+import PIL.Image
 
 from train import main
 from train import shapes
@@ -88,6 +90,40 @@ class MainTest(parameterized.TestCase):
     self.assertEqual(code, 2)
     self.assertIn('cat, dog', stderr)
     self.assertLen(stderr.strip().splitlines(), 1)
+
+  def test_images_from_a_folder_to_prepared_records_to_a_head(self):
+    scratch = self.create_tempdir().full_path
+    images = os.path.join(scratch, 'images')
+    rng = np.random.default_rng(0)
+    for k in range(24):
+      folder = os.path.join(images, f'label_{k % 2}')
+      os.makedirs(folder, exist_ok=True)
+      pixels = rng.integers(256, size=[20, 24, 3]).astype(np.uint8)
+      PIL.Image.fromarray(pixels).save(os.path.join(folder, f'{k}.png'))
+    records = os.path.join(scratch, 'records')
+    size = ['num_frames=1', 'steps=3', 'valid_fraction=0.3']
+    code, stderr = self._run(
+      mode='prepare',
+      preset='smoke',
+      model='head',
+      dataset='image_folder',
+      data_dir=images,
+      prepared_dir=records,
+      set=size,
+    )
+    self.assertEqual(code, 0, stderr)
+    run = os.path.join(scratch, 'run')
+    code, stderr = self._run(
+      preset='smoke',
+      model='head',
+      dataset='tfrecord',
+      data_dir=records,
+      workdir=run,
+      set=size,
+    )
+    self.assertEqual(code, 0, stderr)
+    sampled = os.path.join(run, 'samples', 'from_saved_model.png')
+    self.assertTrue(os.path.exists(sampled))
 
   def test_positional_arguments_are_refused(self):
     with self.assertRaises(app.UsageError):
