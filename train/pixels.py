@@ -17,6 +17,7 @@ import tensorflow as tf
 __all__ = ['CROPS', 'Layout', 'RGB', 'matrix_weights', 'to_frames']
 
 _CALLS_BEFORE_COMPILING = 8
+_MAX_TERMS = 64
 CROPS = ('center', 'letterbox')
 
 # Luma weights (k_r, k_b) by FFmpeg's AVColorSpace. Unspecified (2) is BT.601,
@@ -234,10 +235,17 @@ def _box_sums(x, rows, cols):
   """`x` `[N, h, w, ...]` summed over boxes of whole pixels, float64; exact."""
   channels = tuple(x.shape[3:])
   x = tf.cast(x, tf.float32)  # Integers below 2**24.
-  x = tf.reshape(x, [-1, rows.count, rows.pitch, _size(x.shape[2:])])
+  x = tf.reshape(
+    x, [-1, rows.count, rows.pitch, cols.count, cols.pitch, *channels]
+  )
+  if rows.pitch * cols.pitch <= _MAX_TERMS:
+    # XLA fuses slices into one pass over the bytes, but not a sum of sums.
+    terms = [
+      x[:, :, i, :, j] for i in range(rows.pitch) for j in range(cols.pitch)
+    ]
+    return tf.cast(tf.add_n(terms), tf.float64)
   x = tf.add_n([x[:, :, i] for i in range(rows.pitch)])
-  x = tf.reshape(x, [-1, rows.count, cols.count, cols.pitch, *channels])
-  x = tf.add_n([x[:, :, :, i] for i in range(cols.pitch)])
+  x = tf.add_n([x[:, :, :, j] for j in range(cols.pitch)])
   return tf.cast(x, tf.float64)
 
 

@@ -100,7 +100,10 @@ class ExactTest(tf.test.TestCase, parameterized.TestCase):
   """What is compiled after some calls gives the same bits as what was not."""
 
   @parameterized.product(
-    kind=('yuv', 'rgb', 'grey'), depth=(8, 10), size=(16, 12), channels=(1, 3)
+    kind=('yuv', 'rgb', 'grey'),
+    depth=(8, 10),
+    size=(16, 12, 4),
+    channels=(1, 3),
   )
   def test_later_calls_equal_the_first(self, kind, depth, size, channels):
     rng = np.random.Generator(np.random.Philox(0))
