@@ -24,6 +24,7 @@ import PIL.ImageDraw
 import PIL.ImageFont
 import tensorflow as tf
 
+from train import feeding
 from train import sources
 
 __all__ = [
@@ -70,7 +71,7 @@ def train_dataset(
     num_parallel_calls=num_parallel,
     deterministic=True,
   )
-  return dataset.batch(batch_size, drop_remainder=True).prefetch(2)
+  return feeding.prefetched(dataset.batch(batch_size, drop_remainder=True))
 
 
 def valid_dataset(clips, batch_size, num_parallel=4):
@@ -119,7 +120,7 @@ def _fixed_dataset(clips, regions, batch_size, num_parallel):
     num_parallel_calls=num_parallel,
     deterministic=True,
   )
-  return dataset.unbatch().batch(batch_size).prefetch(2)
+  return feeding.prefetched(dataset.unbatch().batch(batch_size))
 
 
 def check_labels(clips):

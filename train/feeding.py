@@ -7,7 +7,18 @@ import threading
 import numpy as np
 import tensorflow as tf
 
-__all__ = ['WaitCounter', 'to_device']
+__all__ = ['WaitCounter', 'prefetched', 'to_device']
+
+
+def prefetched(dataset):
+  """The dataset with two elements made ahead, and no autotuning.
+
+  Everything is set by hand, and the thread that tunes holds up the end of an
+  iteration for as long as it sleeps, in time up to a minute.
+  """
+  options = tf.data.Options()
+  options.autotune.enabled = False
+  return dataset.prefetch(2).with_options(options)
 
 
 class WaitCounter:
@@ -33,6 +44,7 @@ class WaitCounter:
     clock = tf.data.Dataset.range(np.iinfo(np.int64).max)
     clock = clock.map(lambda _: tf.timestamp())
     options = tf.data.Options()
+    options.autotune.enabled = False  # As in `prefetched`.
     options.experimental_optimization.inject_prefetch = False
     zipped = tf.data.Dataset.zip((clock, dataset))
     return zipped.map(self._stop).with_options(options)

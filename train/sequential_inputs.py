@@ -74,7 +74,7 @@ class SequentialInputs:
       self._random_window, num_parallel_calls=4, deterministic=True
     )
     dataset = dataset.batch(self._batch_size, drop_remainder=True)
-    dataset = self._distribute(dataset).prefetch(2)
+    dataset = feeding.prefetched(self._distribute(dataset))
     return feeding.to_device(self._waiting.measure(dataset))
 
   def train_clips_dataset(self):
@@ -189,4 +189,4 @@ class SequentialInputs:
       return self._clip(example, lambda windows: tf.minimum(first, windows - 1))
 
     dataset = dataset.map(clip, num_parallel_calls=4, deterministic=True)
-    return dataset.batch(self._batch_size).prefetch(2)
+    return feeding.prefetched(dataset.batch(self._batch_size))

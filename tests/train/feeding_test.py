@@ -37,5 +37,14 @@ class WaitCounterTest(tf.test.TestCase):
     self.assertLess(counter.seconds, 0.2)
 
 
+class PrefetchedTest(tf.test.TestCase):
+  def test_has_no_thread_that_tunes(self):
+    dataset = feeding.prefetched(tf.data.Dataset.range(3))
+    self.assertEqual([int(i) for i in dataset], [0, 1, 2])
+    self.assertFalse(dataset.options().autotune.enabled)
+    measured = feeding.WaitCounter().measure(dataset)
+    self.assertFalse(measured.options().autotune.enabled)
+
+
 if __name__ == '__main__':
   tf.test.main()
