@@ -67,8 +67,10 @@ class Decoder:
   def __post_init__(self):
     if self.channels not in (1, 3):
       raise ValueError(f'Expected 1 or 3 channels, got {self.channels}.')
-    if self.crop not in pixels.CROPS:
-      raise ValueError(f'Expected crop in {pixels.CROPS}, got {self.crop!r}.')
+    if self.crop not in configs.CHOICES['crop']:
+      raise ValueError(
+        f'Expected crop in {configs.CHOICES["crop"]}, got {self.crop!r}.'
+      )
     if self.stride < 1 or (self.fps is not None and not self.fps > 0):
       raise ValueError(
         f'Expected positive fps and stride, got {self.fps} and {self.stride}.'

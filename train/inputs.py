@@ -256,6 +256,10 @@ def _source(config):
       f'{config.dataset} has clips of {longest} frames, expected num_frames='
       f'{config.num_frames}. For images: --model=head --set num_frames=1.'
     )
+  if longest == 1 and (config.fps is not None or config.frame_stride > 1):
+    raise sources.DataError(
+      f'fps and frame_stride are for videos, {config.dataset} has images.'
+    )
   return source
 
 

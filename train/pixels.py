@@ -14,11 +14,10 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-__all__ = ['CROPS', 'Layout', 'RGB', 'matrix_weights', 'to_frames']
+__all__ = ['Layout', 'RGB', 'matrix_weights', 'to_frames']
 
 _CALLS_BEFORE_COMPILING = 8
 _MAX_TERMS = 64
-CROPS = ('center', 'letterbox')
 
 # Luma weights (k_r, k_b) by FFmpeg's AVColorSpace. Unspecified (2) is BT.601,
 # as in FFmpeg's scaler.
@@ -139,9 +138,10 @@ class _Converter:
     self._channels = channels
     self._rotation = rotation
     self._is_exact = all(
-      rows.pitch and cols.pitch and rows.pitch * cols.pitch * top < 2**24
+      rows.pitch
+      and cols.pitch
+      and rows.pitch * cols.pitch * 2**layout.depth < 2**24
       for rows, cols in self._boxes
-      for top in [2**layout.depth]
     )
     self._matrix = self._make_matrix()
     self._num_calls = collections.Counter()

@@ -8,6 +8,7 @@ import re
 import time
 
 import av
+from av.codec import hwaccel
 import numpy as np
 import tensorflow as tf
 
@@ -27,9 +28,7 @@ _ERRORS = (av.FFmpegError, OSError, ValueError, tf.errors.OpError)
 
 
 @contextlib.contextmanager
-def open_video(
-  path, device='cpu', max_seconds=None, max_pixels=None, threads=1
-):
+def open_video(path, device='cpu', max_seconds=None, max_pixels=None):
   """Opens the first video stream of a file.
 
   Args:
@@ -38,7 +37,6 @@ def open_video(
     max_seconds: `float` or None: the longest time of the processor without a
       picture, checked between packets, and of waiting for a read.
     max_pixels: `int` or None: of a picture.
-    threads: `int`, of the decoder; 0: as many as it likes.
 
   Yields:
     A `PyavReader`.
@@ -68,7 +66,7 @@ def open_video(
       raise readers.DecodeError(path, 'no video stream')
     if streams[0].codec_context is None:
       raise readers.DecodeError(path, 'no decoder for its codec')
-    streams[0].codec_context.thread_count = threads
+    streams[0].codec_context.thread_count = 1  # Files keep the cores busy.
     yield PyavReader(path, container, streams[0], max_seconds, max_pixels)
 
 
@@ -85,8 +83,6 @@ def check_cuda():
 
 
 def _hardware():
-  from av.codec import hwaccel  # New in PyAV 14.
-
   return hwaccel.HWAccel('cuda', allow_software_fallback=True)
 
 
