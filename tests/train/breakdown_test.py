@@ -53,6 +53,13 @@ class LabelInformationTest(tf.test.TestCase):
       self.information(self.scores)['label_information_bits'],
     )
 
+  def test_the_temperature_comes_from_other_clips(self):
+    # Clips that are measured, alone, would ask for the opposite temperature.
+    scores, label = self.scores.copy(), self.label
+    scores[::2] *= 20.0
+    result = self.information(scores, label)
+    self.assertAllClose(result['label_temperature'], 20.0, rtol=0.2)
+
   def test_of_a_label_that_is_not_there(self):
     other = np.random.default_rng(1).integers(4, size=4000)
     result = self.information(self.scores, other)

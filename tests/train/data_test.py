@@ -269,6 +269,16 @@ class BadFilesTest(TreeTest):
       skip_log.SkipLog(self.source, path)
 
 
+class BlankTest(TreeTest):
+  def test_a_clip_of_single_colours_is_skipped(self):
+    path = self.source.train[0].path
+    shapes.write_video(path, np.full([8, SIZE, SIZE, 3], 60, np.uint8))
+    clips = self.clips()
+    self.assertIsNone(clips.read_or_skip(self.source.train[0]))
+    self.assertEqual(clips.skips.skipped[path].reason, 'blank frames')
+    self.assertIsNotNone(clips.read_or_skip(self.source.train[1]))
+
+
 class FlipTest(TreeTest):
   def test_half_of_the_draws_are_mirrored(self):
     clips = self.clips(num_frames=8)

@@ -294,6 +294,20 @@ class BrokenFileTest(tf.test.TestCase):
     with self.assertRaisesRegex(decode.DecodeError, 'no video stream'):
       DECODER.num_frames(self.path)
 
+  def test_the_cover_of_a_song_is_no_video(self):
+    self.path += '.mp4'
+    shapes.write_video(self.path, ramp(3))
+    attached = av.stream.Disposition.attached_pic
+    with mock.patch.object(
+      pyav_reader, '_is_cover', lambda stream: stream.type == 'video'
+    ):
+      self.assert_reason('no video stream')
+    self.assertTrue(
+      pyav_reader._is_cover(types.SimpleNamespace(disposition=attached))
+    )
+    plain = types.SimpleNamespace(disposition=av.stream.Disposition.default)
+    self.assertFalse(pyav_reader._is_cover(plain))
+
   def test_too_few_frames(self):
     self.path += '.mp4'
     shapes.write_video(self.path, ramp(5))

@@ -6,6 +6,7 @@ import numpy as np
 from train import configs
 from train import inputs
 from train import shapes
+from train import sources
 
 
 class InputsTest(absltest.TestCase):
@@ -39,6 +40,14 @@ class InputsTest(absltest.TestCase):
     self.assertLen(valid, 1)
     for row in frames.numpy():
       np.testing.assert_array_equal(row, valid[0])
+
+  def test_the_source_says_how_its_pictures_are_cut(self):
+    source = sources.Source(
+      'x', ('a',), (), (), pixel_aspect=False, center_crop=148
+    )
+    decoder = inputs._decoder(self.config, source)
+    self.assertFalse(decoder.pixel_aspect)
+    self.assertEqual(decoder.box, 148)
 
 
 if __name__ == '__main__':

@@ -127,6 +127,24 @@ class ExactTest(tf.test.TestCase, parameterized.TestCase):
       )
     self.assertEqual(frames.shape, [3, size, size, channels])
 
+  @parameterized.parameters('yuv', 'rgb', 'grey')
+  def test_no_product_is_rounded(self, kind):
+    layout = pixels.Layout(kind, full_range=False)
+    plane = (64, 64, 3) if kind == 'rgb' else (64, 64)
+    converter = pixels._Converter(
+      (plane, (32, 32)) if kind == 'yuv' else (plane,),
+      layout,
+      16,
+      3,
+      'center',
+      1.0,
+      0,
+      None,
+    )
+    self.assertTrue(converter._is_exact)
+    units = np.array(converter._matrix) * 2.0**40
+    self.assertAllEqual(units, np.round(units))
+
 
 class ColourTest(tf.test.TestCase, parameterized.TestCase):
   """Against libswscale's own area scaling of the same frame."""
