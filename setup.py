@@ -9,6 +9,7 @@ import setuptools
 REQUIRED = [
   'absl-py',
   'av>=14',  # Hardware decoding, rotation.
+  'matplotlib>=3.8',  # Of the program only.
   'numpy',
   'pillow',
   'tensorboard',

@@ -151,7 +151,7 @@ def _table():
   prior = lambda d: tfp_cglow.build_label_prior(3, 8, d)
   yield 'label_prior', prior, (8,), {'label': _label(3)}
   yield 'label_prior_weights', prior, (8,), {'label': _weights(3)}
-  for kind in ('learned', 'residual'):
+  for kind in ('learned', 'residual', 'difference'):
     affine, context = _context_affine(kind), {'context': _real(4, 4, 3)}
     yield f'context_affine_{kind}', affine, (4, 4, 2), context
   yield 'conditioned', _conditioned, (4, 4, 2), plain
@@ -178,6 +178,8 @@ def _glows():
   glow = _glow(num_labels=3, label_conditioning='image')
   yield 'glow_label_image', glow, frame, label
   yield 'glow_label_image_weights', glow, frame, {'label': _weights(3)}
+  glow = _glow(num_labels=3, label_conditioning='embedding')
+  yield 'glow_label_embedding', glow, frame, label
   glow = _glow(vector_channels=3)
   yield 'glow_vector', glow, frame, {'vector': _real(3)}
   for kind in ('learned', 'residual'):

@@ -14,9 +14,12 @@ from tfp_cglow.conditioned import Conditioned
 from tfp_cglow.context_affine import ContextAffine
 from tfp_cglow.context_affine import build_context_affine
 from tfp_cglow.context_processor import ContextProcessor
+from tfp_cglow.context_processor import StateProcessor
 from tfp_cglow.context_processor import build_context_processor
 from tfp_cglow.context_pyramid import ContextPyramid
 from tfp_cglow.context_pyramid import build_context_pyramid
+from tfp_cglow.conv_gru import ConvGRU
+from tfp_cglow.conv_gru import build_conv_gru
 from tfp_cglow.coupling import AdditiveCoupling
 from tfp_cglow.coupling import AffineCoupling
 from tfp_cglow.diagnostics import invertibility_report

@@ -28,9 +28,11 @@ def build_glow(
   num_labels=None,
   label_conditioning='prior',
   label_init_std=None,
+  label_channels=16,
   context_injection='input',
   pyramid_channels=None,
   affine_hidden_channels=32,
+  motion_radius=2,
   coupling_network=None,
   context_network=None,
   unroll=False,
@@ -66,16 +68,22 @@ def build_glow(
       None: takes no context.
     vector_channels: Python `int`, size of the condition `vector`, or None.
     context_affine: 'residual' (the context's first C channels are the previous
-      frame), 'learned', or None: no `ContextAffine`.
+      frame), 'motion' (the same, moved), 'difference' (the same, nothing
+      learned), 'learned', or None: no `ContextAffine`.
     num_labels: Python `int`, or None: takes no label.
-    label_conditioning: 'prior' (`LabelPrior`) or 'image' (the paper's: a
-      learned image a label, joined to the context).
-    label_init_std: Float, standard deviation of the label images' start;
-      None: 0.01. The paper's is 1.0, from which 200 labels do not train.
+    label_conditioning: 'prior' (`LabelPrior`), 'image' (the paper's: a learned
+      image a label, joined to the context) or 'embedding' (a learned vector a
+      label, joined to the context everywhere: for motions, which are the same
+      at every place).
+    label_init_std: Float, standard deviation of the start of label images and
+      embeddings; None: 0.01 and 1.0. The paper's images start with 1.0, from
+      which 200 labels do not train.
+    label_channels: Python `int`, of an 'embedding'.
     context_injection: 'input' or 'last', see `conv_network`.
     pyramid_channels: Python `int`, channels of the context pyramid; None: as
       many as the context has, the paper's way.
     affine_hidden_channels: Python `int`, of `ContextAffine`'s network.
+    motion_radius: Python `int`, pixels that 'motion' reaches.
     coupling_network: `(init, apply)`, see `networks.Network`; or with
       `unroll=True` also a callable `(in_channels, out_channels) -> network`
       whose result is called as `network(kept, context)` (Keras layers, say).
@@ -97,24 +105,32 @@ def build_glow(
     ValueError: if an argument's value is unknown, or sizes do not fit.
   """
   height, width, channels = _check_shape(output_shape, num_glow_blocks)
-  _check_choice('label_conditioning', label_conditioning, ('prior', 'image'))
+  _check_choice(
+    'label_conditioning', label_conditioning, ('prior', 'image', 'embedding')
+  )
   rng = np.random.default_rng(seed)
-  has_images = num_labels is not None and label_conditioning == 'image'
+  label_map = (
+    None
+    if num_labels is None
+    else _label_map_shape(label_conditioning, output_shape, label_channels)
+  )
   total_context = (
     (context_channels or 0)
     + (vector_channels or 0)
-    + (channels if has_images else 0)
+    + (label_map[-1] if label_map else 0)
   ) or None
   if total_context is None and (context_affine or context_network):
     raise ValueError(
       '`context_affine` and `context_network` need a context: give '
       '`context_channels`, `vector_channels` or `num_labels` with '
-      "`label_conditioning='image'`."
+      "`label_conditioning` 'image' or 'embedding'."
     )
-  if context_affine == 'residual' and (context_channels or 0) < channels:
+  if context_affine in ('residual', 'motion', 'difference') and (
+    (context_channels or 0) < channels
+  ):
     raise ValueError(
-      "`context_affine='residual'` takes the previous frame from the context's "
-      f'first {channels} channels, but `context_channels` is '
+      f'`context_affine={context_affine!r}` takes the previous frame from the '
+      f"context's first {channels} channels, but `context_channels` is "
       f'{context_channels}.'
     )
   affine = None
@@ -124,6 +140,7 @@ def build_glow(
       channels,
       total_context,
       affine_hidden_channels,
+      motion_radius=motion_radius,
       seed=_draw(rng),
       network_dtype=network_dtype,
       dtype=dtype,
@@ -161,21 +178,19 @@ def build_glow(
       block.append(split.build_split(channels * 4, dtype))
     channels *= 2
     blocks.append(block)
-  prior, images = _build_label_parameters(
-    rng,
-    [height, width, output_shape[-1]],
-    num_labels,
-    has_images,
-    0.01 if label_init_std is None else label_init_std,
-    dtype,
-  )
+  prior = maps = None
+  if label_map is not None:
+    maps = _build_label_maps(rng, num_labels, label_map, label_init_std, dtype)
+  elif num_labels is not None:
+    num_dims = int(np.prod(output_shape))
+    prior = labels.build_label_prior(num_labels, num_dims, dtype)
   return glow.Glow(
     output_shape,
     blocks,
     context_network=context_network,
     context_affine=affine,
     label_prior=prior,
-    label_images=images,
+    label_maps=maps,
     context_channels=context_channels,
     vector_channels=vector_channels,
     adapted=tf.Variable(False, trainable=False, name='adapted'),
@@ -272,16 +287,19 @@ def _build_unrolled(
   return steps
 
 
-def _build_label_parameters(
-  rng, frame_shape, num_labels, has_images, label_init_std, dtype
-):
-  if num_labels is None:
-    return None, None
-  if not has_images:
-    num_dims = int(np.prod(frame_shape))
-    return labels.build_label_prior(num_labels, num_dims, dtype), None
-  images = rng.standard_normal([num_labels, *frame_shape], dtype=np.float32)
-  images = tf.Variable(
-    images * np.float32(label_init_std), dtype=dtype, name='label_images'
+def _label_map_shape(label_conditioning, output_shape, label_channels):
+  """Shape `[h, w, c]` of what a label adds to the context, or None."""
+  return {
+    'prior': None,
+    'image': tuple(output_shape),
+    'embedding': (1, 1, label_channels),
+  }[label_conditioning]
+
+
+def _build_label_maps(rng, num_labels, shape, init_std, dtype):
+  if init_std is None:
+    init_std = 1.0 if shape[0] == 1 else 0.01
+  maps = rng.standard_normal([num_labels, *shape], dtype=np.float32)
+  return tf.Variable(
+    maps * np.float32(init_std), dtype=dtype, name='label_maps'
   )
-  return None, images

@@ -11,8 +11,12 @@ __all__ = [
   'ContextAffine',
   'build_context_affine',
   'learned_mean',
+  'motion_mean',
   'residual_mean',
 ]
+
+# Softmax weight of not moving is 0.94 at the start, of 25 places.
+_CENTRE_LOGIT = 6.0
 
 
 def learned_mean(context, channels):
@@ -26,6 +30,40 @@ def residual_mean(context, channels):
   return context[..., :channels]
 
 
+def motion_mean(context, channels, logits):
+  """The previous frame, each pixel moved: a mixture of its neighbours.
+
+  ```none
+  mean[i, j] = sum_d softmax(logits[i, j])[d] * previous[i + d_1, j + d_2]
+  ```
+
+  It does not depend on the frame that is modelled, so costs no log-det.
+
+  Args:
+    context: `[..., H, W, C_ctx]`, its first C channels are the previous frame.
+    channels: Python `int`, C.
+    logits: `[..., H, W, K**2]`, K odd: of the K x K places around a pixel, by
+      rows. Zero logits mean (nearly) no motion.
+
+  Returns:
+    `[..., H, W, C]`.
+  """
+  size = int(round(logits.shape[-1] ** 0.5))
+  previous = context[..., :channels]
+  centre = tf.one_hot(size**2 // 2, size**2, _CENTRE_LOGIT, dtype=logits.dtype)
+  weights = tf.nn.softmax(logits + centre)
+  radius, (height, width) = size // 2, previous.shape[-3:-1]
+  edges = [[0, 0]] * (previous.shape.rank - 3) + [[radius, radius]] * 2
+  padded = tf.pad(previous, edges + [[0, 0]], mode='SYMMETRIC')
+  return sum(
+    weights[..., k : k + 1]
+    * padded[
+      ..., k // size : k // size + height, k % size : k % size + width, :
+    ]
+    for k in range(size**2)
+  )
+
+
 class ContextAffine(conditional_bijector.ConditionalBijector):
   """Shifts and scales a frame by what its context predicts.
 
@@ -37,7 +75,7 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
   ```
 
   Data `y` and latent `x` are frames `[..., H, W, C]`. With `residual_mean` and
-  a zero network it is the difference of frames. It is one step of the
+  a zero network, or none, it is the difference of frames. It is one step of the
   autoregressive flow of [1].
 
   #### References
@@ -52,6 +90,7 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
     network,
     context_channels,
     base_mean=learned_mean,
+    base_channels=0,
     dtype=tf.float32,
     validate_args=False,
     name='context_affine',
@@ -59,10 +98,13 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
     """Creates the bijector.
 
     Args:
-      network: Callable `context [..., H, W, C_ctx] -> [..., H, W, 2 C]`.
+      network: Callable `context [..., H, W, C_ctx] -> [..., H, W, 2 C]`, or
+        None: m and l are zero. After the 2 C channels come `base_channels`.
       context_channels: Python `int`, `C_ctx`.
-      base_mean: `learned_mean`, `residual_mean`, or another function of the
-        context and C.
+      base_mean: `learned_mean`, `residual_mean`, `motion_mean`, or another
+        function of the context and C, and of the base channels if there are.
+      base_channels: Python `int`, so many of the network's channels go to
+        `base_mean`.
       dtype: `tf.DType` of data and latent.
       validate_args: Python `bool`.
       name: Python `str`.
@@ -71,6 +113,7 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
     self._network = network
     self._context_channels = context_channels
     self._base_mean = base_mean
+    self._base_channels = base_channels
     super().__init__(
       forward_min_event_ndims=3,
       validate_args=validate_args,
@@ -96,8 +139,21 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
       dtype=frame.dtype,
     )
     frame, context = shapes.align_leading(frame, context)
-    mean, raw = tf.split(self._network(context), 2, axis=-1)
-    mean += self._base_mean(context, frame.shape[-1])
+    channels = frame.shape[-1]
+    if self._network is None:
+      mean = self._base_mean(context, channels)
+      return (
+        frame,
+        mean,
+        tf.zeros_like(frame),
+        tf.zeros_like(frame[..., 0, 0, 0]),
+      )
+    shift, raw, *base = tf.split(
+      self._network(context),
+      [channels, channels] + [self._base_channels] * (self._base_channels > 0),
+      axis=-1,
+    )
+    mean = shift + self._base_mean(context, channels, *base)
     log_scale = networks.bounded(raw, 4.0)
     return frame, mean, log_scale, tf.reduce_sum(log_scale, [-3, -2, -1])
 
@@ -110,7 +166,12 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
     return (y - mean) * tf.exp(log_scale), ildj
 
 
-_BASE_MEANS = {'learned': learned_mean, 'residual': residual_mean}
+_BASE_MEANS = {
+  'learned': learned_mean,
+  'residual': residual_mean,
+  'difference': residual_mean,
+  'motion': motion_mean,
+}
 
 
 def build_context_affine(
@@ -118,6 +179,7 @@ def build_context_affine(
   channels,
   context_channels,
   hidden_channels,
+  motion_radius=2,
   seed=None,
   network_dtype=None,
   dtype=tf.float32,
@@ -126,11 +188,14 @@ def build_context_affine(
   """Creates a `ContextAffine` with a zero-ended convolutional network.
 
   Args:
-    kind: 'residual' or 'learned'.
+    kind: 'learned'; 'residual': the context's first C channels are the base;
+      'motion': these, moved, see `motion_mean`; or 'difference': they are all,
+      and nothing is learned.
     channels: Python `int`, C of the frame.
-    context_channels: Python `int`, at least C for 'residual'.
+    context_channels: Python `int`, at least C but for 'learned'.
     hidden_channels: Python `int`, of the network (conv3x3, ReLU, conv1x1,
       ReLU, zero conv3x3).
+    motion_radius: Python `int`, of 'motion': how many pixels it reaches.
     seed: Python `int` or None.
     network_dtype: `tf.DType` of the network's computation, or None.
     dtype: `tf.DType` of data, latent and variables.
@@ -147,18 +212,31 @@ def build_context_affine(
       f'`context_affine` must be one of {list(_BASE_MEANS)} or None, '
       f'but got {kind!r}.'
     )
-  if kind == 'residual' and context_channels < channels:
+  if kind != 'learned' and context_channels < channels:
     raise ValueError(
-      "`context_affine='residual'` takes the previous frame from the context's "
-      f'first {channels} channels, but the context has {context_channels}.'
+      f'`context_affine={kind!r}` takes the previous frame from '
+      f"the context's first {channels} channels, but the context has "
+      f'{context_channels}.'
     )
-  network = networks.conv_network(hidden_channels, network_dtype=network_dtype)
-  seed = int(np.random.default_rng(seed).integers(2**31))
-  values = network.init(seed, context_channels, 2 * channels)
+  network, base_channels = None, 0
+  if kind == 'motion':
+    base_channels = (2 * motion_radius + 1) ** 2
+  if kind != 'difference':
+    functions = networks.conv_network(
+      hidden_channels, network_dtype=network_dtype
+    )
+    seed = int(np.random.default_rng(seed).integers(2**31))
+    values = functions.init(
+      seed, context_channels, 2 * channels + base_channels
+    )
+    network = networks.BoundNetwork(
+      functions.apply, networks.to_variables(values, dtype)
+    )
   return ContextAffine(
-    networks.BoundNetwork(network.apply, networks.to_variables(values, dtype)),
+    network,
     context_channels,
     base_mean=_BASE_MEANS[kind],
+    base_channels=base_channels,
     dtype=dtype,
     name=name,
   )

@@ -7,11 +7,43 @@ from tfp_cglow import actnorm
 from tfp_cglow import networks
 from tfp_cglow import shapes
 
-__all__ = ['ContextProcessor', 'build_context_processor']
+__all__ = ['ContextProcessor', 'StateProcessor', 'build_context_processor']
 
 
-class ContextProcessor(tf.Module):
-  """Makes the next state from the state and a frame (the paper's appendix).
+class StateProcessor(tf.Module):
+  """Makes the next state from the state and a frame: `(state, frame)`.
+
+  Frames are `[..., H, W, C]`, states `[..., H, W, S]`; the first state is zero.
+  Subclasses define `state_channels` and `__call__`.
+  """
+
+  @property
+  def state_channels(self):
+    """Python `int`, S."""
+    raise NotImplementedError
+
+  def __call__(self, state, frame):
+    """The state `[..., H, W, S]` after one more frame `[..., H, W, C]`."""
+    raise NotImplementedError
+
+  def initial_state(self, frame):
+    """Zeros `[..., H, W, S]` for a frame `[..., H, W, C]`."""
+    return tf.zeros_like(frame[..., :1]) * tf.zeros(
+      [self.state_channels], frame.dtype
+    )
+
+  def scan(self, frames):
+    """The state after each frame: `[B, T, H, W, C]` to `[B, T, H, W, S]`."""
+    by_time = tf.transpose(frames, [1, 0, 2, 3, 4])
+    states = tf.scan(self, by_time, initializer=self.initial_state(by_time[0]))
+    return tf.transpose(states, [1, 0, 2, 3, 4])
+
+  def adapt(self, frames):
+    """Initialises what depends on the data, from frames `[..., H, W, C]`."""
+
+
+class ContextProcessor(StateProcessor):
+  """The paper's processor (its appendix).
 
   ```none
   state + conv3x3(relu(conv3x3(actnorm([frame, state]))))
@@ -43,23 +75,11 @@ class ContextProcessor(tf.Module):
   def state_channels(self):
     return self.kernel_2.shape[-1]
 
-  def initial_state(self, frame):
-    """Zeros `[..., H, W, S]` for a frame `[..., H, W, C]`."""
-    return tf.zeros_like(frame[..., :1]) * tf.zeros(
-      [self.state_channels], frame.dtype
-    )
-
   def __call__(self, state, frame):
     x = tf.concat(shapes.align_leading(frame, state), axis=-1)
     x = self.norm.inverse(x)
     x = tf.nn.relu(networks.conv2d(x, self.kernel_1, self.bias_1))
     return state + networks.conv2d(x, self.kernel_2, self.bias_2)
-
-  def scan(self, frames):
-    """The state after each frame: `[B, T, H, W, C]` to `[B, T, H, W, S]`."""
-    by_time = tf.transpose(frames, [1, 0, 2, 3, 4])
-    states = tf.scan(self, by_time, initializer=self.initial_state(by_time[0]))
-    return tf.transpose(states, [1, 0, 2, 3, 4])
 
   def adapt(self, frames):
     """Initialises ActNorm on frames `[..., H, W, C]`.

@@ -38,7 +38,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     context_network=None,
     context_affine=None,
     label_prior=None,
-    label_images=None,
+    label_maps=None,
     context_channels=None,
     vector_channels=None,
     adapted=None,
@@ -55,10 +55,11 @@ class Glow(conditional_bijector.ConditionalBijector):
         `FlowStep`s, then, in every block but the last, a `Split`.
       context_network: Callable from the context map `[..., H, W, C_all]` to a
         list of maps, one a block, or None. `C_all` counts the context, the
-        vector and the label's image, in this order.
+        vector and the label's map, in this order.
       context_affine: `ContextAffine` of `C_all` channels, or None.
       label_prior: `LabelPrior` over `H*W*C` dimensions, or None.
-      label_images: Float `[num_labels, H, W, C]`, one learned image a label,
+      label_maps: Float `[num_labels, h, w, c]`, what a label adds to the
+        context: one learned image a label (h, w are H, W) or one vector (1, 1),
         or None.
       context_channels: Python `int`, `C_ctx`, or None: takes no `context`.
       vector_channels: Python `int`, D, or None: takes no `vector`.
@@ -73,7 +74,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     self._context_network = context_network
     self._context_affine = context_affine
     self._label_prior = label_prior
-    self._label_images = label_images
+    self._label_maps = label_maps
     self._context_channels = context_channels
     self._vector_channels = vector_channels
     self._adapted = adapted
@@ -103,8 +104,8 @@ class Glow(conditional_bijector.ConditionalBijector):
     return self._label_prior
 
   @property
-  def label_images(self):
-    return self._label_images
+  def label_maps(self):
+    return self._label_maps
 
   @property
   def adapted(self):
@@ -113,10 +114,17 @@ class Glow(conditional_bijector.ConditionalBijector):
 
   @property
   def num_labels(self):
-    table = self._label_images
+    table = self._label_maps
     if self._label_prior is not None:
       return self._label_prior.num_labels
     return None if table is None else table.shape[0]
+
+  @property
+  def label_variables(self):
+    """The label's own trainable variables: tables of the prior, or maps."""
+    if self._label_prior is not None:
+      return self._label_prior.trainable_variables
+    return () if self._label_maps is None else (self._label_maps,)
 
   @property
   def conditions(self):
@@ -235,9 +243,10 @@ class Glow(conditional_bijector.ConditionalBijector):
       vector = self._check_vector(vector)[..., tf.newaxis, tf.newaxis, :]
       ones = tf.ones([height, width, 1], like.dtype)
       maps.append(ones * vector)
-    if label is not None and self._label_images is not None:
+    if label is not None and self._label_maps is not None:
       label = labels.check_label(self.name, label, self.num_labels, self.dtype)
-      maps.append(labels.lookup(self._label_images, label))
+      label_map = labels.lookup(self._label_maps, label)
+      maps.append(label_map + tf.zeros([height, width, 1], like.dtype))
     if not maps:
       return None
     return tf.concat(shapes.align_leading(*maps), axis=-1)

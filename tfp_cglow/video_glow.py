@@ -10,6 +10,7 @@ import tf_keras as tfk
 from tfp_cglow import adaptation
 from tfp_cglow import build
 from tfp_cglow import context_processor
+from tfp_cglow import conv_gru
 from tfp_cglow import diagnostics
 from tfp_cglow import labels as labels_lib
 from tfp_cglow import likelihood
@@ -21,6 +22,10 @@ tfd = tfp.distributions
 
 __all__ = ['VideoGlow']
 
+_PROCESSORS = {
+  'residual': context_processor.build_context_processor,
+  'gru': conv_gru.build_conv_gru,
+}
 _CLIP_NORMS = {'head': 50.0, 'tail': 5.0, 'processor': 5.0}
 
 
@@ -50,6 +55,7 @@ class VideoGlow(tfk.Model):
     *,
     head,
     tail,
+    processor='residual',
     previous_frames=1,
     tail_labels=False,
     tail_frames_per_step=None,
@@ -68,6 +74,7 @@ class VideoGlow(tfk.Model):
       state_channels: Python `int`; 0: no state.
       head: `dict` of `build_glow` keywords, or None: no head (the tail alone).
       tail: `dict` of `build_glow` keywords, or None: no tail (images only).
+      processor: 'residual' (the paper's) or 'gru', what makes the state.
       previous_frames: 1 or 2, how many frames the tail sees.
       tail_labels: Python `bool`, whether the tail takes the label, too.
       tail_frames_per_step: Python `int`: train the tail on that many random
@@ -89,6 +96,11 @@ class VideoGlow(tfk.Model):
     if previous_frames not in (1, 2):
       raise ValueError(
         f'`previous_frames` must be 1 or 2, but got {previous_frames}.'
+      )
+    if processor not in _PROCESSORS:
+      raise ValueError(
+        f'`processor` must be one of {list(_PROCESSORS)}, but got '
+        f'{processor!r}.'
       )
     if dequantisation not in ('matched', 'legacy'):
       raise ValueError(
@@ -117,7 +129,7 @@ class VideoGlow(tfk.Model):
       )
     if tail is not None:
       if state_channels:
-        self.processor = context_processor.build_context_processor(
+        self.processor = _PROCESSORS[processor](
           channels, state_channels, seed=seeds[1]
         )
       defaults = {
@@ -360,7 +372,7 @@ class VideoGlow(tfk.Model):
     _create_slots(self.optimizer, self.trainable_variables)
     self._clip_norms = {**_CLIP_NORMS, **(clip_norms or {})}
     names = objective.metric_names(self)
-    names += [f'{k}_gradient_norm' for k in self.submodels()]
+    names += [f'{k}_gradient_norm' for k in self.parameter_groups()]
     self._means = {k: tfk.metrics.Mean(k) for k in names}
     self._num_clips = tfk.metrics.Sum('clips')
     self._num_skipped = tfk.metrics.Sum('skipped_steps')
@@ -375,6 +387,21 @@ class VideoGlow(tfk.Model):
     """The parts that exist: `dict` of 'head', 'tail', 'processor'."""
     parts = {'head': self.head, 'tail': self.tail, 'processor': self.processor}
     return {k: v for k, v in parts.items() if v is not None}
+
+  def parameter_groups(self):
+    """Trainable variables by name: each submodel's; 'labels', a part of them.
+
+    Returns:
+      `dict` from 'head', 'tail', 'processor' and 'labels', those that exist,
+      to lists of variables. 'labels' are the priors' tables or the label maps
+      of head and tail.
+    """
+    parts = self.submodels()
+    groups = {k: list(m.trainable_variables) for k, m in parts.items()}
+    of_labels = [
+      v for g in (self.head, self.tail) if g for v in g.label_variables
+    ]
+    return {**groups, 'labels': of_labels} if of_labels else groups
 
   @property
   def adapted(self):
@@ -446,16 +473,15 @@ class VideoGlow(tfk.Model):
         subset_size=self.tail_frames_per_step,
         label_dropout=self.label_dropout,
       )
-    variables = {
-      k: list(m.trainable_variables) for k, m in self.submodels().items()
-    }
+    variables = self.parameter_groups()
     gradients = tape.gradient(losses['loss'], variables)
     norms = {k: tf.linalg.global_norm(g) for k, g in gradients.items()}
     finite = tf.reduce_all(
       [tf.math.is_finite(v) for v in [losses['loss'], *norms.values()]]
     )
     pairs = []
-    for name, group in gradients.items():
+    for name in self.submodels():
+      group = gradients[name]
       clipped, _ = tf.clip_by_global_norm(
         group, self._clip_norms[name], use_norm=norms[name]
       )

@@ -67,8 +67,11 @@ def label_information(label_log_prob, label, log_prior):
   Returns:
     `dict`: label_entropy_bits, label_information_bits (raw),
     calibrated_label_information_bits, label_temperature, label_accuracy (all
-    of one clip) and label_confusion, int `[true][predicted]`. The calibrated
-    ones are None for fewer than two clips.
+    of one clip), label_confusion, int `[true][predicted]`, and
+    shuffled_label_gap_bits: what log2 p(x|y) loses, a clip, in expectation over
+    permutations of the clips' labels. The gap is not bounded by H(label) and is
+    largest for badly calibrated models: read it beside the others only. The
+    calibrated ones are None for fewer than two clips.
   """
   scores = np.asarray(label_log_prob, np.float64)
   log_prior = np.asarray(log_prior, np.float64)
@@ -86,6 +89,7 @@ def label_information(label_log_prob, label, log_prior):
     'label_temperature': None,
     'label_accuracy': float((predicted == label).mean()),
     'label_confusion': confusion.tolist(),
+    'shuffled_label_gap_bits': _shuffled_label_gap_bits(scores, label),
   }
   fitted, tested = rows[::2], rows[1::2]
   if len(tested):
@@ -101,20 +105,21 @@ def label_information(label_log_prob, label, log_prior):
   return result
 
 
-def summary(model, dataset, label_names):
+def summary(model, dataset, label_names, scores=None):
   """What metrics.json says beyond the means.
 
   Args:
     model: `VideoGlow`.
     dataset: As of `clip_scores`.
     label_names: Sequence of `str`.
+    scores: What `clip_scores` gave of them, or None: computed here.
 
   Returns:
     `dict`: for head and tail `..._standard_error` over clips and
     `..._by_label`; `tail_bits_per_dim_by_frame`, from frame 1 on; and what
     `label_information` gives.
   """
-  scores = clip_scores(model, dataset)
+  scores = clip_scores(model, dataset) if scores is None else scores
   label = scores['label']
   result = {}
   for name in ('head', 'tail'):
@@ -141,6 +146,13 @@ def _standard_error(values):
   if len(values) < 2:
     return None
   return float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def _shuffled_label_gap_bits(scores, label):
+  """Mean of log2 p(x|y) - sum_y' f(y') log2 p(x|y'), f the frequencies."""
+  frequencies = np.bincount(label, minlength=scores.shape[-1]) / len(label)
+  own = scores[np.arange(len(label)), label]
+  return float((own - scores @ frequencies).mean() / np.log(2))
 
 
 def _log_softmax(x):

@@ -33,7 +33,7 @@ class _ByStep(tfk.callbacks.Callback):
 class Logging(_ByStep):
   """Progress bar, metrics.jsonl and TensorBoard, from the same numbers."""
 
-  def __init__(self, initial_step, num_steps, every, folder, inputs):
+  def __init__(self, initial_step, num_steps, every, folder, inputs, watch):
     """Creates the callback.
 
     Args:
@@ -42,11 +42,13 @@ class Logging(_ByStep):
       every: Python `int`, steps between two lines.
       folder: `RunFolder`.
       inputs: `Inputs`: what is skipped and waited for.
+      watch: `ParameterWatch` of the model's parameter groups.
     """
     super().__init__(initial_step, num_steps)
     self._every = every
     self._folder = folder
     self._inputs = inputs
+    self._watch = watch
     self._waited = inputs.wait_seconds
     self._writer = tf.summary.create_file_writer(str(folder.tensorboard))
     self._bar = None
@@ -55,6 +57,7 @@ class Logging(_ByStep):
 
   def on_train_begin(self, logs=None):
     self._since = time.perf_counter()
+    self._watch.begin()
     self._bar = tfk.utils.Progbar(
       self._num_steps - self._initial_step,
       stateful_metrics=[
@@ -81,6 +84,7 @@ class Logging(_ByStep):
     values['wait_fraction'] = (waited - self._waited) / (now - self._since)
     self._waited = waited
     values['skipped_files'] = num_skipped_files
+    values.update(self._watch.measure(num_steps))
     values['learning_rate'] = float(_learning_rate(self.model.optimizer))
     self._since = now
     self._folder.append_metrics('train', step, **values)

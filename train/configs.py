@@ -1,4 +1,4 @@
-"""Configurations of runs: frozen dataclasses, presets and overrides."""
+"""Configurations of runs: frozen dataclasses and their overrides."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ __all__ = [
   'Config',
   'ConfigError',
   'GlowConfig',
-  'PRESETS',
   'differences',
   'from_json',
   'override',
@@ -36,9 +35,11 @@ class GlowConfig:
   context_affine: Optional[str] = None
   label_conditioning: str = 'prior'
   label_init_std: Optional[float] = None
+  label_channels: int = 16
   context_injection: str = 'input'
   pyramid_channels: Optional[int] = None
   affine_hidden_channels: int = 32
+  motion_radius: int = 2
   gradients: str = 'stored'
   network_dtype: Optional[str] = None
 
@@ -59,6 +60,10 @@ class Config:
   valid_fraction: Optional[float] = None  # None: the data set's own.
   max_source_frames: Optional[int] = None  # Of a folder's videos.
   split_seed: int = 0
+  split: str = 'time'  # Of natvid; 'source' holds out the film `left_out`.
+  left_out: str = 'parrot'
+  only_labels: str = ''  # Names, comma-separated: use these alone.
+  max_train_frames: Optional[int] = None  # In all, spread evenly over labels.
   max_skipped: float = 0.05
   attribute: Optional[str] = None  # Of CelebA, as the label.
   feature: Optional[str] = None  # Of 'tfds:...', where several have pictures.
@@ -83,6 +88,7 @@ class Config:
   use_labels: bool = True
   tail_labels: bool = False
   state_channels: int = 16
+  processor: str = 'residual'  # Or 'gru'.
   previous_frames: int = 1
   dequantisation: str = 'matched'
   head: GlowConfig = GlowConfig()
@@ -107,124 +113,9 @@ class Config:
   num_samples: int = 4
   sample_frames: int = 16
   temperature: float = 0.7
-
-
-_PAPER_GLOW = GlowConfig(
-  num_glow_blocks=4,
-  num_steps_per_block=32,
-  hidden_channels=512,
-  coupling='additive',
-  label_conditioning='image',
-  label_init_std=1.0,
-  gradients='reversible',
-)
-
-_SMOKE_GLOW = GlowConfig(
-  num_glow_blocks=2,
-  num_steps_per_block=1,
-  hidden_channels=8,
-  affine_hidden_channels=8,
-)
-
-PRESETS = {
-  # Minutes on two cores, real video.
-  'demo': Config(
-    learning_rate=3e-3,
-    final_learning_rate=2e-4,
-    steps=700,
-    log_every=10,
-    eval_every=350,
-    checkpoint_every=350,
-  ),
-  # Seconds; for tests.
-  'smoke': Config(
-    preset='smoke',
-    dataset='shapes',
-    frame_size=16,
-    num_frames=4,
-    state_channels=4,
-    head=_SMOKE_GLOW,
-    tail=dataclasses.replace(
-      _SMOKE_GLOW, context_affine='residual', pyramid_channels=4
-    ),
-    steps=6,
-    batch_size=4,
-    warmup_steps=2,
-    log_every=2,
-    eval_every=6,
-    checkpoint_every=3,
-    num_samples=2,
-    sample_frames=4,
-  ),
-  # One clip of four frames (the paper's Fig. 5).
-  'overfit': Config(
-    preset='overfit',
-    num_frames=4,
-    overfit_clips=1,
-    learning_rate=3e-3,
-    final_learning_rate=1e-4,
-    steps=400,
-    log_every=10,
-    eval_every=200,
-    checkpoint_every=200,
-    sample_frames=4,
-    num_samples=1,
-  ),
-  # The paper's sizes (appendix); see docs on what its text leaves open.
-  'paper': Config(
-    preset='paper',
-    dataset='moments_in_time',
-    frame_size=64,
-    num_frames=30,
-    max_source_frames=30,
-    valid_fraction=0.01,
-    head=_PAPER_GLOW,
-    tail=dataclasses.replace(_PAPER_GLOW, num_steps_per_block=1),
-    steps=12_375,  # One pass over 99% of 100,000 clips at batch size 8.
-    learning_rate=1e-4,
-    final_learning_rate=1e-4,
-    warmup_steps=0,
-    label_loss_weight=0.0,
-    dequantisation='legacy',
-    eval_every=2000,
-    checkpoint_every=500,
-    sample_frames=30,
-  ),
-  # VideoFlow's protocol (Kumar et al., 2020) as far as this model has it: 64x64
-  # pixels, 8 bits, no actions, no labels, ten frames scored after three given
-  # ones. Its code (tensor2tensor's video_bair_robot_pushing) reads the camera
-  # 'image_aux1'. Here the tail sees two frames, not three, all frames but the
-  # first are scored, it trains on 13 frames, not on patches of 4, and the sizes
-  # are smaller.
-  'bair': Config(
-    preset='bair',
-    model='tail',
-    dataset='tfds:bair_robot_pushing_small',
-    feature='image_aux1',
-    frame_size=64,
-    num_frames=13,
-    n_bits=8,
-    use_labels=False,
-    state_channels=32,
-    previous_frames=2,
-    tail=GlowConfig(
-      num_glow_blocks=3,
-      num_steps_per_block=8,
-      hidden_channels=128,
-      context_affine='residual',
-      pyramid_channels=32,
-    ),
-    steps=100_000,
-    batch_size=16,
-    learning_rate=3e-4,
-    final_learning_rate=3e-5,
-    warmup_steps=1000,
-    log_every=100,
-    eval_every=5000,
-    checkpoint_every=1000,
-    sample_frames=30,
-  ),
-}
+  quality_samples: int = 10  # Continuations of a held-out clip; 0: none.
+  quality_clips: int = 16  # Of which there are so many.
+  export: bool = True  # Write the SavedModel.
 
 
 def override(config, assignments):
@@ -308,9 +199,11 @@ def _parse(key, text, annotation):
 
 
 CHOICES = {
+  'processor': ('residual', 'gru'),
   'crop': ('center', 'letterbox'),
   'decoder': ('auto', 'pyav', 'tfio'),
   'decode_device': ('auto', 'cpu', 'cuda'),
+  'split': ('time', 'source'),
   'record_encoding': ('raw', 'png'),
   'record_compression': ('', 'GZIP'),
   'cache': ('memory', 'disk', 'none'),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 
+from train import configs
 from train import images
 from train import moments
 from train import natvid
+from train import orl_faces
 from train import shapes
 from train import sources
 
@@ -21,24 +23,37 @@ def make_source(
   split_seed=0,
   max_source_frames=None,
   attribute=None,
+  split='time',
+  left_out='parrot',
+  only_labels='',
+  max_train_frames=None,
 ):
-  """A data set by name; natvid is fetched, shapes are rendered on first use.
+  """A data set by name.
+
+  natvid and the ORL faces are fetched, shapes are rendered on first use.
 
   Args:
     dataset: `str`: 'natvid', 'shapes', 'shapes:motion', 'shapes:appearance',
       'shapes:occluder', 'folder' or 'moments_in_time'; of still images, which
-      are videos of one frame: 'image_folder', 'celeba' or 'fashion_mnist'.
+      are videos of one frame: 'image_folder', 'celeba', 'fashion_mnist' or
+      'orl_faces'.
     num_frames: `int`, frames a clip.
     data_dir: `str`: the data of 'folder', 'moments_in_time', 'image_folder' and
       'celeba'; the others' files, by default those of 'fashion_mnist' where
       Debian's package has them, else in `sources.default_cache_dir()`.
     valid_fraction: `float`, the part held out, or `None`: 0.2 of shapes, 0.1 of
       a folder, 0.01 of Moments in Time where it comes without its own split.
-      natvid, CelebA and Fashion-MNIST have their own.
+      The others have their own.
     split_seed: `int`, of the split.
     max_source_frames: `int` or `None`: use the first frames of a video of
       'folder' or 'moments_in_time' only.
     attribute: `str` or `None`: the attribute that is the label of 'celeba'.
+    split: `str`: 'time' or, of 'natvid' only, 'source': validate on one film.
+    left_out: `str`, the label of that film.
+    only_labels: `str`, names of labels, comma-separated, or '': all. The others
+      are left out; not with the split 'source'.
+    max_train_frames: `int` or `None`: train on at most that many frames, as
+      `sources.cut_training` spreads them.
 
   Returns:
     A `sources.Source`.
@@ -46,6 +61,24 @@ def make_source(
   Raises:
     DataError: if the name is unknown or the data cannot be used.
   """
+  _check(dataset, attribute, split, only_labels)
+  source = _SOURCES[dataset](
+    num_frames=num_frames,
+    data_dir=data_dir or None,
+    valid_fraction=valid_fraction,
+    split_seed=split_seed,
+    max_source_frames=max_source_frames,
+    attribute=attribute,
+    left_out=left_out if split == 'source' else None,
+  )
+  if only_labels:
+    source = sources.only_labels(source, only_labels.split(','))
+  if max_train_frames is not None:
+    source = sources.cut_training(source, max_train_frames, num_frames)
+  return source
+
+
+def _check(dataset, attribute, split, only_labels):
   if dataset not in _SOURCES:
     near = sources.near_names(dataset, list(_SOURCES))
     raise sources.DataError(f'Unknown dataset {dataset!r}: {near}')
@@ -54,19 +87,24 @@ def make_source(
       f'Expected attribute={attribute} with --dataset=celeba only, got '
       f'--dataset={dataset}.'
     )
-  return _SOURCES[dataset](
-    num_frames=num_frames,
-    data_dir=data_dir or None,
-    valid_fraction=valid_fraction,
-    split_seed=split_seed,
-    max_source_frames=max_source_frames,
-    attribute=attribute,
-  )
+  if split not in configs.CHOICES['split']:
+    near = sources.near_names(split, configs.CHOICES['split'])
+    raise sources.DataError(f'Unknown split {split!r}: {near}')
+  if split == 'source' and dataset != 'natvid':
+    raise sources.DataError(
+      f'Expected split=source with --dataset=natvid only, got '
+      f'--dataset={dataset}.'
+    )
+  if split == 'source' and only_labels:
+    raise sources.DataError(
+      'Expected only_labels with split=time, as split=source validates on a '
+      f'label of its own, got only_labels={only_labels}.'
+    )
 
 
-def _make_natvid(num_frames, data_dir, **unused):
+def _make_natvid(num_frames, data_dir, left_out, **unused):
   del unused
-  return natvid.natvid_source(num_frames, data_dir)
+  return natvid.natvid_source(num_frames, data_dir, left_out)
 
 
 def _make_shapes(
@@ -128,6 +166,11 @@ def _make_fashion_mnist(data_dir, **unused):
   return images.fashion_mnist_source(data_dir)
 
 
+def _make_orl_faces(data_dir, **unused):
+  del unused
+  return orl_faces.orl_faces_source(data_dir)
+
+
 def _required(data_dir, dataset, what):
   if data_dir is None:
     raise sources.DataError(
@@ -143,6 +186,7 @@ _SOURCES = {
   'image_folder': _make_image_folder,
   'celeba': _make_celeba,
   'fashion_mnist': _make_fashion_mnist,
+  'orl_faces': _make_orl_faces,
   **{
     variant: functools.partial(_make_shapes, variant=variant)
     for variant in shapes.VARIANTS

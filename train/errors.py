@@ -1,5 +1,6 @@
 """The errors that a user can put right; the command line shows one line."""
 
+from train import ablation
 from train import callbacks
 from train import configs
 from train import run_folder
@@ -8,6 +9,7 @@ from train import sources
 __all__ = ['USER_ERRORS']
 
 USER_ERRORS = (
+  ablation.AblationError,
   callbacks.DivergedError,
   configs.ConfigError,
   run_folder.RunFolderError,

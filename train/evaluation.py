@@ -1,10 +1,6 @@
-"""Held-out numbers of a model, and the table that shows them."""
+"""Held-out bits/dim of a model, and whether its inverse holds."""
 
-import numpy as np
-
-from train import samples
-
-__all__ = ['continuation_psnr', 'evaluate', 'format_table', 'invertibility']
+__all__ = ['evaluate', 'invertibility']
 
 
 def evaluate(model, dataset):
@@ -28,33 +24,6 @@ def evaluate(model, dataset):
     'label_accuracy': accuracy,
   }
   return {k: v if v is None else float(v) for k, v in result.items()}
-
-
-def continuation_psnr(model, frames, label):
-  """PSNR of continuations from the first frame, at temperature 0.
-
-  Args:
-    model: `VideoGlow` with a tail.
-    frames: uint8 `[B, T, H, W, C]`, real clips.
-    label: int `[B]`.
-
-  Returns:
-    psnr: List of T - 1 floats, dB, mean over clips, by horizon.
-    copy_psnr: The same of repeating the first frame.
-    continued: uint8 `[B, T, H, W, C]`.
-  """
-  frames = np.asarray(frames)
-  continued = model.sample(
-    labels=None if model.num_labels is None else label,
-    num_frames=frames.shape[1],
-    first_frames=frames[:, :1],
-    temperature=0.0,
-    seed=0,
-  ).numpy()
-  real = frames[:, 1:]
-  psnr = samples.psnr(real, continued[:, 1:]).mean(axis=0)
-  copied = samples.psnr(real, continued[:, :1]).mean(axis=0)
-  return psnr.tolist(), copied.tolist(), continued
 
 
 def invertibility(model, frames, label):
@@ -85,56 +54,3 @@ def _summary(report):
     'max_scale': max(values('max_scale')),
     'max_condition_number': max(values('condition_number')),
   }
-
-
-def format_table(metrics):
-  """The held-out table as text.
-
-  Args:
-    metrics: `dict` with the keys of metrics.json.
-
-  Returns:
-    `str`, several lines.
-  """
-  marginal = metrics['marginal_histogram_bits_per_dim']
-  previous = metrics['previous_pixel_histogram_bits_per_dim']
-  rows = [
-    (
-      'identity flow',
-      metrics['identity_head_bits_per_dim'],
-      metrics['identity_tail_bits_per_dim'],
-    ),
-    (
-      'adapted, untrained flow',
-      metrics['adapted_head_bits_per_dim'],
-      metrics['adapted_tail_bits_per_dim'],
-    ),
-    (
-      'trained flow',
-      metrics['head_bits_per_dim'],
-      metrics['tail_bits_per_dim'],
-    ),
-    ('no flow: pixel histogram', marginal, marginal),
-    ('no flow: given previous pixel', None, previous),
-  ]
-  lines = [
-    f'Held-out bits/dim ({metrics["num_valid_clips"]} clips)',
-    f'{"":32}{"head":>8}{"tail":>8}',
-  ]
-  for name, *values in rows:
-    cells = ''.join(f'{"-" if v is None else f"{v:.3f}":>8}' for v in values)
-    lines.append(f'{name:32}{cells}')
-  return '\n'.join(lines + _label_lines(metrics))
-
-
-def _label_lines(metrics):
-  """What the model has found of the label, if it takes one."""
-  entropy = metrics.get('label_entropy_bits')
-  calibrated = metrics.get('calibrated_label_information_bits')
-  if calibrated is None:
-    return []
-  return [
-    f'Label information: {calibrated:.2f} of {entropy:.2f} bits a clip '
-    f'(uncalibrated {metrics["label_information_bits"]:.2f}), accuracy '
-    f'{metrics["label_accuracy"]:.2f}'
-  ]

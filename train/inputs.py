@@ -22,6 +22,7 @@ from train import tfds_inputs
 __all__ = ['Inputs', 'make_inputs', 'resolve']
 
 _TFDS = 'tfds:'  # Before the name of a set.
+_OF_LISTED_FILES = ('split', 'only_labels', 'max_train_frames')
 # What TensorFlow Datasets has no use for.
 _NOT_OF_TFDS = (
   'overfit_clips',
@@ -30,6 +31,7 @@ _NOT_OF_TFDS = (
   'attribute',
   'fps',
   'frame_stride',
+  *_OF_LISTED_FILES,
 )
 
 
@@ -185,7 +187,14 @@ def prepare(config, folder, runner=None):
   )
 
 
+def _check_unused(config, names):
+  for name in names:
+    if getattr(config, name) != getattr(configs.Config, name):
+      raise sources.DataError(f'{name} is not for dataset={config.dataset}.')
+
+
 def _record_inputs(config):
+  _check_unused(config, _OF_LISTED_FILES)
   if not config.data_dir:
     raise sources.DataError(
       'Expected --data_dir=<folder that --mode=prepare wrote> with '
@@ -210,9 +219,7 @@ def _record_inputs(config):
 
 
 def _tfds_inputs(config):
-  for name in _NOT_OF_TFDS:
-    if getattr(config, name) != getattr(configs.Config, name):
-      raise sources.DataError(f'{name} is not for dataset={config.dataset}.')
+  _check_unused(config, _NOT_OF_TFDS)
   return tfds_inputs.TfdsInputs(
     config.dataset[len(_TFDS) :],
     config.num_frames,
@@ -246,6 +253,10 @@ def _source(config):
     config.split_seed,
     config.max_source_frames,
     config.attribute,
+    config.split,
+    config.left_out,
+    config.only_labels,
+    config.max_train_frames,
   )
   longest = max(
     np.inf if region.stop is None else region.stop - region.start

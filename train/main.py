@@ -13,15 +13,16 @@ from absl import flags  # noqa: E402
 from absl import logging  # noqa: E402
 
 from train import configs  # noqa: E402
+from train import presets  # noqa: E402
 
 _MODE = flags.DEFINE_enum(
   'mode',
   'train',
-  ['train', 'evaluate', 'sample', 'export', 'prepare'],
+  ['train', 'evaluate', 'sample', 'export', 'prepare', 'ablate'],
   'What to do.',
 )
 _PRESET = flags.DEFINE_enum(
-  'preset', 'demo', list(configs.PRESETS), 'Where the config starts from.'
+  'preset', 'demo', list(presets.PRESETS), 'Where the config starts from.'
 )
 _DATASET = flags.DEFINE_string(
   'dataset',
@@ -36,6 +37,13 @@ _DATA_DIR = flags.DEFINE_string(
   None,
   "The data set's folder, local or of a remote file system; where 'shapes' is "
   'rendered.',
+)
+_SPLIT = flags.DEFINE_enum(
+  'split',
+  None,
+  list(configs.CHOICES['split']),
+  "Of natvid: later seconds of the same films, or a film left out ('--set "
+  "left_out=parrot').",
 )
 _DECODER = flags.DEFINE_enum(
   'decoder', None, list(configs.CHOICES['decoder']), 'Of video files.'
@@ -81,6 +89,21 @@ _SET = flags.DEFINE_multi_string(
 _INIT_FROM = flags.DEFINE_string(
   'init_from', None, "Start from another run's weights: WORKDIR[:head|:tail]."
 )
+_IMPORTANCE_SAMPLES = flags.DEFINE_integer(
+  'importance_samples',
+  None,
+  '--mode=evaluate: draws of noise for a tighter bound on the code length.',
+  lower_bound=1,
+)
+_SEEDS = flags.DEFINE_integer(
+  'seeds', 3, '--mode=ablate: runs of each row.', lower_bound=1
+)
+_ROWS = flags.DEFINE_list(
+  'rows', [], '--mode=ablate: names of rows; all if not given.'
+)
+_JOBS = flags.DEFINE_integer(
+  'jobs', 1, '--mode=ablate: runs at a time.', lower_bound=1
+)
 _LABELS = flags.DEFINE_list(
   'labels', [], '--mode=sample: names or ids, one video each; all if not given.'
 )
@@ -92,11 +115,11 @@ _TEMPERATURE = flags.DEFINE_float(
 )
 
 
-def _config():
-  config = configs.PRESETS[_PRESET.value]
+def _assignments():
   given = {
     'dataset': _DATASET.value,
     'data_dir': _DATA_DIR.value,
+    'split': _SPLIT.value,
     'model': _MODEL.value,
     'seed': _SEED.value,
     'decoder': _DECODER.value,
@@ -106,7 +129,12 @@ def _config():
     'data_service': _DATA_SERVICE.value,
   }
   assignments = [f'{k}={v}' for k, v in given.items() if v is not None]
-  return configs.check(configs.override(config, assignments + _SET.value))
+  return assignments + _SET.value
+
+
+def _config():
+  config = presets.PRESETS[_PRESET.value]
+  return configs.check(configs.override(config, _assignments()))
 
 
 def _workdir():
@@ -114,19 +142,20 @@ def _workdir():
 
 
 def _train():
-  from train import evaluation
+  from train import held_out_table
   from train import training
 
   config = _config()
   metrics, folder = training.train(config, _workdir(), _INIT_FROM.value)
-  print(f'\n{evaluation.format_table(metrics)}\n')
+  print(f'\n{held_out_table.format_table(metrics)}\n')
   export = folder.exports / '1'
   for name, path in (
     ('Samples', folder.samples),
     ('TensorBoard', folder.tensorboard),
     ('SavedModel', export),
   ):
-    print(f'{name + ":":13}{path}')
+    if path.exists():
+      print(f'{name + ":":13}{path}')
   sys.stdout.flush()
   if (export / 'saved_model.pb').exists() and metrics['has_sample_signature']:
     subprocess.run(
@@ -143,10 +172,11 @@ def _train():
 
 
 def _evaluate():
-  from train import evaluation
+  from train import held_out_table
   from train import training
 
-  print(evaluation.format_table(training.evaluate_run(_workdir())))
+  metrics = training.evaluate_run(_workdir(), _IMPORTANCE_SAMPLES.value)
+  print(held_out_table.format_table(metrics))
 
 
 def _sample():
@@ -178,6 +208,20 @@ def _prepare():
   print(inputs.prepare(config, folder, _RUNNER.value))
 
 
+def _ablate():
+  from train import ablation
+
+  paths = ablation.run(
+    _PRESET.value,
+    _assignments(),
+    _workdir(),
+    _SEEDS.value,
+    _ROWS.value,
+    _JOBS.value,
+  )
+  print('\n'.join(str(path) for path in paths))
+
+
 def _set_up_logging():
   """Shows the program's own news, and of TensorFlow's only what is wrong."""
   if not flags.FLAGS['verbosity'].present:
@@ -200,6 +244,7 @@ def main(argv):
     'sample': _sample,
     'export': _export,
     'prepare': _prepare,
+    'ablate': _ablate,
   }
   # What the user can put right is a line, not a traceback.
   from train import errors

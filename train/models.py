@@ -32,6 +32,7 @@ def build_model(config, num_labels):
       state_channels=config.state_channels,
       head=None if config.model == 'tail' else _keywords(config.head),
       tail=None if config.model == 'head' else _keywords(config.tail),
+      processor=config.processor,
       previous_frames=config.previous_frames,
       tail_labels=config.tail_labels,
       tail_frames_per_step=config.tail_frames_per_step,

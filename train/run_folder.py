@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pathlib
+
+import numpy as np
 
 from train import configs
 
@@ -35,6 +38,7 @@ class RunFolder:
     self.config_file = self.path / 'config.json'
     self.metrics_log = self.path / 'metrics.jsonl'
     self.metrics_file = self.path / 'metrics.json'
+    self.scores_file = self.path / 'scores.npz'
     self.labels_file = self.path / 'labels.txt'
     self.skipped_log = self.path / 'skipped_files.jsonl'
     self.checkpoints = self.path / 'checkpoints'
@@ -115,6 +119,12 @@ class RunFolder:
 
   def write_metrics(self, values):
     write_atomically(self.metrics_file, json.dumps(values, indent=2) + '\n')
+
+  def write_scores(self, arrays):
+    """Writes scores.npz, each clip's numbers: `dict` of arrays."""
+    data = io.BytesIO()
+    np.savez(data, **arrays)
+    write_atomically(self.scores_file, data.getvalue())
 
   def write_labels(self, names):
     write_atomically(self.labels_file, ''.join(f'{n}\n' for n in names))

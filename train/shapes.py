@@ -28,8 +28,15 @@ __all__ = [
   'write_video',
 ]
 
-VARIANTS = ('shapes', 'shapes:motion', 'shapes:appearance', 'shapes:occluder')
-
+VARIANTS = (
+  'shapes',
+  'shapes:motion',
+  'shapes:appearance',
+  'shapes:occluder',
+  'shapes:blink',
+)
+# What happens at a time of the clip: a video is one.
+_TIMED = ('shapes:occluder', 'shapes:blink')
 _SHAPES = ('circle', 'square', 'triangle')
 _COMPASS = {
   'east': 0,
@@ -45,6 +52,7 @@ _STRAIGHT = ('east', 'north', 'south', 'west')
 _MARKER = 'shapes.json'
 _FPS = 12
 _SUPERSAMPLE = 4
+_MOSAIC = 8  # Tiles a side of the background that blinks.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +61,7 @@ class _Scene:
 
   shape: str
   color: tuple[float, float, float]
-  background: float
+  background: float | np.ndarray  # Or [size, size, 3].
   radius: float
   place: tuple[float, float]  # x, y of frame 0.
   speed: float  # A frame.
@@ -67,7 +75,8 @@ def label_names(variant):
     variant: `str`, one of `VARIANTS`.
 
   Returns:
-    List of `str`: 12 motions with shapes, 8 motions, 3 shapes, 4 motions.
+    List of `str`: 12 motions with shapes, 8 motions, 3 shapes, 4 motions and
+    again 4 motions.
 
   Raises:
     ValueError: for another variant.
@@ -81,6 +90,7 @@ def label_names(variant):
       'shapes:motion': _COMPASS,
       'shapes:appearance': _SHAPES,
       'shapes:occluder': _STRAIGHT,
+      'shapes:blink': _STRAIGHT,
     }[variant]
   )
 
@@ -96,7 +106,8 @@ def shapes_source(
 ):
   """A shapes set, rendered on first use.
 
-  Videos are twice as long as a clip, those of 'shapes:occluder' one clip.
+  Videos are twice as long as a clip, those of 'shapes:occluder' and
+  'shapes:blink' one clip.
 
   Args:
     variant: `str`, one of `VARIANTS`.
@@ -116,7 +127,7 @@ def shapes_source(
   """
   label_names(variant)
   root = root or os.path.join(sources.default_cache_dir(), 'shapes')
-  length = num_frames * (1 if variant == 'shapes:occluder' else 2)
+  length = num_frames * (1 if variant in _TIMED else 2)
   name = f'{variant.replace(":", "_")}-{videos_per_label}x{length}x{size}'
   root = os.path.join(os.path.abspath(os.path.expanduser(root)), name)
   write_shapes(root, variant, videos_per_label, length, size, seed=0)
@@ -185,14 +196,19 @@ def render(variant, label_name, num_frames, size, seed):
   """
   rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
   scene = _draw_scene(rng)
-  if variant in ('shapes:motion', 'shapes:occluder'):
+  if variant in ('shapes:motion', *_TIMED):
     scene = dataclasses.replace(scene, motion=label_name)
   elif variant == 'shapes:appearance':
     scene = dataclasses.replace(scene, shape=label_name)
   else:
     motion, shape = label_name.split('_')
     scene = dataclasses.replace(scene, motion=motion, shape=shape)
-  frame = _occluded_frame if variant == 'shapes:occluder' else _frame
+  if variant == 'shapes:blink':
+    scene = dataclasses.replace(scene, background=_draw_mosaic(rng, size))
+  frame = {
+    'shapes:occluder': _occluded_frame,
+    'shapes:blink': _blinking_frame,
+  }.get(variant, _frame)
   frames = [frame(scene, t, num_frames, size) for t in range(num_frames)]
   return np.rint(255 * np.stack(frames)).astype(np.uint8)
 
@@ -228,6 +244,18 @@ def _occluded_frame(scene, t, num_frames, size):
   bar = slice(int(0.5 * size - half), int(np.ceil(0.5 * size + half)))
   frame[(slice(None), bar) if dx else bar] = 0.6
   return frame
+
+
+def _blinking_frame(scene, t, num_frames, size):
+  """Two frames in light, two in the dark: longer than two frames recall."""
+  return _frame(scene, t, num_frames, size) * (t % 4 < 2)
+
+
+def _draw_mosaic(rng, size):
+  """A background `[size, size, 3]` of tiles in random colours."""
+  tile = np.arange(size) * _MOSAIC // size
+  colors = rng.uniform(0.1, 0.7, size=[_MOSAIC, _MOSAIC, 3])
+  return colors[tile[:, None], tile]
 
 
 def _direction(motion):

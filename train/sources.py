@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import difflib
 import hashlib
@@ -18,6 +19,7 @@ __all__ = [
   'absolute_path',
   'check_folder',
   'check_max_source_frames',
+  'cut_training',
   'default_cache_dir',
   'exists',
   'files_in',
@@ -27,6 +29,7 @@ __all__ = [
   'join',
   'label_folders',
   'near_names',
+  'only_labels',
   'read_bytes',
   'read_text',
   'resolve_labels',
@@ -186,6 +189,86 @@ def fixed_clips(source, num_clips, num_frames):
   return dataclasses.replace(source, train=clips, valid=clips)
 
 
+def only_labels(source, names):
+  """The part of a source that has some of its labels.
+
+  Args:
+    source: A `Source`.
+    names: Sequence of `str`, as of `resolve_labels`.
+
+  Returns:
+    A `Source` with the regions of these labels, which keep their order.
+
+  Raises:
+    DataError: for an unknown name, or if a part of the split is then empty.
+  """
+  try:
+    kept = sorted(set(resolve_labels(names, source.label_names)))
+  except ValueError as e:
+    raise DataError(f'only_labels: {e}') from None
+  new_labels = {label: i for i, label in enumerate(kept)}
+  train, valid = (
+    tuple(
+      dataclasses.replace(region, label=new_labels[region.label])
+      for region in regions
+      if region.label in new_labels
+    )
+    for regions in (source.train, source.valid)
+  )
+  label_names = tuple(source.label_names[label] for label in kept)
+  if not train or not valid:
+    raise DataError(
+      'Expected training and validation data of only_labels='
+      f'{",".join(label_names)}, got {len(train)} and {len(valid)} pieces.'
+    )
+  return dataclasses.replace(
+    source, label_names=label_names, train=train, valid=valid
+  )
+
+
+def cut_training(source, max_frames, num_frames):
+  """A source with fewer frames to train on.
+
+  Each label that is trained gets the same share of `max_frames`: its first
+  regions, the last of them shortened. Of that the weight is at most the number
+  of clips, every `num_frames // 2` frames, that still fit. Regions that are
+  shorter than a clip are dropped.
+
+  Args:
+    source: A `Source`.
+    max_frames: `int`, of training in all.
+    num_frames: `int`, frames a clip.
+
+  Returns:
+    A `Source` with other training regions.
+
+  Raises:
+    DataError: if a label's share is shorter than a clip, a training region has
+      no `stop`, or all of a label's are shorter than a clip.
+  """
+  by_label = collections.defaultdict(list)
+  for region in source.train:
+    by_label[region.label].append(region)
+  share = max_frames // len(by_label)
+  if share < num_frames:
+    raise DataError(
+      f'Expected max_train_frames of at least {num_frames * len(by_label)}, a '
+      f'clip of {num_frames} for each of {len(by_label)} labels, got '
+      f'{max_frames}.'
+    )
+  train = []
+  for label, regions in sorted(by_label.items()):
+    cut = _first_frames(regions, share, num_frames)
+    if not cut:
+      raise DataError(
+        f'{source.name} has no training clip of num_frames={num_frames} of '
+        f'{source.label_names[label]}. For images: --model=head --set '
+        'num_frames=1.'
+      )
+    train += cut
+  return dataclasses.replace(source, train=tuple(train))
+
+
 def resolve_labels(names, label_names):
   """Label ids of names, or of integers written as strings.
 
@@ -323,6 +406,34 @@ def warn_untrained(label_names, train, kind='video'):
   for label, name in enumerate(label_names):
     if label not in trained:
       logging.warning('Label %s has no training %s.', name, kind)
+
+
+def _first_frames(regions, max_frames, num_frames):
+  """Regions of a clip or more, `max_frames` frames in all."""
+  kept, left = [], max_frames
+  for region in regions:
+    if region.stop is None:
+      raise DataError(
+        'Expected training videos of known length with max_train_frames, got '
+        f'{region.path}; those of a folder have it with --set '
+        'max_source_frames=<frames>.'
+      )
+    length = min(left, region.stop - region.start)
+    if length >= num_frames:
+      kept.append(_shorten(region, length, num_frames))
+      left -= length
+  return kept
+
+
+def _shorten(region, length, num_frames):
+  if length == region.stop - region.start:
+    return region
+  num_clips = (length - num_frames) // max(1, num_frames // 2) + 1
+  return dataclasses.replace(
+    region,
+    stop=region.start + length,
+    weight=min(region.weight, num_clips),
+  )
 
 
 def _resolve_label(name, label_names):

@@ -4,26 +4,24 @@ import dataclasses
 import time
 
 from absl import logging
-import numpy as np
 import tensorflow as tf
 
-from train import breakdown
 from train import callbacks
 from train import checkpoints as checkpoints_lib
 from train import configs
+from train import continuations
 from train import evaluation
 from train import export
 from train import inputs as inputs_lib
+from train import measuring
 from train import models
-from train import references
+from train import parameter_watch
 from train import run_folder
 from train import samples
 from train import sources
 
 __all__ = ['evaluate_run', 'export_run', 'sample_run', 'train']
 
-# The histograms have a thousand cells; more clips would not move them.
-_MAX_REFERENCE_CLIPS = 1024
 _MAX_ROUND_TRIP_LEVELS = 0.1  # Of uint8: nobody sees a tenth of a level.
 
 
@@ -48,6 +46,7 @@ def train(config, workdir, init_from=None):
   config = _resolve(config, folder)
   inputs = inputs_lib.make_inputs(config, folder.skipped_log)
   model = models.build_model(config, len(inputs.label_names))
+  watch = parameter_watch.ParameterWatch(model.parameter_groups())
   is_resumed = folder.claim(config)
   folder.write_labels(inputs.label_names)
   checkpoints = checkpoints_lib.Checkpoints(
@@ -58,7 +57,7 @@ def train(config, workdir, init_from=None):
     if step == 0:
       _start(model, inputs, folder, init_from)
     if step < config.steps:
-      _fit(model, config, inputs, folder, checkpoints, step)
+      _fit(model, config, inputs, folder, checkpoints, watch, step)
     return _finish(model, config, inputs, folder), folder
 
 
@@ -96,7 +95,7 @@ def _labelled(model, batch):
   return frames, None if model.num_labels is None else label
 
 
-def _fit(model, config, inputs, folder, checkpoints, step):
+def _fit(model, config, inputs, folder, checkpoints, watch, step):
   start = time.perf_counter()
   valid = inputs.valid_dataset()
 
@@ -112,7 +111,9 @@ def _fit(model, config, inputs, folder, checkpoints, step):
     steps_per_epoch=config.steps - step,
     verbose=0,
     callbacks=[
-      callbacks.Logging(step, config.steps, config.log_every, folder, inputs),
+      callbacks.Logging(
+        step, config.steps, config.log_every, folder, inputs, watch
+      ),
       callbacks.Evaluation(step, config.steps, config.eval_every, evaluate),
       callbacks.Checkpointing(
         step, config.steps, config.checkpoint_every, checkpoints
@@ -124,12 +125,14 @@ def _fit(model, config, inputs, folder, checkpoints, step):
 def _finish(model, config, inputs, folder):
   """Numbers, samples and export of a trained model."""
   logging.info('Evaluating the trained flow.')
-  metrics = _measure(model, config, inputs, folder)
+  metrics = measuring.measure(model, config, inputs, folder)
   _report_invertibility(model, config, inputs, folder)
-  real = _first_clips(inputs.valid_dataset(), config.num_samples)
-  metrics.update(_write_samples(model, config, folder, *real))
-  export.export_model(model, folder.exports)
-  metrics['has_sample_signature'] = model.head is not None
+  if config.num_samples:
+    real = continuations.even_clips(inputs.valid_dataset(), config.num_samples)
+    _write_samples(model, config, folder, *real)
+  if config.export:
+    export.export_model(model, folder.exports)
+  metrics['has_sample_signature'] = config.export and model.head is not None
   folder.write_metrics(metrics)
   return metrics
 
@@ -152,66 +155,9 @@ def _report_invertibility(model, config, inputs, folder):
       )
 
 
-def _measure(model, config, inputs, folder):
-  rows = folder.read_metrics()
-  metrics = {
-    'step': config.steps,
-    **evaluation.evaluate(model, inputs.valid_dataset()),
-    **breakdown.summary(model, inputs.valid_dataset(), inputs.label_names),
-  }
-  for name in ('identity', 'adapted'):
-    for part in ('head', 'tail'):
-      key = f'{part}_bits_per_dim'
-      values = [r[key] for r in rows if r.get('model') == name]
-      metrics[f'{name}_{key}'] = values[-1] if values else None
-  metrics.update(_reference_bits(config, inputs))
-  metrics['num_train_clips'] = inputs.num_train_clips
-  metrics['num_valid_clips'] = inputs.num_valid_clips
-  metrics['seconds'] = _training_seconds(rows)
-  return metrics
-
-
-def _training_seconds(rows):
-  """Sum over the sessions of a run, each of which counts from zero."""
-  seconds = [r['seconds'] for r in rows if 'seconds' in r]
-  ends = [a for a, b in zip(seconds, seconds[1:] + [0.0]) if b <= a]
-  return sum(ends)
-
-
-def _reference_bits(config, inputs):
-  num_batches = -(-_MAX_REFERENCE_CLIPS // config.batch_size)
-  train_clips = [
-    frames.numpy()
-    for frames, _ in inputs.train_clips_dataset().take(num_batches)
-  ]
-  valid_clips = [frames.numpy() for frames, _ in inputs.valid_dataset()]
-  marginal = references.marginal_histogram_bits_per_dim(
-    train_clips, valid_clips, config.n_bits
-  )
-  previous = None
-  if config.num_frames > 1:
-    previous = references.previous_pixel_histogram_bits_per_dim(
-      train_clips, valid_clips, config.n_bits
-    )
-  return {
-    'marginal_histogram_bits_per_dim': marginal,
-    'previous_pixel_histogram_bits_per_dim': previous,
-  }
-
-
-def _first_clips(dataset, num_clips):
-  """Clips spread evenly over the data set, so that every label shows."""
-  frames, labels = zip(*[(f.numpy(), y.numpy()) for f, y in dataset])
-  frames, labels = np.concatenate(frames), np.concatenate(labels)
-  chosen = np.linspace(0, len(frames) - 1, min(num_clips, len(frames)))
-  chosen = chosen.round().astype(int)
-  return frames[chosen], labels[chosen]
-
-
 def _write_samples(model, config, folder, frames, labels):
-  """Generated and continued clips beside real ones, and the latter's PSNR."""
+  """Generated and (at temperature 0) continued clips beside real ones."""
   stem = folder.samples / f'step_{config.steps}'
-  metrics = {'continuation_psnr': None, 'copy_psnr': None}
   if model.head is not None:
     generated = model.sample(
       labels=None if model.num_labels is None else labels,
@@ -222,12 +168,10 @@ def _write_samples(model, config, folder, frames, labels):
     )
     samples.save_comparison(f'{stem}_generated', frames, generated.numpy())
   if model.tail is not None:
-    psnr, copied, continued = evaluation.continuation_psnr(
-      model, frames, labels
+    (continued,) = continuations.continue_clips(
+      model, frames, labels, num_samples=1, temperature=0.0
     )
     samples.save_comparison(f'{stem}_continued', frames, continued)
-    metrics = {'continuation_psnr': psnr, 'copy_psnr': copied}
-  return metrics
 
 
 def _load(workdir):
@@ -242,8 +186,12 @@ def _load(workdir):
   return folder, config, label_names, model
 
 
-def evaluate_run(workdir):
+def evaluate_run(workdir, num_importance_samples=None):
   """Measures a run's newest checkpoint again; writes metrics.json.
+
+  Args:
+    workdir: Path.
+    num_importance_samples: As of `measuring.measure`.
 
   Returns:
     `dict`, as written.
@@ -251,7 +199,9 @@ def evaluate_run(workdir):
   folder, config, _, model = _load(workdir)
   inputs = inputs_lib.make_inputs(config, folder.skipped_log)
   with inputs.raising():
-    metrics = _measure(model, config, inputs, folder)
+    metrics = measuring.measure(
+      model, config, inputs, folder, num_importance_samples
+    )
   folder.write_metrics(metrics)
   return metrics
 

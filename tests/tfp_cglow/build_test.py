@@ -57,7 +57,7 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(kernels('last')['kernel_3'].shape, [1, 3, 3, 7, 2])
 
   @parameterized.parameters((None, 0.01), (1.0, 1.0))
-  def test_label_images_start(self, std, expected):
+  def test_label_maps_start(self, std, expected):
     glow = tfp_cglow.build_glow(
       [8, 8, 3],
       1,
@@ -68,9 +68,9 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
       label_init_std=std,
       seed=0,
     )
-    self.assertEqual(glow.label_images.shape, [20, 8, 8, 3])
+    self.assertEqual(glow.label_maps.shape, [20, 8, 8, 3])
     self.assertIsNone(glow.label_prior)
-    std = np.std(glow.label_images.numpy())
+    std = np.std(glow.label_maps.numpy())
     self.assertAllClose(std, expected, rtol=0.05)
 
   def test_label_prior_starts_as_the_standard_normal(self):
@@ -121,8 +121,8 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     ),
     (
       'context_affine',
-      {'context_channels': 2, 'context_affine': 'difference'},
-      "residual.*got 'difference'",
+      {'context_channels': 2, 'context_affine': 'wrong'},
+      "residual.*got 'wrong'",
     ),
     (
       'residual_needs_the_frame',

@@ -68,7 +68,9 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
     )
 
   @parameterized.named_parameters(
-    ('prior', {}), ('image', {'label_conditioning': 'image'})
+    ('prior', {}),
+    ('image', {'label_conditioning': 'image'}),
+    ('embedding', {'label_conditioning': 'embedding', 'label_channels': 2}),
   )
   def test_log_prob_by_label(self, options):
     glow = _randomised([4, 4, 1], 1, 1, 4, num_labels=3, **options)
@@ -100,7 +102,9 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, 'num_labels'):
       glow.log_prob_by_label(tf.zeros([4, 4, 1]), _base(16))
 
-  @parameterized.named_parameters(('prior', 'prior'), ('image', 'image'))
+  @parameterized.named_parameters(
+    ('prior', 'prior'), ('image', 'image'), ('embedding', 'embedding')
+  )
   def test_log_prob_by_label_checks_the_other_conditions(self, way):
     glow = tfp_cglow.build_glow(
       [4, 4, 1],
@@ -118,6 +122,18 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
       glow.log_prob_by_label(
         frames, _base(16), context=context, vector=tf.zeros([3])
       )
+
+  @parameterized.parameters(
+    ('prior', 2, [3, 16]),
+    ('image', 1, [3, 4, 4, 1]),
+    ('embedding', 1, [3, 1, 1, 5]),
+  )
+  def test_label_variables(self, way, number, shape):
+    glow = tfp_cglow.build_glow(
+      [4, 4, 1], 1, 1, 4, num_labels=3, label_conditioning=way, label_channels=5
+    )
+    self.assertEqual([v.shape for v in glow.label_variables], [shape] * number)
+    self.assertEmpty(tfp_cglow.build_glow([4, 4, 1], 1, 1, 4).label_variables)
 
   def test_null_label_is_the_standard_normal_prior(self):
     glow = _randomised([4, 4, 1], 1, 1, 4, num_labels=3)

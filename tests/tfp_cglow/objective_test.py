@@ -89,7 +89,7 @@ class LossTermsTest(tf.test.TestCase, parameterized.TestCase):
     ]
     self.assertAllEqual(bits(0.0), bits(10.0))
 
-  @parameterized.parameters('prior', 'image')
+  @parameterized.parameters('prior', 'image', 'embedding')
   def test_label_dropout_gives_the_null_label(self, way):
     model = _model(way, label_loss_weight=0.0)
     frames, terms = _terms(model, self.LABEL, label_dropout=1.0)

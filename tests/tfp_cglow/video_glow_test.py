@@ -71,6 +71,21 @@ class LogProbTest(tf.test.TestCase, parameterized.TestCase):
       )
       self.assertAllClose(tail[:, t - 1], expected, 1e-5, 1e-4)
 
+  def test_processor_is_a_choice(self):
+    frames, label = _frames(2, 3), tf.constant([0, 2])
+    model = _model(state_channels=1, processor='gru')
+    self.assertIsInstance(model.processor, tfp_cglow.ConvGRU)
+    self.assertEqual(model.log_prob(frames, label)[1].shape, [2, 2])
+    with self.assertRaisesRegex(ValueError, "residual.*gru.*got 'lstm'"):
+      _model(processor='lstm')
+
+  def test_label_variables_are_a_group(self):
+    groups = _model().parameter_groups()
+    self.assertEqual(list(groups), ['head', 'tail', 'processor', 'labels'])
+    in_head = {v.ref() for v in groups['head']}
+    self.assertTrue({v.ref() for v in groups['labels']} <= in_head)
+    self.assertNotIn('labels', _model(num_labels=None).parameter_groups())
+
   def test_bytes_and_floats_agree(self):
     model, frames = _model(), _frames()
     for a, b in zip(

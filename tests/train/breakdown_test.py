@@ -1,5 +1,7 @@
 """Tests of train/breakdown.py."""
 
+import itertools
+
 import numpy as np
 import tensorflow as tf
 
@@ -69,6 +71,29 @@ class LabelInformationTest(tf.test.TestCase):
     )
     self.assertAllClose(result['label_accuracy'], 0.25, atol=0.05)
 
+  def test_shuffled_label_gap_is_the_mean_over_all_permutations(self):
+    # log2 p(x|y): by hand, f = (2/3, 1/3, 0), the third label is not there.
+    bits = np.array([[4.0, 1.0, 9.0], [0.0, 3.0, 7.0], [2.0, 8.0, 5.0]])
+    label = np.array([0, 0, 1])
+    gap = breakdown.label_information(
+      np.log(2) * bits, label, np.log(np.full([3], 1 / 3))
+    )['shuffled_label_gap_bits']
+    self.assertAllClose(gap, ((4 - 3) + (0 - 1) + (8 - 4)) / 3)
+    clips = np.arange(3)
+    shuffled = [
+      bits[clips, label[list(order)]].mean()
+      for order in itertools.permutations(clips)
+    ]
+    self.assertAllClose(gap, bits[clips, label].mean() - np.mean(shuffled))
+
+  def test_shuffled_label_gap_exceeds_the_entropy(self):
+    gap = 'shuffled_label_gap_bits'
+    exact = self.information(self.scores)
+    self.assertGreater(exact[gap], exact['label_information_bits'])
+    overconfident = self.information(50.0 * self.scores)
+    self.assertAllClose(overconfident[gap], 50.0 * exact[gap])
+    self.assertGreater(overconfident[gap], exact['label_entropy_bits'])
+
 
 class SummaryTest(tf.test.TestCase):
   def test_agrees_with_the_likelihood(self):
@@ -100,6 +125,9 @@ class SummaryTest(tf.test.TestCase):
     )
     again = breakdown.summary(model, dataset, ['a', 'b', 'c'])
     self.assertEqual(result, again)
+    self.assertEqual(
+      result, breakdown.summary(model, None, ['a', 'b', 'c'], scores=scores)
+    )
     self.assertBetween(result['label_accuracy'], 0.0, 1.0)
 
 

@@ -5,6 +5,7 @@ import unittest.mock
 import tensorflow as tf
 
 from train import callbacks
+from train import parameter_watch
 from train import run_folder
 
 
@@ -12,7 +13,10 @@ class LoggingTest(tf.test.TestCase):
   def _callback(self, initial_step=10, num_steps=16, every=4):
     folder = run_folder.RunFolder(self.create_tempdir().full_path)
     inputs = types.SimpleNamespace(check_skips=lambda: 3, wait_seconds=0.0)
-    callback = callbacks.Logging(initial_step, num_steps, every, folder, inputs)
+    watch = parameter_watch.ParameterWatch({'tail': [tf.Variable([1.0])]})
+    callback = callbacks.Logging(
+      initial_step, num_steps, every, folder, inputs, watch
+    )
     callback.set_model(unittest.mock.MagicMock())
     callback.model.optimizer.learning_rate = 0.5
     callback.on_train_begin()
@@ -31,6 +35,7 @@ class LoggingTest(tf.test.TestCase):
     self.assertEqual(rows[0]['kind'], 'train')
     self.assertEqual(rows[0]['skipped_files'], 3)
     self.assertEqual(rows[0]['learning_rate'], 0.5)
+    self.assertEqual(rows[0]['tail_relative_update'], 0.0)
     self.assertEqual(callback.model.reset_metrics.call_count, 2)
 
   def test_ends_when_every_step_is_skipped(self):

@@ -9,13 +9,14 @@ import tfp_cglow
 from train import configs
 from train import export
 from train import models
+from train import presets
 
 
 class ExportTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    config = configs.override(configs.PRESETS['smoke'], ['tail_labels=true'])
+    config = configs.override(presets.PRESETS['smoke'], ['tail_labels=true'])
     cls.model = models.build_model(config, 3)
     frames = np.random.RandomState(0).randint(0, 256, [4, 3, 16, 16, 3])
     cls.frames = frames.astype(np.uint8)

@@ -5,6 +5,8 @@ import numpy as np
 
 from train import configs
 from train import inputs
+from train import natvid
+from train import presets
 from train import shapes
 from train import sources
 
@@ -17,7 +19,7 @@ class InputsTest(absltest.TestCase):
       root, 'shapes:motion', videos_per_label=3, num_frames=6, size=16, seed=0
     )
     self.config = configs.override(
-      configs.PRESETS['smoke'],
+      presets.PRESETS['smoke'],
       ['dataset=folder', f'data_dir={root}', 'valid_fraction=0.4'],
     )
     self.log = os.path.join(self.create_tempdir().full_path, 'skipped.jsonl')
@@ -40,6 +42,32 @@ class InputsTest(absltest.TestCase):
     self.assertLen(valid, 1)
     for row in frames.numpy():
       np.testing.assert_array_equal(row, valid[0])
+
+  def test_labels_and_frames_of_the_config(self):
+    config = configs.override(
+      self.config,
+      ['only_labels=east,west', 'max_source_frames=6', 'max_train_frames=10'],
+    )
+    source = inputs._source(config)
+    # Five frames a label, of videos of six.
+    self.assertEqual([region.stop for region in source.train], [5, 5])
+    made = inputs.make_inputs(config, self.log)
+    self.assertEqual(made.label_names, ('east', 'west'))
+    self.assertEqual(made.num_train_clips, 2)
+    _, label = next(iter(made.train_dataset(0)))
+    self.assertContainsSubset(label.numpy(), [0, 1])
+
+  def test_film_that_the_config_leaves_out(self):
+    root = self.create_tempdir().full_path
+    for film in natvid.FILMS:
+      with open(os.path.join(root, film.file_name), 'wb'):
+        pass
+    config = configs.override(
+      configs.Config(),
+      [f'data_dir={root}', 'split=source', 'left_out=bunny'],
+    )
+    source = inputs._source(config)
+    self.assertEqual({region.label for region in source.valid}, {1})
 
   def test_the_source_says_how_its_pictures_are_cut(self):
     source = sources.Source(

@@ -3,11 +3,12 @@ import tensorflow as tf
 
 from train import configs
 from train import models
+from train import presets
 
 
 class ModelsTest(tf.test.TestCase):
   def _rates(self, *assignments):
-    config = configs.override(configs.PRESETS['smoke'], assignments)
+    config = configs.override(presets.PRESETS['smoke'], assignments)
     rate = models.build_model(config, 2).optimizer.learning_rate
     return [
       float(rate(i)) if callable(rate) else float(rate)
@@ -37,13 +38,13 @@ class ModelsTest(tf.test.TestCase):
       ('tail', ['tail', 'processor']),
       ('video', ['head', 'tail', 'processor']),
     ):
-      config = configs.override(configs.PRESETS['smoke'], [f'model={name}'])
+      config = configs.override(presets.PRESETS['smoke'], [f'model={name}'])
       model = models.build_model(config, 2)
       self.assertEqual(list(model.submodels()), parts)
 
   def test_library_errors_become_config_errors(self):
     config = configs.override(
-      configs.PRESETS['smoke'], ['n_bits=9', 'head.coupling=x']
+      presets.PRESETS['smoke'], ['n_bits=9', 'head.coupling=x']
     )
     with self.assertRaisesRegex(configs.ConfigError, "additive.*got 'x'"):
       models.build_model(config, 2)

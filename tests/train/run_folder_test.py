@@ -5,6 +5,7 @@ import unittest.mock
 from absl.testing import absltest
 
 from train import configs
+from train import presets
 from train import run_folder
 
 
@@ -16,7 +17,7 @@ class RunFolderTest(absltest.TestCase):
 
   def test_claim_resume_and_refuse(self):
     self.folder.create()
-    config = configs.PRESETS['smoke']
+    config = presets.PRESETS['smoke']
     self.assertFalse(self.folder.claim(config))
     self.assertTrue(self.folder.claim(config))
     other = configs.override(config, ['steps=7'])

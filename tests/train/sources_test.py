@@ -113,6 +113,86 @@ class FixedClipsTest(tf.test.TestCase):
       sources.fixed_clips(source, 3, 8)
 
 
+class OnlyLabelsTest(tf.test.TestCase):
+  SOURCE = sources.Source(
+    'x',
+    ('ant', 'bee', 'cat'),
+    tuple(sources.Region(f'{i}', i % 3, 1, 9, 2) for i in range(6)),
+    tuple(sources.Region(f'v{i}', i) for i in range(2)),
+    pixel_aspect=False,
+  )
+
+  def test_regions_are_renumbered_in_the_order_of_the_source(self):
+    source = sources.only_labels(self.SOURCE, ['cat', ' bee'])
+    self.assertEqual(source.label_names, ('bee', 'cat'))
+    self.assertEqual(
+      source.train,
+      tuple(
+        sources.Region(path, label, 1, 9, 2)
+        for path, label in (('1', 0), ('2', 1), ('4', 0), ('5', 1))
+      ),
+    )
+    self.assertEqual(source.valid, (sources.Region('v1', 0),))
+    self.assertFalse(source.pixel_aspect)
+
+  def test_unknown_label(self):
+    with self.assertRaisesRegex(sources.DataError, "'bea': did you mean bee"):
+      sources.only_labels(self.SOURCE, ['ant', 'bea'])
+
+  def test_empty_part(self):
+    with self.assertRaisesRegex(sources.DataError, '=cat, got 2 and 0'):
+      sources.only_labels(self.SOURCE, ['cat'])
+
+
+class CutTrainingTest(tf.test.TestCase, parameterized.TestCase):
+  def cut(self, spans, max_frames, num_frames):
+    """`cut_training` of (label, start, stop, weight), and of its result."""
+    regions = tuple(
+      sources.Region('a', label, start, stop, weight)
+      for label, start, stop, weight in spans
+    )
+    source = sources.Source('x', ('u', 'v', 'w'), regions, regions)
+    cut = sources.cut_training(source, max_frames, num_frames)
+    self.assertEqual(cut.valid, regions)
+    return [(r.label, r.start, r.stop, r.weight) for r in cut.train]
+
+  def test_each_label_has_its_share_and_the_last_region_is_shortened(self):
+    spans = [
+      *((0, 0, 20, 4), (1, 0, 100, 24)),
+      *((0, 30, 60, 6), (0, 60, 90, 6)),
+    ]
+    # 80 // 2 frames each: 20 and 20 of 30; 20 of clips of 8 have 4, 40 have 9.
+    self.assertEqual(
+      self.cut(spans, 81, 8), [(0, 0, 20, 4), (0, 30, 50, 4), (1, 0, 40, 9)]
+    )
+
+  def test_what_is_shorter_than_a_clip_is_dropped(self):
+    spans = [(0, 0, 5, 1), (0, 5, 15, 1), (0, 20, 40, 4)]
+    self.assertEqual(self.cut(spans, 17, 8), [(0, 5, 15, 1)])
+    self.assertEqual(self.cut(spans, 18, 8), [(0, 5, 15, 1), (0, 20, 28, 1)])
+
+  def test_enough_frames_cut_nothing(self):
+    spans = [(0, 0, 20, 4), (1, 3, 30, 5)]
+    self.assertEqual(self.cut(spans, 54, 8), spans)
+
+  def test_no_weight_grows(self):
+    self.assertEqual(self.cut([(0, 0, 99, 1)], 40, 8), [(0, 0, 40, 1)])
+
+  def test_images(self):
+    spans = [(i % 2, i, i + 1, 1) for i in range(8)]
+    expected = [spans[i] for i in (0, 2, 1, 3)]
+    self.assertEqual(self.cut(spans, 5, 1), expected)
+
+  @parameterized.parameters(
+    ([(0, 0, 20, 4), (1, 0, 20, 4)], 15, 'at least 16, .* got 15'),
+    ([(0, 0, 20, 4), (1, 0, None, 1)], 99, 'known length .*got a;'),
+    ([(0, 0, 20, 4), (1, 0, 1, 1)], 99, 'num_frames=8 of v.*num_frames=1'),
+  )
+  def test_what_cannot_be_cut(self, spans, max_frames, message):
+    with self.assertRaisesRegex(sources.DataError, message):
+      self.cut(spans, max_frames, 8)
+
+
 class ResolveLabelsTest(tf.test.TestCase):
   NAMES = ('bikes', 'bunny', 'parrot')
 

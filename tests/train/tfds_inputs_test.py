@@ -12,6 +12,7 @@ import tensorflow as tf
 from train import configs
 from train import inputs
 from train import pixels
+from train import presets
 from train import sources
 from train import tfds_inputs
 
@@ -317,7 +318,7 @@ class PreparedTest(TfdsTest):
   def test_from_a_config(self):
     write(self.folder)
     config = configs.override(
-      configs.PRESETS['smoke'],
+      presets.PRESETS['smoke'],
       ['dataset=tfds:ramps', f'data_dir={self.folder}', 'num_frames=3'],
     )
     made = inputs.make_inputs(config, skipped_log='')
@@ -405,7 +406,7 @@ class MockedTest(TfdsTest):
 
   def test_the_preset_of_bair(self):
     config = configs.override(
-      configs.PRESETS['bair'], [f'data_dir={self.folder}', 'num_frames=2']
+      presets.PRESETS['bair'], [f'data_dir={self.folder}', 'num_frames=2']
     )
     self.mock_set('bair_robot_pushing_small')
     made = inputs.make_inputs(config, skipped_log='')
@@ -441,18 +442,18 @@ class ConfigTest(parameterized.TestCase):
   )
   def test_what_is_refused(self, assignment, expected):
     config = configs.override(
-      configs.PRESETS['smoke'], ['dataset=tfds:mnist', assignment]
+      presets.PRESETS['smoke'], ['dataset=tfds:mnist', assignment]
     )
     with self.assertRaisesRegex(sources.DataError, expected):
       inputs.make_inputs(config, skipped_log='')
 
   def test_nothing_to_prepare(self):
-    config = configs.override(configs.PRESETS['smoke'], ['dataset=tfds:mnist'])
+    config = configs.override(presets.PRESETS['smoke'], ['dataset=tfds:mnist'])
     with self.assertRaisesRegex(sources.DataError, 'needs no --mode=prepare'):
       inputs.prepare(config, 'unused')
 
   def test_a_feature_is_of_tfds_only(self):
-    config = configs.override(configs.PRESETS['smoke'], ['feature=video'])
+    config = configs.override(presets.PRESETS['smoke'], ['feature=video'])
     with self.assertRaisesRegex(sources.DataError, 'dataset=tfds:... only'):
       inputs.make_inputs(config, skipped_log='')
 

@@ -15,6 +15,7 @@ from train import checkpoints as checkpoints_lib
 from train import configs
 from train import datasets
 from train import models
+from train import presets
 from train import run_folder
 from train import sample_export
 from train import shapes
@@ -52,7 +53,7 @@ class TrainingTest(tf.test.TestCase):
       seed=0,
     )
     cls.config = configs.override(
-      configs.PRESETS['smoke'],
+      presets.PRESETS['smoke'],
       [
         'dataset=folder',
         f'data_dir={cls.root}/data',
@@ -93,6 +94,25 @@ class TrainingTest(tf.test.TestCase):
     )
     self.assertNotEmpty(os.listdir(self.folder.tensorboard))
     self.assertLen(self.folder.read_labels(), 8)
+
+  def test_label_parameters_are_watched(self):
+    rows = [r for r in self.folder.read_metrics() if r['kind'] == 'train']
+    self.assertGreater(rows[-1]['labels_gradient_norm'], 0)
+    self.assertGreater(rows[-1]['labels_relative_update'], 0)
+    self.assertGreater(rows[-1]['labels_movement'], rows[0]['labels_movement'])
+
+  def test_clips_scores_are_written_and_average_to_the_metrics(self):
+    scores = np.load(self.folder.scores_file)
+    self.assertLen(scores['label'], self.metrics['num_valid_clips'])
+    for name in ('head', 'tail'):
+      self.assertAllClose(
+        scores[name].mean(), self.metrics[f'{name}_bits_per_dim'], atol=2e-3
+      )
+
+  def test_continuations_and_exactness_are_measured(self):
+    self.assertTrue(self.metrics['is_exact'])
+    self.assertLen(self.metrics['continuation_psnr_mean_of_samples'], 3)
+    self.assertLen(self.metrics['drift']['deviations'], 15)  # 4 x 4 - 1.
 
   def test_invertibility_is_logged(self):
     rows = self.folder.read_metrics()
@@ -138,6 +158,14 @@ class TrainingTest(tf.test.TestCase):
     again = training.evaluate_run(self.workdir)
     for key in ('head_bits_per_dim', 'tail_bits_per_dim', 'seconds'):
       self.assertAllClose(again[key], self.metrics[key], rtol=1e-6)
+
+  def test_tighter_bound(self):
+    metrics = training.evaluate_run(self.workdir, num_importance_samples=2)
+    self.assertEqual(metrics['num_importance_samples'], 2)
+    for name in ('head', 'tail'):
+      self.assertLess(
+        metrics[f'{name}_bits_per_dim_iw'], metrics[f'{name}_bits_per_dim']
+      )
 
   def test_export_samples(self):
     videos = sample_export.sample(str(self.folder.exports / '1'), 3, 5)

@@ -1,0 +1,460 @@
+"""The ablation's report: ablation.json, ablation.md and ablation.png.
+
+The head and the tail are two tables. A row's difference to its reference is
+that of the same seeds on the same clips, see `paired`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import io
+import json
+import os
+import pathlib
+import platform
+from typing import Any
+
+import numpy as np
+
+from train import paired
+from train import run_folder
+
+__all__ = ['CellResult', 'figure', 'markdown', 'read_cell', 'summary', 'write']
+
+_PARTS = ('tail', 'head')
+# Rows that differ in one of these are of other data.
+_DATA_KEYS = (
+  'dataset',
+  'data_dir',
+  'split',
+  'left_out',
+  'only_labels',
+  'attribute',
+  'feature',
+  'frame_size',
+  'channels',
+  'num_frames',
+  'max_source_frames',
+  'valid_fraction',
+  'split_seed',
+  'fps',
+  'frame_stride',
+  'crop',
+  'overfit_clips',
+  'n_bits',
+  'dequantisation',
+)
+_HISTOGRAMS = {
+  'marginal_histogram_bits_per_dim': 'pixel histogram',
+  'previous_pixel_histogram_bits_per_dim': 'histogram given previous pixel',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class CellResult:
+  """What a finished cell has written.
+
+  Attributes:
+    cell: `Cell`.
+    metrics: `dict`, metrics.json.
+    config: `dict`, config.json.
+    sessions: List of `dict`, one each process that trained it.
+  """
+
+  cell: Any
+  metrics: dict
+  config: dict
+  sessions: list
+
+  @property
+  def bits_per_dim(self):
+    return self.metrics[f'{self.cell.row.part}_bits_per_dim']
+
+  @property
+  def seconds(self):
+    """Of all its processes, with start, evaluation and a kill's loss."""
+    return sum(session['seconds'] for session in self.sessions)
+
+  def clip_scores(self):
+    """Labels int `[N]` and bits/dim `[N]`, of every held-out clip."""
+    with np.load(self.cell.folder.scores_file) as scores:
+      values = scores[self.cell.row.part]  # [N] or [N, T - 1]
+      return scores['label'], values.reshape([len(values), -1]).mean(axis=1)
+
+
+def read_cell(cell):
+  """A finished cell's `CellResult`."""
+  sessions = []
+  if cell.sessions.exists():
+    sessions = [json.loads(x) for x in cell.sessions.read_text().splitlines()]
+  return CellResult(
+    cell,
+    json.loads(cell.folder.metrics_file.read_text()),
+    json.loads(cell.folder.config_file.read_text()),
+    sessions,
+  )
+
+
+def write(workdir, cells, failures, facts):
+  """Writes the report of what has finished.
+
+  Args:
+    workdir: Path.
+    cells: Sequence of `Cell`.
+    failures: `dict` from the names of cells that failed to what went wrong.
+    facts: `dict`: command, preset, assignments, num_seeds, jobs, num_threads
+      and seconds, of this session.
+
+  Returns:
+    Paths of ablation.md, ablation.json and, if a cell has finished,
+    ablation.png.
+  """
+  workdir = pathlib.Path(workdir)
+  values = summary(cells, failures, facts)
+  files = {
+    'ablation.md': markdown(values),
+    'ablation.json': json.dumps(values, indent=2) + '\n',
+  }
+  if any(row['num_seeds'] for row in values['rows']):
+    files['ablation.png'] = figure(values)
+  for name, data in files.items():
+    run_folder.write_atomically(workdir / name, data)
+  return [workdir / name for name in files]
+
+
+def summary(cells, failures, facts):
+  """The report's numbers.
+
+  Args:
+    cells, failures, facts: As of `write`.
+
+  Returns:
+    `dict`, as in ablation.json: the facts, cpu, num_cpus, date, cell_seconds,
+    jobs_of_cells, data, `rows` (bits/dim, labels, differences, seconds),
+    `untrained` and `histograms`, both by part.
+  """
+  results = [read_cell(c) for c in cells if c.name not in failures]
+  by_row = {cell.row.name: {} for cell in cells}
+  for result in results:
+    by_row[result.cell.row.name][result.cell.seed] = result
+  rows = {cell.row.name: cell.row for cell in cells}
+  return {
+    **facts,
+    'cpu': _cpu(),
+    'num_cpus': os.cpu_count(),
+    'date': datetime.datetime.now().astimezone().isoformat(timespec='seconds'),
+    'cell_seconds': sum(result.seconds for result in results),
+    'jobs_of_cells': _jobs(results),
+    'data': {
+      key: _distinct(r.config.get(key) for r in results) for key in _DATA_KEYS
+    },
+    'num_train_clips': _distinct(r.metrics['num_train_clips'] for r in results),
+    'num_valid_clips': _distinct(r.metrics['num_valid_clips'] for r in results),
+    'untrained': {part: _untrained(part, rows, by_row) for part in _PARTS},
+    'histograms': {part: _histograms(part, results) for part in _PARTS},
+    'rows': [
+      _row_summary(row, by_row, failures, facts['num_seeds'])
+      for row in rows.values()
+    ],
+  }
+
+
+def _distinct(values):
+  """Each value once, in order."""
+  return list(dict.fromkeys(values))
+
+
+def _jobs(results):
+  sessions = [session for result in results for session in result.sessions]
+  return [
+    {'jobs': jobs, 'num_threads': threads}
+    for jobs, threads in _distinct(
+      (s['jobs'], s['num_threads']) for s in sessions
+    )
+  ]
+
+
+def _cpu():
+  """The processor's name."""
+  try:
+    lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
+  except OSError:
+    return platform.processor() or platform.machine()
+  names = [x.partition(':')[2].strip() for x in lines if 'model name' in x]
+  return names[0] if names else platform.machine()
+
+
+def _statistics(values):
+  values = list(values)
+  mean, spread, _ = paired.mean_and_spread(values)
+  return {'mean': mean, 'spread': spread, 'by_seed': values}
+
+
+def _metric(results, key):
+  return _statistics(result.metrics.get(key) for result in results)
+
+
+def _untrained(part, rows, by_row):
+  """Identity and adapted flows, of the first rows of the paper's and ours."""
+  lines = []
+  for owner, is_papers in (("paper's flow", True), ('our flow', False)):
+    finished = [
+      list(by_row[row.name].values())
+      for row in rows.values()
+      if row.part == part and (row.preset is not None) == is_papers
+    ]
+    results = next((found for found in finished if found), None)
+    if results is None:
+      continue
+    for kind, title in (('identity', 'identity'), ('adapted', 'adapted only')):
+      lines.append(
+        {
+          'title': f'{owner}: {title}',
+          'row': results[0].cell.row.name,
+          'bits_per_dim': _metric(results, f'{kind}_{part}_bits_per_dim'),
+        }
+      )
+  return lines
+
+
+def _histograms(part, results):
+  """No flow at all, of the first cell; a head sees no previous frame."""
+  metrics = [r.metrics for r in results if r.cell.row.part == part][:1]
+  keys = [k for k in _HISTOGRAMS if part == 'tail' or 'previous' not in k]
+  return {key: m.get(key) for m in metrics for key in keys}
+
+
+def _row_summary(row, by_row, failures, num_seeds):
+  results = list(by_row[row.name].values())
+  return {
+    **dataclasses.asdict(row),
+    'num_seeds': len(results),
+    'failed': {
+      name: failures[name]
+      for name in (f'{row.name}/seed_{seed}' for seed in range(num_seeds))
+      if name in failures
+    },
+    'bits_per_dim': _statistics(result.bits_per_dim for result in results),
+    'difference': _difference(by_row[row.name], by_row.get(row.reference, {})),
+    'label_accuracy': _metric(results, 'label_accuracy'),
+    'calibrated_label_information_bits': _metric(
+      results, 'calibrated_label_information_bits'
+    ),
+    'label_entropy_bits': _metric(results, 'label_entropy_bits'),
+    'steps': _distinct(result.metrics['step'] for result in results),
+    'train_seconds': _metric(results, 'seconds'),
+    'seconds': _statistics(result.seconds for result in results),
+  }
+
+
+def _difference(ours, theirs):
+  """`dict` of a row's difference to its reference, or of `why` there is none.
+
+  Args:
+    ours, theirs: `dict` from seed to `CellResult`.
+  """
+  seeds = [seed for seed in ours if seed in theirs]
+  if not seeds:
+    return None
+  pairs = [(ours[seed], theirs[seed]) for seed in seeds]
+  why = next((w for w in (_incomparable(*pair) for pair in pairs) if w), None)
+  if why:
+    return {'why': why}
+  difference = paired.paired_difference(
+    *([result.clip_scores()[1] for result in side] for side in zip(*pairs))
+  )
+  return {**dataclasses.asdict(difference), 'seeds': seeds}
+
+
+def _incomparable(a, b):
+  """Why two cells cannot be compared clip by clip, or None."""
+  for key in _DATA_KEYS:
+    if a.config.get(key) != b.config.get(key):
+      return f'other {key}: {b.config.get(key)}, {a.config.get(key)}'
+  if not all(x.cell.folder.scores_file.exists() for x in (a, b)):
+    return 'no scores.npz'
+  if not np.array_equal(a.clip_scores()[0], b.clip_scores()[0]):
+    return 'other clips'
+  return None
+
+
+def markdown(values):
+  """The report as Markdown, of the `dict` that `summary` gives."""
+  lines = ['# Ablation', '', *_header(values), '']
+  for part in _PARTS:
+    rows = [row for row in values['rows'] if row['part'] == part]
+    if rows:
+      lines += [f'## {part.capitalize()}', '', *_table(part, rows, values), '']
+  return '\n'.join(lines + _notes(values)) + '\n'
+
+
+def _header(values):
+  data = {k: ', '.join(map(str, v)) or '-' for k, v in values['data'].items()}
+  clips = [
+    ', '.join(map(str, values[f'num_{name}_clips'])) or '-'
+    for name in ('train', 'valid')
+  ]
+  size = f'{data["frame_size"]}x{data["frame_size"]}'
+  return [
+    f'- Command: `{values["command"]}`',
+    f'- Data set: {data["dataset"]} (split: {data["split"]}), '
+    f'{data["num_frames"]} frames of {size} pixels, {data["n_bits"]} bits, '
+    f'dequantisation {data["dequantisation"]}; {clips[0]} training and '
+    f'{clips[1]} held-out clips',
+    f'- Seeds: {values["num_seeds"]}',
+    f'- Processes: {_jobs_text(values)}',
+    f'- CPU: {values["cpu"]}, {values["num_cpus"]} cores',
+    f'- Date: {values["date"]}',
+    f'- Total time: {values["cell_seconds"]:.0f} s of all cells; this session '
+    f'{values["seconds"]:.0f} s',
+  ]
+
+
+def _jobs_text(values):
+  texts = []
+  for jobs in values['jobs_of_cells']:
+    threads = jobs['num_threads']
+    each = '' if threads is None else f', {threads} thread(s) each'
+    texts.append(f'{jobs["jobs"]} at a time{each}')
+  return '; '.join(texts) or '-'
+
+
+def _table(part, rows, values):
+  has_labels = any(r['label_accuracy']['mean'] is not None for r in rows)
+  columns = ['row', 'bits/dim', 'difference', 'to']
+  columns += ['label accuracy', 'label bits'] if has_labels else []
+  columns += ['seeds', 'steps', 'training s', 's in all']
+  table = [
+    [f'_{title}_', _spread(bits), *[''] * (len(columns) - 2)]
+    for title, bits in _lines_without_training(part, values)
+  ]
+  table += [_table_row(row, has_labels, values['num_seeds']) for row in rows]
+  rule = ['---'] + ['---:'] * (len(columns) - 1)
+  return [f'| {" | ".join(cells)} |' for cells in [columns, rule, *table]]
+
+
+def _lines_without_training(part, values):
+  lines = [(x['title'], x['bits_per_dim']) for x in values['untrained'][part]]
+  for key, value in values['histograms'][part].items():
+    title = f'no flow: {_HISTOGRAMS[key]}'
+    lines.append((title, {'mean': value, 'spread': None}))
+  return lines
+
+
+def _table_row(row, has_labels, num_seeds):
+  cells = [row['title'], _spread(row['bits_per_dim']), *_difference_cells(row)]
+  if has_labels:
+    cells += [
+      _spread(row['label_accuracy'], 3),
+      _spread(row['calibrated_label_information_bits'], 3),
+    ]
+  failed = f', {len(row["failed"])} FAILED' if row['failed'] else ''
+  return cells + [
+    f'{row["num_seeds"]} of {num_seeds}{failed}',
+    ', '.join(map(str, row['steps'])) or '-',
+    _seconds(row['train_seconds']),
+    _seconds(row['seconds']),
+  ]
+
+
+def _difference_cells(row):
+  """The columns 'difference' and 'to'."""
+  if row['difference'] is None:
+    return ['-', '-']
+  if 'why' in row['difference']:
+    return [row['difference']['why'], row['reference']]
+  text = '{mean:+.4f} [{low:+.4f}, {high:+.4f}]'.format(**row['difference'])
+  return [text, row['reference']]
+
+
+def _spread(stats, digits=4):
+  if stats['mean'] is None:
+    return '-'
+  text = f'{stats["mean"]:.{digits}f}'
+  if stats['spread'] is not None:
+    text += f' ± {stats["spread"]:.{digits}f}'
+  return text
+
+
+def _seconds(stats):
+  return '-' if stats['mean'] is None else f'{stats["mean"]:.0f}'
+
+
+def _notes(values):
+  notes = [
+    'Bits/dim are of held-out clips, mean ± sample standard deviation over '
+    'seeds. A difference is of the same seeds on the same clips, with a 95% '
+    'bootstrap interval over seeds and clips; where seeds differ more than '
+    'clips, three seeds make it too narrow (it holds the truth 70% of the '
+    'time). Label bits are calibrated. Seconds are of one cell, a mean.',
+  ]
+  if any(jobs['jobs'] > 1 for jobs in values['jobs_of_cells']):
+    notes += ['', 'Seconds are of processes that shared the machine.']
+  if len({tuple(row['steps']) for row in values['rows'] if row['steps']}) > 1:
+    notes += ['', 'Rows were trained for different numbers of steps.']
+  failed = [item for row in values['rows'] for item in row['failed'].items()]
+  if failed:
+    notes += ['', '## Failed', '']
+    notes += [f'- {name}: {error}' for name, error in failed]
+  return notes
+
+
+def figure(values):
+  """The rows as points with their seeds and spreads; PNG as `bytes`."""
+  from matplotlib import figure as figure_lib
+
+  rows = {
+    part: [
+      row
+      for row in values['rows']
+      if row['part'] == part and row['bits_per_dim']['mean'] is not None
+    ]
+    for part in _PARTS
+  }
+  parts = [part for part in _PARTS if rows[part]]
+  heights = [len(rows[part]) + 1.5 for part in parts]
+  drawing = figure_lib.Figure(
+    figsize=(9, 0.35 * sum(heights) + 0.9), layout='constrained'
+  )
+  panels = drawing.subplots(
+    len(parts), squeeze=False, gridspec_kw={'height_ratios': heights}
+  )[:, 0]
+  for part, panel in zip(parts, panels):
+    _draw_panel(panel, part, rows[part], values['histograms'][part])
+  file = io.BytesIO()
+  # Without pyplot and its global state: a PNG is drawn by Agg.
+  drawing.savefig(file, format='png', dpi=150)
+  return file.getvalue()
+
+
+def _draw_panel(panel, part, rows, histograms):
+  for place, row in enumerate(rows):
+    bits = row['bits_per_dim']
+    colour = 'tab:orange' if row['preset'] else 'tab:blue'
+    panel.errorbar(
+      bits['mean'],
+      place,
+      xerr=bits['spread'],
+      fmt='o',
+      markersize=4,
+      color=colour,
+      capsize=4,
+    )
+    seeds = bits['by_seed']
+    panel.plot(seeds, [place] * len(seeds), '|', color=colour, alpha=0.6)
+  for (key, value), style in zip(histograms.items(), (':', '--')):
+    if value is not None:
+      panel.axvline(
+        value,
+        color='grey',
+        linestyle=style,
+        label=f'no flow: {_HISTOGRAMS[key]}',
+      )
+  panel.set_yticks(range(len(rows)), [row['title'] for row in rows])
+  panel.invert_yaxis()
+  panel.set_title(part.capitalize(), loc='left')
+  panel.set_xlabel('held-out bits/dim: mean ± standard deviation over seeds')
+  panel.grid(axis='x', alpha=0.3)
+  if panel.get_legend_handles_labels()[0]:
+    panel.legend(fontsize='small')

@@ -1,0 +1,94 @@
+"""The held-out numbers of a run as text."""
+
+__all__ = ['format_table']
+
+
+def format_table(metrics):
+  """The held-out table as text.
+
+  Args:
+    metrics: `dict` with the keys of metrics.json.
+
+  Returns:
+    `str`, several lines.
+  """
+  marginal = metrics['marginal_histogram_bits_per_dim']
+  previous = metrics['previous_pixel_histogram_bits_per_dim']
+  weighted = f'trained, {metrics.get("num_importance_samples")} noise samples'
+  rows = [
+    (
+      'identity flow',
+      metrics['identity_head_bits_per_dim'],
+      metrics['identity_tail_bits_per_dim'],
+    ),
+    (
+      'adapted, untrained flow',
+      metrics['adapted_head_bits_per_dim'],
+      metrics['adapted_tail_bits_per_dim'],
+    ),
+    (
+      'trained flow',
+      metrics['head_bits_per_dim'],
+      metrics['tail_bits_per_dim'],
+    ),
+    (
+      weighted,
+      metrics.get('head_bits_per_dim_iw'),
+      metrics.get('tail_bits_per_dim_iw'),
+    ),
+    ('no flow: pixel histogram', marginal, marginal),
+    ('no flow: given previous pixel', None, previous),
+  ]
+  lines = [
+    f'Held-out bits/dim ({metrics["num_valid_clips"]} clips)',
+    f'{"":32}{"head":>8}{"tail":>8}',
+  ]
+  if metrics.get('num_importance_samples') is None:
+    rows = [row for row in rows if row[0] != weighted]
+  for name, *values in rows:
+    cells = ''.join(f'{"-" if v is None else f"{v:.3f}":>8}' for v in values)
+    lines.append(f'{name:32}{cells}')
+  lines += _label_lines(metrics) + _continuation_lines(metrics)
+  return '\n'.join(lines)
+
+
+def _label_lines(metrics):
+  """What the model has found of the label, if it takes one."""
+  entropy = metrics.get('label_entropy_bits')
+  calibrated = metrics.get('calibrated_label_information_bits')
+  if calibrated is None:
+    return []
+  return [
+    f'Label information: {calibrated:.2f} of {entropy:.2f} bits a clip '
+    f'(uncalibrated {metrics["label_information_bits"]:.2f}), accuracy '
+    f'{metrics["label_accuracy"]:.2f}'
+  ]
+
+
+def _continuation_lines(metrics):
+  """Continuations of held-out clips, at the first and the last horizon."""
+  if metrics.get('continuation_psnr_mean_of_samples') is None:
+    return []
+  num_samples = metrics['continuation_num_samples']
+  lines = [
+    f'Continuations of {metrics["continuation_num_clips"]} clips from a frame, '
+    f'temperature {metrics["continuation_temperature"]:g}',
+    f'{"":32}{"frame 1":>14}{"last frame":>14}',
+  ]
+  for title, key in (
+    (f'mean of {num_samples} samples', 'continuation_{}_mean_of_samples'),
+    (f'best of {num_samples} samples', 'continuation_{}_best_of_samples'),
+    ('the first frame, repeated', 'copy_{}'),
+  ):
+    psnr, ssim = (metrics[key.format(m)] for m in ('psnr', 'ssim'))
+    cells = ''.join(
+      f'{f"{psnr[i]:.1f} dB, {ssim[i]:.2f}":>14}' for i in (0, -1)
+    )
+    lines.append(f'PSNR, SSIM: {title:20}{cells}')
+  deviations = metrics['drift']['ratios']['deviations']
+  if deviations is not None:
+    lines.append(
+      f"Deviation of generated frames to the data's: {deviations[0]:.2f} at "
+      f'frame 1, {deviations[-1]:.2f} at frame {len(deviations)}'
+    )
+  return lines

@@ -1,0 +1,118 @@
+"""All held-out numbers of a run, as metrics.json has them."""
+
+from absl import logging
+
+from train import breakdown
+from train import configs
+from train import continuations
+from train import evaluation
+from train import importance
+from train import references
+
+__all__ = ['measure']
+
+# The histograms have a thousand cells; more clips would not move them.
+_MAX_REFERENCE_CLIPS = 1024
+
+
+def measure(model, config, inputs, folder, num_importance_samples=None):
+  """Everything that is known of a model on held-out clips.
+
+  Writes each clip's scores into the run's folder, too: comparisons between
+  runs are paired by clip.
+
+  Args:
+    model: A compiled `VideoGlow`.
+    config: `Config`.
+    inputs: `Inputs`.
+    folder: `RunFolder`, with the run's log.
+    num_importance_samples: Python `int`: so many draws of noise tighten the
+      bound (`importance`); None: no such bound.
+
+  Returns:
+    `dict` for metrics.json.
+
+  Raises:
+    ConfigError: for such a bound of a model that has none.
+  """
+  rows = folder.read_metrics()
+  scores = breakdown.clip_scores(model, inputs.valid_dataset())
+  folder.write_scores(scores)
+  metrics = {
+    'step': config.steps,
+    **evaluation.evaluate(model, inputs.valid_dataset()),
+    **breakdown.summary(
+      model, inputs.valid_dataset(), inputs.label_names, scores
+    ),
+  }
+  for name in ('identity', 'adapted'):
+    for part in ('head', 'tail'):
+      key = f'{part}_bits_per_dim'
+      values = [r[key] for r in rows if r.get('model') == name]
+      metrics[f'{name}_{key}'] = values[-1] if values else None
+  metrics.update(_reference_bits(config, inputs))
+  metrics['num_train_clips'] = inputs.num_train_clips
+  metrics['num_valid_clips'] = inputs.num_valid_clips
+  metrics['seconds'] = _training_seconds(rows)
+  metrics.update(_of_samples(model, config, inputs))
+  if num_importance_samples is not None:
+    metrics.update(_tighter_bound(model, inputs, num_importance_samples))
+  return metrics
+
+
+def _of_samples(model, config, inputs):
+  """Quality of continuations, and whether a seed gives the same numbers."""
+  metrics = {}
+  if config.quality_samples and model.tail is not None:
+    metrics = continuations.summary(
+      model,
+      inputs.valid_dataset(),
+      config.quality_samples,
+      config.temperature,
+      config.quality_clips,
+      seed=config.seed,
+    )
+  first = next(iter(inputs.valid_dataset()))
+  metrics['is_exact'] = continuations.is_exact(model, *first)
+  if not metrics['is_exact']:
+    logging.warning('The same seed gave other numbers the second time.')
+  return metrics
+
+
+def _tighter_bound(model, inputs, num_samples):
+  try:
+    bits = importance.importance_weighted_bits(
+      model, inputs.valid_dataset(), num_samples
+    )
+  except ValueError as e:
+    raise configs.ConfigError(str(e)) from e
+  bits['num_importance_samples'] = bits.pop('num_samples')
+  return bits
+
+
+def _training_seconds(rows):
+  """Sum over the sessions of a run, each of which counts from zero."""
+  seconds = [r['seconds'] for r in rows if 'seconds' in r]
+  ends = [a for a, b in zip(seconds, seconds[1:] + [0.0]) if b <= a]
+  return sum(ends)
+
+
+def _reference_bits(config, inputs):
+  num_batches = -(-_MAX_REFERENCE_CLIPS // config.batch_size)
+  train_clips = [
+    frames.numpy()
+    for frames, _ in inputs.train_clips_dataset().take(num_batches)
+  ]
+  valid_clips = [frames.numpy() for frames, _ in inputs.valid_dataset()]
+  marginal = references.marginal_histogram_bits_per_dim(
+    train_clips, valid_clips, config.n_bits
+  )
+  previous = None
+  if config.num_frames > 1:
+    previous = references.previous_pixel_histogram_bits_per_dim(
+      train_clips, valid_clips, config.n_bits
+    )
+  return {
+    'marginal_histogram_bits_per_dim': marginal,
+    'previous_pixel_histogram_bits_per_dim': previous,
+  }

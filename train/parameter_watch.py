@@ -1,0 +1,83 @@
+"""Whether training moves its parameters: each group's update, per step.
+
+The paper's label images had gradients of 1e-6 and stayed their random start
+(its Fig. 3); nobody sees that in a loss.
+"""
+
+from absl import logging
+import numpy as np
+
+__all__ = ['ParameterWatch']
+
+_MAX_ELEMENTS = 10_000  # Of a variable: an even sample of a large one.
+_LEAST_UPDATE = 1e-6
+
+
+class ParameterWatch:
+  """Measures how far parameter groups move, and warns of one that does not."""
+
+  def __init__(self, groups, patience=5):
+    """Takes the label parameters' start; create it before a restore.
+
+    Args:
+      groups: `dict` of name to list of `tf.Variable`s, such as
+        `VideoGlow.parameter_groups()`.
+      patience: Python `int`: so many measurements in a row below 1e-6 of a
+        group's size give one warning.
+    """
+    self._groups = groups
+    self._patience = patience
+    self._num_still = dict.fromkeys(groups, 0)
+    self._label_start = self._values('labels') if 'labels' in groups else None
+    self._before = None
+
+  def begin(self):
+    """Takes the values from which the next measurement counts."""
+    self._before = {name: self._values(name) for name in self._groups}
+
+  def measure(self, num_steps):
+    """What moved since `begin` or the last measurement.
+
+    Args:
+      num_steps: Python `int`, steps since then.
+
+    Returns:
+      `dict`: for each group `..._relative_update`, the norm of its change a
+      step over its own norm; and `labels_movement`, the root mean square of
+      the label parameters' change since the start of training.
+    """
+    now = {name: self._values(name) for name in self._groups}
+    result = {}
+    for name, values in now.items():
+      change = np.linalg.norm(values - self._before[name]) / num_steps
+      size = max(np.linalg.norm(values), np.finfo(np.float32).tiny)
+      result[f'{name}_relative_update'] = float(change / size)
+      self._warn(name, change / size)
+    if self._label_start is not None:
+      moved = now['labels'] - self._label_start
+      result['labels_movement'] = float(np.sqrt(np.mean(moved**2)))
+    self._before = now
+    return result
+
+  def _values(self, name):
+    return np.concatenate([_sample(v) for v in self._groups[name]])
+
+  def _warn(self, name, update):
+    is_still = update < _LEAST_UPDATE
+    self._num_still[name] = self._num_still[name] + 1 if is_still else 0
+    if self._num_still[name] == self._patience:
+      logging.warning(
+        'The parameters of %r hardly move: %.2g of their size a step, less '
+        'than %.0g in the last %d measurements. They stay near their start: a '
+        'higher learning rate, another start (label_init_std) or a loss of '
+        'their own (label_loss_weight) may help.',
+        name,
+        update,
+        _LEAST_UPDATE,
+        self._patience,
+      )
+
+
+def _sample(variable):
+  values = variable.numpy().reshape(-1)
+  return values[:: -(-values.size // _MAX_ELEMENTS)].astype(np.float64)
