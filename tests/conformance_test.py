@@ -104,7 +104,7 @@ _ACTNORM = ('shift', 'log_scale')
 
 def _context_affine(kind):
   return lambda dtype: tfp_cglow.build_context_affine(
-    kind, 2, 3, 4, seed=1, dtype=dtype
+    kind, 2, 4, 4, seed=1, dtype=dtype
   )
 
 
@@ -151,8 +151,8 @@ def _table():
   prior = lambda d: tfp_cglow.build_label_prior(3, 8, d)
   yield 'label_prior', prior, (8,), {'label': _label(3)}
   yield 'label_prior_weights', prior, (8,), {'label': _weights(3)}
-  for kind in ('learned', 'residual', 'difference'):
-    affine, context = _context_affine(kind), {'context': _real(4, 4, 3)}
+  for kind in ('learned', 'residual', 'motion', 'recall', 'difference'):
+    affine, context = _context_affine(kind), {'context': _real(4, 4, 4)}
     yield f'context_affine_{kind}', affine, (4, 4, 2), context
   yield 'conditioned', _conditioned, (4, 4, 2), plain
   yield from _glows()

@@ -33,6 +33,7 @@ def build_glow(
   pyramid_channels=None,
   affine_hidden_channels=32,
   motion_radius=2,
+  recall_offset=None,
   coupling_network=None,
   context_network=None,
   unroll=False,
@@ -68,8 +69,9 @@ def build_glow(
       None: takes no context.
     vector_channels: Python `int`, size of the condition `vector`, or None.
     context_affine: 'residual' (the context's first C channels are the previous
-      frame), 'motion' (the same, moved), 'difference' (the same, nothing
-      learned), 'learned', or None: no `ContextAffine`.
+      frame), 'motion' (the same, moved), 'recall' (the same, or a remembered
+      frame), 'difference' (the same, nothing learned), 'learned', or None: no
+      `ContextAffine`.
     num_labels: Python `int`, or None: takes no label.
     label_conditioning: 'prior' (`LabelPrior`), 'image' (the paper's: a learned
       image a label, joined to the context) or 'embedding' (a learned vector a
@@ -84,6 +86,8 @@ def build_glow(
       many as the context has, the paper's way.
     affine_hidden_channels: Python `int`, of `ContextAffine`'s network.
     motion_radius: Python `int`, pixels that 'motion' reaches.
+    recall_offset: Python `int`, the context's channel at which the frame begins
+      that 'recall' remembers; None: the one after the previous frame.
     coupling_network: `(init, apply)`, see `networks.Network`; or with
       `unroll=True` also a callable `(in_channels, out_channels) -> network`
       whose result is called as `network(kept, context)` (Keras layers, say).
@@ -125,7 +129,7 @@ def build_glow(
       '`context_channels`, `vector_channels` or `num_labels` with '
       "`label_conditioning` 'image' or 'embedding'."
     )
-  if context_affine in ('residual', 'motion', 'difference') and (
+  if context_affine not in (None, 'learned') and (
     (context_channels or 0) < channels
   ):
     raise ValueError(
@@ -141,6 +145,7 @@ def build_glow(
       total_context,
       affine_hidden_channels,
       motion_radius=motion_radius,
+      recall_offset=recall_offset,
       seed=_draw(rng),
       network_dtype=network_dtype,
       dtype=dtype,

@@ -1,5 +1,7 @@
 """A conditional affine map of the whole frame, the tail's first bijector."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -12,11 +14,13 @@ __all__ = [
   'build_context_affine',
   'learned_mean',
   'motion_mean',
+  'recall_mean',
   'residual_mean',
 ]
 
 # Softmax weight of not moving is 0.94 at the start, of 25 places.
 _CENTRE_LOGIT = 6.0
+_RECALL_LOGIT = -2.0  # Recall counts 0.12 at the start: enough to learn from.
 
 
 def learned_mean(context, channels):
@@ -64,6 +68,29 @@ def motion_mean(context, channels, logits):
   )
 
 
+def recall_mean(context, channels, logit, offset):
+  """A mixture of the previous frame and of a remembered one.
+
+  ```none
+  mean = previous + sigmoid(logit) * (remembered - previous)
+  ```
+
+  Args:
+    context: `[..., H, W, C_ctx]`: the previous frame in the first C channels,
+      the remembered one (a state's, say) in C channels from `offset` on.
+    channels: Python `int`, C.
+    logit: `[..., H, W, 1]`; zero means little recall.
+    offset: Python `int`.
+
+  Returns:
+    `[..., H, W, C]`.
+  """
+  previous = context[..., :channels]
+  remembered = context[..., offset : offset + channels]
+  weight = tf.sigmoid(logit + _RECALL_LOGIT)
+  return previous + weight * (remembered - previous)
+
+
 class ContextAffine(conditional_bijector.ConditionalBijector):
   """Shifts and scales a frame by what its context predicts.
 
@@ -102,7 +129,8 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
         None: m and l are zero. After the 2 C channels come `base_channels`.
       context_channels: Python `int`, `C_ctx`.
       base_mean: `learned_mean`, `residual_mean`, `motion_mean`, or another
-        function of the context and C, and of the base channels if there are.
+        function of the context and C, and of the base channels if there are
+        (`recall_mean` with its `offset` bound, say).
       base_channels: Python `int`, so many of the network's channels go to
         `base_mean`.
       dtype: `tf.DType` of data and latent.
@@ -166,12 +194,7 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
     return (y - mean) * tf.exp(log_scale), ildj
 
 
-_BASE_MEANS = {
-  'learned': learned_mean,
-  'residual': residual_mean,
-  'difference': residual_mean,
-  'motion': motion_mean,
-}
+_KINDS = ('learned', 'residual', 'motion', 'recall', 'difference')
 
 
 def build_context_affine(
@@ -180,6 +203,7 @@ def build_context_affine(
   context_channels,
   hidden_channels,
   motion_radius=2,
+  recall_offset=None,
   seed=None,
   network_dtype=None,
   dtype=tf.float32,
@@ -189,13 +213,15 @@ def build_context_affine(
 
   Args:
     kind: 'learned'; 'residual': the context's first C channels are the base;
-      'motion': these, moved, see `motion_mean`; or 'difference': they are all,
-      and nothing is learned.
+      'motion': these, moved, see `motion_mean`; 'recall': these and others, see
+      `recall_mean`; or 'difference': they are all, and nothing is learned.
     channels: Python `int`, C of the frame.
     context_channels: Python `int`, at least C but for 'learned'.
     hidden_channels: Python `int`, of the network (conv3x3, ReLU, conv1x1,
       ReLU, zero conv3x3).
     motion_radius: Python `int`, of 'motion': how many pixels it reaches.
+    recall_offset: Python `int`, of 'recall': the remembered frame's first
+      channel; None: C, the one after the previous frame.
     seed: Python `int` or None.
     network_dtype: `tf.DType` of the network's computation, or None.
     dtype: `tf.DType` of data, latent and variables.
@@ -207,20 +233,18 @@ def build_context_affine(
   Raises:
     ValueError: if `kind` is unknown or the context cannot hold the frame.
   """
-  if kind not in _BASE_MEANS:
-    raise ValueError(
-      f'`context_affine` must be one of {list(_BASE_MEANS)} or None, '
-      f'but got {kind!r}.'
-    )
-  if kind != 'learned' and context_channels < channels:
-    raise ValueError(
-      f'`context_affine={kind!r}` takes the previous frame from '
-      f"the context's first {channels} channels, but the context has "
-      f'{context_channels}.'
-    )
-  network, base_channels = None, 0
-  if kind == 'motion':
-    base_channels = (2 * motion_radius + 1) ** 2
+  _check_kind(kind, channels, context_channels)
+  base_mean, base_channels = residual_mean, 0
+  if kind == 'learned':
+    base_mean = learned_mean
+  elif kind == 'motion':
+    base_mean, base_channels = motion_mean, (2 * motion_radius + 1) ** 2
+  elif kind == 'recall':
+    offset = channels if recall_offset is None else recall_offset
+    base_mean = functools.partial(recall_mean, offset=offset)
+    base_channels = 1
+    _check_recall(offset, channels, context_channels)
+  network = None
   if kind != 'difference':
     functions = networks.conv_network(
       hidden_channels, network_dtype=network_dtype
@@ -235,8 +259,31 @@ def build_context_affine(
   return ContextAffine(
     network,
     context_channels,
-    base_mean=_BASE_MEANS[kind],
+    base_mean=base_mean,
     base_channels=base_channels,
     dtype=dtype,
     name=name,
   )
+
+
+def _check_kind(kind, channels, context_channels):
+  if kind not in _KINDS:
+    raise ValueError(
+      f'`context_affine` must be one of {list(_KINDS)} or None, '
+      f'but got {kind!r}.'
+    )
+  if kind != 'learned' and context_channels < channels:
+    raise ValueError(
+      f'`context_affine={kind!r}` takes the previous frame from '
+      f"the context's first {channels} channels, but the context has "
+      f'{context_channels}.'
+    )
+
+
+def _check_recall(offset, channels, context_channels):
+  if offset + channels > context_channels:
+    raise ValueError(
+      "`context_affine='recall'` takes a remembered frame from the context's "
+      f'channels {offset} to {offset + channels - 1}, but the context has '
+      f'{context_channels}: give the state as many channels as a frame has.'
+    )

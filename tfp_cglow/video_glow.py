@@ -134,6 +134,7 @@ class VideoGlow(tfk.Model):
         )
       defaults = {
         'context_channels': channels * previous_frames + state_channels,
+        'recall_offset': channels * previous_frames,
         'num_labels': num_labels if tail_labels else None,
         'seed': seeds[2],
         'name': 'tail',
@@ -197,9 +198,9 @@ class VideoGlow(tfk.Model):
       `[B, num_labels]`, log p(label | frames), nats.
 
     Raises:
-      ValueError: if the model takes no label.
+      ValueError: if neither head nor tail takes a label.
     """
-    if self.num_labels is None:
+    if not self.takes_labels:
       raise ValueError('This model takes no label: it cannot classify.')
     frames, _ = self._check(frames, None, needs_label=False)
     clips = tf.range(tf.shape(frames)[0])
@@ -211,6 +212,11 @@ class VideoGlow(tfk.Model):
       by_frame = self.tail.log_prob_by_label(later, self.base, context=contexts)
       scores += tf.reduce_sum(by_frame, axis=1)
     return tf.nn.log_softmax(scores, axis=-1)
+
+  @property
+  def takes_labels(self):
+    """Python `bool`: whether head or tail depends on the label."""
+    return any(g is not None and g.num_labels for g in (self.head, self.tail))
 
   def invertibility_report(self, frames, label=None, seed=0):
     """`tfp_cglow.invertibility_report` of head and tail.

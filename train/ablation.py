@@ -67,7 +67,7 @@ class _Plan:
 
   def settings_of(self, row):
     """The command line's before the row's, which therefore holds."""
-    ours = ('export=false', 'num_samples=0')
+    ours = ('export=false', 'num_samples=0', 'quality_samples=0')
     return (*self.assignments, *row.assignments, *ours)
 
   def config_of(self, cell):

@@ -48,7 +48,7 @@ def clip_scores(model, dataset):
         row[name] = tfp_cglow.bits_per_dim(
           value, model.frame_shape, model.n_bits
         ).numpy()
-    if has_labels:
+    if model.takes_labels:
       posterior = classify(frames, seed)
       row['label_log_prob'] = (posterior - model.label_log_prior()).numpy()
     rows.append(row)

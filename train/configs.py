@@ -63,6 +63,7 @@ class Config:
   split: str = 'time'  # Of natvid; 'source' holds out the film `left_out`.
   left_out: str = 'parrot'
   only_labels: str = ''  # Names, comma-separated: use these alone.
+  videos_per_label: Optional[int] = None  # Of shapes, rendered; None: 40.
   max_train_frames: Optional[int] = None  # In all, spread evenly over labels.
   max_skipped: float = 0.05
   attribute: Optional[str] = None  # Of CelebA, as the label.
@@ -113,7 +114,7 @@ class Config:
   num_samples: int = 4
   sample_frames: int = 16
   temperature: float = 0.7
-  quality_samples: int = 10  # Continuations of a held-out clip; 0: none.
+  quality_samples: int = 10  # Continuations of a held-out clip; 0: no check.
   quality_clips: int = 16  # Of which there are so many.
   export: bool = True  # Write the SavedModel.
 

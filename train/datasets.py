@@ -27,6 +27,7 @@ def make_source(
   left_out='parrot',
   only_labels='',
   max_train_frames=None,
+  videos_per_label=None,
 ):
   """A data set by name.
 
@@ -54,6 +55,7 @@ def make_source(
       are left out; not with the split 'source'.
     max_train_frames: `int` or `None`: train on at most that many frames, as
       `sources.cut_training` spreads them.
+    videos_per_label: `int` or `None`: so many shapes are rendered, 40.
 
   Returns:
     A `sources.Source`.
@@ -61,7 +63,7 @@ def make_source(
   Raises:
     DataError: if the name is unknown or the data cannot be used.
   """
-  _check(dataset, attribute, split, only_labels)
+  _check(dataset, attribute, split, only_labels, videos_per_label)
   source = _SOURCES[dataset](
     num_frames=num_frames,
     data_dir=data_dir or None,
@@ -70,6 +72,7 @@ def make_source(
     max_source_frames=max_source_frames,
     attribute=attribute,
     left_out=left_out if split == 'source' else None,
+    videos_per_label=videos_per_label,
   )
   if only_labels:
     source = sources.only_labels(source, only_labels.split(','))
@@ -78,7 +81,7 @@ def make_source(
   return source
 
 
-def _check(dataset, attribute, split, only_labels):
+def _check(dataset, attribute, split, only_labels, videos_per_label):
   if dataset not in _SOURCES:
     near = sources.near_names(dataset, list(_SOURCES))
     raise sources.DataError(f'Unknown dataset {dataset!r}: {near}')
@@ -86,6 +89,11 @@ def _check(dataset, attribute, split, only_labels):
     raise sources.DataError(
       f'Expected attribute={attribute} with --dataset=celeba only, got '
       f'--dataset={dataset}.'
+    )
+  if videos_per_label is not None and dataset not in shapes.VARIANTS:
+    raise sources.DataError(
+      f'Expected videos_per_label={videos_per_label} with --dataset=shapes '
+      f'only, got --dataset={dataset}.'
     )
   if split not in configs.CHOICES['split']:
     near = sources.near_names(split, configs.CHOICES['split'])
@@ -108,7 +116,13 @@ def _make_natvid(num_frames, data_dir, left_out, **unused):
 
 
 def _make_shapes(
-  num_frames, data_dir, valid_fraction, split_seed, variant, **unused
+  num_frames,
+  data_dir,
+  valid_fraction,
+  split_seed,
+  videos_per_label,
+  variant,
+  **unused,
 ):
   del unused
   return shapes.shapes_source(
@@ -116,6 +130,7 @@ def _make_shapes(
     num_frames,
     data_dir,
     valid_fraction=0.2 if valid_fraction is None else valid_fraction,
+    videos_per_label=40 if videos_per_label is None else videos_per_label,
     split_seed=split_seed,
   )
 

@@ -22,7 +22,12 @@ from train import tfds_inputs
 __all__ = ['Inputs', 'make_inputs', 'resolve']
 
 _TFDS = 'tfds:'  # Before the name of a set.
-_OF_LISTED_FILES = ('split', 'only_labels', 'max_train_frames')
+_OF_LISTED_FILES = (
+  'split',
+  'only_labels',
+  'max_train_frames',
+  'videos_per_label',
+)
 # What TensorFlow Datasets has no use for.
 _NOT_OF_TFDS = (
   'overfit_clips',
@@ -257,6 +262,7 @@ def _source(config):
     config.left_out,
     config.only_labels,
     config.max_train_frames,
+    config.videos_per_label,
   )
   longest = max(
     np.inf if region.stop is None else region.stop - region.start

@@ -28,9 +28,10 @@ _DATASET = flags.DEFINE_string(
   'dataset',
   None,
   "'natvid'; 'shapes', 'shapes:motion', 'shapes:appearance', "
-  "'shapes:occluder'; 'folder' (a tree <data_dir>/<label>/<video>), "
-  "'moments_in_time'; 'image_folder', 'celeba', 'fashion_mnist' (for "
-  "--model=head); 'tfds:NAME'; 'tfrecord' (what --mode=prepare wrote).",
+  "'shapes:occluder', 'shapes:blink'; 'folder' (a tree "
+  "<data_dir>/<label>/<video>), 'moments_in_time'; 'image_folder', 'celeba', "
+  "'fashion_mnist', 'orl_faces' (for --model=head); 'tfds:NAME'; 'tfrecord' "
+  '(what --mode=prepare wrote).',
 )
 _DATA_DIR = flags.DEFINE_string(
   'data_dir',

@@ -54,7 +54,8 @@ def measure(model, config, inputs, folder, num_importance_samples=None):
   metrics['num_train_clips'] = inputs.num_train_clips
   metrics['num_valid_clips'] = inputs.num_valid_clips
   metrics['seconds'] = _training_seconds(rows)
-  metrics.update(_of_samples(model, config, inputs))
+  if config.quality_samples:
+    metrics.update(_of_samples(model, config, inputs))
   if num_importance_samples is not None:
     metrics.update(_tighter_bound(model, inputs, num_importance_samples))
   return metrics
@@ -63,7 +64,7 @@ def measure(model, config, inputs, folder, num_importance_samples=None):
 def _of_samples(model, config, inputs):
   """Quality of continuations, and whether a seed gives the same numbers."""
   metrics = {}
-  if config.quality_samples and model.tail is not None:
+  if model.tail is not None:
     metrics = continuations.summary(
       model,
       inputs.valid_dataset(),

@@ -53,6 +53,7 @@ _MARKER = 'shapes.json'
 _FPS = 12
 _SUPERSAMPLE = 4
 _MOSAIC = 8  # Tiles a side of the background that blinks.
+_GRAIN = 16  # The same of the noise in the dark.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,12 +205,10 @@ def render(variant, label_name, num_frames, size, seed):
     motion, shape = label_name.split('_')
     scene = dataclasses.replace(scene, motion=motion, shape=shape)
   if variant == 'shapes:blink':
-    scene = dataclasses.replace(scene, background=_draw_mosaic(rng, size))
-  frame = {
-    'shapes:occluder': _occluded_frame,
-    'shapes:blink': _blinking_frame,
-  }.get(variant, _frame)
-  frames = [frame(scene, t, num_frames, size) for t in range(num_frames)]
+    frames = _blink(scene, rng, num_frames, size)
+  else:
+    frame = _occluded_frame if variant == 'shapes:occluder' else _frame
+    frames = [frame(scene, t, num_frames, size) for t in range(num_frames)]
   return np.rint(255 * np.stack(frames)).astype(np.uint8)
 
 
@@ -246,15 +245,26 @@ def _occluded_frame(scene, t, num_frames, size):
   return frame
 
 
-def _blinking_frame(scene, t, num_frames, size):
-  """Two frames in light, two in the dark: longer than two frames recall."""
-  return _frame(scene, t, num_frames, size) * (t % 4 < 2)
+def _blink(scene, rng, num_frames, size):
+  """A scene in light for two frames, in the dark for two, and so on.
+
+  Whoever sees two frames has forgotten it when the light returns. The dark is
+  noise: a constant would be predicted so sharply that its gradients drown all
+  others.
+  """
+  background = _tiles(rng.uniform(0.1, 0.7, size=[_MOSAIC, _MOSAIC, 3]), size)
+  scene = dataclasses.replace(scene, background=background)
+  return [
+    _frame(scene, t, num_frames, size)
+    if t % 4 < 2
+    else _tiles(rng.uniform(0.0, 0.2, size=[_GRAIN, _GRAIN, 3]), size)
+    for t in range(num_frames)
+  ]
 
 
-def _draw_mosaic(rng, size):
-  """A background `[size, size, 3]` of tiles in random colours."""
-  tile = np.arange(size) * _MOSAIC // size
-  colors = rng.uniform(0.1, 0.7, size=[_MOSAIC, _MOSAIC, 3])
+def _tiles(colors, size):
+  """Colours `[n, n, 3]` as tiles of a frame `[size, size, 3]`."""
+  tile = np.arange(size) * len(colors) // size
   return colors[tile[:, None], tile]
 
 

@@ -20,7 +20,7 @@ from train import run_folder
 from train import samples
 from train import sources
 
-__all__ = ['evaluate_run', 'export_run', 'sample_run', 'train']
+__all__ = ['evaluate_run', 'export_run', 'load', 'sample_run', 'train']
 
 _MAX_ROUND_TRIP_LEVELS = 0.1  # Of uint8: nobody sees a tenth of a level.
 
@@ -174,8 +174,21 @@ def _write_samples(model, config, folder, frames, labels):
     samples.save_comparison(f'{stem}_continued', frames, continued)
 
 
-def _load(workdir):
-  """A run's folder, config, label names and restored model."""
+def load(workdir):
+  """Restores a run's newest checkpoint.
+
+  Args:
+    workdir: Path.
+
+  Returns:
+    folder: `RunFolder`.
+    config: `Config`.
+    label_names: Tuple of `str`.
+    model: A compiled `VideoGlow`.
+
+  Raises:
+    RunFolderError: if there is no run, or it has no checkpoint.
+  """
   folder = run_folder.RunFolder(workdir)
   config = folder.read_config()
   label_names = folder.read_labels()
@@ -196,7 +209,7 @@ def evaluate_run(workdir, num_importance_samples=None):
   Returns:
     `dict`, as written.
   """
-  folder, config, _, model = _load(workdir)
+  folder, config, _, model = load(workdir)
   inputs = inputs_lib.make_inputs(config, folder.skipped_log)
   with inputs.raising():
     metrics = measuring.measure(
@@ -219,7 +232,7 @@ def sample_run(workdir, labels, num_frames, temperature, seed):
   Returns:
     Paths of the files written.
   """
-  folder, config, label_names, model = _load(workdir)
+  folder, config, label_names, model = load(workdir)
   ids = list(range(len(label_names)))
   try:
     ids = sources.resolve_labels(labels, label_names) or ids
@@ -242,5 +255,5 @@ def export_run(workdir):
   Returns:
     The SavedModel's path.
   """
-  folder, _, _, model = _load(workdir)
+  folder, _, _, model = load(workdir)
   return export.export_model(model, folder.exports)

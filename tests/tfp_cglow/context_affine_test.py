@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfp_cglow
+from tfp_cglow import context_affine
 
 
 class ContextAffineTest(tf.test.TestCase, parameterized.TestCase):
@@ -53,11 +54,58 @@ class ContextAffineTest(tf.test.TestCase, parameterized.TestCase):
     y, context = tf.ones([1, 1, 1]), tf.constant([[[3.0, 5.0]]])
     self.assertAllClose(affine.inverse(y, context=context), [[[-4.0]]])
 
+  def test_motion_mean_by_hand(self):
+    rng = np.random.default_rng(0)
+    previous = rng.normal(size=[2, 3, 4, 5, 2]).astype(np.float32)
+    logits = rng.normal(size=[2, 3, 4, 5, 9]).astype(np.float32)
+    weights = np.exp(logits + 6.0 * np.eye(9)[4])
+    weights /= weights.sum(axis=-1, keepdims=True)
+    edges = [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)]
+    padded = np.pad(previous, edges, mode='symmetric')
+    expected = np.zeros_like(previous)
+    for i in range(4):
+      for j in range(5):
+        window = padded[:, :, i : i + 3, j : j + 3].reshape([2, 3, 9, 2])
+        row = weights[:, :, i, j, :, None]
+        expected[:, :, i, j] = (row * window).sum(axis=2)
+    context = tf.concat([previous, 7.0 * previous], axis=-1)
+    self.assertAllClose(
+      context_affine.motion_mean(context, 2, tf.constant(logits)), expected
+    )
+
+  def test_recall_mean_by_hand(self):
+    context = tf.constant([[[1.0, 9.0, 5.0]]])
+    mean = context_affine.recall_mean(
+      context, 1, tf.constant([[[2.0]]]), offset=2
+    )
+    self.assertAllClose(mean, [[[3.0]]])  # sigmoid(2 - 2) = 1 / 2.
+
+  @parameterized.parameters(('motion', 0.94), ('recall', 0.88))
+  def test_starts_near_the_previous_frame(self, kind, least):
+    affine = tfp_cglow.build_context_affine(kind, 1, 2, 4, seed=0)
+    previous = np.zeros([5, 5, 1], np.float32)
+    previous[2, 2] = 1.0
+    context = tf.concat([previous, tf.zeros([5, 5, 1])], axis=-1)
+    mean = affine.forward(tf.zeros([5, 5, 1]), context=context)
+    self.assertBetween(mean[2, 2, 0].numpy(), least, 1.0)
+
+  def test_motion_that_is_learned_moves_the_frame(self):
+    affine = tfp_cglow.build_context_affine(
+      'motion', 1, 1, 4, motion_radius=1, seed=0
+    )
+    bias = next(v for v in affine.trainable_variables if v.shape == [2 + 9])
+    bias.assign([0.0, 0.0] + [0.0] * 3 + [100.0] + [0.0] * 5)  # From the left.
+    previous = tf.reshape(tf.range(16.0), [4, 4, 1])
+    mean = affine.forward(tf.zeros([4, 4, 1]), context=previous)
+    self.assertAllClose(mean[:, 1:], previous[:, :-1])
+
   def test_bad_arguments(self):
     with self.assertRaisesRegex(ValueError, "learned.*residual.*got 'mean'"):
       tfp_cglow.build_context_affine('mean', 1, 1, 4)
     with self.assertRaisesRegex(ValueError, 'first 3 channels.*has 2'):
       tfp_cglow.build_context_affine('residual', 3, 2, 4)
+    with self.assertRaisesRegex(ValueError, 'channels 3 to 5.*has 5'):
+      tfp_cglow.build_context_affine('recall', 3, 5, 4)
 
 
 if __name__ == '__main__':

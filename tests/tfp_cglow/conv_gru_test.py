@@ -11,8 +11,8 @@ def _set(variable, value):
 
 
 class ConvGRUTest(tf.test.TestCase):
-  def _gru(self, **kwargs):
-    gru = tfp_cglow.build_conv_gru(3, 2, seed=0, **{'patch_size': 2, **kwargs})
+  def _gru(self):
+    gru = tfp_cglow.build_conv_gru(3, 2, seed=0)
     frames = np.random.default_rng(0).uniform(-0.5, 0.5, [2, 5, 8, 8, 3])
     return gru, tf.constant(frames, tf.float32)
 
@@ -38,7 +38,7 @@ class ConvGRUTest(tf.test.TestCase):
 
   def test_reset_gate_hides_the_state_from_the_candidate(self):
     gru, frames = self._gru()
-    gru.gate_bias.assign([1e3] * 8 + [-1e3] * 8)  # Update, then reset.
+    gru.gate_bias.assign([1e3, 1e3, -1e3, -1e3])  # Update, then reset.
     frame = frames[:, 0]
     states = [gru(tf.fill([2, 8, 8, 2], v), frame) for v in (-0.9, 0.9)]
     self.assertAllClose(*states)
@@ -51,6 +51,13 @@ class ConvGRUTest(tf.test.TestCase):
       np.random.default_rng(1).uniform(-1, 1, [2, 8, 8, 2]), tf.float32
     )
     self.assertAllClose(gru(state, frames[:, 0]), state)
+
+  def test_first_channels_begin_as_an_average_of_frames(self):
+    gru = tfp_cglow.build_conv_gru(3, 5, seed=0)
+    _set(gru.gate_bias, 1e3)
+    frame = tf.random.uniform([2, 4, 4, 3], -0.5, 0.5)
+    state = gru(gru.initial_state(frame), frame)
+    self.assertAllClose(state[..., :3], tf.tanh(frame))
 
   def test_state_stays_bounded_over_long_videos(self):
     gru, frames = self._gru()

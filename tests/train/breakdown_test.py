@@ -130,6 +130,18 @@ class SummaryTest(tf.test.TestCase):
     )
     self.assertBetween(result['label_accuracy'], 0.0, 1.0)
 
+  def test_labels_that_no_part_takes(self):
+    model = tfp_cglow.VideoGlow(
+      [4, 4, 3], num_labels=3, state_channels=2, head=None, tail=_GLOW, seed=0
+    )
+    frames = np.zeros([2, 2, 4, 4, 3], np.uint8)
+    dataset = tf.data.Dataset.from_tensors((frames, np.array([0, 2], np.int32)))
+    result = breakdown.summary(model, dataset, ['a', 'b', 'c'])
+    self.assertIn('tail_bits_per_dim_standard_error', result)
+    self.assertNotIn('label_accuracy', result)
+    with self.assertRaisesRegex(ValueError, 'cannot classify'):
+      model.classify(frames)
+
 
 if __name__ == '__main__':
   tf.test.main()

@@ -81,6 +81,20 @@ class RenderTest(tf.test.TestCase, parameterized.TestCase):
     self.assertLess(moved(square)[0], -0.03)
     self.assertGreater(area(circle[0]), 1.1 * area(square[0]))
 
+  def test_blinking_scene_returns_after_two_frames_of_noise(self):
+    first, second = (
+      shapes.render('shapes:blink', 'east', 8, 32, [0, seed]).astype(float)
+      for seed in (0, 1)
+    )
+    distance = lambda a, b: np.abs(a - b).mean()
+    for t in (4, 5):  # The background is that of frame 0, but for the object.
+      self.assertLess(distance(first[t], first[0]), 20)
+      self.assertGreater(distance(first[t], second[t]), 30)
+    for t in (2, 3, 6, 7):
+      self.assertLess(first[t].max(), 52)
+      self.assertGreater(first[t].std(), 5)
+    self.assertGreater(distance(first[2], first[3]), 10)
+
   @parameterized.parameters(*shapes.label_names('shapes:occluder'))
   def test_occluder_hides_the_object_for_a_while(self, label):
     for seed in range(4):

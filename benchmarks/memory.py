@@ -1,0 +1,149 @@
+"""A memory that earns its cost: what comes back after two frames in the dark.
+
+  python benchmarks/memory.py --workdir=runs/memory --seeds=3
+
+Videos of 'shapes:blink' show a scene for two frames, noise for two frames, and
+the scene again: a tail that sees two frames has forgotten it. Compared on the
+frames right after the dark (4 and 5 of 8), on the same held-out clips: two
+previous frames; these and a ConvGRU whose state the first bijector can recall;
+these and the paper's processor; and, for equal time, two previous frames for
+as many more steps as a step with memory is slower.
+
+Prints JSON: for each model held-out bits/dim by frame, after the dark and of
+all, training seconds, mean and sample standard deviation over seeds; for each
+but the first two a paired difference with a bootstrap interval over seeds and
+clips (`train/paired.py`, which says how far three seeds carry).
+"""
+
+import json
+import os
+import pathlib
+import sys
+
+from absl import app
+from absl import flags
+import numpy as np
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
+_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Of each model.')
+_STEPS = flags.DEFINE_integer('steps', 1500, 'Of each model.')
+_MODELS = flags.DEFINE_list('models', [], 'Names; all if not given.')
+_SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
+
+_AFTER_THE_DARK = slice(3, 5)  # Frames 4 and 5, counted from frame 1.
+_TWO = ['previous_frames=2', 'state_channels=0', 'tail.context_affine=residual']
+_MODELS_AND_SETTINGS = {
+  'two_frames': _TWO,
+  'memory': [
+    'previous_frames=2',
+    'state_channels=8',
+    'processor=gru',
+    'tail.context_affine=recall',
+  ],
+  'papers_processor': [
+    'previous_frames=2',
+    'state_channels=16',
+    'processor=residual',
+    'tail.context_affine=residual',
+  ],
+}
+_SHARED = [
+  'model=tail',
+  'dataset=shapes:blink',
+  'videos_per_label=250',
+  'use_labels=false',
+  'frame_size=16',
+  'tail.num_glow_blocks=2',
+  'tail.num_steps_per_block=2',
+  'tail.hidden_channels=32',
+  'log_every=100',
+  'eval_every=100000',
+  'checkpoint_every=100000',
+  'export=false',
+  'num_samples=0',
+  'quality_samples=0',
+]
+
+
+def _train(name, settings, seed, steps):
+  """Scores `[N, T - 1]`, bits/dim, and training seconds of a run."""
+  from benchmarks import training_runs
+
+  path = pathlib.Path(_WORKDIR.value) / name / f'seed_{seed}'
+  assignments = [*_SHARED, *settings, f'seed={seed}', f'steps={steps}']
+  folder = training_runs.train(path, 'cglow_small', [*assignments, *_SET.value])
+  seconds = json.loads(folder.metrics_file.read_text())['seconds']
+  return np.load(folder.scores_file)['tail'], seconds
+
+
+def _train_all():
+  """`dict` of name to a list, one a seed, of (scores, seconds)."""
+  chosen = _MODELS.value or [*_MODELS_AND_SETTINGS, 'two_frames_equal_time']
+  results = {
+    name: [_train(name, settings, seed, _STEPS.value) for seed in _SEEDS.value]
+    for name, settings in _MODELS_AND_SETTINGS.items()
+    if name in chosen
+  }
+  if 'two_frames_equal_time' in chosen:
+    slower = _seconds(results['memory']) / _seconds(results['two_frames'])
+    steps = int(np.ceil(_STEPS.value * max(slower, 1.0) / 100)) * 100
+    results['two_frames_equal_time'] = [
+      _train('two_frames_equal_time', _TWO, seed, steps)
+      for seed in _SEEDS.value
+    ]
+  return results
+
+
+def _seconds(runs):
+  return float(np.mean([seconds for _, seconds in runs]))
+
+
+def _over_seeds(values):
+  from train import paired
+
+  mean, deviation, _ = paired.mean_and_spread(values)
+  return {'mean': mean, 'standard_deviation': deviation}
+
+
+def _row(runs):
+  scores = [s for s, _ in runs]
+  return {
+    'bits_per_dim_by_frame': np.mean(scores, axis=(0, 1)).tolist(),
+    'after_the_dark': _over_seeds(
+      [float(s[:, _AFTER_THE_DARK].mean()) for s in scores]
+    ),
+    'all_frames': _over_seeds([float(s.mean()) for s in scores]),
+    'training_seconds': _over_seeds([seconds for _, seconds in runs]),
+  }
+
+
+def _difference(runs, to):
+  from train import paired
+
+  of = lambda r: [s[:, _AFTER_THE_DARK].mean(axis=1) for s, _ in r]
+  difference = paired.paired_difference(of(runs), of(to))
+  return {
+    'mean': difference.mean,
+    'interval': [difference.low, difference.high],
+    'by_seed': difference.by_seed,
+  }
+
+
+def main(argv):
+  del argv
+  results = _train_all()
+  report = {name: _row(runs) for name, runs in results.items()}
+  ours = results.get('memory')
+  differences = {
+    f'memory - {name}': _difference(ours, runs)
+    for name, runs in results.items()
+    if ours is not None and name != 'memory'
+  }
+  print(json.dumps({**report, 'after_the_dark': differences}, indent=2))
+
+
+if __name__ == '__main__':
+  app.run(main)

@@ -1,0 +1,67 @@
+"""Runs of the training program, each in a process and a folder of its own.
+
+The same command again reuses the runs that are done and continues the others.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+from absl import logging
+
+from train import configs
+from train import inputs
+from train import presets
+from train import run_folder
+
+__all__ = ['train']
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def train(path, preset, assignments):
+  """Trains a run, unless that is done.
+
+  Args:
+    path: Of the run's folder; its `log.txt` has the program's output.
+    preset: Name in `presets.PRESETS`.
+    assignments: List of `key=value`, as of `--set`.
+
+  Returns:
+    The run's `RunFolder`.
+
+  Raises:
+    RuntimeError: if the program fails, with the end of its log.
+  """
+  folder = run_folder.RunFolder(path)
+  wanted = configs.override(presets.PRESETS[preset], assignments)
+  if _is_done(folder, wanted):
+    return folder
+  logging.info('Training %s.', path)
+  folder.path.mkdir(parents=True, exist_ok=True)
+  log = folder.path / 'log.txt'
+  with open(log, 'a') as f:
+    done = subprocess.run(
+      [
+        *(sys.executable, '-m', 'train.main', f'--preset={preset}'),
+        f'--workdir={folder.path.resolve()}',
+        *(f'--set={assignment}' for assignment in assignments),
+      ],
+      stdout=f,
+      stderr=f,
+      cwd=_ROOT,
+      env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '2'},
+      check=False,
+    )
+  if done.returncode:
+    end = log.read_text(errors='replace')[-2000:]
+    raise RuntimeError(f'{path} failed:\n{end}')
+  return folder
+
+
+def _is_done(folder, wanted):
+  """Whether it was trained with this config; with another, the program says."""
+  return folder.metrics_file.exists() and not configs.differences(
+    inputs.resolve(wanted), folder.read_config()
+  )
