@@ -37,6 +37,7 @@ _SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
 _SETTINGS = [
   'model=tail',
   'dataset=shapes:motion',
+  'previous_frames=1',
   'videos_per_label=100',
   'tail_labels=true',
   'tail.label_conditioning=embedding',

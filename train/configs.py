@@ -116,6 +116,7 @@ class Config:
   temperature: float = 0.7
   quality_samples: int = 10  # Continuations of a held-out clip; 0: no check.
   quality_clips: int = 16  # Of which there are so many.
+  quality_given: Optional[int] = None  # From so many frames; None: those seen.
   export: bool = True  # Write the SavedModel.
 
 

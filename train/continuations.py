@@ -34,10 +34,11 @@ def summary(
   num_samples=10,
   temperature=0.7,
   max_clips=64,
+  num_given=1,
   drift_factor=4,
   seed=0,
 ):
-  """What metrics.json says of continuations from the first frame.
+  """What metrics.json says of continuations from the first frames.
 
   Args:
     model: `VideoGlow` with a tail.
@@ -46,25 +47,27 @@ def summary(
     num_samples: Python `int` N, continuations of each clip.
     temperature: Float, of the latent noise.
     max_clips: Python `int`: of a larger data set that many clips, evenly.
+    num_given: Python `int` below T, how many frames are given.
     drift_factor: Python `int`: drift is watched for that many times T frames,
       on sample 0 of each clip.
     seed: Python `int`.
 
   Returns:
     `dict` for JSON: what `quality` gives; `diversity`; `drift`; and
-    continuation_num_clips, continuation_num_samples, continuation_temperature.
+    continuation_num_clips, ..._num_samples, ..._num_given, ..._temperature.
   """
   frames, label = even_clips(dataset, max_clips)
-  kwargs = {'temperature': temperature, 'seed': seed}
+  kwargs = {'num_given': num_given, 'temperature': temperature, 'seed': seed}
   sampled = continue_clips(model, frames, label, num_samples, **kwargs)
   (long,) = continue_clips(
     model, frames, label, 1, num_frames=drift_factor * frames.shape[1], **kwargs
   )
   return {
-    **quality(frames, sampled, model.n_bits),
-    'diversity': diversity(sampled),
-    'drift': drift(quantised(frames, model.n_bits), long),
+    **quality(frames, sampled, model.n_bits, num_given),
+    'diversity': diversity(sampled, num_given),
+    'drift': drift(quantised(frames, model.n_bits), long, num_given),
     'continuation_num_clips': len(frames),
+    'continuation_num_given': num_given,
     'continuation_num_samples': num_samples,
     'continuation_temperature': float(temperature),
   }

@@ -71,14 +71,15 @@ def _continuation_lines(metrics):
     return []
   num_samples = metrics['continuation_num_samples']
   lines = [
-    f'Continuations of {metrics["continuation_num_clips"]} clips from a frame, '
-    f'temperature {metrics["continuation_temperature"]:g}',
+    f'Continuations of {metrics["continuation_num_clips"]} clips, frames given '
+    f'{metrics["continuation_num_given"]}, temperature '
+    f'{metrics["continuation_temperature"]:g}',
     f'{"":32}{"frame 1":>14}{"last frame":>14}',
   ]
   for title, key in (
     (f'mean of {num_samples} samples', 'continuation_{}_mean_of_samples'),
     (f'best of {num_samples} samples', 'continuation_{}_best_of_samples'),
-    ('the first frame, repeated', 'copy_{}'),
+    ('the last given, repeated', 'copy_{}'),
   ):
     psnr, ssim = (metrics[key.format(m)] for m in ('psnr', 'ssim'))
     cells = ''.join(

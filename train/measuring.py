@@ -64,6 +64,7 @@ def measure(model, config, inputs, folder, num_importance_samples=None):
 def _of_samples(model, config, inputs):
   """Quality of continuations, and whether a seed gives the same numbers."""
   metrics = {}
+  num_given = min(config.previous_frames, config.num_frames - 1)
   if model.tail is not None:
     metrics = continuations.summary(
       model,
@@ -71,6 +72,7 @@ def _of_samples(model, config, inputs):
       config.quality_samples,
       config.temperature,
       config.quality_clips,
+      config.quality_given or num_given,
       seed=config.seed,
     )
   first = next(iter(inputs.valid_dataset()))

@@ -73,7 +73,7 @@ class RowsTest(parameterized.TestCase):
       'difference': "tail.context_affine: None -> 'difference'",
       'residual': "tail.context_affine: 'difference' -> 'residual'",
       'residual_state': 'state_channels: 0 -> 4',
-      'residual_two_frames': 'previous_frames: 1 -> 2',
+      'motion_two_frames': 'previous_frames: 1 -> 2',
       'residual_cross_entropy': 'label_loss_weight: 0.0 -> 1.0',
       'head_cross_entropy_1': 'label_loss_weight: 0.0 -> 1.0',
       'head_cross_entropy_10': 'label_loss_weight: 1.0 -> 10.0',

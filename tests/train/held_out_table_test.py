@@ -65,6 +65,7 @@ class HeldOutTableTest(absltest.TestCase):
       },
       'continuation_num_samples': 10,
       'continuation_num_clips': 4,
+      'continuation_num_given': 2,
       'continuation_temperature': 0.7,
       'drift': {'ratios': {'deviations': [1.0, 0.75]}},
     }

@@ -66,7 +66,8 @@ class PresetsTest(parameterized.TestCase):
   @parameterized.parameters('cglow', 'cglow_small')
   def test_ours_is_what_won(self, name):
     config = _preset(name)
-    self.assertEqual(config.tail.context_affine, 'residual')
+    self.assertEqual(config.tail.context_affine, 'motion')
+    self.assertEqual(config.previous_frames, 2)
     self.assertEqual(config.head.label_conditioning, 'prior')
     self.assertEqual(config.dequantisation, 'matched')
     configs.check(config)
