@@ -49,6 +49,8 @@ from absl import flags
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from benchmarks import training_runs  # noqa: E402
+
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Of curves.', required=True)
 _DATA_DIR = flags.DEFINE_string(
   'data_dir', None, "Fashion-MNIST's four files; None: where Debian has them."
@@ -307,13 +309,6 @@ def _draw():
   return str(path)
 
 
-def _over_seeds(values):
-  from train import paired
-
-  mean, deviation, _ = paired.mean_and_spread(values)
-  return {'mean': mean, 'standard_deviation': deviation, 'by_seed': values}
-
-
 def _compare():
   pathlib.Path(_WORKDIR.value).mkdir(parents=True, exist_ok=True)
   runs = {start: [] for start in _STARTS}
@@ -321,12 +316,14 @@ def _compare():
     for start in _STARTS:
       runs[start].append(_run_alone(start, seed))
   starts = {
-    str(start): {k: _over_seeds([r[k] for r in rows]) for k in rows[0]}
+    str(start): {
+      k: training_runs.over_seeds([r[k] for r in rows]) for k in rows[0]
+    }
     for start, rows in runs.items()
   }
   large, small = (runs[start] for start in _STARTS)
   gains = {
-    name: _over_seeds(
+    name: training_runs.over_seeds(
       [
         b[f'{name}_information_bits'] - a[f'{name}_information_bits']
         for a, b in zip(large, small)

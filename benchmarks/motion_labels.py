@@ -27,6 +27,8 @@ import numpy as np
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from benchmarks import training_runs  # noqa: E402
+
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
 _SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Of each model.')
 _STEPS = flags.DEFINE_integer('steps', 300, 'Of each run.')
@@ -47,9 +49,7 @@ _SETTINGS = [
   'log_every=50',
   'eval_every=100000',
   'checkpoint_every=100000',
-  'export=false',
-  'num_samples=0',
-  'quality_samples=0',
+  *training_runs.NUMBERS_ONLY,
 ]
 _LABEL_KEYS = (
   'label_entropy_bits',
@@ -60,8 +60,6 @@ _LABEL_KEYS = (
 
 
 def _measure(name, seed):
-  from benchmarks import training_runs
-
   folder = training_runs.train(
     pathlib.Path(_WORKDIR.value) / name / f'seed_{seed}',
     'cglow_small',
@@ -84,20 +82,22 @@ def _measure(name, seed):
 
 def _psnr_by_label(folder):
   from train import continuations
-  from train import inputs as inputs_lib
   from train import training
 
-  _, config, label_names, model = training.load(folder.path)
-  inputs = inputs_lib.make_inputs(config, folder.skipped_log)
-  frames, label = continuations.even_clips(inputs.valid_dataset(), _CLIPS.value)
+  run = training.load(folder.path)
+  frames, label = continuations.even_clips(
+    run.inputs().valid_dataset(), _CLIPS.value
+  )
+  real = continuations.as_context(run.model, frames)
+  num_labels = len(run.label_names)
 
   def quality(shift):
     sampled = continuations.continue_clips(
-      model, frames, (label + shift) % len(label_names), num_samples=1
+      run.model, frames, (label + shift) % num_labels, num_samples=1
     )
-    return continuations.quality(frames, sampled, model.n_bits)
+    return continuations.quality(real, sampled)
 
-  by_shift = [quality(shift) for shift in range(len(label_names))]
+  by_shift = [quality(shift) for shift in range(num_labels)]
   key = 'continuation_psnr_best_of_samples'  # The only one.
   wrong = np.mean([q[key] for q in by_shift[1:]], axis=0)
   rows = {

@@ -44,6 +44,8 @@ from absl import flags
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from benchmarks import training_runs  # noqa: E402
+
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each tail.')
 _STEPS = flags.DEFINE_integer('steps', None, "If not the preset's.")
@@ -81,7 +83,7 @@ def _assignments(tail, seed):
   if tail == 'paper':
     assignments += [*_paper_tail(), *_PAPER_SET.value]
   assignments += ['model=tail', 'use_labels=false', f'seed={seed}']
-  return assignments + ['export=false', 'num_samples=0', 'quality_samples=0']
+  return [*assignments, *training_runs.NUMBERS_ONLY]
 
 
 def _folder(tail, seed):
@@ -90,19 +92,15 @@ def _folder(tail, seed):
 
 def _load(path):
   """A trained run's model, its clip `[1, T, H, W, C]` and label `[1]`."""
-  from train import inputs as inputs_lib
   from train import training
 
-  folder, config, _, model = training.load(path)
-  inputs = inputs_lib.make_inputs(config, folder.skipped_log)
-  frames, label = next(iter(inputs.valid_dataset()))
-  return model, frames.numpy(), label.numpy()
+  run = training.load(path)
+  frames, label = next(iter(run.inputs().valid_dataset()))
+  return run.model, frames.numpy(), label.numpy()
 
 
 def _measure(tail, seed):
   """One run: trained, then continued."""
-  from benchmarks import training_runs
-
   path = _folder(tail, seed)
   folder = training_runs.train(path, 'overfit', _assignments(tail, seed))
   metrics = json.loads(folder.metrics_file.read_text())
@@ -128,7 +126,7 @@ def _continue(model, frames, label, temperature, path):
   from train import samples
 
   num_frames = frames.shape[1]
-  real = continuations.quantised(frames, model.n_bits)
+  real = continuations.as_context(model, frames)
   sampled = continuations.continue_clips(
     model,
     frames,

@@ -11,11 +11,14 @@ import sys
 from absl import logging
 
 from train import configs
-from train import inputs
+from train import paired
 from train import presets
 from train import run_folder
 
-__all__ = ['train']
+__all__ = ['NUMBERS_ONLY', 'over_seeds', 'train']
+
+# Neither a SavedModel nor samples nor continuations.
+NUMBERS_ONLY = ('export=false', 'num_samples=0', 'quality_samples=0')
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -35,8 +38,8 @@ def train(path, preset, assignments):
     RuntimeError: if the program fails, with the end of its log.
   """
   folder = run_folder.RunFolder(path)
-  wanted = configs.override(presets.PRESETS[preset], assignments)
-  if _is_done(folder, wanted):
+  wanted = configs.check(configs.override(presets.PRESETS[preset], assignments))
+  if folder.is_done(wanted):
     return folder
   logging.info('Training %s.', path)
   folder.path.mkdir(parents=True, exist_ok=True)
@@ -60,8 +63,7 @@ def train(path, preset, assignments):
   return folder
 
 
-def _is_done(folder, wanted):
-  """Whether it was trained with this config; with another, the program says."""
-  return folder.metrics_file.exists() and not configs.differences(
-    inputs.resolve(wanted), folder.read_config()
-  )
+def over_seeds(values):
+  """Mean and sample standard deviation of numbers, one a seed, and these."""
+  mean, deviation, _ = paired.mean_and_spread(values)
+  return {'mean': mean, 'standard_deviation': deviation, 'by_seed': values}

@@ -38,6 +38,8 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, _ROOT)
 
+from benchmarks import training_runs  # noqa: E402
+
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
 _PRESET = flags.DEFINE_string('preset', 'cglow_small', 'Of the tail.')
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each set of films.')
@@ -78,9 +80,7 @@ class Run:
       *_SET.value,
       f'only_labels={",".join(self.films)}',
       f'max_train_frames={self.num_frames}',
-      'export=false',
-      'num_samples=0',
-      'quality_samples=0',
+      *training_runs.NUMBERS_ONLY,
     ]
 
   def config(self):
@@ -125,8 +125,6 @@ def _num_frames(config):
 
 def _train(run):
   """The run's held-out bits/dim by film, trained if that is not done."""
-  from benchmarks import training_runs
-
   folder = training_runs.train(run.path, _PRESET.value, run.assignments())
   metrics = json.loads(folder.metrics_file.read_text())
   return metrics['tail_bits_per_dim_by_label']
@@ -142,18 +140,13 @@ def _train_all(sets):
   return results
 
 
-def _over_seeds(values):
-  from train import paired
-
-  mean, deviation, _ = paired.mean_and_spread(values)
-  return {'mean': mean, 'standard_deviation': deviation, 'by_seed': values}
-
-
 def _table(by_film):
   """Of `dict` film to list of bits/dim by seed: each film's, and the mean's."""
   by_seed = [sum(bits) / len(bits) for bits in zip(*by_film.values())]
-  rows = {film: _over_seeds(bits) for film, bits in by_film.items()}
-  return {**rows, 'mean_over_films': _over_seeds(by_seed)}
+  rows = {
+    film: training_runs.over_seeds(bits) for film, bits in by_film.items()
+  }
+  return {**rows, 'mean_over_films': training_runs.over_seeds(by_seed)}
 
 
 def _minus(ours, theirs):

@@ -46,8 +46,9 @@ def build_glow(
   """Creates a conditional Glow with its variables.
 
   The result is an isometry until trained or adapted: log-dets are zero and
-  `forward` keeps norms (except with 'affine_sigmoid', whose scales start at
-  0.88, and 'residual', which starts as the difference to the previous frame).
+  `forward` keeps norms. Exceptions are 'affine_sigmoid', whose scales start at
+  0.88, and a `context_affine` other than 'learned', which starts as the
+  difference to (about) the previous frame.
 
   ```python
   glow = tfp_cglow.build_glow([32, 32, 3], num_glow_blocks=3,
@@ -112,31 +113,24 @@ def build_glow(
   _check_choice(
     'label_conditioning', label_conditioning, ('prior', 'image', 'embedding')
   )
-  rng = np.random.default_rng(seed)
-  label_map = (
-    None
-    if num_labels is None
-    else _label_map_shape(label_conditioning, output_shape, label_channels)
+  label_map = None
+  if num_labels is not None:
+    label_map = _label_map_shape(
+      label_conditioning, output_shape, label_channels
+    )
+  _check_context_affine(
+    context_affine, context_channels, channels, recall_offset
   )
-  total_context = (
-    (context_channels or 0)
-    + (vector_channels or 0)
-    + (label_map[-1] if label_map else 0)
-  ) or None
+  parts = (context_channels, vector_channels, label_map and label_map[-1])
+  total_context = sum(c or 0 for c in parts) or None
   if total_context is None and (context_affine or context_network):
     raise ValueError(
       '`context_affine` and `context_network` need a context: give '
       '`context_channels`, `vector_channels` or `num_labels` with '
       "`label_conditioning` 'image' or 'embedding'."
     )
-  if context_affine not in (None, 'learned') and (
-    (context_channels or 0) < channels
-  ):
-    raise ValueError(
-      f'`context_affine={context_affine!r}` takes the previous frame from the '
-      f"context's first {channels} channels, but `context_channels` is "
-      f'{context_channels}.'
-    )
+  rng = np.random.default_rng(seed)
+  dtypes = {'network_dtype': network_dtype, 'dtype': dtype}
   affine = None
   if context_affine is not None:
     affine = context_affine_lib.build_context_affine(
@@ -147,8 +141,7 @@ def build_glow(
       motion_radius=motion_radius,
       recall_offset=recall_offset,
       seed=_draw(rng),
-      network_dtype=network_dtype,
-      dtype=dtype,
+      **dtypes,
     )
   if total_context is not None and context_network is None:
     context_network = context_pyramid.build_context_pyramid(
@@ -156,33 +149,30 @@ def build_glow(
       num_glow_blocks,
       pyramid_channels,
       seed=_draw(rng),
-      network_dtype=network_dtype,
-      dtype=dtype,
+      **dtypes,
     )
   level_channels = _channels_of_levels(
     context_network, [height, width, total_context], num_glow_blocks, dtype
   )
-  blocks = []
-  for i, level in enumerate(level_channels):
-    network = coupling_network or networks.conv_network(
+  networks_ = [
+    coupling_network
+    or networks.conv_network(
       hidden_channels, level, context_injection, network_dtype
     )
-    build_steps = _build_unrolled if unroll else _build_scan
-    steps = build_steps(
-      rng,
-      network,
-      channels * 4,
-      num_steps_per_block,
-      coupling=coupling,
-      context_channels=level,
-      dtype=dtype,
-      **({} if unroll else {'gradients': gradients}),
-    )
-    block = [squeeze.Squeeze(), *steps]
-    if i < num_glow_blocks - 1:
-      block.append(split.build_split(channels * 4, dtype))
-    channels *= 2
-    blocks.append(block)
+    for level in level_channels
+  ]
+  options = {} if unroll else {'gradients': gradients}
+  blocks = _build_blocks(
+    rng,
+    _build_unrolled if unroll else _build_scan,
+    channels,
+    networks_,
+    level_channels,
+    num_steps=num_steps_per_block,
+    coupling=coupling,
+    dtype=dtype,
+    **options,
+  )
   prior = maps = None
   if label_map is not None:
     maps = _build_label_maps(rng, num_labels, label_map, label_init_std, dtype)
@@ -222,6 +212,18 @@ def _check_choice(name, value, choices):
     raise ValueError(f'`{name}` must be one of {choices}, but got {value!r}.')
 
 
+def _check_context_affine(kind, context_channels, channels, recall_offset):
+  if kind == 'recall' and context_channels is not None:
+    # Labels and vectors follow the context: no frame to remember.
+    context_affine_lib.check_recall(recall_offset, channels, context_channels)
+  if kind not in (None, 'learned') and (context_channels or 0) < channels:
+    raise ValueError(
+      f'`context_affine={kind!r}` takes the previous frame from the '
+      f"context's first {channels} channels, but `context_channels` is "
+      f'{context_channels}.'
+    )
+
+
 def _draw(rng):
   return int(rng.integers(2**31))
 
@@ -239,6 +241,27 @@ def _channels_of_levels(context_network, context_shape, num_blocks, dtype):
       f'{expected}, but gave {sizes}.'
     )
   return [m.shape[-1] for m in pyramid]
+
+
+def _build_blocks(
+  rng, build_steps, channels, block_networks, level_channels, dtype, **options
+):
+  """The blocks, fine to coarse; each halves the map and doubles `channels`."""
+  blocks = []
+  for network, level in zip(block_networks, level_channels):
+    if blocks:  # The block before is not the last.
+      blocks[-1].append(split.build_split(channels * 2, dtype))
+    steps = build_steps(
+      rng,
+      network,
+      channels * 4,
+      context_channels=level,
+      dtype=dtype,
+      **options,
+    )
+    blocks.append([squeeze.Squeeze(), *steps])
+    channels *= 2
+  return blocks
 
 
 def _build_scan(

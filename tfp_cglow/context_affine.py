@@ -51,12 +51,20 @@ def motion_mean(context, channels, logits):
 
   Returns:
     `[..., H, W, C]`.
+
+  Raises:
+    ValueError: if K exceeds twice a frame's height or width by more than one.
   """
   size = int(round(logits.shape[-1] ** 0.5))
   previous = context[..., :channels]
   centre = tf.one_hot(size**2 // 2, size**2, _CENTRE_LOGIT, dtype=logits.dtype)
   weights = tf.nn.softmax(logits + centre)
   radius, (height, width) = size // 2, previous.shape[-3:-1]
+  if radius > min(height, width):
+    raise ValueError(
+      f'Motion of {radius} pixels needs frames as large, but they are '
+      f'{height}x{width}.'
+    )
   edges = [[0, 0]] * (previous.shape.rank - 3) + [[radius, radius]] * 2
   padded = tf.pad(previous, edges + [[0, 0]], mode='SYMMETRIC')
   return sum(
@@ -238,12 +246,15 @@ def build_context_affine(
   if kind == 'learned':
     base_mean = learned_mean
   elif kind == 'motion':
+    if motion_radius < 1:
+      raise ValueError(
+        f'`motion_radius` must be at least 1, but got {motion_radius}.'
+      )
     base_mean, base_channels = motion_mean, (2 * motion_radius + 1) ** 2
   elif kind == 'recall':
-    offset = channels if recall_offset is None else recall_offset
+    offset = check_recall(recall_offset, channels, context_channels)
     base_mean = functools.partial(recall_mean, offset=offset)
     base_channels = 1
-    _check_recall(offset, channels, context_channels)
   network = None
   if kind != 'difference':
     functions = networks.conv_network(
@@ -280,10 +291,13 @@ def _check_kind(kind, channels, context_channels):
     )
 
 
-def _check_recall(offset, channels, context_channels):
-  if offset + channels > context_channels:
+def check_recall(offset, channels, context_channels):
+  """The first channel of 'recall', C for None; ValueError if it has no C."""
+  offset = channels if offset is None else offset
+  if offset < 0 or offset + channels > context_channels:
     raise ValueError(
       "`context_affine='recall'` takes a remembered frame from the context's "
       f'channels {offset} to {offset + channels - 1}, but the context has '
       f'{context_channels}: give the state as many channels as a frame has.'
     )
+  return offset

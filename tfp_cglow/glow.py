@@ -184,7 +184,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     """Log-density of `frames` under every label.
 
     One pass where labels enter through the prior; one pass a label where they
-    enter through an image.
+    enter through the context (an image or an embedding).
 
     Args:
       frames: `[..., H, W, C]`.

@@ -16,7 +16,7 @@ def scores_labels(model, glow):
   """Whether training computes every label's likelihood under `glow`.
 
   Where the label enters through the prior it costs one pass; where it enters
-  through an image, one pass a label, paid only for the cross entropy.
+  through the context, one pass a label, paid only for the cross entropy.
   """
   return glow.num_labels is not None and (
     glow.label_prior is not None or model.label_loss_weight > 0

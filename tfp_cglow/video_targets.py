@@ -32,10 +32,10 @@ def noisy_targets(model, frames, seed, clips, subset_size=None):
     times: int32 `[n]`, their indices.
 
   Raises:
-    ValueError: for clips of one frame, if the model is a tail alone.
+    ValueError: for clips of one frame, if the model has a tail.
   """
-  if model.head is None and frames.shape[1] == 1:
-    raise ValueError('The tail alone needs at least two frames a clip.')
+  if model.tail is not None and frames.shape[1] == 1:
+    raise ValueError('A model with a tail needs at least two frames a clip.')
   num_frames = tf.shape(frames)[1]
   times = tf.range(1, num_frames)
   if subset_size is not None:

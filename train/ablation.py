@@ -23,11 +23,11 @@ from train import ablation_report
 from train import ablation_rows
 from train import configs
 from train import presets
-from train import run_folder
 
 __all__ = ['AblationError', 'TRAIN_COMMAND', 'run']
 
 TRAIN_COMMAND = (sys.executable, '-m', 'train.main')
+_SHARED_KEYS = (*ablation_rows.DATA_KEYS, 'flip', 'steps', 'batch_size')
 _SECONDS_BETWEEN_LOOKS = 0.1
 _MAX_SECONDS_TO_END = 20.0
 
@@ -68,7 +68,19 @@ class _Plan:
   def settings_of(self, row):
     """The command line's before the row's, which therefore holds."""
     ours = ('export=false', 'num_samples=0', 'quality_samples=0')
-    return (*self.assignments, *row.assignments, *ours)
+    shared = self._shared_with(row)
+    return (*shared, *self.assignments, *row.assignments, *ours)
+
+  def _shared_with(self, row):
+    """Data and steps of the given preset, for a row with one of its own."""
+    given, own = (
+      presets.PRESETS[name] for name in (self.preset_name, self.preset_of(row))
+    )
+    return [
+      f'{key}={getattr(given, key)}'
+      for key in _SHARED_KEYS
+      if getattr(given, key) != getattr(own, key)
+    ]
 
   def config_of(self, cell):
     assignments = [f'model={cell.row.part}', f'seed={cell.seed}']
@@ -213,7 +225,9 @@ def run(
   cells = ablation_rows.cells_of(rows, num_seeds, workdir)
   wanted = {cell.name: plan.config_of(cell) for cell in cells}
   _create(workdir)
-  undone = [cell for cell in cells if not _is_done(cell, wanted[cell.name])]
+  undone = [
+    cell for cell in cells if not cell.folder.is_done(wanted[cell.name])
+  ]
   failures = _train_all(undone, plan, len(cells))
   paths = ablation_report.write(
     workdir,
@@ -253,25 +267,6 @@ def _create(workdir):
     pathlib.Path(workdir).mkdir(parents=True, exist_ok=True)
   except OSError as e:
     raise AblationError(f'Cannot write to {workdir}: {e.strerror}.') from None
-
-
-def _is_done(cell, config):
-  """Whether it has been trained, with this config.
-
-  One that has another config is not done: its process says what differs.
-  """
-  if not cell.folder.metrics_file.exists():
-    return False
-  try:
-    before = cell.folder.read_config()
-  except (configs.ConfigError, run_folder.RunFolderError):
-    return False
-  chosen = {
-    name: getattr(before, name)
-    for name in ('decoder', 'decode_device')
-    if getattr(config, name) == 'auto'
-  }
-  return not configs.differences(dataclasses.replace(config, **chosen), before)
 
 
 def _train_all(cells, plan, num_cells):

@@ -17,34 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from train import ablation_rows
 from train import paired
 from train import run_folder
 
 __all__ = ['CellResult', 'figure', 'markdown', 'read_cell', 'summary', 'write']
 
 _PARTS = ('tail', 'head')
-# Rows that differ in one of these are of other data.
-_DATA_KEYS = (
-  'dataset',
-  'data_dir',
-  'split',
-  'left_out',
-  'only_labels',
-  'attribute',
-  'feature',
-  'frame_size',
-  'channels',
-  'num_frames',
-  'max_source_frames',
-  'valid_fraction',
-  'split_seed',
-  'fps',
-  'frame_stride',
-  'crop',
-  'overfit_clips',
-  'n_bits',
-  'dequantisation',
-)
 _HISTOGRAMS = {
   'marginal_histogram_bits_per_dim': 'pixel histogram',
   'previous_pixel_histogram_bits_per_dim': 'histogram given previous pixel',
@@ -147,7 +126,8 @@ def summary(cells, failures, facts):
     'cell_seconds': sum(result.seconds for result in results),
     'jobs_of_cells': _jobs(results),
     'data': {
-      key: _distinct(r.config.get(key) for r in results) for key in _DATA_KEYS
+      key: _distinct(r.config.get(key) for r in results)
+      for key in ablation_rows.DATA_KEYS
     },
     'num_train_clips': _distinct(r.metrics['num_train_clips'] for r in results),
     'num_valid_clips': _distinct(r.metrics['num_valid_clips'] for r in results),
@@ -269,7 +249,7 @@ def _difference(ours, theirs):
 
 def _incomparable(a, b):
   """Why two cells cannot be compared clip by clip, or None."""
-  for key in _DATA_KEYS:
+  for key in ablation_rows.DATA_KEYS:
     if a.config.get(key) != b.config.get(key):
       return f'other {key}: {b.config.get(key)}, {a.config.get(key)}'
   if not all(x.cell.folder.scores_file.exists() for x in (a, b)):

@@ -2,7 +2,8 @@
 
 A row fixes every key that it is about, so that neither the preset nor the
 command line can blur it. It is compared with `reference`, the row from which it
-differs by one thing.
+differs by one thing; the first of our flow's refers to the paper's: there the
+whole flow and its learning rate differ.
 """
 
 from __future__ import annotations
@@ -15,9 +16,41 @@ from typing import Optional
 from train import configs
 from train import run_folder
 
-__all__ = ['Cell', 'PAPER_PRESET', 'ROWS', 'Row', 'cells_of', 'rows_for']
+__all__ = [
+  'Cell',
+  'DATA_KEYS',
+  'PAPER_PRESET',
+  'ROWS',
+  'Row',
+  'cells_of',
+  'rows_for',
+]
 
 PAPER_PRESET = 'paper_small'
+# Rows that differ in one of these are of other data.
+DATA_KEYS = (
+  'dataset',
+  'data_dir',
+  'split',
+  'left_out',
+  'only_labels',
+  'videos_per_label',
+  'max_train_frames',
+  'attribute',
+  'feature',
+  'frame_size',
+  'channels',
+  'num_frames',
+  'max_source_frames',
+  'valid_fraction',
+  'split_seed',
+  'fps',
+  'frame_stride',
+  'crop',
+  'overfit_clips',
+  'n_bits',
+  'dequantisation',
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -83,7 +83,7 @@ def label_information(label_log_prob, label, log_prior):
   confusion = np.zeros([scores.shape[-1]] * 2, int)
   np.add.at(confusion, (label, predicted), 1)
   result = {
-    'label_entropy_bits': float(entropy),
+    'label_entropy_bits': abs(float(entropy)),
     'label_information_bits': float(raw.mean() / np.log(2)),
     'calibrated_label_information_bits': None,
     'label_temperature': None,

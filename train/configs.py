@@ -13,8 +13,10 @@ __all__ = [
   'Config',
   'ConfigError',
   'GlowConfig',
+  'check',
   'differences',
   'from_json',
+  'keep_choices',
   'override',
   'to_json',
 ]
@@ -114,7 +116,8 @@ class Config:
   num_samples: int = 4
   sample_frames: int = 16
   temperature: float = 0.7
-  quality_samples: int = 10  # Continuations of a held-out clip; 0: no check.
+  quality_samples: int = 10  # Continuations of a held-out clip; 0: neither
+  # these nor the check that a seed repeats its numbers.
   quality_clips: int = 16  # Of which there are so many.
   quality_given: Optional[int] = None  # From so many frames; None: those seen.
   export: bool = True  # Write the SavedModel.
@@ -244,12 +247,33 @@ def check(config):
     ('eval_every', 1),
     ('checkpoint_every', 1),
     ('frame_stride', 1),
+    ('num_samples', 0),
+    ('quality_samples', 0),
+    ('quality_clips', 1),
   ):
     if getattr(config, name) < low:
       raise ConfigError(
         f'`{name}` must be at least {low}, but got {getattr(config, name)}.'
       )
+  given = config.quality_given
+  if given is not None and not 1 <= given < config.num_frames:
+    raise ConfigError(
+      f'`quality_given` must be in [1, num_frames={config.num_frames}), but '
+      f'got {given}.'
+    )
+  if config.tail_labels and not config.use_labels:
+    raise ConfigError('`tail_labels` needs `use_labels`, but that is false.')
   return config
+
+
+def keep_choices(config, before):
+  """`config` with what `before` chose for its 'auto' fields."""
+  chosen = {
+    name: getattr(before, name)
+    for name in ('decoder', 'decode_device')
+    if getattr(config, name) == 'auto'
+  }
+  return dataclasses.replace(config, **chosen)
 
 
 def to_json(config):

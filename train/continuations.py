@@ -1,7 +1,8 @@
 """How good continuations of held-out clips are, how various, how stable.
 
 Generated frames lie at the centres of the model's bins, so they are compared
-with real frames that do, too: quantisation itself costs nothing here.
+with real frames that do, too: quantisation itself costs nothing here. A model
+with 'legacy' dequantisation keeps its frames' 8 bits, and so do the real ones.
 """
 
 import itertools
@@ -10,9 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_cglow import likelihood
+from tfp_cglow import video_targets
 from train import samples
 
 __all__ = [
+  'as_context',
   'continue_clips',
   'diversity',
   'drift',
@@ -20,7 +23,6 @@ __all__ = [
   'frame_statistics',
   'is_exact',
   'quality',
-  'quantised',
   'summary',
 ]
 
@@ -62,10 +64,11 @@ def summary(
   (long,) = continue_clips(
     model, frames, label, 1, num_frames=drift_factor * frames.shape[1], **kwargs
   )
+  real = as_context(model, frames)
   return {
-    **quality(frames, sampled, model.n_bits, num_given),
+    **quality(real, sampled, num_given),
     'diversity': diversity(sampled, num_given),
-    'drift': drift(quantised(frames, model.n_bits), long, num_given),
+    'drift': drift(real, long, num_given),
     'continuation_num_clips': len(frames),
     'continuation_num_given': num_given,
     'continuation_num_samples': num_samples,
@@ -144,22 +147,21 @@ def continue_clips(
   )
 
 
-def quantised(frames, n_bits):
-  """Frames `[...]` at their bins' centres, uint8."""
-  return likelihood.to_uint8(likelihood.quantise(frames, n_bits)).numpy()
+def as_context(model, frames):
+  """Frames as the model sees and generates them, uint8 `[...]`."""
+  return likelihood.to_uint8(video_targets.clean_given(model, frames)).numpy()
 
 
-def quality(real, sampled, n_bits, num_given=1):
-  """PSNR and SSIM of continuations against the real, quantised frames.
+def quality(real, sampled, num_given=1):
+  """PSNR and SSIM of continuations against real frames.
 
   The best of a clip's samples is the one whose metric's mean over time is
   highest, as in VideoFlow (Kumar et al., 2019) and SVG: one sample for the
   whole clip, and each metric chooses its own.
 
   Args:
-    real: uint8 `[B, T, H, W, C]`.
+    real: uint8 `[B, T, H, W, C]`, from `as_context`.
     sampled: uint8 `[N, B, T, H, W, C]`.
-    n_bits: Python `int`, of the model.
     num_given: Python `int`, how many of the T frames were given.
 
   Returns:
@@ -177,7 +179,6 @@ def quality(real, sampled, n_bits, num_given=1):
       f'Expected samples [N, B, T, H, W, C] of clips {real.shape} and more '
       f'frames than the {num_given} given, but got {sampled.shape}.'
     )
-  real = quantised(real, n_bits)
   given, target = real[:, num_given - 1 : num_given], real[:, num_given:]
   sampled = sampled[:, :, num_given:]
   result = {}

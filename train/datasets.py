@@ -35,9 +35,9 @@ def make_source(
 
   Args:
     dataset: `str`: 'natvid', 'shapes', 'shapes:motion', 'shapes:appearance',
-      'shapes:occluder', 'folder' or 'moments_in_time'; of still images, which
-      are videos of one frame: 'image_folder', 'celeba', 'fashion_mnist' or
-      'orl_faces'.
+      'shapes:occluder', 'shapes:blink', 'folder' or 'moments_in_time'; of still
+      images, which are videos of one frame: 'image_folder', 'celeba',
+      'fashion_mnist' or 'orl_faces'.
     num_frames: `int`, frames a clip.
     data_dir: `str`: the data of 'folder', 'moments_in_time', 'image_folder' and
       'celeba'; the others' files, by default those of 'fashion_mnist' where

@@ -12,7 +12,8 @@ def evaluate(model, dataset):
 
   Returns:
     `dict` with head_bits_per_dim, tail_bits_per_dim and label_accuracy (of
-    the head's argmax_y p(y | first frame)); None where there is no such thing.
+    the head's argmax_y p(y | first frame), or of a tail alone, a frame); None
+    where there is no such thing.
   """
   values = model.evaluate(dataset, verbose=0, return_dict=True)
   accuracy = values.get(

@@ -28,6 +28,17 @@ _OF_LISTED_FILES = (
   'max_train_frames',
   'videos_per_label',
 )
+# What prepared records have behind them.
+_NOT_OF_RECORDS = (
+  *_OF_LISTED_FILES,
+  'max_source_frames',
+  'attribute',
+  'feature',
+  'fps',
+  'frame_stride',
+  'crop',
+  'valid_fraction',
+)
 # What TensorFlow Datasets has no use for.
 _NOT_OF_TFDS = (
   'overfit_clips',
@@ -199,7 +210,7 @@ def _check_unused(config, names):
 
 
 def _record_inputs(config):
-  _check_unused(config, _OF_LISTED_FILES)
+  _check_unused(config, _NOT_OF_RECORDS)
   if not config.data_dir:
     raise sources.DataError(
       'Expected --data_dir=<folder that --mode=prepare wrote> with '

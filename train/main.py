@@ -116,6 +116,30 @@ _TEMPERATURE = flags.DEFINE_float(
 )
 
 
+# Flags that one mode alone heeds: given with another, they would say nothing.
+_OF_MODES = {
+  'init_from': ['train'],
+  'importance_samples': ['evaluate'],
+  'seeds': ['ablate'],
+  'rows': ['ablate'],
+  'jobs': ['ablate'],
+  'labels': ['sample'],
+  'num_frames': ['sample'],
+  'temperature': ['sample'],
+  'prepared_dir': ['prepare'],
+  'runner': ['prepare'],
+}
+
+
+def _check_flags():
+  for name, modes in _OF_MODES.items():
+    flag = flags.FLAGS[name]
+    if flag.value != flag.default and _MODE.value not in modes:
+      raise app.UsageError(
+        f'--{name} is for --mode={modes[0]}, but the mode is {_MODE.value}.'
+      )
+
+
 def _assignments():
   given = {
     'dataset': _DATASET.value,
@@ -238,6 +262,7 @@ def _is_own_or_error(record):
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'Unexpected arguments: {" ".join(argv[1:])}.')
+  _check_flags()
   _set_up_logging()
   modes = {
     'train': _train,

@@ -1,11 +1,11 @@
 """All held-out numbers of a run, as metrics.json has them."""
 
 from absl import logging
+import numpy as np
 
 from train import breakdown
 from train import configs
 from train import continuations
-from train import evaluation
 from train import importance
 from train import references
 
@@ -15,7 +15,7 @@ __all__ = ['measure']
 _MAX_REFERENCE_CLIPS = 1024
 
 
-def measure(model, config, inputs, folder, num_importance_samples=None):
+def measure(model, config, step, inputs, folder, num_importance_samples=None):
   """Everything that is known of a model on held-out clips.
 
   Writes each clip's scores into the run's folder, too: comparisons between
@@ -24,6 +24,7 @@ def measure(model, config, inputs, folder, num_importance_samples=None):
   Args:
     model: A compiled `VideoGlow`.
     config: `Config`.
+    step: Python `int`, training steps that the model had.
     inputs: `Inputs`.
     folder: `RunFolder`, with the run's log.
     num_importance_samples: Python `int`: so many draws of noise tighten the
@@ -35,12 +36,13 @@ def measure(model, config, inputs, folder, num_importance_samples=None):
   Raises:
     ConfigError: for such a bound of a model that has none.
   """
+  _check_importance(model, num_importance_samples)
   rows = folder.read_metrics()
   scores = breakdown.clip_scores(model, inputs.valid_dataset())
-  folder.write_scores(scores)
+  folder.write_arrays(folder.scores_file.name, scores)
   metrics = {
-    'step': config.steps,
-    **evaluation.evaluate(model, inputs.valid_dataset()),
+    'step': step,
+    **_means(scores),
     **breakdown.summary(
       model, inputs.valid_dataset(), inputs.label_names, scores
     ),
@@ -82,22 +84,36 @@ def _of_samples(model, config, inputs):
   return metrics
 
 
-def _tighter_bound(model, inputs, num_samples):
-  try:
-    bits = importance.importance_weighted_bits(
-      model, inputs.valid_dataset(), num_samples
+def _means(scores):
+  """Bits/dim of the clips' scores; None of a part that the model has not."""
+  means = {'label_accuracy': None}
+  for name in ('head', 'tail'):
+    values = scores.get(name)
+    mean = None if values is None else float(values.mean(dtype=np.float64))
+    means[f'{name}_bits_per_dim'] = mean
+  return means
+
+
+def _check_importance(model, num_samples):
+  if num_samples is not None and model.dequantisation == 'legacy':
+    raise configs.ConfigError(
+      'importance_samples bounds a code length, which bits/dim of a model with '
+      "dequantisation 'legacy' do not."
     )
-  except ValueError as e:
-    raise configs.ConfigError(str(e)) from e
+
+
+def _tighter_bound(model, inputs, num_samples):
+  bits = importance.importance_weighted_bits(
+    model, inputs.valid_dataset(), num_samples
+  )
   bits['num_importance_samples'] = bits.pop('num_samples')
   return bits
 
 
 def _training_seconds(rows):
   """Sum over the sessions of a run, each of which counts from zero."""
-  seconds = [r['seconds'] for r in rows if 'seconds' in r]
-  ends = [a for a, b in zip(seconds, seconds[1:] + [0.0]) if b <= a]
-  return sum(ends)
+  last = {r.get('session'): r['seconds'] for r in rows if 'seconds' in r}
+  return sum(last.values())
 
 
 def _reference_bits(config, inputs):

@@ -153,7 +153,7 @@ PRESETS = {
     final_learning_rate=2e-4,
     steps=700,
   ),
-  # Faces (the paper's Fig. 2), offline: 400 of 40 people, grey, who is the label.
+  # Faces (the paper's Fig. 2), offline: 400 of 40 people, who are the labels.
   'faces': configs.Config(
     preset='faces',
     model='head',

@@ -99,6 +99,21 @@ class RunFolder:
       )
     return configs.from_json(self.config_file.read_text())
 
+  def is_done(self, config):
+    """Whether the folder's run is one of `config` and was trained to its end.
+
+    A run with another config is not done: its program says what differs.
+    """
+    if not (self.metrics_file.is_file() and self.config_file.is_file()):
+      return False
+    try:
+      before = self.read_config()
+    except configs.ConfigError:
+      return False
+    if configs.differences(configs.keep_choices(config, before), before):
+      return False
+    return json.loads(self.metrics_file.read_text())['step'] == config.steps
+
   def append_metrics(self, kind, step, **values):
     """Adds one line to metrics.jsonl."""
     row = {'kind': kind, 'step': int(step), **values}
@@ -120,11 +135,18 @@ class RunFolder:
   def write_metrics(self, values):
     write_atomically(self.metrics_file, json.dumps(values, indent=2) + '\n')
 
-  def write_scores(self, arrays):
-    """Writes scores.npz, each clip's numbers: `dict` of arrays."""
+  def write_arrays(self, name, arrays):
+    """Writes a `dict` of arrays as the folder's file `name`, an NPZ."""
     data = io.BytesIO()
     np.savez(data, **arrays)
-    write_atomically(self.scores_file, data.getvalue())
+    write_atomically(self.path / name, data.getvalue())
+
+  def read_arrays(self, name):
+    """The `dict` that `write_arrays` wrote; empty if it did not."""
+    if not (self.path / name).is_file():
+      return {}
+    with np.load(self.path / name) as arrays:
+      return dict(arrays)
 
   def write_labels(self, names):
     write_atomically(self.labels_file, ''.join(f'{n}\n' for n in names))

@@ -132,8 +132,14 @@ def shapes_source(
   name = f'{variant.replace(":", "_")}-{videos_per_label}x{length}x{size}'
   root = os.path.join(os.path.abspath(os.path.expanduser(root)), name)
   write_shapes(root, variant, videos_per_label, length, size, seed=0)
-  return sources.folder_source(
+  source = sources.folder_source(
     root, num_frames, valid_fraction, split_seed, name=variant
+  )
+  known = lambda part: tuple(
+    dataclasses.replace(region, stop=length) for region in part
+  )
+  return dataclasses.replace(
+    source, train=known(source.train), valid=known(source.valid)
   )
 
 

@@ -6,6 +6,7 @@ import time
 from absl import logging
 import tensorflow as tf
 
+import tfp_cglow
 from train import callbacks
 from train import checkpoints as checkpoints_lib
 from train import configs
@@ -20,8 +21,9 @@ from train import run_folder
 from train import samples
 from train import sources
 
-__all__ = ['evaluate_run', 'export_run', 'load', 'sample_run', 'train']
+__all__ = ['Run', 'evaluate_run', 'export_run', 'load', 'sample_run', 'train']
 
+_LABEL_START = 'label_start.npz'  # Of the parameters' movement.
 _MAX_ROUND_TRIP_LEVELS = 0.1  # Of uint8: nobody sees a tenth of a level.
 
 
@@ -43,10 +45,11 @@ def train(config, workdir, init_from=None):
   """
   folder = run_folder.RunFolder(workdir)
   folder.create()
-  config = _resolve(config, folder)
+  if folder.config_file.exists():
+    config = configs.keep_choices(config, folder.read_config())
+  config = inputs_lib.resolve(config)
   inputs = inputs_lib.make_inputs(config, folder.skipped_log)
   model = models.build_model(config, len(inputs.label_names))
-  watch = parameter_watch.ParameterWatch(model.parameter_groups())
   is_resumed = folder.claim(config)
   folder.write_labels(inputs.label_names)
   checkpoints = checkpoints_lib.Checkpoints(
@@ -57,21 +60,8 @@ def train(config, workdir, init_from=None):
     if step == 0:
       _start(model, inputs, folder, init_from)
     if step < config.steps:
-      _fit(model, config, inputs, folder, checkpoints, watch, step)
+      _fit(model, config, inputs, folder, checkpoints, step)
     return _finish(model, config, inputs, folder), folder
-
-
-def _resolve(config, folder):
-  """The config without 'auto'; a resumed run keeps what it chose before."""
-  if folder.config_file.exists():
-    before = folder.read_config()
-    chosen = {
-      name: getattr(before, name)
-      for name in ('decoder', 'decode_device')
-      if getattr(config, name) == 'auto'
-    }
-    config = dataclasses.replace(config, **chosen)
-  return inputs_lib.resolve(config)
 
 
 def _start(model, inputs, folder, init_from):
@@ -88,6 +78,10 @@ def _start(model, inputs, folder, init_from):
   folder.append_metrics(
     'eval', 0, model='adapted', **evaluation.evaluate(model, valid)
   )
+  groups = model.parameter_groups()
+  if 'labels' in groups:
+    start = parameter_watch.sample(groups['labels'])
+    folder.write_arrays(_LABEL_START, {'labels': start})
 
 
 def _labelled(model, batch):
@@ -95,17 +89,25 @@ def _labelled(model, batch):
   return frames, None if model.num_labels is None else label
 
 
-def _fit(model, config, inputs, folder, checkpoints, watch, step):
-  start = time.perf_counter()
+def _fit(model, config, inputs, folder, checkpoints, step):
+  start, session = time.perf_counter(), time.time()
   valid = inputs.valid_dataset()
 
   def evaluate(at_step):
     values = evaluation.evaluate(model, valid)
     seconds = time.perf_counter() - start
     folder.append_metrics(
-      'eval', at_step, model='trained', seconds=seconds, **values
+      'eval',
+      at_step,
+      model='trained',
+      session=session,
+      seconds=seconds,
+      **values,
     )
 
+  watch = parameter_watch.ParameterWatch(
+    model.parameter_groups(), folder.read_arrays(_LABEL_START).get('labels')
+  )
   model.fit(
     inputs.train_dataset(step),
     steps_per_epoch=config.steps - step,
@@ -125,7 +127,7 @@ def _fit(model, config, inputs, folder, checkpoints, watch, step):
 def _finish(model, config, inputs, folder):
   """Numbers, samples and export of a trained model."""
   logging.info('Evaluating the trained flow.')
-  metrics = measuring.measure(model, config, inputs, folder)
+  metrics = measuring.measure(model, config, config.steps, inputs, folder)
   _report_invertibility(model, config, inputs, folder)
   if config.num_samples:
     real = continuations.even_clips(inputs.valid_dataset(), config.num_samples)
@@ -174,6 +176,29 @@ def _write_samples(model, config, folder, frames, labels):
     samples.save_comparison(f'{stem}_continued', frames, continued)
 
 
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """A run as its newest checkpoint has it.
+
+  Attributes:
+    folder: `RunFolder`.
+    config: `Config`.
+    label_names: Tuple of `str`.
+    model: A compiled `VideoGlow`, restored.
+    step: Python `int`, training steps that the model had.
+  """
+
+  folder: run_folder.RunFolder
+  config: configs.Config
+  label_names: tuple
+  model: tfp_cglow.VideoGlow
+  step: int
+
+  def inputs(self):
+    """The run's `Inputs`."""
+    return inputs_lib.make_inputs(self.config, self.folder.skipped_log)
+
+
 def load(workdir):
   """Restores a run's newest checkpoint.
 
@@ -181,10 +206,7 @@ def load(workdir):
     workdir: Path.
 
   Returns:
-    folder: `RunFolder`.
-    config: `Config`.
-    label_names: Tuple of `str`.
-    model: A compiled `VideoGlow`.
+    A `Run`.
 
   Raises:
     RunFolderError: if there is no run, or it has no checkpoint.
@@ -193,10 +215,10 @@ def load(workdir):
   config = folder.read_config()
   label_names = folder.read_labels()
   model = models.build_model(config, len(label_names))
-  checkpoints = checkpoints_lib.Checkpoints(model, folder.checkpoints)
-  if checkpoints.restore() == 0:
+  step = checkpoints_lib.Checkpoints(model, folder.checkpoints).restore()
+  if step == 0:
     raise run_folder.RunFolderError(f'{workdir} has no checkpoint.')
-  return folder, config, label_names, model
+  return Run(folder, config, label_names, model, step)
 
 
 def evaluate_run(workdir, num_importance_samples=None):
@@ -209,13 +231,18 @@ def evaluate_run(workdir, num_importance_samples=None):
   Returns:
     `dict`, as written.
   """
-  folder, config, _, model = load(workdir)
-  inputs = inputs_lib.make_inputs(config, folder.skipped_log)
+  run = load(workdir)
+  inputs = run.inputs()
   with inputs.raising():
     metrics = measuring.measure(
-      model, config, inputs, folder, num_importance_samples
+      run.model,
+      run.config,
+      run.step,
+      inputs,
+      run.folder,
+      num_importance_samples,
     )
-  folder.write_metrics(metrics)
+  run.folder.write_metrics(metrics)
   return metrics
 
 
@@ -232,10 +259,11 @@ def sample_run(workdir, labels, num_frames, temperature, seed):
   Returns:
     Paths of the files written.
   """
-  folder, config, label_names, model = load(workdir)
-  ids = list(range(len(label_names)))
+  run = load(workdir)
+  model, config = run.model, run.config
+  ids = list(range(len(run.label_names)))
   try:
-    ids = sources.resolve_labels(labels, label_names) or ids
+    ids = sources.resolve_labels(labels, run.label_names) or ids
     videos = model.sample(
       labels=None if model.num_labels is None else tf.constant(ids),
       num_videos=None if model.num_labels is not None else len(ids),
@@ -246,7 +274,7 @@ def sample_run(workdir, labels, num_frames, temperature, seed):
     )
   except ValueError as e:
     raise configs.ConfigError(str(e)) from e
-  return samples.save_videos(folder.samples / 'sampled', videos.numpy())
+  return samples.save_videos(run.folder.samples / 'sampled', videos.numpy())
 
 
 def export_run(workdir):
@@ -255,5 +283,5 @@ def export_run(workdir):
   Returns:
     The SavedModel's path.
   """
-  folder, _, _, model = load(workdir)
-  return export.export_model(model, folder.exports)
+  run = load(workdir)
+  return export.export_model(run.model, run.folder.exports)

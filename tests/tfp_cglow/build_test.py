@@ -129,6 +129,16 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
       {'vector_channels': 2, 'context_affine': 'residual'},
       'first 1 channels.*None',
     ),
+    (
+      'recall_is_not_of_labels',
+      {
+        'context_channels': 1,
+        'context_affine': 'recall',
+        'num_labels': 2,
+        'label_conditioning': 'embedding',
+      },
+      'channels 1 to 1.*has 1',
+    ),
     ('affine_needs_context', {'context_affine': 'learned'}, 'need a context'),
   )
   def test_bad_arguments(self, arguments, message):

@@ -54,6 +54,17 @@ class ContextAffineTest(tf.test.TestCase, parameterized.TestCase):
     y, context = tf.ones([1, 1, 1]), tf.constant([[[3.0, 5.0]]])
     self.assertAllClose(affine.inverse(y, context=context), [[[-4.0]]])
 
+  def test_difference_learns_nothing(self):
+    affine = tfp_cglow.build_context_affine('difference', 2, 3, 4, seed=0)
+    y, context = tf.random.normal([2, 4, 4, 2]), tf.random.normal([2, 4, 4, 3])
+    self.assertAllClose(
+      affine.inverse(y, context=context), y - context[..., :2]
+    )
+    self.assertAllClose(
+      affine.inverse_log_det_jacobian(y, 3, context=context), [0.0, 0.0]
+    )
+    self.assertEmpty(affine.trainable_variables)
+
   def test_motion_mean_by_hand(self):
     rng = np.random.default_rng(0)
     previous = rng.normal(size=[2, 3, 4, 5, 2]).astype(np.float32)
@@ -104,6 +115,11 @@ class ContextAffineTest(tf.test.TestCase, parameterized.TestCase):
       tfp_cglow.build_context_affine('mean', 1, 1, 4)
     with self.assertRaisesRegex(ValueError, 'first 3 channels.*has 2'):
       tfp_cglow.build_context_affine('residual', 3, 2, 4)
+    with self.assertRaisesRegex(ValueError, 'at least 1, but got 0'):
+      tfp_cglow.build_context_affine('motion', 3, 3, 4, motion_radius=0)
+    affine = tfp_cglow.build_context_affine('motion', 1, 1, 4, motion_radius=5)
+    with self.assertRaisesRegex(ValueError, '5 pixels.*4x4'):
+      affine.inverse(tf.zeros([4, 4, 1]), context=tf.zeros([4, 4, 1]))
     with self.assertRaisesRegex(ValueError, 'channels 3 to 5.*has 5'):
       tfp_cglow.build_context_affine('recall', 3, 5, 4)
 

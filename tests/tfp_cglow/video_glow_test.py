@@ -79,6 +79,37 @@ class LogProbTest(tf.test.TestCase, parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, "residual.*gru.*got 'lstm'"):
       _model(processor='lstm')
 
+  def test_recall_reads_the_state(self):
+    tail = {**_GLOW, 'context_affine': 'recall'}
+    for previous_frames in (1, 2):
+      model = _model(
+        state_channels=3,
+        processor='gru',
+        tail=tail,
+        previous_frames=previous_frames,
+      )
+      affine = model.tail.context_affine
+      self.assertEqual(
+        affine._base_mean.keywords, {'offset': 3 * previous_frames}
+      )
+      head, later = model.log_prob(_frames(2, 3), [0, 1])
+      self.assertEqual((head.shape, later.shape), ([2], [2, 2]))
+
+  def test_a_tails_label_embedding(self):
+    tail = {**_GLOW, 'context_affine': 'motion', 'motion_radius': 1}
+    tail['label_conditioning'] = 'embedding'
+    model, frames = _model(tail=tail, tail_labels=True), _frames(2, 3)
+    for variable in model.trainable_variables:
+      variable.assign_add(0.1 * tf.ones_like(variable))
+    _, right = model.log_prob(frames, [0, 1])
+    _, wrong = model.log_prob(frames, [1, 0])
+    self.assertNotAllClose(right, wrong)
+    self.assertAllClose(
+      tf.reduce_sum(tf.exp(model.classify(frames)), axis=-1), [1.0, 1.0]
+    )
+    video = model.sample([0, 1], num_frames=3, seed=0)
+    self.assertEqual(video.shape[:2], [2, 3])
+
   def test_label_variables_are_a_group(self):
     groups = _model().parameter_groups()
     self.assertEqual(list(groups), ['head', 'tail', 'processor', 'labels'])

@@ -106,7 +106,7 @@ class QualityTest(tf.test.TestCase):
         levels([100, 130, 126], [50, 50, 51]),
       ]
     )
-    result = continuations.quality(real, sampled, 8)
+    result = continuations.quality(real, sampled)
 
     def check(name, of_clips, metric):
       expected = np.mean([[metric(*f) for f in c] for c in of_clips], axis=0)
@@ -132,7 +132,7 @@ class QualityTest(tf.test.TestCase):
   def test_the_best_sample_is_one_for_the_whole_clip(self):
     real = levels([100, 100, 100])
     sampled = np.stack([levels([100, 100, 120]), levels([100, 140, 100])])
-    result = continuations.quality(real, sampled, 8)
+    result = continuations.quality(real, sampled)
     best = result['continuation_psnr_best_of_samples']
     self.assertAllClose(best[1], psnr(20))
     self.assertGreater(best[0], 100.0)
@@ -143,7 +143,7 @@ class QualityTest(tf.test.TestCase):
     real = np.full([1, 2, 16, 16, 1], 100, np.uint8)
     real[:, 1] += (4 * rng.integers(2, size=[16, 16, 1])).astype(np.uint8)
     shifted, flat = real + np.uint8(20), np.full_like(real, 100)
-    result = continuations.quality(real, np.stack([shifted, flat]), 8)
+    result = continuations.quality(real, np.stack([shifted, flat]))
     targets = real[:, 1]
     self.assertAllClose(
       result['continuation_psnr_best_of_samples'],
@@ -165,7 +165,7 @@ class QualityTest(tf.test.TestCase):
 
   def test_ssim_of_small_frames(self):
     real, sampled = clips(2, 2)[0], clips(4, 2)[0][2:]
-    result = continuations.quality(real, sampled[np.newaxis], 8)
+    result = continuations.quality(real, sampled[np.newaxis])
     # One window, as large as the frame: a Gaussian of 1.5 pixels.
     g = np.exp(-((np.arange(4) - 1.5) ** 2) / (2 * 1.5**2))
     weights = np.outer(g, g)[..., np.newaxis] / np.outer(g, g).sum()
@@ -185,29 +185,29 @@ class QualityTest(tf.test.TestCase):
       rtol=1e-4,
     )
 
-  def test_real_frames_are_quantised(self):
-    result = continuations.quality(
-      levels([0, 31, 17]), levels([16, 16, 16])[np.newaxis], 3
-    )
-    self.assertAllEqual(result['copy_ssim'], [1.0, 1.0])
-    self.assertAllGreater(result['continuation_psnr_mean_of_samples'], 140.0)
+  def test_real_frames_are_as_the_model_sees_them(self):
+    frames = levels([0, 31, 17, 255])
+    seen = continuations.as_context(build_model(head=None, n_bits=3), frames)
+    self.assertAllEqual(seen, levels([16, 16, 16, 240]))
+    legacy = build_model(head=None, n_bits=3, dequantisation='legacy')
+    self.assertAllEqual(continuations.as_context(legacy, frames), frames)
 
   def test_the_mean_is_not_quantised(self):
     sampled = np.stack([levels([4, 4]), levels([4, 12])])
-    result = continuations.quality(levels([4, 4]), sampled, 5)
+    result = continuations.quality(levels([4, 4]), sampled)
     self.assertAllClose(result['continuation_psnr_mean_of_samples'], [psnr(4)])
 
   def test_given_frames(self):
     real = levels([0, 100, 103, 109])
-    result = continuations.quality(real, real[np.newaxis], 8, num_given=2)
+    result = continuations.quality(real, real[np.newaxis], num_given=2)
     self.assertAllClose(result['copy_psnr'], [psnr(3), psnr(9)])
 
   def test_shapes_must_fit(self):
     frames, _ = clips()
     with self.assertRaisesRegex(ValueError, 'but got'):
-      continuations.quality(frames, frames[np.newaxis, :, :2], 5)
+      continuations.quality(frames, frames[np.newaxis, :, :2])
     with self.assertRaisesRegex(ValueError, 'than the 3 given'):
-      continuations.quality(frames, frames[np.newaxis], 5, num_given=3)
+      continuations.quality(frames, frames[np.newaxis], num_given=3)
 
 
 class DiversityTest(tf.test.TestCase):
@@ -302,7 +302,8 @@ class SummaryTest(tf.test.TestCase):
     frames, label = frames[::2], label[::2]
     kwargs = {'temperature': 0.7, 'seed': 4}
     sampled = continuations.continue_clips(model, frames, label, 2, **kwargs)
-    for key, value in continuations.quality(frames, sampled, 5).items():
+    real = continuations.as_context(model, frames)
+    for key, value in continuations.quality(real, sampled).items():
       self.assertLen(value, 2)
       self.assertEqual(result[key], value)
     self.assertEqual(result['diversity'], continuations.diversity(sampled))
@@ -315,6 +316,7 @@ class SummaryTest(tf.test.TestCase):
     self.assertLen(result['drift']['means'], 11)
     self.assertEqual(result['continuation_num_clips'], 3)
     self.assertEqual(result['continuation_num_samples'], 2)
+    self.assertEqual(result['continuation_num_given'], 1)
     self.assertEqual(result['continuation_temperature'], 0.7)
 
   def test_of_a_model_without_labels(self):

@@ -1,6 +1,7 @@
 import contextlib
 import io
 import os
+import pathlib
 
 from absl import app
 from absl.testing import absltest
@@ -101,7 +102,7 @@ class MainTest(parameterized.TestCase):
       pixels = rng.integers(256, size=[20, 24, 3]).astype(np.uint8)
       PIL.Image.fromarray(pixels).save(os.path.join(folder, f'{k}.png'))
     records = os.path.join(scratch, 'records')
-    size = ['num_frames=1', 'steps=3', 'valid_fraction=0.3']
+    size = ['num_frames=1', 'steps=3']
     code, stderr = self._run(
       mode='prepare',
       preset='smoke',
@@ -109,7 +110,7 @@ class MainTest(parameterized.TestCase):
       dataset='image_folder',
       data_dir=images,
       prepared_dir=records,
-      set=size,
+      set=[*size, 'valid_fraction=0.3'],
     )
     self.assertEqual(code, 0, stderr)
     run = os.path.join(scratch, 'run')
@@ -124,6 +125,35 @@ class MainTest(parameterized.TestCase):
     self.assertEqual(code, 0, stderr)
     sampled = os.path.join(run, 'samples', 'from_saved_model.png')
     self.assertTrue(os.path.exists(sampled))
+
+  def test_ablation_of_two_rows(self):
+    scratch = self.create_tempdir().full_path
+    values = dict(
+      mode='ablate',
+      preset='smoke',
+      workdir=scratch,
+      rows=['difference', 'head_no_label'],
+      seeds=1,
+      set=['steps=2'],
+    )
+    code, stderr = self._run(**values)
+    self.assertEqual(code, 0, stderr)
+    report = pathlib.Path(scratch, 'ablation.md').read_text()
+    self.assertIn('| + previous frame subtracted | ', report)
+    self.assertIn('shapes', report)
+    written = pathlib.Path(scratch, 'difference', 'seed_0', 'metrics.json')
+    before = written.stat().st_mtime_ns
+    self.assertEqual(self._run(**values)[0], 0)
+    self.assertEqual(written.stat().st_mtime_ns, before)  # Not trained again.
+
+  @parameterized.named_parameters(
+    ('init_from', {'mode': 'ablate', 'init_from': 'x'}, '--init_from is for'),
+    ('bound', {'importance_samples': 3}, '--importance_samples is for'),
+    ('rows', {'mode': 'evaluate', 'rows': ['residual']}, 'mode=ablate'),
+  )
+  def test_flags_of_other_modes_are_refused(self, values, message):
+    with self.assertRaisesRegex(app.UsageError, message):
+      self._run(**values)
 
   def test_positional_arguments_are_refused(self):
     with self.assertRaises(app.UsageError):

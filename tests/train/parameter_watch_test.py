@@ -12,7 +12,9 @@ class ParameterWatchTest(tf.test.TestCase):
     self.labels = tf.Variable([3.0, 4.0])
     self.tail = tf.Variable(tf.ones([4]))
     groups = {'tail': [self.tail], 'labels': [self.labels]}
-    watch = parameter_watch.ParameterWatch(groups, **kwargs)
+    watch = parameter_watch.ParameterWatch(
+      groups, parameter_watch.sample([self.labels]), **kwargs
+    )
     watch.begin()
     return watch
 
@@ -32,7 +34,7 @@ class ParameterWatchTest(tf.test.TestCase):
     self.assertAllClose(values['labels_relative_update'], 1 / np.sqrt(41))
     self.assertAllClose(values['labels_movement'], 1.0)
 
-  def test_start_is_that_of_creation_not_of_a_restore(self):
+  def test_movement_counts_from_the_start_that_was_given(self):
     watch = self._watch()
     self.labels.assign([3.0, 7.0])  # As a restore does.
     watch.begin()

@@ -1,8 +1,10 @@
+import dataclasses
 import os
 import pathlib
 import unittest.mock
 
 from absl.testing import absltest
+import numpy as np
 
 from train import configs
 from train import presets
@@ -71,6 +73,27 @@ class RunFolderTest(absltest.TestCase):
     ):
       self.folder.write_metrics({'step': 2})
     self.assertIn('1', self.folder.metrics_file.read_text())
+
+  def test_arrays(self):
+    folder = run_folder.RunFolder(self.create_tempdir().full_path)
+    self.assertEqual(folder.read_arrays('start.npz'), {})
+    folder.write_arrays('start.npz', {'a': np.arange(3)})
+    self.assertEqual(folder.read_arrays('start.npz')['a'].tolist(), [0, 1, 2])
+
+  def test_done_is_trained_to_its_end_with_this_config(self):
+    folder = run_folder.RunFolder(self.create_tempdir().full_path)
+    config = presets.PRESETS['smoke']
+    chosen = dataclasses.replace(config, decoder='pyav', decode_device='cpu')
+    self.assertFalse(folder.is_done(config))
+    folder.create()
+    folder.claim(chosen)
+    self.assertFalse(folder.is_done(config))
+    folder.write_metrics({'step': config.steps - 1})  # Measured before its end.
+    self.assertFalse(folder.is_done(config))
+    folder.write_metrics({'step': config.steps})
+    self.assertTrue(folder.is_done(config))
+    other = dataclasses.replace(config, batch_size=5)
+    self.assertFalse(folder.is_done(other))
 
 
 if __name__ == '__main__':
