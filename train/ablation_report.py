@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import io
 import json
 import os
 import pathlib
@@ -17,17 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from train import ablation_figure
+from train import ablation_markdown
 from train import ablation_rows
 from train import paired
 from train import run_folder
 
-__all__ = ['CellResult', 'figure', 'markdown', 'read_cell', 'summary', 'write']
-
-_PARTS = ('tail', 'head')
-_HISTOGRAMS = {
-  'marginal_histogram_bits_per_dim': 'pixel histogram',
-  'previous_pixel_histogram_bits_per_dim': 'histogram given previous pixel',
-}
+__all__ = ['CellResult', 'read_cell', 'summary', 'write']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,11 +87,11 @@ def write(workdir, cells, failures, facts):
   workdir = pathlib.Path(workdir)
   values = summary(cells, failures, facts)
   files = {
-    'ablation.md': markdown(values),
+    'ablation.md': ablation_markdown.markdown(values),
     'ablation.json': json.dumps(values, indent=2) + '\n',
   }
   if any(row['num_seeds'] for row in values['rows']):
-    files['ablation.png'] = figure(values)
+    files['ablation.png'] = ablation_figure.figure(values)
   for name, data in files.items():
     run_folder.write_atomically(workdir / name, data)
   return [workdir / name for name in files]
@@ -131,8 +126,12 @@ def summary(cells, failures, facts):
     },
     'num_train_clips': _distinct(r.metrics['num_train_clips'] for r in results),
     'num_valid_clips': _distinct(r.metrics['num_valid_clips'] for r in results),
-    'untrained': {part: _untrained(part, rows, by_row) for part in _PARTS},
-    'histograms': {part: _histograms(part, results) for part in _PARTS},
+    'untrained': {
+      part: _untrained(part, rows, by_row) for part in ablation_rows.PARTS
+    },
+    'histograms': {
+      part: _histograms(part, results) for part in ablation_rows.PARTS
+    },
     'rows': [
       _row_summary(row, by_row, failures, facts['num_seeds'])
       for row in rows.values()
@@ -201,7 +200,9 @@ def _untrained(part, rows, by_row):
 def _histograms(part, results):
   """No flow at all, of the first cell; a head sees no previous frame."""
   metrics = [r.metrics for r in results if r.cell.row.part == part][:1]
-  keys = [k for k in _HISTOGRAMS if part == 'tail' or 'previous' not in k]
+  keys = [
+    k for k in ablation_rows.HISTOGRAMS if part == 'tail' or 'previous' not in k
+  ]
   return {key: m.get(key) for m in metrics for key in keys}
 
 
@@ -257,184 +258,3 @@ def _incomparable(a, b):
   if not np.array_equal(a.clip_scores()[0], b.clip_scores()[0]):
     return 'other clips'
   return None
-
-
-def markdown(values):
-  """The report as Markdown, of the `dict` that `summary` gives."""
-  lines = ['# Ablation', '', *_header(values), '']
-  for part in _PARTS:
-    rows = [row for row in values['rows'] if row['part'] == part]
-    if rows:
-      lines += [f'## {part.capitalize()}', '', *_table(part, rows, values), '']
-  return '\n'.join(lines + _notes(values)) + '\n'
-
-
-def _header(values):
-  data = {k: ', '.join(map(str, v)) or '-' for k, v in values['data'].items()}
-  clips = [
-    ', '.join(map(str, values[f'num_{name}_clips'])) or '-'
-    for name in ('train', 'valid')
-  ]
-  size = f'{data["frame_size"]}x{data["frame_size"]}'
-  return [
-    f'- Command: `{values["command"]}`',
-    f'- Data set: {data["dataset"]} (split: {data["split"]}), '
-    f'{data["num_frames"]} frames of {size} pixels, {data["n_bits"]} bits, '
-    f'dequantisation {data["dequantisation"]}; {clips[0]} training and '
-    f'{clips[1]} held-out clips',
-    f'- Seeds: {values["num_seeds"]}',
-    f'- Processes: {_jobs_text(values)}',
-    f'- CPU: {values["cpu"]}, {values["num_cpus"]} cores',
-    f'- Date: {values["date"]}',
-    f'- Total time: {values["cell_seconds"]:.0f} s of all cells; this session '
-    f'{values["seconds"]:.0f} s',
-  ]
-
-
-def _jobs_text(values):
-  texts = []
-  for jobs in values['jobs_of_cells']:
-    threads = jobs['num_threads']
-    each = '' if threads is None else f', {threads} thread(s) each'
-    texts.append(f'{jobs["jobs"]} at a time{each}')
-  return '; '.join(texts) or '-'
-
-
-def _table(part, rows, values):
-  has_labels = any(r['label_accuracy']['mean'] is not None for r in rows)
-  columns = ['row', 'bits/dim', 'difference', 'to']
-  columns += ['label accuracy', 'label bits'] if has_labels else []
-  columns += ['seeds', 'steps', 'training s', 's in all']
-  table = [
-    [f'_{title}_', _spread(bits), *[''] * (len(columns) - 2)]
-    for title, bits in _lines_without_training(part, values)
-  ]
-  table += [_table_row(row, has_labels, values['num_seeds']) for row in rows]
-  rule = ['---'] + ['---:'] * (len(columns) - 1)
-  return [f'| {" | ".join(cells)} |' for cells in [columns, rule, *table]]
-
-
-def _lines_without_training(part, values):
-  lines = [(x['title'], x['bits_per_dim']) for x in values['untrained'][part]]
-  for key, value in values['histograms'][part].items():
-    title = f'no flow: {_HISTOGRAMS[key]}'
-    lines.append((title, {'mean': value, 'spread': None}))
-  return lines
-
-
-def _table_row(row, has_labels, num_seeds):
-  cells = [row['title'], _spread(row['bits_per_dim']), *_difference_cells(row)]
-  if has_labels:
-    cells += [
-      _spread(row['label_accuracy'], 3),
-      _spread(row['calibrated_label_information_bits'], 3),
-    ]
-  failed = f', {len(row["failed"])} FAILED' if row['failed'] else ''
-  return cells + [
-    f'{row["num_seeds"]} of {num_seeds}{failed}',
-    ', '.join(map(str, row['steps'])) or '-',
-    _seconds(row['train_seconds']),
-    _seconds(row['seconds']),
-  ]
-
-
-def _difference_cells(row):
-  """The columns 'difference' and 'to'."""
-  if row['difference'] is None:
-    return ['-', '-']
-  if 'why' in row['difference']:
-    return [row['difference']['why'], row['reference']]
-  text = '{mean:+.4f} [{low:+.4f}, {high:+.4f}]'.format(**row['difference'])
-  return [text, row['reference']]
-
-
-def _spread(stats, digits=4):
-  if stats['mean'] is None:
-    return '-'
-  text = f'{stats["mean"]:.{digits}f}'
-  if stats['spread'] is not None:
-    text += f' ± {stats["spread"]:.{digits}f}'
-  return text
-
-
-def _seconds(stats):
-  return '-' if stats['mean'] is None else f'{stats["mean"]:.0f}'
-
-
-def _notes(values):
-  notes = [
-    'Bits/dim are of held-out clips, mean ± sample standard deviation over '
-    'seeds. A difference is of the same seeds on the same clips, with a 95% '
-    'bootstrap interval over seeds and clips; where seeds differ more than '
-    'clips, three seeds make it too narrow (it holds the truth 70% of the '
-    'time). Label bits are calibrated. Seconds are of one cell, a mean.',
-  ]
-  if any(jobs['jobs'] > 1 for jobs in values['jobs_of_cells']):
-    notes += ['', 'Seconds are of processes that shared the machine.']
-  if len({tuple(row['steps']) for row in values['rows'] if row['steps']}) > 1:
-    notes += ['', 'Rows were trained for different numbers of steps.']
-  failed = [item for row in values['rows'] for item in row['failed'].items()]
-  if failed:
-    notes += ['', '## Failed', '']
-    notes += [f'- {name}: {error}' for name, error in failed]
-  return notes
-
-
-def figure(values):
-  """The rows as points with their seeds and spreads; PNG as `bytes`."""
-  from matplotlib import figure as figure_lib
-
-  rows = {
-    part: [
-      row
-      for row in values['rows']
-      if row['part'] == part and row['bits_per_dim']['mean'] is not None
-    ]
-    for part in _PARTS
-  }
-  parts = [part for part in _PARTS if rows[part]]
-  heights = [len(rows[part]) + 1.5 for part in parts]
-  drawing = figure_lib.Figure(
-    figsize=(9, 0.35 * sum(heights) + 0.9), layout='constrained'
-  )
-  panels = drawing.subplots(
-    len(parts), squeeze=False, gridspec_kw={'height_ratios': heights}
-  )[:, 0]
-  for part, panel in zip(parts, panels):
-    _draw_panel(panel, part, rows[part], values['histograms'][part])
-  file = io.BytesIO()
-  # Without pyplot and its global state: a PNG is drawn by Agg.
-  drawing.savefig(file, format='png', dpi=150)
-  return file.getvalue()
-
-
-def _draw_panel(panel, part, rows, histograms):
-  for place, row in enumerate(rows):
-    bits = row['bits_per_dim']
-    colour = 'tab:orange' if row['preset'] else 'tab:blue'
-    panel.errorbar(
-      bits['mean'],
-      place,
-      xerr=bits['spread'],
-      fmt='o',
-      markersize=4,
-      color=colour,
-      capsize=4,
-    )
-    seeds = bits['by_seed']
-    panel.plot(seeds, [place] * len(seeds), '|', color=colour, alpha=0.6)
-  for (key, value), style in zip(histograms.items(), (':', '--')):
-    if value is not None:
-      panel.axvline(
-        value,
-        color='grey',
-        linestyle=style,
-        label=f'no flow: {_HISTOGRAMS[key]}',
-      )
-  panel.set_yticks(range(len(rows)), [row['title'] for row in rows])
-  panel.invert_yaxis()
-  panel.set_title(part.capitalize(), loc='left')
-  panel.set_xlabel('held-out bits/dim: mean ± standard deviation over seeds')
-  panel.grid(axis='x', alpha=0.3)
-  if panel.get_legend_handles_labels()[0]:
-    panel.legend(fontsize='small')

@@ -19,7 +19,9 @@ from train import run_folder
 __all__ = [
   'Cell',
   'DATA_KEYS',
+  'HISTOGRAMS',
   'PAPER_PRESET',
+  'PARTS',
   'ROWS',
   'Row',
   'cells_of',
@@ -27,6 +29,12 @@ __all__ = [
 ]
 
 PAPER_PRESET = 'paper_small'
+PARTS = ('tail', 'head')
+# What a flow has to beat: keys of metrics.json.
+HISTOGRAMS = {
+  'marginal_histogram_bits_per_dim': 'pixel histogram',
+  'previous_pixel_histogram_bits_per_dim': 'histogram given previous pixel',
+}
 # Rows that differ in one of these are of other data.
 DATA_KEYS = (
   'dataset',

@@ -14,7 +14,6 @@ def format_table(metrics):
   """
   marginal = metrics['marginal_histogram_bits_per_dim']
   previous = metrics['previous_pixel_histogram_bits_per_dim']
-  weighted = f'trained, {metrics.get("num_importance_samples")} noise samples'
   rows = [
     (
       'identity flow',
@@ -31,11 +30,7 @@ def format_table(metrics):
       metrics['head_bits_per_dim'],
       metrics['tail_bits_per_dim'],
     ),
-    (
-      weighted,
-      metrics.get('head_bits_per_dim_iw'),
-      metrics.get('tail_bits_per_dim_iw'),
-    ),
+    *_importance_rows(metrics),
     ('no flow: pixel histogram', marginal, marginal),
     ('no flow: given previous pixel', None, previous),
   ]
@@ -43,13 +38,20 @@ def format_table(metrics):
     f'Held-out bits/dim ({metrics["num_valid_clips"]} clips)',
     f'{"":32}{"head":>8}{"tail":>8}',
   ]
-  if metrics.get('num_importance_samples') is None:
-    rows = [row for row in rows if row[0] != weighted]
   for name, *values in rows:
     cells = ''.join(f'{"-" if v is None else f"{v:.3f}":>8}' for v in values)
     lines.append(f'{name:32}{cells}')
   lines += _label_lines(metrics) + _continuation_lines(metrics)
   return '\n'.join(lines)
+
+
+def _importance_rows(metrics):
+  """The tighter bound, where it was asked for."""
+  num_samples = metrics.get('num_importance_samples')
+  if num_samples is None:
+    return []
+  bits = (metrics[f'{part}_bits_per_dim_iw'] for part in ('head', 'tail'))
+  return [(f'trained, {num_samples} noise samples', *bits)]
 
 
 def _label_lines(metrics):

@@ -264,16 +264,16 @@ def _source(config):
   source = datasets.make_source(
     config.dataset,
     config.num_frames,
-    config.data_dir or None,
-    config.valid_fraction,
-    config.split_seed,
-    config.max_source_frames,
-    config.attribute,
-    config.split,
-    config.left_out,
-    config.only_labels,
-    config.max_train_frames,
-    config.videos_per_label,
+    data_dir=config.data_dir or None,
+    valid_fraction=config.valid_fraction,
+    split_seed=config.split_seed,
+    max_source_frames=config.max_source_frames,
+    attribute=config.attribute,
+    split=config.split,
+    left_out=config.left_out,
+    only_labels=config.only_labels,
+    max_train_frames=config.max_train_frames,
+    videos_per_label=config.videos_per_label,
   )
   longest = max(
     np.inf if region.stop is None else region.stop - region.start

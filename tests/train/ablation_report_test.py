@@ -6,6 +6,8 @@ from absl.testing import absltest
 import numpy as np
 import PIL.Image
 
+from train import ablation_figure
+from train import ablation_markdown
 from train import ablation_report
 from train import ablation_rows
 
@@ -138,7 +140,7 @@ class AblationReportTest(absltest.TestCase):
     _, rows = self._summary(failures)
     self.assertEqual(rows['difference']['difference'], {'why': 'no scores.npz'})
     self.assertIn(
-      '| other clips | previous |', ablation_report.markdown(values)
+      '| other clips | previous |', ablation_markdown.markdown(values)
     )
 
   def test_untrained_flows_are_the_papers_and_ours(self):
@@ -159,7 +161,7 @@ class AblationReportTest(absltest.TestCase):
 
   def test_markdown(self):
     values, _ = self._summary(self._write_all())
-    text = ablation_report.markdown({**values, 'cpu': 'Some CPU'})
+    text = ablation_markdown.markdown({**values, 'cpu': 'Some CPU'})
     head, tail = text.index('## Head'), text.index('## Tail')
     self.assertLess(tail, head)
     for line in (
@@ -192,15 +194,15 @@ class AblationReportTest(absltest.TestCase):
     cell.folder.metrics_file.write_text(json.dumps({**metrics, 'step': 9}))
     values, _ = self._summary(failures)
     self.assertIn(
-      'different numbers of steps', ablation_report.markdown(values)
+      'different numbers of steps', ablation_markdown.markdown(values)
     )
 
   def test_figure_has_a_panel_a_part(self):
     values, _ = self._summary(self._write_all())
-    both = PIL.Image.open(io.BytesIO(ablation_report.figure(values)))
+    both = PIL.Image.open(io.BytesIO(ablation_figure.figure(values)))
     tails = [row for row in values['rows'] if row['part'] == 'tail']
     one = PIL.Image.open(
-      io.BytesIO(ablation_report.figure({**values, 'rows': tails}))
+      io.BytesIO(ablation_figure.figure({**values, 'rows': tails}))
     )
     self.assertEqual(both.format, 'PNG')
     self.assertEqual(both.width, one.width)
