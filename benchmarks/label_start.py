@@ -58,6 +58,12 @@ _DATA_DIR = flags.DEFINE_string(
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each start.')
 _STEPS = flags.DEFINE_integer('steps', 2600, 'Of training.')
 _LOG_EVERY = flags.DEFINE_integer('log_every', 20, 'Steps.')
+_PYRAMID = flags.DEFINE_integer(
+  'pyramid_channels',
+  16,
+  "Of what the couplings see of an image; 1, as many as it has, is the paper's "
+  'way, whose ReLU can die with its one channel.',
+)
 _TEST_IMAGES = flags.DEFINE_integer('test_images', 2000, 'Of 10,000.')
 _TEST_BATCH = flags.DEFINE_integer('test_batch', 250, 'Images a pass.')
 _RUN = flags.DEFINE_string('run', None, 'Internal: a start and a seed.')
@@ -84,6 +90,7 @@ def _config(start, seed):
       coupling='affine',
       label_conditioning='image',
       label_init_std=start,
+      pyramid_channels=_PYRAMID.value,
     ),
     n_bits=5,
     steps=_STEPS.value,
@@ -151,7 +158,10 @@ def _curve(model, config, dataset):
   from train import parameter_watch
 
   start_std = config.head.label_init_std
-  watch = parameter_watch.ParameterWatch(model.parameter_groups())
+  groups = model.parameter_groups()
+  watch = parameter_watch.ParameterWatch(
+    groups, parameter_watch.sample(groups['labels'])
+  )
   rows = []
 
   def log(batch, logs):

@@ -234,7 +234,7 @@ def run(
     cells,
     failures,
     {
-      'command': shlex.join(getattr(sys, 'orig_argv', sys.argv)),
+      'command': _command(),
       'preset': preset_name,
       'assignments': list(assignments),
       'num_seeds': num_seeds,
@@ -246,6 +246,12 @@ def run(
   if failures:
     raise AblationError(_failures_text(cells, failures, paths[0]))
   return paths
+
+
+def _command():
+  """The command line, as another machine could run it."""
+  arguments = getattr(sys, 'orig_argv', sys.argv)  # With `-m train.main`.
+  return shlex.join(['python', *arguments[1:]])
 
 
 def _check(assignments, num_seeds, jobs):

@@ -76,18 +76,18 @@ def _continuation_lines(metrics):
     f'Continuations of {metrics["continuation_num_clips"]} clips, frames given '
     f'{metrics["continuation_num_given"]}, temperature '
     f'{metrics["continuation_temperature"]:g}',
-    f'{"":32}{"frame 1":>14}{"last frame":>14}',
+    f'{"":32}{"next frame":>15}{"last frame":>15}',
   ]
   for title, key in (
-    (f'mean of {num_samples} samples', 'continuation_{}_mean_of_samples'),
-    (f'best of {num_samples} samples', 'continuation_{}_best_of_samples'),
-    ('the last given, repeated', 'copy_{}'),
+    (f'PSNR, SSIM: mean of {num_samples}', 'continuation_{}_mean_of_samples'),
+    (f'PSNR, SSIM: best of {num_samples}', 'continuation_{}_best_of_samples'),
+    ('the last given frame, repeated', 'copy_{}'),
   ):
     psnr, ssim = (metrics[key.format(m)] for m in ('psnr', 'ssim'))
     cells = ''.join(
-      f'{f"{psnr[i]:.1f} dB, {ssim[i]:.2f}":>14}' for i in (0, -1)
+      f'{f"{psnr[i]:.1f} dB, {ssim[i]:.2f}":>15}' for i in (0, -1)
     )
-    lines.append(f'PSNR, SSIM: {title:20}{cells}')
+    lines.append(f'{title:32}{cells}')
   deviations = metrics['drift']['ratios']['deviations']
   if deviations is not None:
     lines.append(

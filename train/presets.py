@@ -121,9 +121,9 @@ PRESETS = {
     dequantisation='matched',
     warmup_steps=500,
   ),
-  # The paper's way in the paper's shape, sizes for two cores: the same parts,
-  # quantised frames (else bits/dim bound no code length), and the learning rate
-  # that was best for it of 1e-4, 1e-3 and 3e-3 in two minutes of natvid.
+  # The paper's way in the paper's shape, sizes and learning rate for minutes on
+  # two cores: the same parts, but quantised frames (else bits/dim bound no code
+  # length).
   'paper_small': configs.Config(
     preset='paper_small',
     head=dataclasses.replace(
