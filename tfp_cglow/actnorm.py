@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfp_cglow import conditional_bijector
+from tfp_cglow import replicas
 
 __all__ = ['ActNorm', 'build_actnorm', 'channel_statistics']
 
@@ -78,6 +79,8 @@ def build_actnorm(channels, dtype=tf.float32, name='actnorm'):
 def channel_statistics(y):
   """The parameters that give `y` zero mean and unit variance by channel.
 
+  In `Strategy.run` they are those of all replicas' `y`, of equal shapes.
+
   Args:
     y: Float tensor `[..., C]`.
 
@@ -86,7 +89,11 @@ def channel_statistics(y):
     log_scale: `[C]`; zero for a channel that is constant in `y`, which no
       finite scale could normalise.
   """
-  mean, variance = tf.nn.moments(y, axes=list(range(y.shape.rank - 1)))
+  axes = list(range(y.shape.rank - 1))
+  mean = replicas.mean_over_replicas(tf.reduce_mean(y, axes))
+  variance = replicas.mean_over_replicas(
+    tf.reduce_mean(tf.math.squared_difference(y, mean), axes)
+  )
   constant = variance <= 1e-12 * (1.0 + mean**2)
   log_scale = -0.5 * tf.math.log(
     tf.where(constant, tf.ones_like(variance), variance)

@@ -8,6 +8,7 @@ from tfp_cglow import actnorm
 from tfp_cglow import conditional_bijector
 from tfp_cglow import flow_step
 from tfp_cglow import glow as glow_lib
+from tfp_cglow import replicas
 from tfp_cglow import reversible
 from tfp_cglow import scan
 
@@ -19,7 +20,7 @@ def adapt(bijector, frames, **conditions):
 
   Walks the inverse direction; each ActNorm gets the shift and scale that give
   its input zero mean and unit variance by channel over the batch, and is then
-  applied. Runs eagerly.
+  applied. Runs eagerly; in `Strategy.run`, over the batches of all replicas.
 
   Args:
     bijector: A `Glow`, `Scan`, `FlowStep` or `ActNorm` whose ActNorm
@@ -48,8 +49,8 @@ def _adapt(bijector, y, **conditions):
 @_adapt.register
 def _(bijector: actnorm.ActNorm, y):
   shift, log_scale = actnorm.channel_statistics(y)
-  bijector.shift.assign(shift)
-  bijector.log_scale.assign(log_scale)
+  replicas.assign(bijector.shift, shift)
+  replicas.assign(bijector.log_scale, log_scale)
   return bijector.inverse(tf.identity(y))
 
 
@@ -64,11 +65,14 @@ def _(bijector: flow_step.FlowStep, y, **conditions):
 def _(bijector: scan.Scan, y, **conditions):
   if not (isinstance(bijector.stacks, dict) and 'actnorm' in bijector.stacks):
     return bijector.inverse(y, **conditions)
-  # A graph of one step: eagerly, Python would take longer than the arithmetic.
-  run = tf.function(functools.partial(_adapt_steps, bijector))
+  run = functools.partial(_adapt_steps, bijector)
+  if replicas.num_replicas() == 1:
+    # A graph of one step: eagerly, Python takes longer than the arithmetic. But
+    # replicas cannot exchange their statistics in a graph's loop.
+    run = tf.function(run)
   y, shifts, log_scales = run(y, conditions)
-  bijector.stacks['actnorm']['shift'].assign(shifts)
-  bijector.stacks['actnorm']['log_scale'].assign(log_scales)
+  replicas.assign(bijector.stacks['actnorm']['shift'], shifts)
+  replicas.assign(bijector.stacks['actnorm']['log_scale'], log_scales)
   return y
 
 
@@ -95,7 +99,7 @@ def _adapt_steps(bijector, y, conditions):
 
 @_adapt.register
 def _(bijector: glow_lib.Glow, y, label=None, **conditions):
-  if bijector.adapted is not None and bool(bijector.adapted):
+  if bijector.adapted is not None and bool(bijector.adapted.read_value()):
     raise ValueError(
       f'`{bijector.name}` is adapted already; adapting again would throw away '
       'what ActNorm learned.'
@@ -105,7 +109,7 @@ def _(bijector: glow_lib.Glow, y, label=None, **conditions):
   )
   x = bijector.walk_inverse(_adapt, y, label=label, **conditions)
   if bijector.adapted is not None:
-    bijector.adapted.assign(True)
+    replicas.assign(bijector.adapted, True)
   if bijector.label_prior is not None:
     x = bijector.label_prior.inverse(x, label=label)
   return x

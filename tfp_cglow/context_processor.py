@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfp_cglow import actnorm
 from tfp_cglow import networks
+from tfp_cglow import replicas
 from tfp_cglow import shapes
 
 __all__ = ['ContextProcessor', 'StateProcessor', 'build_context_processor']
@@ -88,9 +89,9 @@ class ContextProcessor(StateProcessor):
     normalises.
     """
     shift, log_scale = actnorm.channel_statistics(frames)
-    channels = frames.shape[-1]
-    self.norm.shift[:channels].assign(shift)
-    self.norm.log_scale[:channels].assign(log_scale)
+    zeros = tf.zeros([self.norm.shift.shape[0] - frames.shape[-1]], shift.dtype)
+    replicas.assign(self.norm.shift, tf.concat([shift, zeros], 0))
+    replicas.assign(self.norm.log_scale, tf.concat([log_scale, zeros], 0))
 
 
 def build_context_processor(

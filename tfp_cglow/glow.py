@@ -199,6 +199,26 @@ class Glow(conditional_bijector.ConditionalBijector):
     Raises:
       ValueError: if the bijector takes no label, or a condition does not fit.
     """
+    return sum(
+      self.log_prob_terms_by_label(frames, base, weights, **conditions)
+    )
+
+  def log_prob_terms_by_label(self, frames, base, weights=None, **conditions):
+    """The two terms of `log_prob_by_label`, with the same arguments.
+
+    Args:
+      frames: `[..., H, W, C]`.
+      base: As there.
+      weights: As there.
+      **conditions: As there.
+
+    Returns:
+      base_log_prob: `[..., R]`, nats, log-density of the latents.
+      log_det: `[..., R]`, log |det| of the inverse's Jacobian.
+
+    Raises:
+      ValueError: As there.
+    """
     if self.num_labels is None:
       raise ValueError(
         f'`{self.name}` takes no label: build it with `num_labels`.'
@@ -211,19 +231,23 @@ class Glow(conditional_bijector.ConditionalBijector):
     if weights is None:
       weights = tf.eye(self.num_labels, dtype=self.dtype)
     if self._label_prior is None:
-      rows = tf.map_fn(
-        lambda w: self._log_prob(frames, base, label=w, **conditions), weights
+      terms = tf.map_fn(
+        lambda w: self._log_prob_terms(frames, base, label=w, **conditions),
+        weights,
+        fn_output_signature=(self.dtype, self.dtype),
       )
-      return tf.experimental.numpy.moveaxis(rows, 0, -1)
+      return tuple(tf.experimental.numpy.moveaxis(t, 0, -1) for t in terms)
     y, ildj = self._inverse_before_prior(frames, **conditions)
     x, prior_ildj = self._label_prior._inverse_and_ildj(  # pylint: disable=protected-access
       y[..., tf.newaxis, :], label=weights
     )
-    return base.log_prob(x) + prior_ildj + ildj[..., tf.newaxis]
+    base_log_prob = base.log_prob(x)
+    log_det = prior_ildj + ildj[..., tf.newaxis]
+    return base_log_prob, log_det + tf.zeros_like(base_log_prob)
 
-  def _log_prob(self, frames, base, **conditions):
+  def _log_prob_terms(self, frames, base, **conditions):
     x, ildj = self._inverse_and_ildj(frames, **conditions)
-    return base.log_prob(x) + ildj
+    return base.log_prob(x), ildj
 
   def _context_map(self, like, context=None, vector=None, label=None):
     """Everything that conditions the networks, as one map; or None."""

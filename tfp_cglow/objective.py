@@ -1,5 +1,7 @@
 """The training objective: bits/dim of head and tail, and label evidence."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -8,6 +10,7 @@ from tfp_cglow import likelihood
 from tfp_cglow import video_targets
 
 tfd = tfp.distributions
+_TERMS = ('bits_per_dim', 'log_det', 'base_log_prob')
 
 __all__ = ['loss_terms', 'metric_names', 'scores_labels']
 
@@ -27,7 +30,8 @@ def metric_names(model):
   """Names of the scalars that `loss_terms` gives for `model`."""
   names = ['loss']
   for name, glow in (('head', model.head), ('tail', model.tail)):
-    names += [] if glow is None else [f'{name}_bits_per_dim']
+    for term in _TERMS if glow is not None else ():
+      names.append(f'{name}_{term}')
     if glow is not None and scores_labels(model, glow):
       names += [f'{name}_label_cross_entropy', f'{name}_label_accuracy']
   return names
@@ -53,13 +57,15 @@ def loss_terms(
     label_dropout: Float, probability of the null label.
 
   Returns:
-    `dict` of scalars, named as `metric_names` says: bits/dim a frame, cross
-    entropy of p(label | frame) in nats, accuracy of its argmax.
+    `dict` of scalars, named as `metric_names` says: bits/dim a frame; its
+    parts, the flow's log-determinant and the latents' log-density, nats a
+    dimension; cross entropy of p(label | frame) in nats, accuracy of its
+    argmax.
   """
   first, contexts, later, _ = video_targets.noisy_targets(
     model, frames, seed, clips, subset_size
   )
-  row = _label_rows(model, label, seed, label_dropout)
+  row = _label_rows(model, label, seed, clips, label_dropout)
   terms = {}
   if model.head is not None:
     terms.update(_submodel_terms(model, 'head', first, label, row))
@@ -77,11 +83,17 @@ def loss_terms(
 
 def _submodel_terms(model, name, targets, label, row, **conditions):
   glow = getattr(model, name)
-  log_prob, by_label = _log_prob_and_scores(
+  log_prob, log_det, by_label = _log_prob_and_scores(
     model, glow, targets, row, **conditions
   )
   bits = likelihood.bits_per_dim(log_prob, model.frame_shape, model.n_bits)
-  terms = {f'{name}_bits_per_dim': tf.reduce_mean(bits)}
+  terms = {
+    f'{name}_bits_per_dim': tf.reduce_mean(bits),
+    f'{name}_log_det': tf.reduce_mean(log_det) / model.num_dims,
+    f'{name}_base_log_prob': (
+      tf.reduce_mean(log_prob - log_det) / model.num_dims
+    ),
+  }
   if by_label is not None:
     scores = by_label + model.label_log_prior()
     label = tf.broadcast_to(label, tf.shape(scores)[:-1])
@@ -95,33 +107,46 @@ def _submodel_terms(model, name, targets, label, row, **conditions):
   return terms
 
 
-def _label_rows(model, label, seed, label_dropout):
+def _label_rows(model, label, seed, clips, label_dropout):
   """Labels, `num_labels` (the null label) in place of the dropped ones."""
   if label is None or not label_dropout:
     return label
-  uniform = tf.random.stateless_uniform(
-    tf.shape(label),
-    likelihood.fold_in(likelihood.as_seed(seed), -2),
-    alg='philox',
+  seed = likelihood.fold_in(likelihood.as_seed(seed), -2)
+  uniform = tf.map_fn(
+    lambda clip: tf.random.stateless_uniform(
+      [], likelihood.fold_in(seed, clip), alg='philox'
+    ),
+    clips,
+    fn_output_signature=tf.float32,
   )
   null = tf.cast(model.num_labels, label.dtype)
   return tf.where(uniform < label_dropout, null, label)
 
 
 def _log_prob_and_scores(model, glow, targets, row, **conditions):
-  """Log-densities `[...]` and, where scored, every label's `[..., L]`."""
-  flow = tfd.TransformedDistribution(model.base, glow)
-  if glow.num_labels is None:
-    return flow.log_prob(targets, bijector_kwargs=conditions), None
+  """Log-densities and log-determinants `[...]`; every label's score, or None.
+
+  The scores, `[..., L]`, are log-densities.
+  """
   if not scores_labels(model, glow):
-    conditions['label'] = tf.one_hot(row, model.num_labels)
-    return flow.log_prob(targets, bijector_kwargs=conditions), None
+    if glow.num_labels is not None:
+      conditions['label'] = tf.one_hot(row, model.num_labels)
+    flow = tfd.TransformedDistribution(model.base, glow)
+    log_prob = flow.log_prob(targets, bijector_kwargs=conditions)
+    # Known from the line above: the bijector keeps it.
+    log_det = glow.inverse_log_det_jacobian(
+      targets, event_ndims=3, **conditions
+    )
+    return log_prob, log_det, None
   labels_and_null = tf.concat(
     [tf.eye(model.num_labels), tf.zeros([1, model.num_labels])], axis=0
   )
-  by_label = glow.log_prob_by_label(
+  base_log_prob, log_det = glow.log_prob_terms_by_label(
     targets, model.base, weights=labels_and_null, **conditions
   )
+  by_label = base_log_prob + log_det
   row = tf.broadcast_to(row, tf.shape(by_label)[:-1])
-  log_prob = tf.gather(by_label, row, batch_dims=by_label.shape.rank - 1)
-  return log_prob, by_label[..., :-1]
+  pick = functools.partial(
+    tf.gather, indices=row, batch_dims=by_label.shape.rank - 1
+  )
+  return pick(by_label), pick(log_det), by_label[..., :-1]

@@ -15,8 +15,12 @@ from tfp_cglow import diagnostics
 from tfp_cglow import labels as labels_lib
 from tfp_cglow import likelihood
 from tfp_cglow import objective
+from tfp_cglow import replicas
 from tfp_cglow import rollout
+from tfp_cglow import step_guard
+from tfp_cglow import updates
 from tfp_cglow import video_targets
+from tfp_cglow import weight_average
 
 tfd = tfp.distributions
 
@@ -144,7 +148,10 @@ class VideoGlow(tfk.Model):
     self.label_counts = None
     if num_labels is not None:
       self.label_counts = tf.Variable(
-        tf.zeros([num_labels]), trainable=False, name='label_counts'
+        tf.zeros([num_labels]),
+        trainable=False,
+        name='label_counts',
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
       )
     self.base = tfd.Sample(tfd.Normal(0.0, 1.0), [self.num_dims])
     self._sample_function = tf.function(rollout.rollout, reduce_retracing=True)
@@ -348,18 +355,28 @@ class VideoGlow(tfk.Model):
 
   # Training.
 
-  def compile(self, optimizer, clip_norms=None, **kwargs):
+  def compile(
+    self, optimizer, clip_norms=None, skip_spikes=False, ema=None, **kwargs
+  ):
     """Configures training.
+
+    A step whose loss or gradients are not finite is skipped: it changes neither
+    weights nor optimiser, average or step counter.
 
     Args:
       optimizer: A `tf_keras` optimiser without gradient clipping of its own.
       clip_norms: `dict` from 'head', 'tail' and 'processor' to the largest
         norm of that submodel's gradient of bits/dim; entries not given keep
         the paper's code's: 50, 5, 5.
+      skip_spikes: Python `bool`, whether a step is skipped, too, if its loss
+        lies far above those before (see `StepGuard`).
+      ema: Python `float`, decay of `weight_average`, an exponential moving
+        average of the weights; None: there is none.
       **kwargs: Of `tf_keras.Model.compile`.
 
     Raises:
-      ValueError: if a submodel's name is unknown or the optimiser clips.
+      ValueError: if a submodel's name is unknown, the optimiser clips, or `ema`
+        is not in [0, 1).
     """
     for name in ('clipnorm', 'clipvalue', 'global_clipnorm'):
       if getattr(optimizer, name, None) is not None:
@@ -377,17 +394,25 @@ class VideoGlow(tfk.Model):
     super().compile(optimizer=optimizer, **kwargs)
     _create_slots(self.optimizer, self.trainable_variables)
     self._clip_norms = {**_CLIP_NORMS, **(clip_norms or {})}
+    self.step_guard = step_guard.StepGuard(skip_spikes)
+    self.weight_average = None
+    if ema is not None:
+      self.weight_average = weight_average.WeightAverage(
+        self.trainable_variables, ema
+      )
     names = objective.metric_names(self)
     names += [f'{k}_gradient_norm' for k in self.parameter_groups()]
     self._means = {k: tfk.metrics.Mean(k) for k in names}
     self._num_clips = tfk.metrics.Sum('clips')
     self._num_skipped = tfk.metrics.Sum('skipped_steps')
+    self._num_spikes = tfk.metrics.Sum('spikes')
 
   @property
   def metrics(self):
     if not getattr(self, '_means', None):
       return []
-    return [*self._means.values(), self._num_clips, self._num_skipped]
+    sums = [self._num_clips, self._num_skipped, self._num_spikes]
+    return [*self._means.values(), *sums]
 
   def submodels(self):
     """The parts that exist: `dict` of 'head', 'tail', 'processor'."""
@@ -412,31 +437,39 @@ class VideoGlow(tfk.Model):
   @property
   def adapted(self):
     """Whether `adapt` ran (or a checkpoint of an adapted model was loaded)."""
-    return all(bool(g.adapted) for g in (self.head, self.tail) if g is not None)
+    return all(
+      bool(g.adapted.read_value())
+      for g in (self.head, self.tail)
+      if g is not None
+    )
 
   def adapt(self, frames, label=None, seed=None):
     """Initialises every ActNorm from a batch; `fit` calls it when needed.
 
+    Inside `Strategy.run` the statistics are those of all replicas' clips.
+
     Args:
-      frames: uint8 or float `[B, T, H, W, C]`.
+      frames: uint8 or float `[B, T, H, W, C]`; as many on every replica.
       label: int `[B]`, or None for a model without labels.
       seed: As for `log_prob`; None: the model's own.
     """
     frames, label = self._check(frames, label)
     seed = self._noise_seed if seed is None else seed
-    clips = tf.range(tf.shape(frames)[0])
-    if self.processor is not None and not bool(self.tail.adapted):
+    clips = replicas.clip_identities(tf.shape(frames)[0])
+    if self.processor is not None and not bool(self.tail.adapted.read_value()):
       self.processor.adapt(video_targets.clean_given(self, frames))
     first, contexts, later, _ = self._noisy_targets(frames, seed, clips)
-    if self.head is not None and not bool(self.head.adapted):
+    if self.head is not None and not bool(self.head.adapted.read_value()):
       adaptation.adapt(self.head, first, **self.label_kwargs(self.head, label))
-    if self.tail is not None and not bool(self.tail.adapted):
+    if self.tail is not None and not bool(self.tail.adapted.read_value()):
       adaptation.adapt(
         self.tail,
         later,
         context=contexts,
         **self.label_kwargs(self.tail, label, time=True),
       )
+    if getattr(self, 'weight_average', None) is not None:
+      self.weight_average.restart()
 
   def fit(self, x=None, y=None, batch_size=None, **kwargs):
     """`tf_keras.Model.fit`, after `adapt` on the first batch if not done.
@@ -451,13 +484,20 @@ class VideoGlow(tfk.Model):
       A `tf_keras.callbacks.History`.
     """
     if not self.adapted:
-      if isinstance(x, tf.data.Dataset):
-        batch = next(iter(x.take(1)))
+      strategy = self.distribute_strategy
+      if isinstance(x, tf.distribute.DistributedDataset):
+        batches = x
       else:
-        size = batch_size or 32
-        batch = (x[:size], y if y is None else y[:size])
-      self.adapt(*self._unpack(batch))
+        first = self._first_batch(x, y, batch_size)
+        batches = strategy.experimental_distribute_dataset(first)
+      strategy.run(self.adapt, args=self._unpack(next(iter(batches))))
     return super().fit(x, y, batch_size=batch_size, **kwargs)
+
+  def _first_batch(self, x, y, batch_size):
+    if isinstance(x, tf.data.Dataset):
+      return x.take(1)
+    arrays = (x,) if y is None else (x, y)
+    return tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size or 32)
 
   def train_step(self, data):
     frames, label = self._check(*self._unpack(data))
@@ -465,53 +505,65 @@ class VideoGlow(tfk.Model):
       likelihood.as_seed(self._noise_seed),
       tf.cast(self.optimizer.iterations, tf.int32),
     )
-    clips = tf.range(tf.shape(frames)[0])
     if label is not None:
-      ones = tf.ones_like(label, tf.float32)
-      self.label_counts.scatter_nd_add(label[:, tf.newaxis], ones)
+      self._count(label)
     with tf.GradientTape() as tape:
       losses = objective.loss_terms(
         self,
         frames,
         label,
         seed,
-        clips,
+        replicas.clip_identities(tf.shape(frames)[0]),
         subset_size=self.tail_frames_per_step,
         label_dropout=self.label_dropout,
       )
-    variables = self.parameter_groups()
-    gradients = tape.gradient(losses['loss'], variables)
+    groups = self.parameter_groups()
+    gradients = tape.gradient(losses['loss'], groups)
+    losses, gradients = replicas.mean_over_replicas((losses, gradients))
     norms = {k: tf.linalg.global_norm(g) for k, g in gradients.items()}
-    finite = tf.reduce_all(
-      [tf.math.is_finite(v) for v in [losses['loss'], *norms.values()]]
+    is_taken, is_spike = self.step_guard.judge(
+      losses['loss'], list(norms.values())
     )
     pairs = []
     for name in self.submodels():
-      group = gradients[name]
       clipped, _ = tf.clip_by_global_norm(
-        group, self._clip_norms[name], use_norm=norms[name]
+        gradients[name], self._clip_norms[name], use_norm=norms[name]
       )
-      pairs += zip(clipped, variables[name])
-    # A step that is not finite touches neither weights nor optimiser slots.
-    tf.cond(finite, lambda: self._apply(pairs), lambda: False)
+      pairs += zip(clipped, groups[name])
+    updates.apply_if(is_taken, self.optimizer, pairs, self.weight_average)
     logs = {**losses, **{f'{k}_gradient_norm': n for k, n in norms.items()}}
-    for name, value in logs.items():
-      self._means[name].update_state(
-        tf.where(finite, value, 0.0), sample_weight=tf.cast(finite, tf.float32)
-      )
-    self._num_clips.update_state(tf.shape(frames)[0])
-    self._num_skipped.update_state(tf.where(finite, 0.0, 1.0))
+    self._update_metrics(logs, tf.shape(frames)[0], is_taken, is_spike)
     return {m.name: m.result() for m in self.metrics}
 
-  def _apply(self, pairs):
-    self.optimizer.apply_gradients(pairs)
-    return True
+  def _count(self, label):
+    """How often each label was seen, by all replicas."""
+    counts = tf.reduce_sum(tf.one_hot(label, self.num_labels), axis=0)
+    replica = tf.distribute.get_replica_context()
+    self.label_counts.assign_add(
+      replica.all_reduce(tf.distribute.ReduceOp.SUM, counts)
+    )
+
+  def _update_metrics(self, logs, num_clips, is_taken, is_spike):
+    weight = tf.cast(is_taken, tf.float32)
+    for name, value in logs.items():
+      self._means[name].update_state(
+        tf.where(is_taken, value, 0.0), sample_weight=weight
+      )
+    # Sums add up over replicas, which agree on these two.
+    share = 1.0 / replicas.num_replicas()
+    self._num_clips.update_state(num_clips)
+    self._num_skipped.update_state(share * (1.0 - weight))
+    self._num_spikes.update_state(share * tf.cast(is_spike, tf.float32))
 
   def test_step(self, data):
     frames, label = self._check(*self._unpack(data))
     batch_size = tf.shape(frames)[0]
     # A clip's noise depends on its place in the data, not on the batch's size.
-    clips = tf.cast(self._num_clips.result(), tf.int32) + tf.range(batch_size)
+    first = tf.cast(self._num_clips.result(), tf.int32)
+    # A replica's part of the last batch may be empty: one blank clip, of no
+    # weight.
+    frames, label = tf.nest.map_structure(_at_least_one_row, (frames, label))
+    clips = first + tf.range(tf.shape(frames)[0])
     losses = objective.loss_terms(self, frames, label, 0, clips)
     for name, value in losses.items():
       self._means[name].update_state(
@@ -528,6 +580,14 @@ class VideoGlow(tfk.Model):
     else:
       frames, label = data, None
     return frames, label if self.num_labels is not None else None
+
+
+def _at_least_one_row(x):
+  if x is None:
+    return None
+  row = tf.concat([tf.maximum(1 - tf.shape(x)[:1], 0), tf.shape(x)[1:]], 0)
+  padded = tf.concat([x, tf.zeros(row, x.dtype)], axis=0)
+  return tf.ensure_shape(padded, x.shape)
 
 
 def _create_slots(optimizer, variables):

@@ -108,6 +108,11 @@ class Config:
   label_loss_weight: float = 1.0
   label_dropout: float = 0.0
   tail_frames_per_step: Optional[int] = None
+  ema: Optional[float] = None  # Decay of the weights' average, which is then
+  # evaluated, sampled and exported.
+  skip_spikes: bool = False  # Skip steps whose loss is far above the last ones.
+  skips_to_restore: int = 10  # In a row: back to the last good checkpoint.
+  max_restores: int = 3  # Each halves the learning rate; then training ends.
 
   log_every: int = 20
   eval_every: int = 200
@@ -121,6 +126,8 @@ class Config:
   quality_clips: int = 16  # Of which there are so many.
   quality_given: Optional[int] = None  # From so many frames; None: those seen.
   export: bool = True  # Write the SavedModel.
+  tensorboard_samples: int = 2  # Videos at each evaluation.
+  histograms: bool = False  # Of the weights, for TensorBoard.
 
 
 def override(config, assignments):
@@ -250,11 +257,16 @@ def check(config):
     ('num_samples', 0),
     ('quality_samples', 0),
     ('quality_clips', 1),
+    ('skips_to_restore', 1),
+    ('max_restores', 0),
+    ('tensorboard_samples', 0),
   ):
     if getattr(config, name) < low:
       raise ConfigError(
         f'`{name}` must be at least {low}, but got {getattr(config, name)}.'
       )
+  if config.ema is not None and not 0.0 < config.ema < 1.0:
+    raise ConfigError(f'`ema` must be in (0, 1) or none, but got {config.ema}.')
   given = config.quality_given
   if given is not None and not 1 <= given < config.num_frames:
     raise ConfigError(

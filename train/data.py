@@ -39,7 +39,13 @@ _ORDER, _WINDOW, _FLIP = 0, 1, 2  # Streams of random numbers of a data seed.
 
 
 def train_dataset(
-  clips, batch_size, seed, initial_step=0, num_parallel=4, flip=False
+  clips,
+  batch_size,
+  seed,
+  initial_step=0,
+  num_parallel=4,
+  flip=False,
+  rows=None,
 ):
   """Random windows, without end.
 
@@ -58,20 +64,27 @@ def train_dataset(
     initial_step: `int`, the first batch's.
     num_parallel: `int`, clips decoded at a time.
     flip: `bool`: half of the clips, by draw, are mirrored left to right.
+    rows: `feeding.Rows` that are read, or None: all.
 
   Returns:
-    A `tf.data.Dataset` of frames, uint8 `[batch_size, T, size, size, C]`, and
-    label, int32 `[batch_size]`.
+    A `tf.data.Dataset` of frames, uint8 `[rows.batch_size, T, size, size, C]`,
+    and label, int32 `[rows.batch_size]`.
   """
   draws = _Draws(clips, seed, flip)
-  first = initial_step * batch_size
-  dataset = tf.data.Dataset.range(first, np.iinfo(np.int64).max)
+  rows = rows or feeding.Rows.all(batch_size)
+  num_rows = rows.stop - rows.start
+  first = initial_step * num_rows
+  dataset = tf.data.Dataset.range(first, np.iinfo(np.int64).max // batch_size)
+
+  def draw(i):
+    return i // num_rows * batch_size + rows.start + i % num_rows
+
   dataset = dataset.map(
-    lambda i: _from_numpy(draws.clip, i, clips),
+    lambda i: _from_numpy(draws.clip, draw(i), clips),
     num_parallel_calls=num_parallel,
     deterministic=True,
   )
-  return feeding.prefetched(dataset.batch(batch_size, drop_remainder=True))
+  return feeding.prefetched(dataset.batch(rows.batch_size, drop_remainder=True))
 
 
 def valid_dataset(clips, batch_size, num_parallel=4):

@@ -1,8 +1,9 @@
 """The errors that a user can put right; the command line shows one line."""
 
 from train import ablation
-from train import callbacks
+from train import checkpoints
 from train import configs
+from train import recovery
 from train import run_folder
 from train import sources
 
@@ -10,8 +11,9 @@ __all__ = ['USER_ERRORS']
 
 USER_ERRORS = (
   ablation.AblationError,
-  callbacks.DivergedError,
+  checkpoints.CheckpointError,
   configs.ConfigError,
+  recovery.DivergedError,
   run_folder.RunFolderError,
   sources.DataError,
 )

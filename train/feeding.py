@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 
 import numpy as np
 import tensorflow as tf
 
-__all__ = ['WaitCounter', 'prefetched', 'to_device']
+__all__ = ['Rows', 'WaitCounter', 'prefetched', 'to_device']
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+  """The rows `start` to `stop` of each training batch, in smaller batches.
+
+  One of many workers reads its rows only, in a batch for each of its replicas.
+
+  Attributes:
+    start: `int`.
+    stop: `int`.
+    batch_size: `int`, a divisor of their number.
+  """
+
+  start: int
+  stop: int
+  batch_size: int
+
+  @classmethod
+  def all(cls, batch_size):
+    return cls(0, batch_size, batch_size)
 
 
 def prefetched(dataset):

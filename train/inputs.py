@@ -71,14 +71,23 @@ class Inputs:
   def num_valid_clips(self):
     return self._clips.source.num_valid_clips
 
-  def train_dataset(self, step):
-    """Endless batches `(frames uint8 [B, T, H, W, C], label int32 [B])`."""
+  def train_dataset(self, step, rows=None):
+    """Endless batches `(frames uint8 [B, T, H, W, C], label int32 [B])`.
+
+    Args:
+      step: `int`, the first batch's.
+      rows: `feeding.Rows` that are read, or None: all.
+
+    Returns:
+      A `tf.data.Dataset`.
+    """
     dataset = data.train_dataset(
       self._clips,
       self._config.batch_size,
       self._config.seed,
       step,
       flip=self._config.flip,
+      rows=rows,
     )
     return feeding.to_device(self._waiting.measure(dataset))
 

@@ -90,6 +90,23 @@ _SET = flags.DEFINE_multi_string(
 _INIT_FROM = flags.DEFINE_string(
   'init_from', None, "Start from another run's weights: WORKDIR[:head|:tail]."
 )
+_STRATEGY = flags.DEFINE_enum(
+  'strategy',
+  'default',
+  ['default', 'mirrored', 'multi_worker'],
+  '--mode=train: one device, all GPUs of this machine, or the workers of '
+  'TF_CONFIG. batch_size is that of all replicas.',
+)
+_PROFILE_STEPS = flags.DEFINE_list(
+  'profile_steps', [], '--mode=train: FIRST,LAST: profile them for TensorBoard.'
+)
+_CHECKPOINT = flags.DEFINE_enum(
+  'checkpoint',
+  'newest',
+  ['newest', 'best'],
+  '--mode=evaluate, sample, export: which; the best is that of the lowest '
+  'held-out bits/dim among those kept.',
+)
 _IMPORTANCE_SAMPLES = flags.DEFINE_integer(
   'importance_samples',
   None,
@@ -119,6 +136,9 @@ _TEMPERATURE = flags.DEFINE_float(
 # Flags that one mode alone heeds: given with another, they would say nothing.
 _OF_MODES = {
   'init_from': ['train'],
+  'strategy': ['train'],
+  'profile_steps': ['train'],
+  'checkpoint': ['evaluate', 'sample', 'export'],
   'importance_samples': ['evaluate'],
   'seeds': ['ablate'],
   'rows': ['ablate'],
@@ -168,10 +188,18 @@ def _workdir():
 
 def _train():
   from train import held_out_table
+  from train import profiling
   from train import training
 
+  options = training.Options(
+    _INIT_FROM.value,
+    _STRATEGY.value,
+    profiling.parse_steps(_PROFILE_STEPS.value),
+  )
   config = _config()
-  metrics, folder = training.train(config, _workdir(), _INIT_FROM.value)
+  metrics, folder = training.train(config, _workdir(), options)
+  if metrics is None:  # The chief says it.
+    return
   print(f'\n{held_out_table.format_table(metrics)}\n')
   export = folder.exports / '1'
   for name, path in (
@@ -200,7 +228,9 @@ def _evaluate():
   from train import held_out_table
   from train import training
 
-  metrics = training.evaluate_run(_workdir(), _IMPORTANCE_SAMPLES.value)
+  metrics = training.evaluate_run(
+    _workdir(), _IMPORTANCE_SAMPLES.value, _CHECKPOINT.value
+  )
   print(held_out_table.format_table(metrics))
 
 
@@ -213,6 +243,7 @@ def _sample():
     _NUM_FRAMES.value,
     _TEMPERATURE.value,
     _SEED.value,
+    _CHECKPOINT.value,
   )
   print('\n'.join(paths))
 
@@ -220,7 +251,7 @@ def _sample():
 def _export():
   from train import training
 
-  print(training.export_run(_workdir()))
+  print(training.export_run(_workdir(), _CHECKPOINT.value))
 
 
 def _prepare():
@@ -274,9 +305,13 @@ def main(argv):
   }
   # What the user can put right is a line, not a traceback.
   from train import errors
+  from train import interrupts
 
   try:
     modes[_MODE.value]()
+  except interrupts.Interrupted as e:
+    print(e, file=sys.stderr)
+    return interrupts.EXIT_CODE
   except errors.USER_ERRORS as e:
     print(f'error: {e}', file=sys.stderr)
     return 2

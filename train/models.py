@@ -8,7 +8,7 @@ import tf_keras as tfk
 import tfp_cglow
 from train import configs
 
-__all__ = ['build_model']
+__all__ = ['ScaledSchedule', 'build_model']
 
 
 def build_model(config, num_labels):
@@ -44,14 +44,42 @@ def build_model(config, num_labels):
   except ValueError as e:
     raise configs.ConfigError(str(e)) from e
   model.compile(
-    optimizer=tfk.optimizers.legacy.Adam(_schedule(config), epsilon=1e-8),
+    optimizer=tfk.optimizers.legacy.Adam(
+      ScaledSchedule(_schedule(config)), epsilon=1e-8
+    ),
     clip_norms={
       'head': config.head_clip_norm,
       'tail': config.tail_clip_norm,
       'processor': config.processor_clip_norm,
     },
+    skip_spikes=config.skip_spikes,
+    ema=config.ema,
   )
   return model
+
+
+class ScaledSchedule(tfk.optimizers.schedules.LearningRateSchedule):
+  """A schedule times a variable, which restores after divergence halve.
+
+  Attributes:
+    scale: float32 `tf.Variable`, 1 at first; no checkpoint has it.
+  """
+
+  def __init__(self, schedule):
+    """Creates the schedule.
+
+    Args:
+      schedule: A `LearningRateSchedule`, or a float.
+    """
+    self.scale = tf.Variable(1.0, trainable=False, name='learning_rate_scale')
+    self._schedule = schedule
+
+  def __call__(self, step):
+    rate = self._schedule
+    return self.scale.read_value() * (rate(step) if callable(rate) else rate)
+
+  def get_config(self):
+    return {'schedule': self._schedule}
 
 
 def _keywords(glow_config):

@@ -82,7 +82,7 @@ class RecordInputs(sequential_inputs.SequentialInputs):
   def num_valid_clips(self):
     return int(np.count_nonzero(self._valid.repeats))
 
-  def train_dataset(self, step):
+  def train_dataset(self, step, rows=None):
     """Endless batches `(frames uint8 [B, T, H, W, C], label int32 [B])`.
 
     Epoch e draws a window from each record, as often as its weight is. Shards
@@ -97,6 +97,7 @@ class RecordInputs(sequential_inputs.SequentialInputs):
 
     Args:
       step: `int`, the first batch's.
+      rows: `feeding.Rows` that are read, or None: all.
 
     Returns:
       A `tf.data.Dataset`.
@@ -106,7 +107,7 @@ class RecordInputs(sequential_inputs.SequentialInputs):
     """
     if self._data_service:
       _check_reachable(self._data_service)
-    return super().train_dataset(step)
+    return super().train_dataset(step, rows)
 
   def check_skips(self):
     """The number of files that were skipped when the set was prepared."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -19,15 +20,24 @@ class RunFolderError(ValueError):
 
 
 def write_atomically(path, data):
-  """Writes text or bytes so that no reader sees half a file."""
+  """Writes text or bytes so that no reader sees half a file.
+
+  Raises:
+    RunFolderError: if it cannot be written; what was there still is.
+  """
   path = pathlib.Path(path)
   temporary = path.with_name(f'.{path.name}.{os.getpid()}')
   mode = 'wb' if isinstance(data, bytes) else 'w'
-  with open(temporary, mode) as f:
-    f.write(data)
-    f.flush()
-    os.fsync(f.fileno())
-  os.replace(temporary, path)
+  try:
+    with open(temporary, mode) as f:
+      f.write(data)
+      f.flush()
+      os.fsync(f.fileno())
+    os.replace(temporary, path)
+  except OSError as e:
+    with contextlib.suppress(OSError):
+      temporary.unlink()
+    raise RunFolderError(f'Cannot write {path}: {e.strerror}.') from e
 
 
 class RunFolder:
@@ -35,6 +45,7 @@ class RunFolder:
 
   def __init__(self, path):
     self.path = pathlib.Path(path)
+    self.lock_file = self.path / '.lock'
     self.config_file = self.path / 'config.json'
     self.metrics_log = self.path / 'metrics.jsonl'
     self.metrics_file = self.path / 'metrics.json'
@@ -50,21 +61,18 @@ class RunFolder:
     """Makes the folder and checks that it can be written.
 
     Raises:
-      RunFolderError: if it is a file or not writable.
+      RunFolderError: if it is a file, not writable or not local.
     """
+    check_is_local(self.path)
     if self.path.exists() and not self.path.is_dir():
       raise RunFolderError(
         f'--workdir expects a folder, but {self.path} is a file.'
       )
-    try:
+    with reporting(f'to the run folder {self.path}'):
       for folder in (self.path, self.checkpoints, self.samples):
         folder.mkdir(parents=True, exist_ok=True)
-      write_atomically(self.path / '.writable', '')
-      (self.path / '.writable').unlink()
-    except OSError as e:
-      raise RunFolderError(
-        f'Cannot write to the run folder {self.path}: {e.strerror}.'
-      ) from e
+    write_atomically(self.path / '.writable', '')
+    (self.path / '.writable').unlink()
 
   def claim(self, config):
     """Writes the config, or checks that it is the one the folder has.
@@ -97,7 +105,7 @@ class RunFolder:
       raise RunFolderError(
         f'{self.path} holds no run: there is no {self.config_file.name}.'
       )
-    return configs.from_json(self.config_file.read_text())
+    return configs.from_json(self.config_file.read_text('utf-8'))
 
   def is_done(self, config):
     """Whether the folder's run is one of `config` and was trained to its end.
@@ -112,25 +120,60 @@ class RunFolder:
       return False
     if configs.differences(configs.keep_choices(config, before), before):
       return False
-    return json.loads(self.metrics_file.read_text())['step'] == config.steps
+    return json.loads(self.metrics_file.read_text('utf-8'))['step'] == config.steps
 
   def append_metrics(self, kind, step, **values):
-    """Adds one line to metrics.jsonl."""
-    row = {'kind': kind, 'step': int(step), **values}
-    with open(self.metrics_log, 'a') as f:
-      f.write(json.dumps(row) + '\n')
+    """Adds one line to metrics.jsonl, below one that a crash cut short.
+
+    Raises:
+      RunFolderError: if it cannot be written.
+    """
+    line = json.dumps({'kind': kind, 'step': int(step), **values}) + '\n'
+    with reporting(self.metrics_log), open(self.metrics_log, 'ab+') as f:
+      if f.seek(0, os.SEEK_END):
+        f.seek(-1, os.SEEK_END)
+        line = line if f.read(1) == b'\n' else '\n' + line
+      f.write(line.encode('utf-8'))
+      f.flush()
+      os.fsync(f.fileno())
 
   def read_metrics(self):
     """The rows of metrics.jsonl; a line cut short by a crash is left out."""
+    return [row for _, row in self._metrics_lines()]
+
+  def truncate_metrics(self, step):
+    """Drops the 'train' and 'eval' rows of metrics.jsonl above `step`.
+
+    For a run that goes on from there: it writes them again. Rows of another
+    kind are kept, lines cut short are not.
+
+    Args:
+      step: Python `int`, the last step to be kept; -1 for none.
+
+    Raises:
+      RunFolderError: if it cannot be written.
+    """
+    lines = self._metrics_lines()
+    kept = [
+      line
+      for line, row in lines
+      if row['kind'] not in ('train', 'eval') or row['step'] <= step
+    ]
+    if len(kept) < len(lines):
+      write_atomically(self.metrics_log, ''.join(f'{line}\n' for line in kept))
+
+  def _metrics_lines(self):
+    """Pairs of a whole line of metrics.jsonl and its row."""
     if not self.metrics_log.exists():
       return []
-    rows = []
-    for line in self.metrics_log.read_text().splitlines():
-      try:
-        rows.append(json.loads(line))
-      except json.JSONDecodeError:
-        continue
-    return rows
+    pairs = []
+    # A crash of the machine may leave any bytes in place of the last line.
+    for line in self.metrics_log.read_text('utf-8', 'replace').split('\n'):
+      with contextlib.suppress(json.JSONDecodeError):
+        row = json.loads(line)
+        if isinstance(row, dict) and {'kind', 'step'} <= row.keys():
+          pairs.append((line, row))
+    return pairs
 
   def write_metrics(self, values):
     write_atomically(self.metrics_file, json.dumps(values, indent=2) + '\n')
@@ -152,4 +195,4 @@ class RunFolder:
     write_atomically(self.labels_file, ''.join(f'{n}\n' for n in names))
 
   def read_labels(self):
-    return tuple(self.labels_file.read_text().splitlines())
+    return tuple(self.labels_file.read_text('utf-8').splitlines())

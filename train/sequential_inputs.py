@@ -44,7 +44,7 @@ class SequentialInputs:
     self._flip = flip
     self._waiting = feeding.WaitCounter()
 
-  def train_dataset(self, step):
+  def train_dataset(self, step, rows=None):
     """Endless batches `(frames uint8 [B, T, H, W, C], label int32 [B])`.
 
     The order of epoch e depends on (seed, e), the window of draw i on (seed,
@@ -53,10 +53,12 @@ class SequentialInputs:
 
     Args:
       step: `int`, the first batch's.
+      rows: `feeding.Rows` that are read, or None: all.
 
     Returns:
       A `tf.data.Dataset`.
     """
+    rows = rows or feeding.Rows.all(self._batch_size)
     per_epoch = self.num_train_clips
     first_epoch, skipped = divmod(step * self._batch_size, per_epoch)
 
@@ -70,10 +72,17 @@ class SequentialInputs:
 
     dataset = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
     dataset = dataset.flat_map(epoch)
+    if rows != feeding.Rows.all(self._batch_size):
+      dataset = dataset.filter(
+        lambda draw, _: (
+          (draw % self._batch_size >= rows.start)
+          & (draw % self._batch_size < rows.stop)
+        )
+      )
     dataset = dataset.map(
       self._random_window, num_parallel_calls=4, deterministic=True
     )
-    dataset = dataset.batch(self._batch_size, drop_remainder=True)
+    dataset = dataset.batch(rows.batch_size, drop_remainder=True)
     dataset = feeding.prefetched(self._distribute(dataset))
     return feeding.to_device(self._waiting.measure(dataset))
 

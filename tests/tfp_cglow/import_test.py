@@ -11,8 +11,11 @@ _FORBIDDEN = ('train', 'tensorflow_io', 'matplotlib', 'av')
 
 _CODE = f"""
 import sys
+# TensorFlow itself imports a plotting library where there is one.
+import tensorflow, tensorflow_probability, tf_keras
+before = set(sys.modules)
 import tfp_cglow
-roots = {{name.split('.')[0] for name in sys.modules}}
+roots = {{name.split('.')[0] for name in set(sys.modules) - before}}
 print(sorted(roots & set({_FORBIDDEN})))
 """
 

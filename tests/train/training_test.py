@@ -34,7 +34,9 @@ def _weights(workdir, config):
   """The newest checkpoint's variables, optimiser slots included."""
   folder = run_folder.RunFolder(workdir)
   model = models.build_model(config, len(folder.read_labels()))
-  checkpoints = checkpoints_lib.Checkpoints(model, folder.checkpoints)
+  checkpoints = checkpoints_lib.Checkpoints(
+    checkpoints_lib.parts_of(model), folder.checkpoints
+  )
   checkpoints.restore()
   return [v.numpy() for v in [*model.variables, *model.optimizer.variables()]]
 

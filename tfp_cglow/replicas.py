@@ -1,0 +1,48 @@
+"""What replicas that train in sync agree on; alone, nothing changes.
+
+To be called in replica context: inside `Strategy.run`, or without a strategy.
+"""
+
+import tensorflow as tf
+
+__all__ = ['assign', 'clip_identities', 'mean_over_replicas', 'num_replicas']
+
+
+def num_replicas():
+  """Python `int`, of the strategy whose scope or step this is."""
+  return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def mean_over_replicas(values):
+  """The mean of each tensor over the replicas that train in sync.
+
+  Args:
+    values: Structure of float tensors; sparse gradients come back dense.
+
+  Returns:
+    The same structure.
+  """
+  flat = [tf.convert_to_tensor(v) for v in tf.nest.flatten(values)]
+  if num_replicas() > 1:
+    replica = tf.distribute.get_replica_context()
+    flat = replica.all_reduce(tf.distribute.ReduceOp.MEAN, flat)
+  return tf.nest.pack_sequence_as(values, flat)
+
+
+def assign(variable, value):
+  """Assigns a value that is the same on every replica."""
+
+  # Named functions: merge_call converts its own, and finds the wrong lambda.
+  def assign_one(component, value):
+    component.assign(value)
+
+  def merged(strategy, value):
+    strategy.extended.update(variable, assign_one, args=(value,))
+
+  tf.distribute.get_replica_context().merge_call(merged, args=(value,))
+
+
+def clip_identities(num):
+  """This replica's clips among those of all, where each has `num`: `[num]`."""
+  replica = tf.distribute.get_replica_context()
+  return replica.replica_id_in_sync_group * num + tf.range(num)

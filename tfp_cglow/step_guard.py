@@ -1,0 +1,88 @@
+"""Which training steps are taken: finite ones and, by choice, no spikes."""
+
+import tensorflow as tf
+
+__all__ = ['StepGuard']
+
+_WINDOW = 64  # Losses that a new one is compared with.
+_LEAST_KNOWN = 16  # No loss is a spike before.
+_SPIKE_MARGIN = 0.5  # Bits/dim.
+_SPIKE_DEVIATIONS = 20.0
+
+
+class StepGuard(tf.Module):
+  """Judges a step by its loss and gradient norms, and remembers the losses.
+
+  A step that is not finite is never taken. A loss is a spike where it lies more
+  than half a bit/dim and 20 median absolute deviations above the median of the
+  last 64 losses of steps that were taken; a spike is taken unless
+  `skip_spikes`. Everything it knows is variables, so a checkpoint has it.
+  """
+
+  def __init__(self, skip_spikes=False, name='step_guard'):
+    """Creates the guard.
+
+    Args:
+      skip_spikes: Python `bool`.
+      name: Python `str`.
+    """
+    super().__init__(name=name)
+    self.skip_spikes = skip_spikes
+    self._losses = _variable(tf.zeros([_WINDOW]), 'losses')
+    self._num_taken = _variable(tf.zeros([], tf.int64), 'num_taken')
+    self._num_skipped = _variable(tf.zeros([], tf.int64), 'skipped_in_a_row')
+
+  @property
+  def num_skipped_in_a_row(self):
+    """int64 variable: how many of the last steps were skipped, in a row."""
+    return self._num_skipped
+
+  def judge(self, loss, norms):
+    """Judges a step, and remembers its loss if it is taken.
+
+    Args:
+      loss: Float scalar, bits/dim; of all replicas.
+      norms: List of float scalars, gradient norms of all replicas.
+
+    Returns:
+      is_taken: Boolean scalar.
+      is_spike: Boolean scalar; False for a loss that is not finite.
+    """
+    is_finite = tf.reduce_all([tf.math.is_finite(v) for v in [loss, *norms]])
+    is_spike = is_finite & self._is_spike(loss)
+    is_taken = is_finite & ~is_spike if self.skip_spikes else is_finite
+    self._remember(loss, is_taken)
+    return is_taken, is_spike
+
+  def _is_spike(self, loss):
+    num = tf.minimum(self._num_taken, _WINDOW)
+    known = tf.sort(self._losses.read_value()[:num])
+    median = _median(known)
+    deviation = _median(tf.sort(tf.abs(known - median)))
+    margin = tf.maximum(_SPIKE_MARGIN, _SPIKE_DEVIATIONS * deviation)
+    return (num >= _LEAST_KNOWN) & (loss > median + margin)
+
+  def _remember(self, loss, is_taken):
+    # No tf.cond: replicas may not assign in one.
+    place = tf.one_hot(self._num_taken % _WINDOW, _WINDOW, True, False)
+    losses = tf.where(place & is_taken, loss, self._losses)
+    self._losses.assign(losses)
+    zero = tf.zeros([], tf.int64)
+    self._num_taken.assign_add(tf.cast(is_taken, tf.int64))
+    self._num_skipped.assign(tf.where(is_taken, zero, self._num_skipped + 1))
+
+
+def _variable(value, name):
+  """One that every replica assigns the same value."""
+  return tf.Variable(
+    value,
+    trainable=False,
+    name=name,
+    aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+  )
+
+
+def _median(ordered):
+  """The upper median; zero of nothing."""
+  size = tf.shape(ordered)[0]
+  return tf.reduce_sum(ordered[size // 2 : size // 2 + 1])

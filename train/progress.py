@@ -1,0 +1,124 @@
+"""How far training is: a line that is rewritten, or lines of a log."""
+
+import datetime
+import shutil
+import sys
+import time
+
+from absl import logging
+
+__all__ = ['Progress', 'format_values']
+
+
+def format_values(values, submodels=('head', 'tail')):
+  """A training log's numbers as short texts, what matters most first.
+
+  Args:
+    values: `dict` of `str` to float, as in metrics.jsonl.
+    submodels: Names of those that have bits/dim.
+
+  Returns:
+    List of `str`.
+  """
+  parts = [
+    f'{name} {values[f"{name}_bits_per_dim"]:.4f}'
+    for name in submodels
+    if f'{name}_bits_per_dim' in values
+  ]
+  if parts:
+    parts[-1] += ' bits/dim'
+  parts.append(f'{values["clips_per_second"]:.3g} clips/s')
+  parts.append(f'{values["wait_fraction"]:.0%} waiting')
+  for name in ('skipped_steps', 'spikes', 'skipped_files'):
+    if values.get(name):
+      parts.append(f'{values[name]:.0f} {name.replace("_", " ")}')
+  ending = '_gradient_norm'
+  norms = {k: v for k, v in values.items() if k.endswith(ending)}
+  if norms:
+    texts = [f'{k[: -len(ending)]} {v:.3g}' for k, v in norms.items()]
+    parts.append(f'gradients {" ".join(texts)}')
+  return parts
+
+
+class Progress:
+  """Shows step, time left and numbers.
+
+  On a terminal they are rewritten in place; a line that is logged meanwhile
+  stays above. Anywhere else they are one line of the log each time.
+  """
+
+  def __init__(self, initial_step, num_steps, stream=None):
+    """Starts the clock.
+
+    Args:
+      initial_step: Python `int`, steps done before.
+      num_steps: Python `int`, of the whole run.
+      stream: Text stream that may be a terminal; None: standard output.
+    """
+    self._num_steps = num_steps
+    self._stream = sys.stdout if stream is None else stream
+    self._is_terminal = self._stream.isatty()
+    self._num_rows = 0  # Of the terminal, that may be rewritten.
+    self._since = (initial_step, time.perf_counter())
+    self._is_shown = False
+    if self._is_terminal:
+      logging.get_absl_handler().addFilter(self._keep_rows)
+
+  def show(self, step, parts):
+    """Shows a step.
+
+    Args:
+      step: Python `int`.
+      parts: List of `str`, to be joined.
+    """
+    texts = [f'step {step}/{self._num_steps}']
+    if step < self._num_steps:
+      texts.append(f'{self._time_left(step)} left')
+    texts += parts
+    if self._is_terminal:
+      width = shutil.get_terminal_size().columns - 1
+      self._rewrite(_wrap(texts, width))
+    else:
+      logging.info('%s', ', '.join(texts))
+
+  def close(self):
+    """Leaves what is shown as it is."""
+    if self._is_terminal:
+      self._keep_rows(None)
+      logging.get_absl_handler().removeFilter(self._keep_rows)
+
+  def _time_left(self, step):
+    since_step, since = self._since
+    now = time.perf_counter()
+    if not self._is_shown:  # The steps until then had the tracing in them.
+      self._is_shown = True
+      self._since = (step, now)
+    seconds = (now - since) / (step - since_step) * (self._num_steps - step)
+    return datetime.timedelta(seconds=round(seconds))
+
+  def _rewrite(self, rows):
+    up = f'\x1b[{self._num_rows - 1}A' if self._num_rows > 1 else ''
+    erase = f'{up}\r\x1b[J' if self._num_rows else ''
+    self._stream.write(erase + '\n'.join(rows))
+    self._stream.flush()
+    self._num_rows = len(rows)
+
+  def _keep_rows(self, record):
+    """A filter of absl's handler: a logged line begins below what is shown."""
+    del record
+    if self._num_rows:
+      self._num_rows = 0
+      self._stream.write('\n')
+      self._stream.flush()
+    return True
+
+
+def _wrap(texts, width):
+  """Joins texts to rows of at most `width` characters, where they fit."""
+  rows = ['']
+  for i, text in enumerate(texts):
+    text += ', ' if i + 1 < len(texts) else ''
+    if rows[-1] and len(rows[-1] + text.rstrip()) > width:
+      rows.append('')
+    rows[-1] += text
+  return [row.rstrip()[:width] for row in rows]

@@ -1,0 +1,116 @@
+"""What TensorBoard shows: numbers, videos and weights."""
+
+import io
+
+import numpy as np
+from PIL import Image
+import tensorflow as tf
+
+from train import checkpoints
+
+__all__ = ['TensorBoardLog']
+
+# The format of `tf.summary.image`, of which TensorBoard tells GIFs by their
+# content.
+_IMAGES = tf.compat.v1.SummaryMetadata(
+  plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name='images')
+)
+
+
+class TensorBoardLog:
+  """Writes summaries; to be closed, or used in a `with`."""
+
+  def __init__(self, folder, is_chief=True):
+    """Opens a file of events.
+
+    Args:
+      folder: Path.
+      is_chief: Python `bool`: others write nothing.
+    """
+    self._is_chief = is_chief
+    self._writer = (
+      tf.summary.create_file_writer(str(folder))
+      if is_chief
+      else tf.summary.create_noop_writer()
+    )
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, kind, error, traceback):
+    self.close()
+
+  def close(self):
+    self._writer.close()
+
+  def scalars(self, prefix, values, step):
+    """Writes numbers as `prefix/name`, or `prefix/name/name`.
+
+    Args:
+      prefix: `str`.
+      values: `dict` of floats, of such `dict`s, and of None, which is left out.
+      step: Python `int`.
+    """
+    with self._writer.as_default(step=step):
+      _write_scalars(prefix, values)
+
+  def videos(self, prefix, make_videos, step, frames_per_second=8):
+    """Writes videos as strips, and moving ones as GIFs that play, too.
+
+    Args:
+      prefix: `str`, of `prefix/name/strip` and `prefix/name/video`.
+      make_videos: Function that gives a `dict` of name to uint8
+        `[N, T, H, W, C]`, C 1 or 3. Called by the chief only.
+      step: Python `int`.
+      frames_per_second: Of the GIF.
+    """
+    if not self._is_chief:
+      return
+    with self._writer.as_default(step=step):
+      for name, clips in make_videos().items():
+        clips = np.asarray(clips)
+        strip = np.concatenate([np.hstack(c) for c in clips])  # [N*H, T*W, C]
+        tf.summary.image(f'{prefix}/{name}/strip', strip[np.newaxis])
+        if clips.shape[1] > 1:
+          _write_gif(f'{prefix}/{name}/video', clips, frames_per_second)
+
+  def histograms(self, model, step):
+    """Writes a histogram of each of a model's variables, by its path.
+
+    Args:
+      model: `tf.Module` or Keras model.
+      step: Python `int`.
+    """
+    if not self._is_chief:
+      return
+    trained = {id(v) for v in model.trainable_variables}
+    with self._writer.as_default(step=step):
+      for name, variable in checkpoints.variables_by_path(model).items():
+        if id(variable) in trained:
+          tf.summary.histogram(f'weights/{name}', variable)
+
+
+def _write_scalars(prefix, values):
+  for name, value in values.items():
+    if isinstance(value, dict):
+      _write_scalars(f'{prefix}/{name}', value)
+    elif value is not None:
+      tf.summary.scalar(f'{prefix}/{name}', value)
+
+
+def _write_gif(tag, clips, frames_per_second):
+  movie = np.concatenate(list(clips), axis=2)  # [T, H, N*W, C]
+  if movie.shape[-1] == 1:
+    movie = movie[..., 0]
+  first, *others = [Image.fromarray(frame) for frame in movie]
+  gif = io.BytesIO()
+  first.save(
+    gif,
+    format='GIF',
+    save_all=True,
+    append_images=others,
+    loop=0,
+    duration=round(1000 / frames_per_second),
+  )
+  size = [str(d).encode() for d in first.size]
+  tf.summary.write(tag, [*size, gif.getvalue()], metadata=_IMAGES)
