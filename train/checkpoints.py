@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
+import math
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 
 from absl import logging
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import trackable_object_graph_pb2
+import tf_keras as tfk
 
 from train import configs
 from train import models
@@ -28,23 +33,50 @@ __all__ = [
 ]
 
 _FORMAT = 1
-_PREFIX = 'checkpoint'  # Of TensorFlow's files.
 _MANIFEST = 'manifest.json'
-# What TensorFlow makes of a disk that is full, gone or read-only.
-_FILE_ERRORS = (OSError, tf.errors.OpError)
+_PREFIX = 'variables'  # Of TensorFlow's files.
+_NAME = re.compile(r'step_(\d{8,})')
+# What TensorFlow makes of a disk that is full, gone, read-only or broken; its
+# other errors are of the processes that save together.
+_DISK_ERRORS = (
+  OSError,
+  tf.errors.AlreadyExistsError,
+  tf.errors.DataLossError,
+  tf.errors.FailedPreconditionError,
+  tf.errors.InternalError,
+  tf.errors.InvalidArgumentError,
+  tf.errors.NotFoundError,
+  tf.errors.OutOfRangeError,
+  tf.errors.PermissionDeniedError,
+  tf.errors.ResourceExhaustedError,
+  tf.errors.UnknownError,
+)
+# Of reading: the checkpoint is damaged. Others, as of permissions, are not its
+# fault.
+_DAMAGES = (errno.EIO, errno.EISDIR, errno.ENOENT, errno.ENOTDIR)
 
 
 class CheckpointError(ValueError):
-  """A checkpoint that cannot be written or used."""
+  """Checkpoints that cannot be written, read or used."""
 
 
 class NotFiniteError(RuntimeError):
-  """Weights or slots that are no checkpoint to come back to."""
+  """Variables that no training could go on from.
+
+  Attributes:
+    step: Python `int`, of the checkpoint that was to be.
+    reason: `str`, names the first of them.
+  """
 
   def __init__(self, step, names):
+    more = f' and {len(names) - 3} more' if len(names) > 3 else ''
     self.step = step
-    self.reason = f'not finite: {", ".join(names)}'
-    super().__init__(f'Step {step}: {self.reason}')
+    self.reason = f'not finite: {", ".join(names[:3])}{more}'
+    super().__init__(f'Step {step}: {self.reason}.')
+
+
+class _DamageError(Exception):
+  """Why a checkpoint cannot be trusted."""
 
 
 def parts_of(model):
@@ -57,249 +89,452 @@ class Checkpoints:
 
   A checkpoint is a folder `step_00000400`: TensorFlow's files, and a manifest
   with the step, the held-out bits/dim and each file's size and SHA-256. It is
-  written under another name, synced, read back and compared, and renamed: under
-  its own name it is complete. The newest ones are kept, and the best one.
+  written under a hidden name, synced, read back, compared and renamed: what has
+  its own name is complete. File systems are to be local.
+
+  Attributes:
+    step: `tf.Variable`, int64: saved with the rest.
   """
 
-  def __init__(self, parts, folder, keep=3, is_chief=True):
-    """Creates the saver; removes what dead processes left half-written.
+  def __init__(self, objects, folder, keep=3, is_chief=True):
+    """Creates the saver; the chief removes what dead processes have left.
 
     Args:
-      parts: `dict` of names to what `tf.train.Checkpoint` tracks.
-      folder: Path of the checkpoints, local.
-      keep: Python `int`, how many of the newest are kept.
-      is_chief: Python `bool`. Others of many workers take part in saving, as
-        TensorFlow asks of them, but leave the folder as it is.
+      objects: `dict` of names to what `tf.train.Checkpoint` tracks.
+      folder: Path of the checkpoints.
+      keep: Python `int`, how many of the newest are kept; the best is, too.
+      is_chief: Python `bool`: whether the folder is this process's, by the
+        run's lock. Others change nothing in it: they restore, or as workers
+        take part in saving.
+
+    Raises:
+      CheckpointError: if the folder cannot be made.
+      RunFolderError: if it is not local.
     """
+    run_folder.check_is_local(folder)
     self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name='step')
-    self._checkpoint = tf.train.Checkpoint(**parts, step=self.step)
+    self._checkpoint = tf.train.Checkpoint(**objects, step=self.step)
     self._folder = pathlib.Path(folder)
     self._keep = keep
     self._is_chief = is_chief
     if is_chief:
-      for path in self._folder.glob('.*'):
-        shutil.rmtree(path, ignore_errors=True)
+      with self._reporting(f'Cannot use {self._folder} for checkpoints'):
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._clean()
 
   def steps(self):
-    """The steps there are checkpoints of, in order."""
-    names = self._folder.glob('step_' + '[0-9]' * 8 + '*')
-    return sorted(int(path.name[len('step_') :]) for path in names)
+    """The steps whose checkpoints look intact, by their files' sizes: list."""
+    return [step for step, _ in self._manifests()]
 
   def best_step(self):
     """The step of the lowest held-out bits/dim; None if none was measured."""
-    values = []
-    for step in self.steps():
-      with contextlib.suppress(CheckpointError):
-        value = self._read_manifest(step)['held_out_bits_per_dim']
-        if value is not None and np.isfinite(value):
-          values.append((value, -step))
-    return -min(values)[1] if values else None
+    return next(iter(_best_first(self._manifests())), None)
 
   def save(self, step, held_out_bits_per_dim=None):
-    """Writes a checkpoint; one of the same step gives way to it.
+    """Writes a checkpoint, then removes those that are not kept.
+
+    One of the same step is replaced. A crash leaves the old or the new one.
 
     Args:
       step: Python `int`.
       held_out_bits_per_dim: Python `float`, or None: not measured.
 
     Raises:
-      NotFiniteError: if a variable is not finite; nothing is written.
-      CheckpointError: if it cannot be written; what was there still is.
+      CheckpointError: if it cannot be written, or is not read back as written.
+      NotFiniteError: if a variable, other than a metric's, is not finite.
+      Either way the checkpoints that there were still are.
     """
     self.step.assign(step)
-    self._check_finite(step)
-    if not self._is_chief:
-      with tempfile.TemporaryDirectory() as elsewhere:
-        self._checkpoint.write(os.path.join(elsewhere, _PREFIX))
-      return
-    temporary = self._folder / f'.step_{step:08d}.{os.getpid()}'
-    try:
-      temporary.mkdir()
-      self._write(temporary, step, held_out_bits_per_dim)
-      self._replace(temporary, self._path(step))
-      self._remove_old()
-    except _FILE_ERRORS as e:
-      shutil.rmtree(temporary, ignore_errors=True)
-      raise CheckpointError(self._cannot_save(step, e)) from e
+    path = self._path(step)
+    with self._reporting(f'Cannot write the checkpoint {path}'):
+      if not self._is_chief:
+        # All workers write, as saving takes them all; one keeps it.
+        with tempfile.TemporaryDirectory() as elsewhere:
+          self._write(pathlib.Path(elsewhere), step)
+        return
+      with self._hidden('new', step) as temporary:
+        temporary.mkdir()
+        files = self._write(temporary, step)
+        _write_manifest(temporary, step, held_out_bits_per_dim, files)
+        run_folder.sync_folder(temporary)
+        self._put(temporary, path)
+    self._retire()
 
   def restore(self, which='newest'):
     """Restores a checkpoint.
 
-    One that is damaged is set aside, by the chief, and the one before is used.
+    One that is damaged is set aside as `corrupt_step_...`, by the chief, and
+    the next one is used: the one before, or the next best. Those that were not
+    measured come last.
 
     Args:
-      which: 'newest' or 'best'.
+      which: 'newest' or 'best', by held-out bits/dim.
 
     Returns:
-      The step it was saved at; None if there is none.
+      Its step; None if there is none.
 
     Raises:
       CheckpointError: if all are damaged, or the one does not fit the model.
     """
-    steps = self.steps()
-    if which == 'best' and self.best_step() is not None:
-      steps = [self.best_step()]
-    for step in reversed(steps):
+    problems = []
+    for step in self._candidates(which):
+      path = self._path(step)
       try:
-        self._verify(self._path(step))
-      except CheckpointError as e:
-        self._set_aside(step, e)
+        _check_content(path, self._read_manifest(path))
+      except _DamageError as e:
+        problems.append(f'{path.name}: {e}')
+        self._set_aside(path, e)
         continue
-      self._read(step)
-      logging.info('Restored step %d of %s.', step, self._folder)
+      self._read(path)
+      logging.info('Restored %s.', path)
       return step
-    if steps:
-      raise CheckpointError(
-        f'Every checkpoint in {self._folder} is damaged. Restore the folder '
-        'from a copy, or start again in another --workdir.'
-      )
+    self._check_is_new(problems)
     return None
 
   def discard_after(self, step):
-    """Removes the checkpoints of later steps."""
-    for later in self.steps():
-      if later > step:
-        self._remove(self._path(later))
+    """Removes the checkpoints of later steps, damaged ones too.
+
+    Args:
+      step: Python `int`.
+
+    Raises:
+      CheckpointError: if they cannot be removed.
+    """
+    if not self._is_chief:
+      return
+    with self._reporting(f'Cannot remove checkpoints from {self._folder}'):
+      for later in self._numbers():
+        if later > step:
+          self._remove(later)
+      run_folder.sync_folder(self._folder)
 
   def _path(self, step):
-    return self._folder / f'step_{step:08d}'
+    return self._folder / f'step_{step:08}'
 
-  def _check_finite(self, step):
-    bad = [
-      name
-      for name, variable in variables_by_path(self._checkpoint).items()
-      if variable.dtype.is_floating
-      and not bool(tf.reduce_all(tf.math.is_finite(variable.read_value())))
-    ]
-    if bad:
-      raise NotFiniteError(step, bad[:3] + ['...'] * (len(bad) > 3))
+  def _numbers(self):
+    """The steps of all checkpoints, damaged ones too, in order."""
+    names = (path.name for path in self._folder.glob('step_*'))
+    return sorted(int(m[1]) for m in map(_NAME.fullmatch, names) if m)
 
-  def _write(self, folder, step, held_out_bits_per_dim):
+  def _manifests(self):
+    """Pairs of a step and its manifest, in order, of what looks intact."""
+    found = []
+    for step in self._numbers():
+      with contextlib.suppress(_DamageError):
+        found.append((step, self._read_manifest(self._path(step))))
+    return found
+
+  def _candidates(self, which):
+    """All steps, the first to be tried first."""
+    if which not in ('newest', 'best'):
+      raise ValueError(f"Expected 'newest' or 'best', got {which!r}.")
+    best = _best_first(self._manifests()) if which == 'best' else []
+    return best + [s for s in self._numbers()[::-1] if s not in best]
+
+  def _write(self, folder, step):
+    """Writes and checks TensorFlow's files: `dict` of name to size and hash."""
     prefix = str(folder / _PREFIX)
     self._checkpoint.write(prefix)
-    for path in folder.iterdir():
-      _sync(path)
-    manifest = {
-      'format': _FORMAT,
-      'step': step,
-      'held_out_bits_per_dim': held_out_bits_per_dim,
-      'files': {path.name: _digest(path) for path in folder.iterdir()},
-    }
-    self._compare(prefix)
-    run_folder.write_atomically(
-      folder / _MANIFEST, json.dumps(manifest, indent=2) + '\n'
-    )
-    _sync(folder)
+    paths = sorted(folder.iterdir())
+    for path in paths:
+      _sync_file(path)
+    self._compare(tf.train.load_checkpoint(prefix), step)
+    return {path.name: _digest(path) for path in paths}
 
-  def _compare(self, prefix):
-    """Raises OSError if what is on the disk is not what is in memory."""
-    reader = tf.train.load_checkpoint(prefix)
-    in_memory = variables_by_path(self._checkpoint)
-    for name, variable in in_memory.items():
-      key = f'{name}/.ATTRIBUTES/VARIABLE_VALUE'
-      if reader.has_tensor(key) and not np.array_equal(
-        reader.get_tensor(key), variable.numpy()
-      ):
-        raise OSError(None, f'{name} was read back with another value')
+  def _compare(self, reader, step):
+    """Raises if the disk has other values than memory, or no finite ones."""
+    bad = []
+    for key, variable, is_metric in _saved_variables(reader, self._checkpoint):
+      saved, value = reader.get_tensor(key), variable.numpy()
+      name = key.replace('/.ATTRIBUTES/VARIABLE_VALUE', '')
+      if saved.dtype != value.dtype or saved.tobytes() != value.tobytes():
+        raise OSError(f'{name} is not read back as it was written')
+      is_float = variable.dtype.is_floating or variable.dtype.is_complex
+      if is_float and not is_metric and not np.isfinite(saved).all():
+        bad.append(name)
+    if bad:
+      raise NotFiniteError(step, bad)
 
-  def _replace(self, temporary, path):
-    if path.exists():
-      self._remove(path)
-    os.rename(temporary, path)
-    _sync(self._folder)
-
-  def _remove_old(self):
-    kept = self.steps()[-self._keep :] + [self.best_step()]
-    for step in self.steps():
-      if step not in kept:
-        self._remove(self._path(step))
-
-  def _remove(self, path):
-    """Nobody sees a part of it."""
-    hidden = path.with_name(f'.{path.name}.removed.{os.getpid()}')
-    os.rename(path, hidden)
-    shutil.rmtree(hidden)
-
-  def _read_manifest(self, step):
-    try:
-      manifest = json.loads((self._path(step) / _MANIFEST).read_text())
-      if manifest['format'] != _FORMAT:
-        raise CheckpointError(f'expected format {_FORMAT}, got {manifest}')
-      return {k: manifest[k] for k in ('held_out_bits_per_dim', 'files')}
-    except FileNotFoundError:
-      raise CheckpointError(f'there is no {_MANIFEST}') from None
-    except (OSError, ValueError, KeyError, TypeError) as e:
-      raise CheckpointError(f'{_MANIFEST} cannot be read: {e}') from e
-
-  def _verify(self, path):
-    files = self._read_manifest(int(path.name[len('step_') :]))['files']
-    for name, digest in files.items():
+  def _put(self, temporary, path):
+    """Renames; what was at `path` is away only until `_clean` at the worst."""
+    step = int(_NAME.fullmatch(path.name)[1])
+    with self._hidden('old', step) as old:
+      if path.exists():
+        os.rename(path, old)
       try:
-        found = _digest(path / name)
-      except OSError as e:
-        raise CheckpointError(f'{name}: {e.strerror}') from e
-      for key, expected in digest.items():
-        if found[key] != expected:
-          raise CheckpointError(
-            f'{name}: expected {key} {expected}, got {found[key]}'
-          )
+        os.rename(temporary, path)
+      except BaseException:  # A signal's, too.
+        if old.exists() and not path.exists():
+          os.rename(old, path)
+        raise
+      run_folder.sync_folder(self._folder)
 
-  def _set_aside(self, step, error):
-    path = self._path(step)
-    if not self._is_chief:
-      logging.warning('The checkpoint %s is damaged: %s.', path, error)
-      return
-    aside, number = path.with_name(f'damaged_{path.name}'), 1
-    while aside.exists():
-      number += 1
-      aside = path.with_name(f'damaged_{path.name}_{number}')
-    os.rename(path, aside)
-    logging.warning(
-      'The checkpoint %s is damaged: %s. It is now %s; the one before is used.',
-      path,
-      error,
-      aside.name,
+  def _retire(self):
+    """Removes all but the newest ones and the best; a failure is no harm."""
+    manifests = self._manifests()
+    steps = [step for step, _ in manifests]
+    kept = steps[-self._keep :] + _best_first(manifests)[:1]
+    for step in steps:
+      if step not in kept:
+        try:
+          self._remove(step)
+        except OSError as e:
+          logging.warning('Cannot remove %s: %s', self._path(step), e)
+
+  def _remove(self, step):
+    """Removes a checkpoint; nobody sees a part of it under its name."""
+    with self._hidden('removed', step) as hidden:
+      os.rename(self._path(step), hidden)
+
+  @contextlib.contextmanager
+  def _hidden(self, kind, step):
+    """A free hidden path, of which nothing is left afterwards."""
+    path = _free(
+      self._folder / f'.{kind}_{self._path(step).name}.{os.getpid()}'
     )
+    try:
+      yield path
+    finally:
+      shutil.rmtree(path, ignore_errors=True)
 
-  def _read(self, step):
-    path = self._path(step)
+  def _clean(self):
+    """Undoes and removes what was under way when a process was killed."""
+    for path in self._folder.glob('.*_step_*'):
+      kind, name = path.name[1:].split('_', 1)
+      final = self._folder / name.partition('.')[0]
+      if kind == 'old' and not final.exists():
+        os.rename(path, final)
+      elif kind in ('new', 'old', 'removed'):
+        shutil.rmtree(path, ignore_errors=True)
+
+  def _read_manifest(self, path):
+    """The manifest, if the files' sizes are those it gives.
+
+    Raises:
+      _DamageError: if there is none, or they are not.
+      CheckpointError: if it is none of this version's.
+    """
+    with _reading(path):
+      manifest = json.loads((path / _MANIFEST).read_text('utf-8'))
+      if manifest.pop('sha256') != _manifest_digest(manifest):
+        raise _DamageError(f'{_MANIFEST} has another SHA-256 than it says')
+      if manifest['format'] != _FORMAT:
+        raise CheckpointError(
+          f'Expected a checkpoint of format {_FORMAT}, but {path} is of '
+          f'{manifest["format"]}: another version of this program wrote it.'
+        )
+      if self._path(manifest['step']) != path:
+        raise _DamageError(f'{_MANIFEST} is of step {manifest["step"]}')
+      for name, expected in manifest['files'].items():
+        size = (path / name).stat().st_size
+        if size != expected['size']:
+          raise _DamageError(
+            f'{name} has {size} bytes, expected {expected["size"]}'
+          )
+    return manifest
+
+  def _read(self, path):
     try:
       status = self._checkpoint.read(str(path / _PREFIX))
       status.assert_existing_objects_matched()
     except (AssertionError, ValueError, tf.errors.OpError) as e:
-      reason = str(e).splitlines()[0]
       raise CheckpointError(
-        f'The checkpoint {path} is of another model: {reason}'
+        f'The checkpoint {path} is intact, but does not fit this model: '
+        f'{_first_line(e)}'
       ) from e
 
-  def _cannot_save(self, step, error):
-    reason = getattr(error, 'strerror', None) or str(error).splitlines()[0]
-    try:
-      free = f'{shutil.disk_usage(self._folder).free / 2**20:.0f} MiB are free'
-    except OSError:
-      free = 'the folder is gone'
-    steps = self.steps()
-    good = f'That of step {steps[-1]} is intact' if steps else 'There is none'
-    return (
-      f'Cannot write the checkpoint of step {step} to {self._folder}: {reason} '
-      f'({free}). {good}; the same command goes on from it.'
+  def _set_aside(self, path, problem):
+    logging.warning(
+      'The checkpoint %s is damaged: %s. The next one is tried.', path, problem
     )
+    if self._is_chief:
+      aside = _free(path.with_name(f'corrupt_{path.name}'))
+      with self._reporting(f'Cannot rename {path} to {aside.name}'):
+        os.rename(path, aside)
+        run_folder.sync_folder(self._folder)
+
+  def _check_is_new(self, problems):
+    """Raises if there were checkpoints: a run must not begin again unasked."""
+    aside = sorted(path.name for path in self._folder.glob('corrupt_step_*'))
+    if problems or aside:
+      raise CheckpointError(
+        f'No checkpoint in {self._folder} is intact: '
+        f'{"; ".join(problems or aside)}. Put back a copy, or move the folder '
+        'away to train from the start.'
+      )
+    if any(self._folder.glob('ckpt-*.index')):
+      raise CheckpointError(
+        f'Expected checkpoints like step_00000400 in {self._folder}, but found '
+        'ckpt-*.index of an older version of this program. Use that one, or '
+        'another --workdir.'
+      )
+
+  @contextlib.contextmanager
+  def _reporting(self, what):
+    """Turns a disk's errors into one that says what is left."""
+    try:
+      yield
+    except _DISK_ERRORS as e:
+      raise CheckpointError(
+        f'{what}: {_describe(e)}. {self._free_space()} {self._newest_good()}'
+      ) from e
+
+  def _free_space(self):
+    try:
+      free = shutil.disk_usage(self._folder).free
+    except OSError as e:
+      return f'{self._folder}: {_describe(e)}.'
+    return f'{free / 1e9:.2f} GB are free there.'
+
+  def _newest_good(self):
+    for step in self._numbers()[::-1]:
+      path = self._path(step)
+      with contextlib.suppress(_DamageError, CheckpointError):
+        _check_content(path, self._read_manifest(path))
+        return f'The newest intact checkpoint is {path}.'
+    return 'There is no intact checkpoint.'
 
 
-def _sync(path):
+def _best_first(manifests):
+  """The steps that were measured, by held-out bits/dim, then newest first."""
+  measured = [
+    (manifest['held_out_bits_per_dim'], -step)
+    for step, manifest in manifests
+    if manifest['held_out_bits_per_dim'] is not None
+  ]
+  return [-step for _, step in sorted(measured)]
+
+
+def _saved_variables(reader, root):
+  """Yields the variables of a checkpoint that was just written of `root`.
+
+  The saved graph of objects is walked side by side with the living one, as
+  names alone do not tell which is which.
+
+  Args:
+    reader: Of `tf.train.load_checkpoint`.
+    root: `tf.train.Checkpoint`.
+
+  Yields:
+    Tuples of a key, its `tf.Variable`, and whether it is a metric's.
+  """
+  graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
+    reader.get_tensor('_CHECKPOINTABLE_OBJECT_GRAPH')
+  )
+  living, queue, in_metric = {0: root}, [0], set()
+  for index in queue:
+    children = tf.train.TrackableView.children(living[index])
+    for child in graph.nodes[index].children:
+      if child.node_id not in living:
+        living[child.node_id] = children[child.local_name]
+        queue.append(child.node_id)
+        if isinstance(living[index], tfk.metrics.Metric):
+          in_metric.add(child.node_id)
+  for index in queue:
+    for slot in graph.nodes[index].slot_variables:
+      original = living[slot.original_variable_node_id]
+      living[slot.slot_variable_node_id] = living[index].get_slot(
+        original, slot.slot_name
+      )
+  for index, variable in living.items():
+    # One that sums over replicas as it is read would wait for all workers.
+    if (
+      isinstance(variable, tf.Variable)
+      and variable.synchronization != tf.VariableSynchronization.ON_READ
+    ):
+      for attribute in graph.nodes[index].attributes:
+        yield attribute.checkpoint_key, variable, index in in_metric
+
+
+def _write_manifest(folder, step, held_out_bits_per_dim, files):
+  value = held_out_bits_per_dim
+  manifest = {
+    'format': _FORMAT,
+    'step': int(step),
+    # JSON has no NaN, and it would be no best.
+    'held_out_bits_per_dim': (
+      None if value is None or not math.isfinite(value) else float(value)
+    ),
+    'files': files,
+  }
+  manifest['sha256'] = _manifest_digest(manifest)
+  run_folder.write_synced(
+    folder / _MANIFEST, json.dumps(manifest, indent=2) + '\n'
+  )
+
+
+def _manifest_digest(manifest):
+  text = json.dumps(manifest, sort_keys=True)
+  return hashlib.sha256(text.encode('utf-8')).hexdigest()
+
+
+def _check_content(path, manifest):
+  """Raises `_DamageError` if a file is not as the manifest says."""
+  with _reading(path):
+    for name, expected in manifest['files'].items():
+      if _digest(path / name) != expected:
+        raise _DamageError(f'{name} has another SHA-256 than when written')
+    tf.train.load_checkpoint(str(path / _PREFIX))
+
+
+@contextlib.contextmanager
+def _reading(path):
+  """Tells damage from what keeps this process from reading."""
+  try:
+    yield
+  except (_DamageError, CheckpointError):
+    raise
+  except OSError as e:
+    if e.errno in _DAMAGES:
+      name = pathlib.Path(e.filename or path).name
+      raise _DamageError(f'{name}: {e.strerror}') from e
+    raise CheckpointError(f'Cannot read {path}: {_describe(e)}.') from e
+  except (AttributeError, KeyError, TypeError, ValueError) as e:
+    raise _DamageError(f'{_MANIFEST} cannot be read: {e!r}') from e
+  except (tf.errors.OpError, RuntimeError) as e:
+    raise _DamageError(f'TensorFlow cannot read it: {_first_line(e)}') from e
+
+
+def _sync_file(path):
+  """Writes a file to the disk, and has the next reader read it from there."""
   descriptor = os.open(path, os.O_RDONLY)
   try:
     os.fsync(descriptor)
+    if hasattr(os, 'posix_fadvise'):
+      os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
   finally:
     os.close(descriptor)
 
 
 def _digest(path):
+  digest, size = hashlib.sha256(), 0
   with open(path, 'rb') as f:
-    digest = hashlib.sha256()
     while block := f.read(2**20):
       digest.update(block)
-    return {'size': f.tell(), 'sha256': digest.hexdigest()}
+      size += len(block)
+  return {'size': size, 'sha256': digest.hexdigest()}
+
+
+def _free(path):
+  """`path`, or with a number where there is such a file already."""
+  candidate, number = path, 1
+  while candidate.exists():
+    number += 1
+    candidate = path.with_name(f'{path.name}.{number}')
+  return candidate
+
+
+def _describe(error):
+  if isinstance(error, OSError):
+    return run_folder.describe_os_error(error)
+  return _first_line(error)
+
+
+def _first_line(error):
+  text = getattr(error, 'message', None) or str(error)
+  line = (text.splitlines() or [type(error).__name__])[0]
+  # Where in TensorFlow it was helps nobody.
+  return re.sub(r'^\{\{.*?\}\} | \[Op:.*', '', line)
 
 
 def variables_by_path(root):
@@ -333,6 +568,7 @@ def init_from(model, spec):
     List of `str`: what was not copied, and why.
 
   Raises:
+    CheckpointError: if the run's checkpoints are damaged.
     ConfigError: if the run has no checkpoint, or nothing fits.
   """
   path, _, part = spec.partition(':')
@@ -343,10 +579,9 @@ def init_from(model, spec):
   folder = run_folder.RunFolder(path)
   config = folder.read_config()
   source = models.build_model(config, len(folder.read_labels()))
-  checkpoints = Checkpoints(
-    parts_of(source), folder.checkpoints, is_chief=False
-  )
-  if not checkpoints.restore():
+  # The weights are enough, whatever else that run has saved.
+  saved = Checkpoints({'model': source}, folder.checkpoints, is_chief=False)
+  if not saved.restore():
     raise configs.ConfigError(f'{path} has no checkpoint to start from.')
   parts = {'': ['head', 'tail', 'processor'], 'tail': ['tail', 'processor']}
   mismatches, num_copied = [], 0

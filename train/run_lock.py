@@ -27,7 +27,7 @@ class RunLock:
   On NFS the file alone is locked, and before NFSv4 for one machine only.
 
   ```python
-  with run_lock.RunLock(folder.lock_file):
+  with run_lock.RunLock(folder.path):
     train()
   ```
   """
@@ -36,9 +36,9 @@ class RunLock:
     """Takes no lock yet.
 
     Args:
-      path: Path of the lock file, in a folder that exists.
+      path: Path of the run's folder, which exists; the file is its `.lock`.
     """
-    self._path = pathlib.Path(path)
+    self._path = pathlib.Path(path) / '.lock'
     self._stack = contextlib.ExitStack()
 
   def __enter__(self):
