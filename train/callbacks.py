@@ -230,7 +230,15 @@ def _kept_metrics(model):
 class Checkpointing(_ByStep):
   """Saves every so many steps, with each evaluation, and when training ends."""
 
-  def __init__(self, initial_step, num_steps, every, checkpoints, evaluation):
+  def __init__(
+    self,
+    initial_step,
+    num_steps,
+    every,
+    checkpoints,
+    evaluation,
+    is_good=None,
+  ):
     """Creates the callback.
 
     Args:
@@ -240,18 +248,19 @@ class Checkpointing(_ByStep):
       checkpoints: `Checkpoints`.
       evaluation: `Evaluation`, earlier in the list: it gives the held-out
         bits/dim that a checkpoint is saved with.
+      is_good: Function that gives whether a run could go on well from here:
+        else it is saved only where training ends. None: always.
     """
     super().__init__(initial_step, num_steps)
     self._every = every
+    self._is_good = is_good or (lambda: True)
     self._checkpoints = checkpoints
     self._evaluation = evaluation
 
   def on_step(self, step, logs):
-    if (
-      self._is_due(step, self._every)
-      or self._evaluation.is_at(step)
-      or self.model.stop_training
-    ):
+    is_due = self._is_due(step, self._every) or self._evaluation.is_at(step)
+    is_end = step == self._num_steps or self.model.stop_training
+    if is_end or (is_due and self._is_good()):
       self._checkpoints.save(
         step, held_out_bits_per_dim=self._evaluation.value_at(step)
       )

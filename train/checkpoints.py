@@ -36,20 +36,13 @@ _FORMAT = 1
 _MANIFEST = 'manifest.json'
 _PREFIX = 'variables'  # Of TensorFlow's files.
 _NAME = re.compile(r'step_(\d{8,})')
-# What TensorFlow makes of a disk that is full, gone, read-only or broken; its
-# other errors are of the processes that save together.
-_DISK_ERRORS = (
-  OSError,
-  tf.errors.AlreadyExistsError,
-  tf.errors.DataLossError,
-  tf.errors.FailedPreconditionError,
-  tf.errors.InternalError,
-  tf.errors.InvalidArgumentError,
-  tf.errors.NotFoundError,
-  tf.errors.OutOfRangeError,
-  tf.errors.PermissionDeniedError,
-  tf.errors.ResourceExhaustedError,
-  tf.errors.UnknownError,
+# TensorFlow's errors of processes that save together; its others are the disk's,
+# be it full, gone, read-only or broken.
+_PEER_ERRORS = (
+  tf.errors.AbortedError,
+  tf.errors.CancelledError,
+  tf.errors.DeadlineExceededError,
+  tf.errors.UnavailableError,
 )
 # Of reading: the checkpoint is damaged. Others, as of permissions, are not its
 # fault.
@@ -374,7 +367,9 @@ class Checkpoints:
     """Turns a disk's errors into one that says what is left."""
     try:
       yield
-    except _DISK_ERRORS as e:
+    except (OSError, tf.errors.OpError) as e:
+      if isinstance(e, _PEER_ERRORS):
+        raise
       raise CheckpointError(
         f'{what}: {_describe(e)}. {self._free_space()} {self._newest_good()}'
       ) from e

@@ -244,6 +244,8 @@ class _Training:
             config.checkpoint_every,
             self.checkpoints,
             evaluation_callback,
+            # Where steps are being skipped is no place to come back to.
+            lambda: recovery.num_skipped_in_a_row(self.model) == 0,
           ),
         ],
       )

@@ -112,7 +112,8 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllEqual(objects['model'].weights, [7.0] * 5)
     self.assertAllEqual(objects['model'].half, self.model.half)
     self.assertTrue(objects['model'].is_adapted.numpy())
-    self.assertAllEqual(objects['optimizer'].weights, expected)
+    for variable, value in zip(objects['optimizer'].weights, expected):
+      self.assertAllEqual(variable, value)
     self.assertEqual(self._names(), ['step_00000007'])
     manifest = json.loads((self._path(7) / 'manifest.json').read_text())
     self.assertEqual(manifest['held_out_bits_per_dim'], 1.5)
@@ -371,10 +372,24 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
       unittest.mock.patch.object(
         checkpoints_lib, '_sync_file', write_otherwise
       ),
-      self.assertRaises(checkpoints_lib.CheckpointError),
+      self.assertRaisesRegex(
+        checkpoints_lib.CheckpointError, 'Cannot write .*Checksum'
+      ),
     ):
       self._save(2)
     self.assertEqual(self._names(), ['step_00000001'])
+
+  def test_a_worker_that_is_gone_is_no_disk(self):
+    with (
+      unittest.mock.patch.object(
+        self.checkpoints._checkpoint,
+        'write',
+        side_effect=tf.errors.UnavailableError(None, None, 'gone'),
+      ),
+      self.assertRaises(tf.errors.UnavailableError),
+    ):
+      self._save(1)
+    self.assertEqual(self._names(), [])
 
   @parameterized.parameters(
     lambda o: o['model'].weights,
