@@ -36,8 +36,8 @@ _FORMAT = 1
 _MANIFEST = 'manifest.json'
 _PREFIX = 'variables'  # Of TensorFlow's files.
 _NAME = re.compile(r'step_(\d{8,})')
-# TensorFlow's errors of processes that save together; its others are the disk's,
-# be it full, gone, read-only or broken.
+# TensorFlow's errors of processes that save together; its others are those of a
+# disk that is full, gone, read-only or broken.
 _PEER_ERRORS = (
   tf.errors.AbortedError,
   tf.errors.CancelledError,

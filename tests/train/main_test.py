@@ -2,6 +2,10 @@ import contextlib
 import io
 import os
 import pathlib
+import signal
+import subprocess
+import sys
+import time
 
 from absl import app
 from absl.testing import absltest
@@ -11,6 +15,7 @@ import numpy as np
 import PIL.Image
 
 from train import main
+from train import run_folder
 from train import shapes
 
 
@@ -67,6 +72,35 @@ class MainTest(parameterized.TestCase):
     self.assertEqual(code, 2)
     self.assertIn('num_frames=5 is longer than every clip', stderr)
     self.assertLen(stderr.strip().splitlines(), 1)
+
+  def test_a_signal_and_a_second_process(self):
+    workdir = pathlib.Path(self.create_tempdir().full_path, 'run')
+    command = [
+      *(sys.executable, '-m', 'train.main', '--preset=smoke'),
+      *(f'--workdir={workdir}', '--set=steps=100000', '--set=log_every=1'),
+    ]
+    root = pathlib.Path(main.__file__).parents[1]
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+      command, cwd=root, env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+      try:
+        while process.poll() is None and not list(
+          workdir.glob('checkpoints/step_*3')
+        ):
+          time.sleep(0.1)
+        code, stderr = self._run(preset='smoke', workdir=str(workdir))
+        self.assertEqual(code, 2)
+        self.assertIn(f'by process {process.pid}', stderr)
+        process.send_signal(signal.SIGTERM)
+        stderr = process.communicate(timeout=60)[1]
+      finally:
+        process.kill()
+    self.assertEqual(process.returncode, 75, stderr)
+    self.assertIn('Stopped by SIGTERM; the same command goes on.', stderr)
+    saved = max(workdir.glob('checkpoints/step_*')).name
+    rows = run_folder.RunFolder(workdir).read_metrics()
+    self.assertEqual(int(saved[5:]), rows[-1]['step'])
 
   def test_empty_data_folder(self):
     code, stderr = self._run(

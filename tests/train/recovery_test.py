@@ -58,9 +58,7 @@ class RecoverTest(tf.test.TestCase):
     self._recover(checkpoints, 115)
     self.assertEqual(self._recover(checkpoints, 115), 50)
     self.assertEqual(checkpoints.steps(), [0, 50])
-    self.assertEqual(
-      recovery.Recoveries(self.folder).learning_rate_scale, 0.25
-    )
+    self.assertEqual(recovery.Recoveries(self.folder).learning_rate_scale, 0.25)
     checkpoints = _Checkpoints([0, 50, 150])  # It came on, and failed again.
     self.assertEqual(self._recover(checkpoints, 160), 150)
 

@@ -102,9 +102,9 @@ class RunLockTest(absltest.TestCase):
       child.wait()
 
   def test_another_folder(self):
-    with run_lock.RunLock(self.folder):
-      with run_lock.RunLock(self.create_tempdir().full_path):
-        pass
+    other = self.create_tempdir().full_path
+    with run_lock.RunLock(self.folder), run_lock.RunLock(other):
+      pass
 
   def test_an_error_frees_it(self):
     with (

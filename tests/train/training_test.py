@@ -16,11 +16,17 @@ from train import configs
 from train import datasets
 from train import models
 from train import presets
+from train import recovery
 from train import run_folder
 from train import sample_export
 from train import shapes
 from train import training
 
+# Nothing but training.
+_QUICK = [
+  f'{name}=0'
+  for name in ('quality_samples', 'num_samples', 'tensorboard_samples')
+] + ['export=false']
 _METRICS = (
   'step head_bits_per_dim tail_bits_per_dim identity_head_bits_per_dim '
   'identity_tail_bits_per_dim adapted_head_bits_per_dim '
@@ -201,6 +207,67 @@ class TrainingTest(tf.test.TestCase):
       metrics['identity_head_bits_per_dim'],
       self.metrics['identity_head_bits_per_dim'],
     )
+
+  def test_restoring_changes_no_likelihood(self):
+    frames = np.random.default_rng(0).integers(0, 256, [4, 3, 16, 16, 3])
+    frames, label = frames.astype(np.uint8), np.arange(4)
+    trained = training.load(self.workdir).model
+    before = trained.log_prob(frames, label)
+    for _ in range(2):
+      again = training.load(self.workdir).model
+      self.assertTrue(again.adapted)
+      dataset = tf.data.Dataset.from_tensor_slices((frames, label)).batch(4)
+      with unittest.mock.patch.object(again, 'train_step', again.test_step):
+        again.fit(dataset, verbose=0)  # Nor does the start of training.
+      for a, b in zip(before, again.log_prob(frames, label)):
+        self.assertAllClose(a, b, rtol=1e-6)
+
+  def test_slots_that_are_not_finite_are_recovered_from(self):
+    config = configs.override(
+      self.config,
+      ['steps=12', 'skips_to_restore=2', 'ema=0.5', *_QUICK],
+    )
+    workdir = os.path.join(self.root, 'recovered')
+    on_step, broken = callbacks.Logging.on_step, []
+
+    def breaking(logging_callback, step, logs):
+      if step == 4 and not broken:
+        optimizer = logging_callback.model.optimizer
+        slot = optimizer.variables()[-1]
+        broken.append(slot.assign(tf.fill(slot.shape, np.nan)))
+      on_step(logging_callback, step, logs)
+
+    with unittest.mock.patch.object(callbacks.Logging, 'on_step', breaking):
+      metrics, folder = training.train(config, workdir)
+    self.assertEqual(metrics['step'], 12)
+    self.assertLess(metrics['tail_bits_per_dim'], 20.0)
+    rows = folder.read_metrics()
+    (event,) = (r for r in rows if r['kind'] == 'event')
+    self.assertEqual(event['restored_step'], 3)
+    trained = [r for r in rows if r['kind'] == 'train']
+    self.assertEqual([r['step'] for r in trained], [2, 4, 6, 8, 10, 12])
+    rates = [r['learning_rate'] / config.learning_rate for r in trained]
+    self.assertLess(max(rates[1:]), 0.51)  # The first is of before.
+    # What is loaded are the averages.
+    model = training.load(workdir).model
+    for weight, average in zip(
+      model.trainable_variables, model.weight_average.averages
+    ):
+      self.assertAllEqual(weight, average)
+
+  def test_training_that_diverges_again_and_again_ends(self):
+    config = configs.override(
+      self.config, ['skips_to_restore=2', 'max_restores=2', *_QUICK]
+    )
+    workdir = os.path.join(self.root, 'diverged')
+    infinite = unittest.mock.patch.object(
+      tf.linalg, 'global_norm', lambda g: tf.constant(np.inf)
+    )
+    with (
+      infinite,
+      self.assertRaisesRegex(recovery.DivergedError, 'restored 2 times'),
+    ):
+      training.train(config, workdir)
 
   def test_another_config_is_refused(self):
     other = configs.override(self.config, ['learning_rate=0.5'])
