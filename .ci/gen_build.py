@@ -28,15 +28,22 @@ FAST = {
   'tests/tfp_cglow/conv_gru_test': 'medium',
   'tests/tfp_cglow/coupling_test': 'medium',
   'tests/tfp_cglow/networks_test': 'medium',
+  'tests/tfp_cglow/step_guard_test': 'medium',
+  'tests/tfp_cglow/weight_average_test': 'medium',
   'tests/train/ablation_rows_test': 'small',
   'tests/train/configs_test': 'small',
   'tests/train/held_out_table_test': 'small',
+  'tests/train/interrupts_test': 'medium',
   'tests/train/paired_test': 'small',
   'tests/train/parameter_watch_test': 'medium',
+  'tests/train/progress_test': 'medium',
+  'tests/train/recovery_test': 'medium',
   'tests/train/references_test': 'medium',
   'tests/train/run_folder_test': 'small',
+  'tests/train/run_lock_test': 'small',
   'tests/train/samples_test': 'small',
   'tests/train/sources_test': 'medium',
+  'tests/train/workers_test': 'medium',
 }
 
 # Further fields of a target, as BUILD's text.
