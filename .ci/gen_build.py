@@ -33,6 +33,7 @@ FAST = {
   'tests/train/ablation_rows_test': 'small',
   'tests/train/configs_test': 'small',
   'tests/train/held_out_table_test': 'small',
+  'tests/train/json_lines_test': 'small',
   'tests/train/interrupts_test': 'medium',
   'tests/train/paired_test': 'small',
   'tests/train/parameter_watch_test': 'medium',

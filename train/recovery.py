@@ -124,9 +124,9 @@ def recover(failure, recoveries, checkpoints, folder, max_restores):
   earlier = [s for s in steps if s < good]
   if recoveries.rows and recoveries.rows[-1].restored_step == good and earlier:
     good = max(earlier)
-  recoveries.add(failure.step, good, failure.reason)
   checkpoints.discard_after(good)
   folder.truncate_metrics(good)
+  recoveries.add(failure.step, good, failure.reason)
   folder.append_metrics(
     'event',
     failure.step,

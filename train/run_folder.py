@@ -13,6 +13,7 @@ import re
 import numpy as np
 
 from train import configs
+from train import json_lines
 
 __all__ = [
   'RunFolder',
@@ -200,18 +201,14 @@ class RunFolder:
     Raises:
       RunFolderError: if it cannot be written.
     """
-    line = json.dumps({'kind': kind, 'step': int(step), **values}) + '\n'
-    with reporting(self.metrics_log), open(self.metrics_log, 'ab+') as f:
-      if f.seek(0, os.SEEK_END):
-        f.seek(-1, os.SEEK_END)
-        line = line if f.read(1) == b'\n' else '\n' + line
-      f.write(line.encode('utf-8'))
-      f.flush()
-      os.fsync(f.fileno())
+    row = {'kind': kind, 'step': int(step), **values}
+    with reporting(self.metrics_log):
+      json_lines.append(self.metrics_log, row)
 
   def read_metrics(self):
     """The rows of metrics.jsonl; a line cut short by a crash is left out."""
-    return [row for _, row in self._metrics_lines()]
+    rows = json_lines.read(self.metrics_log)
+    return [row for row in rows if {'kind', 'step'} <= row.keys()]
 
   def truncate_metrics(self, step):
     """Drops the 'train' and 'eval' rows of metrics.jsonl above `step`.
@@ -225,27 +222,15 @@ class RunFolder:
     Raises:
       RunFolderError: if it cannot be written.
     """
-    lines = self._metrics_lines()
+    rows = self.read_metrics()
     kept = [
-      line
-      for line, row in lines
+      row
+      for row in rows
       if row['kind'] not in ('train', 'eval') or row['step'] <= step
     ]
-    if len(kept) < len(lines):
-      write_atomically(self.metrics_log, ''.join(f'{line}\n' for line in kept))
-
-  def _metrics_lines(self):
-    """Pairs of a whole line of metrics.jsonl and its row."""
-    if not self.metrics_log.exists():
-      return []
-    pairs = []
-    # A crash of the machine may leave any bytes in place of the last line.
-    for line in self.metrics_log.read_text('utf-8', 'replace').split('\n'):
-      with contextlib.suppress(json.JSONDecodeError):
-        row = json.loads(line)
-        if isinstance(row, dict) and {'kind', 'step'} <= row.keys():
-          pairs.append((line, row))
-    return pairs
+    if len(kept) < len(rows):
+      lines = [json.dumps(row) + '\n' for row in kept]
+      write_atomically(self.metrics_log, ''.join(lines))
 
   def write_metrics(self, values):
     write_atomically(self.metrics_file, json.dumps(values, indent=2) + '\n')

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 
 from absl import logging
 import tensorflow as tf
 
+from train import json_lines
 from train import sources
 
 __all__ = ['SkipLog']
@@ -61,8 +61,12 @@ class SkipLog:
           'reason': error.reason,
           'message': error.message,
         }
-        with open(self._path, 'a', encoding='utf-8') as f:
-          f.write(json.dumps(line) + '\n')
+        try:
+          json_lines.append(self._path, line)
+        except OSError as e:
+          raise sources.DataError(
+            f'Cannot write {self._path}: {e.strerror}.'
+          ) from e
 
   def check(self):
     """Raises if too many files were skipped, or a dataset has failed.
@@ -98,7 +102,11 @@ def _logged_paths(path):
   if not path or not os.path.exists(path):
     return set()
   try:
-    with open(path, encoding='utf-8') as f:
-      return {json.loads(line)['path'] for line in f if line.strip()}
-  except (OSError, ValueError, KeyError, TypeError) as e:
-    raise sources.DataError(f'Expected a log of skips in {path}: {e}') from None
+    with open(path, 'rb') as f:
+      is_log = f.read(1) in (b'', b'{')
+    if is_log:
+      return {row['path'] for row in json_lines.read(path)}
+    problem = 'it is something else'
+  except (OSError, KeyError) as e:
+    problem = repr(e)
+  raise sources.DataError(f'Expected a log of skips in {path}: {problem}.')

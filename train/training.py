@@ -122,11 +122,11 @@ class _Training:
     """Trains to the end; the metrics, or None of a worker that is no chief."""
     with self.inputs.raising():
       step = self._restore()
+      if self.workers.is_chief:
+        self.folder.truncate_metrics(-1 if step is None else step)
       if step is None:
         self._begin()
         step = 0
-      elif self.workers.is_chief:
-        self.folder.truncate_metrics(step)
       while step < self.config.steps:
         step = self._fit_or_recover(step)
       metrics = None
@@ -415,7 +415,7 @@ def load(workdir, which='newest'):
     checkpoints_lib.parts_of(model), folder.checkpoints, is_chief=False
   )
   step = checkpoints.restore(which)
-  if not step:
+  if step is None:
     raise run_folder.RunFolderError(f'{workdir} has no checkpoint.')
   if model.weight_average is not None:
     model.weight_average.assign()

@@ -81,7 +81,7 @@ class RunLockTest(absltest.TestCase):
     self._assert_free()
 
   def test_file_is_no_json(self):
-    self.file.write_text('{"pid": 1')
+    self.file.write_text('{"pid": 1' * 50)  # Longer than what replaces it.
     self._assert_free()
     with _holder(self.folder):
       self.file.write_text('[]')
