@@ -1,12 +1,8 @@
-"""Checkpoints of a run, and starting from another run's weights."""
+"""Checkpoints of a run: saved, kept, restored, and set aside if damaged."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import hashlib
-import json
-import math
 import os
 import pathlib
 import re
@@ -19,22 +15,15 @@ import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 import tf_keras as tfk
 
-from train import configs
-from train import models
+from train import checkpoint_files as on_disk
 from train import run_folder
 
 __all__ = [
-  'CheckpointError',
   'Checkpoints',
   'NotFiniteError',
-  'init_from',
   'parts_of',
-  'variables_by_path',
 ]
 
-_FORMAT = 1
-_MANIFEST = 'manifest.json'
-_PREFIX = 'variables'  # Of TensorFlow's files.
 _NAME = re.compile(r'step_(\d{8,})')
 # TensorFlow's errors of processes that save together; its others are those of a
 # disk that is full, gone, read-only or broken.
@@ -44,13 +33,6 @@ _PEER_ERRORS = (
   tf.errors.DeadlineExceededError,
   tf.errors.UnavailableError,
 )
-# Of reading: the checkpoint is damaged. Others, as of permissions, are not its
-# fault.
-_DAMAGES = (errno.EIO, errno.EISDIR, errno.ENOENT, errno.ENOTDIR)
-
-
-class CheckpointError(ValueError):
-  """Checkpoints that cannot be written, read or used."""
 
 
 class NotFiniteError(RuntimeError):
@@ -66,10 +48,6 @@ class NotFiniteError(RuntimeError):
     self.step = step
     self.reason = f'not finite: {", ".join(names[:3])}{more}'
     super().__init__(f'Step {step}: {self.reason}.')
-
-
-class _DamageError(Exception):
-  """Why a checkpoint cannot be trusted."""
 
 
 def parts_of(model):
@@ -148,7 +126,7 @@ class Checkpoints:
       with self._hidden('new', step) as temporary:
         temporary.mkdir()
         files = self._write(temporary, step)
-        _write_manifest(temporary, step, held_out_bits_per_dim, files)
+        on_disk.write_manifest(temporary, step, held_out_bits_per_dim, files)
         run_folder.sync_folder(temporary)
         self._put(temporary, path)
     self._retire()
@@ -173,8 +151,8 @@ class Checkpoints:
     for step in self._candidates(which):
       path = self._path(step)
       try:
-        _check_content(path, self._read_manifest(path))
-      except _DamageError as e:
+        on_disk.check_content(path, on_disk.read_manifest(path))
+      except on_disk.DamageError as e:
         problems.append(f'{path.name}: {e}')
         self._set_aside(path, e)
         continue
@@ -202,7 +180,7 @@ class Checkpoints:
       run_folder.sync_folder(self._folder)
 
   def _path(self, step):
-    return self._folder / f'step_{step:08}'
+    return on_disk.path_of(self._folder, step)
 
   def _numbers(self):
     """The steps of all checkpoints, damaged ones too, in order."""
@@ -213,8 +191,8 @@ class Checkpoints:
     """Pairs of a step and its manifest, in order, of what looks intact."""
     found = []
     for step in self._numbers():
-      with contextlib.suppress(_DamageError):
-        found.append((step, self._read_manifest(self._path(step))))
+      with contextlib.suppress(on_disk.DamageError):
+        found.append((step, on_disk.read_manifest(self._path(step))))
     return found
 
   def _candidates(self, which):
@@ -226,13 +204,13 @@ class Checkpoints:
 
   def _write(self, folder, step):
     """Writes and checks TensorFlow's files: `dict` of name to size and hash."""
-    prefix = str(folder / _PREFIX)
+    prefix = str(folder / on_disk.PREFIX)
     self._checkpoint.write(prefix)
     paths = sorted(folder.iterdir())
     for path in paths:
-      _sync_file(path)
+      on_disk.sync_file(path)
     self._compare(tf.train.load_checkpoint(prefix), step)
-    return {path.name: _digest(path) for path in paths}
+    return {path.name: on_disk.digest(path) for path in paths}
 
   def _compare(self, reader, step):
     """Raises if the disk has other values than memory, or no finite ones."""
@@ -300,40 +278,14 @@ class Checkpoints:
       elif kind in ('new', 'old', 'removed'):
         shutil.rmtree(path, ignore_errors=True)
 
-  def _read_manifest(self, path):
-    """The manifest, if the files' sizes are those it gives.
-
-    Raises:
-      _DamageError: if there is none, or they are not.
-      CheckpointError: if it is none of this version's.
-    """
-    with _reading(path):
-      manifest = json.loads((path / _MANIFEST).read_text('utf-8'))
-      if manifest.pop('sha256') != _manifest_digest(manifest):
-        raise _DamageError(f'{_MANIFEST} has another SHA-256 than it says')
-      if manifest['format'] != _FORMAT:
-        raise CheckpointError(
-          f'Expected a checkpoint of format {_FORMAT}, but {path} is of '
-          f'{manifest["format"]}: another version of this program wrote it.'
-        )
-      if self._path(manifest['step']) != path:
-        raise _DamageError(f'{_MANIFEST} is of step {manifest["step"]}')
-      for name, expected in manifest['files'].items():
-        size = (path / name).stat().st_size
-        if size != expected['size']:
-          raise _DamageError(
-            f'{name} has {size} bytes, expected {expected["size"]}'
-          )
-    return manifest
-
   def _read(self, path):
     try:
-      status = self._checkpoint.read(str(path / _PREFIX))
+      status = self._checkpoint.read(str(path / on_disk.PREFIX))
       status.assert_existing_objects_matched()
     except (AssertionError, ValueError, tf.errors.OpError) as e:
-      raise CheckpointError(
+      raise on_disk.CheckpointError(
         f'The checkpoint {path} is intact, but does not fit this model: '
-        f'{_first_line(e)}'
+        f'{on_disk.first_line(e)}'
       ) from e
 
   def _set_aside(self, path, problem):
@@ -350,13 +302,13 @@ class Checkpoints:
     """Raises if there were checkpoints: a run must not begin again unasked."""
     aside = sorted(path.name for path in self._folder.glob('corrupt_step_*'))
     if problems or aside:
-      raise CheckpointError(
+      raise on_disk.CheckpointError(
         f'No checkpoint in {self._folder} is intact: '
         f'{"; ".join(problems or aside)}. Put back a copy, or move the folder '
         'away to train from the start.'
       )
     if any(self._folder.glob('ckpt-*.index')):
-      raise CheckpointError(
+      raise on_disk.CheckpointError(
         f'Expected checkpoints like step_00000400 in {self._folder}, but found '
         'ckpt-*.index of an older version of this program. Use that one, or '
         'another --workdir.'
@@ -370,22 +322,23 @@ class Checkpoints:
     except (OSError, tf.errors.OpError) as e:
       if isinstance(e, _PEER_ERRORS):
         raise
-      raise CheckpointError(
-        f'{what}: {_describe(e)}. {self._free_space()} {self._newest_good()}'
+      raise on_disk.CheckpointError(
+        f'{what}: {on_disk.describe(e)}. {self._free_space()} '
+        f'{self._newest_good()}'
       ) from e
 
   def _free_space(self):
     try:
       free = shutil.disk_usage(self._folder).free
     except OSError as e:
-      return f'{self._folder}: {_describe(e)}.'
+      return f'{self._folder}: {on_disk.describe(e)}.'
     return f'{free / 1e9:.2f} GB are free there.'
 
   def _newest_good(self):
     for step in self._numbers()[::-1]:
       path = self._path(step)
-      with contextlib.suppress(_DamageError, CheckpointError):
-        _check_content(path, self._read_manifest(path))
+      with contextlib.suppress(on_disk.DamageError, on_disk.CheckpointError):
+        on_disk.check_content(path, on_disk.read_manifest(path))
         return f'The newest intact checkpoint is {path}.'
     return 'There is no intact checkpoint.'
 
@@ -441,75 +394,6 @@ def _saved_variables(reader, root):
         yield attribute.checkpoint_key, variable, index in in_metric
 
 
-def _write_manifest(folder, step, held_out_bits_per_dim, files):
-  value = held_out_bits_per_dim
-  manifest = {
-    'format': _FORMAT,
-    'step': int(step),
-    # JSON has no NaN, and it would be no best.
-    'held_out_bits_per_dim': (
-      None if value is None or not math.isfinite(value) else float(value)
-    ),
-    'files': files,
-  }
-  manifest['sha256'] = _manifest_digest(manifest)
-  run_folder.write_synced(
-    folder / _MANIFEST, json.dumps(manifest, indent=2) + '\n'
-  )
-
-
-def _manifest_digest(manifest):
-  text = json.dumps(manifest, sort_keys=True)
-  return hashlib.sha256(text.encode('utf-8')).hexdigest()
-
-
-def _check_content(path, manifest):
-  """Raises `_DamageError` if a file is not as the manifest says."""
-  with _reading(path):
-    for name, expected in manifest['files'].items():
-      if _digest(path / name) != expected:
-        raise _DamageError(f'{name} has another SHA-256 than when written')
-    tf.train.load_checkpoint(str(path / _PREFIX))
-
-
-@contextlib.contextmanager
-def _reading(path):
-  """Tells damage from what keeps this process from reading."""
-  try:
-    yield
-  except (_DamageError, CheckpointError):
-    raise
-  except OSError as e:
-    if e.errno in _DAMAGES:
-      name = pathlib.Path(e.filename or path).name
-      raise _DamageError(f'{name}: {e.strerror}') from e
-    raise CheckpointError(f'Cannot read {path}: {_describe(e)}.') from e
-  except (AttributeError, KeyError, TypeError, ValueError) as e:
-    raise _DamageError(f'{_MANIFEST} cannot be read: {e!r}') from e
-  except (tf.errors.OpError, RuntimeError) as e:
-    raise _DamageError(f'TensorFlow cannot read it: {_first_line(e)}') from e
-
-
-def _sync_file(path):
-  """Writes a file to the disk, and has the next reader read it from there."""
-  descriptor = os.open(path, os.O_RDONLY)
-  try:
-    os.fsync(descriptor)
-    if hasattr(os, 'posix_fadvise'):
-      os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-  finally:
-    os.close(descriptor)
-
-
-def _digest(path):
-  digest, size = hashlib.sha256(), 0
-  with open(path, 'rb') as f:
-    while block := f.read(2**20):
-      digest.update(block)
-      size += len(block)
-  return {'size': size, 'sha256': digest.hexdigest()}
-
-
 def _free(path):
   """`path`, or with a number where there is such a file already."""
   candidate, number = path, 1
@@ -517,89 +401,3 @@ def _free(path):
     number += 1
     candidate = path.with_name(f'{path.name}.{number}')
   return candidate
-
-
-def _describe(error):
-  if isinstance(error, OSError):
-    return run_folder.describe_os_error(error)
-  return _first_line(error)
-
-
-def _first_line(error):
-  text = getattr(error, 'message', None) or str(error)
-  line = (text.splitlines() or [type(error).__name__])[0]
-  # Where in TensorFlow it was helps nobody.
-  return re.sub(r'^\{\{.*?\}\} | \[Op:.*', '', line)
-
-
-def variables_by_path(root):
-  """`dict` of the variables that `root` tracks, by attribute path."""
-  view = tf.train.TrackableView(root)
-  found, seen = {}, {id(root)}
-  queue = [('', root)]
-  while queue:
-    prefix, node = queue.pop(0)
-    for name, child in sorted(view.children(node).items()):
-      if id(child) in seen:
-        continue
-      seen.add(id(child))
-      if isinstance(child, tf.Variable):
-        found[prefix + name] = child
-      else:
-        queue.append((f'{prefix}{name}/', child))
-  return found
-
-
-def init_from(model, spec):
-  """Copies another run's weights, where the shapes agree.
-
-  ActNorm's parameters come along, with the mark that they are adapted.
-
-  Args:
-    model: `VideoGlow`, to be changed.
-    spec: 'WORKDIR', 'WORKDIR:head' or 'WORKDIR:tail'.
-
-  Returns:
-    List of `str`: what was not copied, and why.
-
-  Raises:
-    CheckpointError: if the run's checkpoints are damaged.
-    ConfigError: if the run has no checkpoint, or nothing fits.
-  """
-  path, _, part = spec.partition(':')
-  if part not in ('', 'head', 'tail'):
-    raise configs.ConfigError(
-      f'--init_from expects WORKDIR, WORKDIR:head or WORKDIR:tail, not {spec}.'
-    )
-  folder = run_folder.RunFolder(path)
-  config = folder.read_config()
-  source = models.build_model(config, len(folder.read_labels()))
-  # The weights are enough, whatever else that run has saved.
-  saved = Checkpoints({'model': source}, folder.checkpoints, is_chief=False)
-  if not saved.restore():
-    raise configs.ConfigError(f'{path} has no checkpoint to start from.')
-  parts = {'': ['head', 'tail', 'processor'], 'tail': ['tail', 'processor']}
-  mismatches, num_copied = [], 0
-  for name in parts.get(part, [part]):
-    target, donor = getattr(model, name), getattr(source, name)
-    if target is None or donor is None:
-      if target is not None:
-        mismatches.append(f'{name}: {path} has none')
-      continue
-    ours, theirs = variables_by_path(target), variables_by_path(donor)
-    for key, variable in ours.items():
-      if key not in theirs:
-        mismatches.append(f'{name}/{key}: {path} has none')
-      elif theirs[key].shape != variable.shape:
-        mismatches.append(
-          f'{name}/{key}: expected {variable.shape}, '
-          f'{path} has {theirs[key].shape}'
-        )
-      else:
-        variable.assign(theirs[key])
-        num_copied += 1
-  if not num_copied:
-    raise configs.ConfigError(
-      f'Nothing of {spec} fits this model: {"; ".join(mismatches)}.'
-    )
-  return mismatches

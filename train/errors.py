@@ -1,7 +1,7 @@
 """The errors that a user can put right; the command line shows one line."""
 
 from train import ablation
-from train import checkpoints
+from train import checkpoint_files
 from train import configs
 from train import recovery
 from train import run_folder
@@ -11,7 +11,7 @@ __all__ = ['USER_ERRORS']
 
 USER_ERRORS = (
   ablation.AblationError,
-  checkpoints.CheckpointError,
+  checkpoint_files.CheckpointError,
   configs.ConfigError,
   recovery.DivergedError,
   run_folder.RunFolderError,

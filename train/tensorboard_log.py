@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 import tensorflow as tf
 
-from train import checkpoints
+from train import weights
 
 __all__ = ['TensorBoardLog']
 
@@ -85,7 +85,7 @@ class TensorBoardLog:
       return
     trained = {id(v) for v in model.trainable_variables}
     with self._writer.as_default(step=step):
-      for name, variable in checkpoints.variables_by_path(model).items():
+      for name, variable in weights.variables_by_path(model).items():
         if id(variable) in trained:
           tf.summary.histogram(f'weights/{name}', variable)
 

@@ -30,6 +30,7 @@ from train import run_lock
 from train import samples
 from train import sources
 from train import tensorboard_log
+from train import weights
 from train import workers as workers_lib
 
 __all__ = [
@@ -150,7 +151,7 @@ class _Training:
     """Weights of another run, ActNorm's initialisation, untrained numbers."""
     model, valid = self.model, self.inputs.valid_dataset()
     if self.options.init_from is not None:
-      mismatches = checkpoints_lib.init_from(model, self.options.init_from)
+      mismatches = weights.init_from(model, self.options.init_from)
       for mismatch in mismatches:
         logging.warning('--init_from: not copied: %s', mismatch)
     logging.info('Evaluating the untrained flow.')

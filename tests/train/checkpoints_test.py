@@ -14,6 +14,7 @@ from absl.testing import parameterized
 import tensorflow as tf
 import tf_keras as tfk
 
+from train import checkpoint_files as on_disk
 from train import checkpoints as checkpoints_lib
 from train import run_folder
 
@@ -179,22 +180,20 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
     # The second time there is nothing left but what was set aside.
     for _ in range(2):
       with self.assertRaisesRegex(
-        checkpoints_lib.CheckpointError, 'No checkpoint in .* is intact'
+        on_disk.CheckpointError, 'No checkpoint in .* is intact'
       ):
         self._restore()
 
   def test_of_an_older_version(self):
     (self.folder / 'ckpt-400.index').write_text('')
-    with self.assertRaisesRegex(
-      checkpoints_lib.CheckpointError, 'older version'
-    ):
+    with self.assertRaisesRegex(on_disk.CheckpointError, 'older version'):
       self._restore()
 
   def test_of_a_newer_version(self):
-    with unittest.mock.patch.object(checkpoints_lib, '_FORMAT', 2):
+    with unittest.mock.patch.object(on_disk, '_FORMAT', 2):
       self._save(1)
     with self.assertRaisesRegex(
-      checkpoints_lib.CheckpointError, 'format 1, but .* is of 2'
+      on_disk.CheckpointError, 'format 1, but .* is of 2'
     ):
       self._restore()
     self.assertEqual(self._names(), ['step_00000001'])
@@ -206,7 +205,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
     self._save(1)
     other = checkpoints_lib.Checkpoints(objects, self.folder)
     with self.assertRaisesRegex(
-      checkpoints_lib.CheckpointError, 'intact, but does not fit this model'
+      on_disk.CheckpointError, 'intact, but does not fit this model'
     ):
       other.restore()
     self.assertEqual(self._names(), ['step_00000001'])
@@ -218,7 +217,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
         pathlib.Path, 'read_text', side_effect=PermissionError(13, 'Denied')
       ),
       self.assertRaisesRegex(
-        checkpoints_lib.CheckpointError, 'no permission .Denied, EACCES'
+        on_disk.CheckpointError, 'no permission .Denied, EACCES'
       ),
     ):
       self._restore()
@@ -266,7 +265,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
     with (
       unittest.mock.patch.object(owner, function, _no_space),
       self.assertRaisesRegex(
-        checkpoints_lib.CheckpointError,
+        on_disk.CheckpointError,
         'Cannot write .*step_00000002: the disk is full .No space left on '
         'device, ENOSPC.* GB are free there.* checkpoint is .*step_00000001',
       ),
@@ -286,7 +285,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
 
     with (
       unittest.mock.patch.object(os, 'rename', fail_second),
-      self.assertRaises(checkpoints_lib.CheckpointError),
+      self.assertRaises(on_disk.CheckpointError),
     ):
       self._save(1)
     self.assertEqual(self._names(), ['step_00000001'])
@@ -313,7 +312,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
     self._save(1)
     shutil.rmtree(self.folder)
     with self.assertRaisesRegex(
-      checkpoints_lib.CheckpointError,
+      on_disk.CheckpointError,
       'its folder is gone .*ENOENT.*There is no intact checkpoint',
     ):
       self._save(2)
@@ -325,7 +324,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
         pathlib.Path, 'mkdir', side_effect=OSError(errno.EROFS, 'Read-only')
       ),
       self.assertRaisesRegex(
-        checkpoints_lib.CheckpointError, 'the file system is read-only'
+        on_disk.CheckpointError, 'the file system is read-only'
       ),
     ):
       self._save(1)
@@ -336,7 +335,8 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
       import resource
       import sys
       import tensorflow as tf
-      from train import checkpoints as checkpoints_lib
+      from train import checkpoint_files as on_disk
+from train import checkpoints as checkpoints_lib
       folder = sys.argv[1]
       variable = tf.Variable(tf.zeros([10]))
       saver = checkpoints_lib.Checkpoints({'v': variable}, folder)
@@ -346,7 +346,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
       resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
       try:
         saver.save(2)
-      except checkpoints_lib.CheckpointError as e:
+      except on_disk.CheckpointError as e:
         print(e)
     """
     result = _run(program, self.folder)
@@ -360,7 +360,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_read_back_otherwise(self):
     self._save(1)
-    sync = checkpoints_lib._sync_file
+    sync = on_disk.sync_file
 
     def write_otherwise(path):
       """As a disk would that takes other bytes than it is given."""
@@ -369,11 +369,9 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
         _flip(path, 9)
 
     with (
-      unittest.mock.patch.object(
-        checkpoints_lib, '_sync_file', write_otherwise
-      ),
+      unittest.mock.patch.object(on_disk, 'sync_file', write_otherwise),
       self.assertRaisesRegex(
-        checkpoints_lib.CheckpointError, 'Cannot write .*Checksum'
+        on_disk.CheckpointError, 'Cannot write .*Checksum'
       ),
     ):
       self._save(2)
@@ -411,7 +409,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
         self.checkpoints._checkpoint, 'write', write_then_change
       ),
       self.assertRaisesRegex(
-        checkpoints_lib.CheckpointError, 'is not read back as it was written'
+        on_disk.CheckpointError, 'is not read back as it was written'
       ),
     ):
       self.checkpoints.save(2)

@@ -21,6 +21,7 @@ from train import run_folder
 from train import sample_export
 from train import shapes
 from train import training
+from train import weights
 
 # Nothing but training.
 _QUICK = [
@@ -293,7 +294,7 @@ class TrainingTest(tf.test.TestCase):
   def test_init_from(self):
     config = configs.override(self.config, ['seed=5', 'use_labels=false'])
     model = models.build_model(config, 8)
-    mismatches = checkpoints_lib.init_from(model, f'{self.workdir}:tail')
+    mismatches = weights.init_from(model, f'{self.workdir}:tail')
     self.assertEmpty(mismatches)
     self.assertTrue(bool(model.tail.adapted))
     self.assertFalse(bool(model.head.adapted))
@@ -303,7 +304,7 @@ class TrainingTest(tf.test.TestCase):
       any(w.shape == ours.shape and np.array_equal(w, ours) for w in donor)
     )
     wider = configs.override(self.config, ['head.hidden_channels=9'])
-    mismatches = checkpoints_lib.init_from(
+    mismatches = weights.init_from(
       models.build_model(wider, 8), self.workdir
     )
     self.assertTrue(all('expected' in m for m in mismatches), mismatches)
@@ -312,9 +313,9 @@ class TrainingTest(tf.test.TestCase):
   def test_init_from_nothing(self):
     model = models.build_model(self.config, 8)
     with self.assertRaisesRegex(run_folder.RunFolderError, 'holds no run'):
-      checkpoints_lib.init_from(model, os.path.join(self.root, 'none'))
+      weights.init_from(model, os.path.join(self.root, 'none'))
     with self.assertRaisesRegex(configs.ConfigError, 'WORKDIR:head'):
-      checkpoints_lib.init_from(model, f'{self.workdir}:state')
+      weights.init_from(model, f'{self.workdir}:state')
 
 
 if __name__ == '__main__':
