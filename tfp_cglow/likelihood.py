@@ -71,8 +71,9 @@ def to_unit(frames, dtype=tf.float32):
       'Frames must be uint8 (0..255) or float (0..1), '
       f'but got {frames.dtype.name}.'
     )
+  # NaN is let through: the likelihood is NaN, and training skips the step.
   check = tf.debugging.Assert(
-    tf.reduce_all((frames >= 0) & (frames <= 1)),
+    ~tf.reduce_any((frames < 0) | (frames > 1)),
     [
       'Float frames must be in [0, 1], but got values from',
       tf.reduce_min(frames),

@@ -461,6 +461,19 @@ class FitTest(tf.test.TestCase, parameterized.TestCase):
     self.assertTrue(np.isfinite(logs['loss'][0]))
     self.assertNotAllEqual(model.trainable_variables[0], weights[0])
 
+  def test_frames_that_are_not_finite_skip_the_step(self):
+    model = self._compiled(tfk.optimizers.legacy.Adam(1e-2), adapted=True)
+    frames = tf.cast(_frames(2, 3), tf.float32) / 255.0
+    for place in (0, 2):  # A target of the head; one of the tail.
+      spoiled = frames.numpy()
+      spoiled[1, place, 3, 3, 0] = np.nan
+      weights = _values(model.trainable_variables)
+      dataset = _dataset(spoiled, tf.constant([0, 1]))
+      logs = model.fit(dataset, verbose=0).history
+      self.assertEqual(logs['skipped_steps'], [1.0])
+      for a, b in zip(weights, _values(model.trainable_variables)):
+        self.assertAllEqual(a, b)
+
   def test_gradients_are_clipped_by_submodel(self):
     norms = {'head': 1e-1, 'tail': 1e-2, 'processor': 1e-4}
     model = self._compiled(tfk.optimizers.legacy.SGD(1.0), norms, adapted=True)
