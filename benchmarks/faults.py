@@ -1,6 +1,6 @@
 """Does a run survive faults? One at a time, beside runs without one.
 
-  python benchmarks/faults.py --runs=runs/faults --num_seeds=3
+  python benchmarks/faults.py --runs=runs/faults --clean_seeds=3
 
 Trains a small flow on natvid for 300 steps, with a fault in the middle of it:
 
@@ -25,7 +25,6 @@ or in NaN. The same command again reuses what is done.
 
 import concurrent.futures
 import contextlib
-import itertools
 import json
 import math
 import os
@@ -52,14 +51,19 @@ from train import run_folder  # noqa: E402
 
 # Not `workdir` and `seeds`: the program's own flags have these names.
 _RUNS = flags.DEFINE_string('runs', None, 'Folder of the runs.')
-_NUM_SEEDS = flags.DEFINE_integer('num_seeds', 3, 'Runs of each fault.')
+_NUM_SEEDS = flags.DEFINE_integer('num_seeds', 1, 'Runs of each fault.')
+_CLEAN_SEEDS = flags.DEFINE_integer('clean_seeds', 3, 'Runs without a fault.')
 _FAULTS = flags.DEFINE_list('faults', [], 'Names; all if not given.')
 _AT_A_TIME = flags.DEFINE_integer('at_a_time', 2, 'Runs.')
 _OUTPUT = flags.DEFINE_string('output', None, 'A file for the JSON, too.')
 _INJECT = flags.DEFINE_string('inject', None, 'Internal: a fault of a run.')
 
 _STEPS, _FAULT_STEP = 300, 163
-_TELLING = re.compile(r'^W\d|^E\d|^error:|Restored|Stopped by|Error: ')
+_OWN = re.compile(r'^([IWE])\d{4} [\d:.]+ \d+ \w+\.py:\d+\] ')  # absl's.
+_TELLING = re.compile(
+  r'^[WE] |^I Restored|^error:|^Stopped by|^[\w.]*Error: |assertion failed'
+  r'|^I .* \d+ (skipped steps|spikes)'
+)
 _SETTINGS = (
   'dataset=natvid',
   f'steps={_STEPS}',
@@ -121,7 +125,7 @@ def _inject_inf_gradient():
     @tf.custom_gradient
     def poison(x):
       def gradient(upstream):
-        return upstream + tf.fill(tf.shape(x), tf.where(is_now, math.inf, 0.0))
+        return tf.fill(tf.shape(x), upstream * tf.where(is_now, math.inf, 0.0))
 
       return tf.zeros([]), gradient
 
@@ -245,16 +249,14 @@ class _Run:
         r['restored_step'] for r in rows if r.get('event') == 'restore'
       ],
       'bits_per_dim': bits,
-      'said': self._said(),
     }
 
-  def _said(self):
-    """What the log tells of a fault, each line once."""
+  def said(self):
+    """What the log tells of a fault, each line once: list of `str`."""
     text = self.log.read_text('utf-8', 'replace')
     text = text.replace(str(self.folder.path.resolve()), 'RUN')
-    lines = [line for line in text.splitlines() if _TELLING.search(line)]
-    own = [re.sub(r'^([WEI])\d.*?\] ', r'\1 ', line) for line in lines]
-    return list(dict.fromkeys(line for line in own if 'cuda' not in line))
+    lines = [_OWN.sub(r'\1 ', line) for line in text.splitlines()]
+    return list(dict.fromkeys(line for line in lines if _TELLING.search(line)))
 
 
 def _stop(run):
@@ -316,22 +318,21 @@ def _small_disk(path):
 def _run(name, seed):
   """What came of a run with a fault; kept in a file."""
   folder = pathlib.Path(_RUNS.value)
-  done = folder / f'{name}_seed_{seed}.json'
-  if done.exists():
-    return json.loads(done.read_text('utf-8'))
   path = folder / f'{name}_seed_{seed}'
-  shutil.rmtree(path, ignore_errors=True)
-  disk = contextlib.nullcontext()
-  if name == 'full_disk':
-    disk = _small_disk(path)
-  with disk:
-    run = _Run(name, seed, path / 'run')
+  run = _Run(name, seed, path / 'run')
+  done = folder / f'{name}_seed_{seed}.json'
+  if not done.exists():
+    shutil.rmtree(path, ignore_errors=True)
     run.log.unlink(missing_ok=True)
-    _SCENARIOS[name](run)
-    numbers = run.numbers()
-  done.write_text(json.dumps(numbers, indent=2) + '\n', 'utf-8')
-  logging.info('%s, seed %d: %s', name, seed, numbers)
-  return numbers
+    disk = contextlib.nullcontext()
+    if name == 'full_disk':
+      disk = _small_disk(path)
+    with disk:
+      _SCENARIOS[name](run)
+      numbers = run.numbers()
+    done.write_text(json.dumps(numbers, indent=2) + '\n', 'utf-8')
+    logging.info('%s, seed %d: %s', name, seed, numbers)
+  return {**json.loads(done.read_text('utf-8')), 'said': run.said()}
 
 
 def _row(runs, clean):
@@ -352,10 +353,12 @@ def _row(runs, clean):
 def _compare():
   names = ['clean', *(_FAULTS.value or [n for n in _SCENARIOS if n != 'clean'])]
   pathlib.Path(_RUNS.value).mkdir(parents=True, exist_ok=True)
-  jobs = list(itertools.product(range(_NUM_SEEDS.value), names))
+  num_seeds = {name: _NUM_SEEDS.value for name in names}
+  num_seeds['clean'] = max(_NUM_SEEDS.value, _CLEAN_SEEDS.value)
+  jobs = [(name, seed) for name in names for seed in range(num_seeds[name])]
   with concurrent.futures.ThreadPoolExecutor(_AT_A_TIME.value) as pool:
-    done = dict(zip(jobs, pool.map(lambda job: _run(job[1], job[0]), jobs)))
-  runs = {n: [done[s, n] for s in range(_NUM_SEEDS.value)] for n in names}
+    done = dict(zip(jobs, pool.map(lambda job: _run(*job), jobs)))
+  runs = {n: [done[n, seed] for seed in range(num_seeds[n])] for n in names}
   return {name: _row(runs[name], runs['clean']) for name in names}
 
 

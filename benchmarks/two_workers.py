@@ -3,10 +3,10 @@
   python benchmarks/two_workers.py
 
 Runs one config in one process, with two workers that share each batch, and
-again with each worker in turn killed by SIGKILL. A supervisor starts a worker
+again with one of them killed, or told to stop. A supervisor starts a worker
 anew, with the same command, whenever its exit code is not 0. Prints JSON; the
 exit code is 1 if the workers do not train as one process does or if a run with
-kills ends with other weights than the one without.
+a signal ends with other weights than the one without.
 """
 
 import json
@@ -27,11 +27,17 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, _ROOT)
 
 _STEPS = flags.DEFINE_integer('steps', 20, 'Of each run.')
-_KILL_AT = flags.DEFINE_integer('kill_at', 8, 'After this step was logged.')
-_KILL = flags.DEFINE_list('kill', ['0', '1'], 'Workers, each in its own run.')
+_SIGNAL_AT = flags.DEFINE_integer('signal_at', 8, 'After this step was logged.')
+_SIGNALS = flags.DEFINE_list(
+  'signals',
+  ['0:SIGKILL', '1:SIGKILL', '1:SIGTERM'],
+  'Worker and signal, each in a run of its own.',
+)
 _PRESET = flags.DEFINE_string('preset', 'smoke', 'Of the config.')
 _TIMEOUT = flags.DEFINE_float('timeout', 600, 'Seconds that a run may take.')
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Kept; else a temporary one.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Kept, with the runs that are done; else a temporary one.'
+)
 
 _LOSS_GOAL = 1e-4
 _ACTNORM_GOAL = 1e-5
@@ -107,33 +113,38 @@ class _Worker:
     return code == 0
 
 
-def _train(folder, num_workers, killed=None):
+def _train(folder, num_workers, signalled=None, number=None):
   """Trains to the end; the seconds it took, and the ends of each worker."""
+  done = folder.with_suffix('.json')
+  if done.exists():
+    return json.loads(done.read_text('utf-8'))
   addresses = [f'localhost:{port}' for port in _free_ports(num_workers)]
   start = time.monotonic()
   workers = [
     _Worker(folder, k, addresses if num_workers > 1 else None)
     for k in range(num_workers)
   ]
-  kill_second = None
+  signal_second = None
   try:
     while not all([worker.poll(start) for worker in workers]):
       if time.monotonic() - start > _TIMEOUT.value:
         raise RuntimeError(f'{folder} has not ended: {_ends(workers)}')
-      is_due = killed is not None and kill_second is None
-      if is_due and _last_step(folder) >= _KILL_AT.value:
-        workers[killed].process.send_signal(signal.SIGKILL)
-        kill_second = time.monotonic() - start
+      is_due = signalled is not None and signal_second is None
+      if is_due and _last_step(folder) >= _SIGNAL_AT.value:
+        workers[signalled].process.send_signal(number)
+        signal_second = time.monotonic() - start
       time.sleep(0.05)
   finally:
     for worker in workers:
       if worker.process.poll() is None:
         worker.process.kill()
-  return {
+  result = {
     'seconds': time.monotonic() - start,
-    'kill_second': kill_second,
+    'signal_second': signal_second,
     'ends': _ends(workers),
   }
+  done.write_text(json.dumps(result), 'utf-8')
+  return result
 
 
 def _ends(workers):
@@ -184,7 +195,7 @@ def _is_weight(key):
 
 
 def _is_actnorm(key):
-  return _is_weight(key) and 'actnorm' in key.lower()
+  return _is_weight(key) and any(f'/{k}/' in key for k in ('actnorm', 'norm'))
 
 
 def _compare(ours, theirs):
@@ -205,7 +216,7 @@ def _compare(ours, theirs):
 
 def _same(ours, theirs):
   return ours.keys() == theirs.keys() and all(
-    ours[k].tobytes() == theirs[k].tobytes() for k in ours if _is_weight(k)
+    ours[k].tobytes() == theirs[k].tobytes() for k in ours
   )
 
 
@@ -218,9 +229,11 @@ def _run(root):
     against['loss'] <= _LOSS_GOAL,
     against['adapted_actnorm']['largest'] <= _ACTNORM_GOAL,
   ]
-  for index in map(int, _KILL.value):
-    name = f'killed_{index}'
-    result[name] = _train(root / name, 2, index)
+  for text in _SIGNALS.value:
+    index, kind = text.split(':')
+    name = f'{kind.lower()}_{index}'
+    number = getattr(signal, kind)
+    result[name] = _train(root / name, 2, int(index), number)
     result[f'{name}_against_two'] = against = _compare(root / name, two)
     good += [
       against['steps_logged'] == [_STEPS.value] * 2,

@@ -26,6 +26,8 @@ from tfp_cglow.diagnostics import invertibility_report
 from tfp_cglow.flow_step import FlowStep
 from tfp_cglow.flow_step import build_flow_step
 from tfp_cglow.glow import Glow
+from tfp_cglow.interpolation import interpolate
+from tfp_cglow.interpolation import interpolate_latents
 from tfp_cglow.invertible_conv import InvertibleConv1x1
 from tfp_cglow.invertible_conv import build_invertible_conv1x1
 from tfp_cglow.labels import LabelPrior

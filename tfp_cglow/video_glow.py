@@ -11,6 +11,7 @@ from tfp_cglow import adaptation
 from tfp_cglow import build
 from tfp_cglow import context_processor
 from tfp_cglow import conv_gru
+from tfp_cglow import densities
 from tfp_cglow import diagnostics
 from tfp_cglow import labels as labels_lib
 from tfp_cglow import likelihood
@@ -155,6 +156,7 @@ class VideoGlow(tfk.Model):
       )
     self.base = tfd.Sample(tfd.Normal(0.0, 1.0), [self.num_dims])
     self._sample_function = tf.function(rollout.rollout, reduce_retracing=True)
+    self._decode_function = tf.function(rollout.decode, reduce_retracing=True)
     self.built = True  # All variables exist; there is no `call`.
 
   # Likelihood.
@@ -178,21 +180,7 @@ class VideoGlow(tfk.Model):
     """
     frames, label = self._check(frames, label)
     clips = tf.range(tf.shape(frames)[0])
-    first, contexts, later, _ = self._noisy_targets(frames, seed, clips)
-    head = tail = None
-    if self.head is not None:
-      head = self._flow(self.head).log_prob(
-        first, bijector_kwargs=self.label_kwargs(self.head, label)
-      )
-    if self.tail is not None:
-      tail = self._flow(self.tail).log_prob(
-        later,
-        bijector_kwargs={
-          'context': contexts,
-          **self.label_kwargs(self.tail, label, time=True),
-        },
-      )
-    return head, tail
+    return densities.log_prob(self, frames, label, seed, clips)
 
   def classify(self, frames, seed=0):
     """Classifies videos by Bayes' rule, with training's label frequencies.
@@ -211,14 +199,7 @@ class VideoGlow(tfk.Model):
       raise ValueError('This model takes no label: it cannot classify.')
     frames, _ = self._check(frames, None, needs_label=False)
     clips = tf.range(tf.shape(frames)[0])
-    first, contexts, later, _ = self._noisy_targets(frames, seed, clips)
-    scores = self.label_log_prior()
-    if self.head is not None and self.head.num_labels:
-      scores += self.head.log_prob_by_label(first, self.base)
-    if self.tail is not None and self.tail.num_labels:
-      by_frame = self.tail.log_prob_by_label(later, self.base, context=contexts)
-      scores += tf.reduce_sum(by_frame, axis=1)
-    return tf.nn.log_softmax(scores, axis=-1)
+    return densities.classify(self, frames, seed, clips)
 
   @property
   def takes_labels(self):
@@ -257,9 +238,6 @@ class VideoGlow(tfk.Model):
     """`[num_labels]`: log of the training frequencies, one count added."""
     counts = tf.convert_to_tensor(self.label_counts) + 1.0
     return tf.math.log(counts / tf.reduce_sum(counts))
-
-  def _flow(self, glow):
-    return tfd.TransformedDistribution(self.base, glow)
 
   def label_kwargs(self, glow, label, time=False):
     """The label as kwargs of `glow`, if it takes one; `[B, 1]` with `time`."""
@@ -352,6 +330,57 @@ class VideoGlow(tfk.Model):
       temperature,
       rollout.row_seeds(seed, batch_size),
     )
+
+  def encode(self, frames, labels=None):
+    """The latents of videos, of which `decode` makes the quantised frames.
+
+    Frames are taken at the centres of their bins: nothing is drawn.
+
+    Args:
+      frames: uint8 or float `[B, T, H, W, C]`.
+      labels: As for `log_prob`.
+
+    Returns:
+      `[B, T, N]`, N = H * W * C; without a head `[B, T - 1, N]`, of the frames
+      after the first; without a tail `[B, 1, N]`.
+
+    Raises:
+      ValueError: if a shape does not fit, or labels are missing.
+    """
+    frames, labels = self._check(frames, labels)
+    return rollout.encode(self, frames, labels)
+
+  def decode(self, latents, labels=None, first_frames=None):
+    """The videos of latents, each frame given those decoded before it.
+
+    Args:
+      latents: Float `[B, T, N]`, as of `encode`.
+      labels: As for `sample`.
+      first_frames: uint8 `[B, H, W, C]`, for a model without a head; or None.
+
+    Returns:
+      uint8 `[B, T, H, W, C]`; with `first_frames` `[B, T + 1, H, W, C]`.
+
+    Raises:
+      ValueError: if an argument does not fit.
+    """
+    latents = tf.convert_to_tensor(latents, dtype_hint=tf.float32)
+    if latents.shape.rank != 3 or latents.shape[-1] != self.num_dims:
+      raise ValueError(
+        f'Expected latents of shape [B, T, {self.num_dims}], but got '
+        f'{latents.shape}.'
+      )
+    if (self.num_labels is None) != (labels is None):
+      raise ValueError(
+        f'Expected {"no " * (self.num_labels is None)}`labels` for this model.'
+      )
+    if labels is not None:
+      labels = labels_lib.check_label('decode', labels, self.num_labels)
+    if (self.head is None) != (first_frames is not None):
+      raise ValueError(
+        'Expected `first_frames` for a model without a head, for no other.'
+      )
+    return self._decode_function(self, latents, labels, first_frames)
 
   # Training.
 

@@ -126,6 +126,7 @@ class Config:
   quality_clips: int = 16  # Of which there are so many.
   quality_given: Optional[int] = None  # From so many frames; None: those seen.
   export: bool = True  # Write the SavedModel.
+  export_max_frames: int = 256  # That a request to it may ask for.
   tensorboard_samples: int = 2  # Videos at each evaluation.
   histograms: bool = False  # Of the weights, for TensorBoard.
 
@@ -260,6 +261,7 @@ def check(config):
     ('skips_to_restore', 1),
     ('max_restores', 0),
     ('tensorboard_samples', 0),
+    ('export_max_frames', 1),
   ):
     if getattr(config, name) < low:
       raise ConfigError(

@@ -1,125 +1,161 @@
 """The SavedModel for serving."""
 
+from __future__ import annotations
+
+import contextlib
+import os
 import pathlib
 import shutil
+import tempfile
 
+from absl import logging
 import tensorflow as tf
 
-from tfp_cglow import likelihood
-from tfp_cglow import rollout
+from train import frozen
+from train import model_card
+from train import request_checks
+from train import run_folder
+from train import run_lock
+from train import signatures as signatures_lib
+from train import warmup
 
-__all__ = ['export_model']
+__all__ = ['export_model', 'newest_version']
+
+_UNFINISHED = '.unfinished'
 
 
-def export_model(model, folder, version=1):
-  """Writes `folder/<version>`, a SavedModel with 'sample' and 'log_prob'.
+def export_model(
+  model,
+  folder,
+  version=None,
+  card=None,
+  label_names=None,
+  max_frames=256,
+  max_rows=64,
+  name='cglow',
+):
+  """Writes `folder/<version>`, a SavedModel in TensorFlow Serving's layout.
 
   ```none
-  sample:    labels int32 [B], seed int32 [B, 2], temperature float [B],
-             num_frames int32 [] -> frames uint8 [B, T, H, W, C]
-  log_prob:  frames uint8 [B, T, H, W, C], labels int32 [B]
-             -> head_bits_per_dim [B], tail_bits_per_dim [B, T - 1]
+  saved_model.pb, variables/, fingerprint.pb
+  assets/labels.txt                         a label's name a line
+  assets.extra/tf_serving_warmup_requests   one request a signature
+  model_card.md
   ```
 
-  A model without labels takes no `labels`; one without a head has only
-  `log_prob`. The same row seed gives the same video whatever the batch.
+  See `signatures.build_signatures` for what it answers. The version appears
+  under its name when all of it is on the disk, or never.
 
   Args:
-    model: `VideoGlow`.
+    model: `VideoGlow`. Its weights are read now.
     folder: Path, TensorFlow Serving's model folder.
-    version: Python `int`.
+    version: Python `int` >= 1, or None: one more than the largest there is.
+    card: `dict` for `model_card.model_card`, or None.
+    label_names: List of `str`, or None: '0', '1', ...
+    max_frames: Python `int`, frames that a request may ask for.
+    max_rows: Python `int`, videos that a request may ask for.
+    name: Python `str`, the model's name in the warm-up requests.
 
   Returns:
-    The path of the version.
+    The path of the version, `str`.
+
+  Raises:
+    ValueError: if an argument does not fit.
+    RunFolderError: if the version exists, another export runs, or the folder
+      cannot be written.
   """
-  final = pathlib.Path(folder) / str(version)
-  temporary = final.with_name(f'.{version}.unfinished')
-  shutil.rmtree(temporary, ignore_errors=True)
-  signatures = {'log_prob': _log_prob_signature(model)}
-  if model.head is not None:
-    signatures['sample'] = _sample_signature(model)
-    signatures['serving_default'] = signatures['sample']
-  module = tf.Module()
-  module.model = tf.train.Checkpoint(**model.submodels())
-  module.counts = model.label_counts
-  tf.saved_model.save(module, str(temporary), signatures=signatures)
-  shutil.rmtree(final, ignore_errors=True)
-  temporary.rename(final)
+  run_folder.check_is_local(folder)
+  if version is not None and version < 1:
+    raise ValueError(f'`version` must be at least 1, but got {version}.')
+  label_names = _label_names(model, label_names)
+  limits = request_checks.Limits(max_frames, max_rows)
+  functions = signatures_lib.build_signatures(frozen.FrozenModel(model), limits)
+  with _staging(pathlib.Path(folder), version) as (temporary, final):
+    _save(functions, label_names, temporary)
+    warmup.write_warmup(temporary, functions, name)
+    text = model_card.model_card(
+      model, limits, functions, label_names, **(card or {})
+    )
+    (temporary / 'model_card.md').write_text(text, 'utf-8')
+  logging.info('Exported %s, to ask for at most %s.', final, limits)
   return str(final)
 
 
-def _labels_spec(model):
+def newest_version(folder):
+  """The largest version in an export folder, or None."""
+  path = pathlib.Path(folder)
+  names = os.listdir(path) if path.is_dir() else []
+  versions = [int(n) for n in names if n.isascii() and n.isdigit()]
+  return max(versions, default=None)
+
+
+def _label_names(model, names):
   if model.num_labels is None:
-    return {}
-  return {'labels': tf.TensorSpec([None], tf.int32, 'labels')}
+    return None
+  names = [str(k) for k in range(model.num_labels)] if names is None else names
+  if len(names) != model.num_labels:
+    raise ValueError(
+      f'Expected {model.num_labels} label names, but got {len(names)}.'
+    )
+  for name in names:
+    if len(name.splitlines()) != 1:
+      raise ValueError(f'Expected label names of one line, but got {name!r}.')
+  return list(names)
 
 
-def _sample_signature(model):
-  specs = {
-    **_labels_spec(model),
-    'seed': tf.TensorSpec([None, 2], tf.int32, 'seed'),
-    'temperature': tf.TensorSpec([None], tf.float32, 'temperature'),
-    'num_frames': tf.TensorSpec([], tf.int32, 'num_frames'),
-  }
-
-  @tf.function(autograph=False)
-  def sample(seed, temperature, num_frames, labels=None):
-    checks = [
-      _check(num_frames >= 1, 'num_frames must be >= 1, but got', num_frames),
-      _check(
-        tf.reduce_all(tf.math.is_finite(temperature) & (temperature >= 0)),
-        'temperature must be finite and >= 0, but got',
-        temperature,
-      ),
-    ]
-    if model.tail is None:
-      checks.append(
-        _check(
-          num_frames <= 1,
-          'this model makes images: num_frames must be 1, not',
-          num_frames,
-        )
-      )
-    if labels is not None:
-      checks.append(_check_labels(model, labels))
-    with tf.control_dependencies(checks):
-      seed = tf.identity(seed)
-    frames = rollout.rollout(model, labels, None, num_frames, temperature, seed)
-    return {'frames': frames}
-
-  return sample.get_concrete_function(**specs)
+@contextlib.contextmanager
+def _staging(folder, version):
+  """A hidden folder that becomes the version if nothing goes wrong."""
+  with run_folder.reporting(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+  with run_lock.RunLock(folder), run_folder.reporting(folder):
+    version = version or (newest_version(folder) or 0) + 1
+    final = folder / str(version)
+    _check_is_new(final)
+    temporary = folder / _UNFINISHED
+    shutil.rmtree(temporary, ignore_errors=True)  # A killed export's.
+    temporary.mkdir()
+    try:
+      yield temporary, final
+      _sync_tree(temporary)
+      # Nobody replaces a version: a server may be reading it.
+      _check_is_new(final)
+      temporary.rename(final)
+      run_folder.sync_folder(folder)
+    finally:
+      shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _log_prob_signature(model):
-  specs = {
-    'frames': tf.TensorSpec(
-      [None, None, *model.frame_shape], tf.uint8, 'frames'
-    ),
-    **_labels_spec(model),
-  }
-
-  @tf.function(autograph=False)
-  def log_prob(frames, labels=None):
-    checks = [] if labels is None else [_check_labels(model, labels)]
-    with tf.control_dependencies(checks):
-      frames = tf.identity(frames)
-    bits = {}
-    for name, value in zip(('head', 'tail'), model.log_prob(frames, labels)):
-      if value is not None:
-        bits[f'{name}_bits_per_dim'] = likelihood.bits_per_dim(
-          value, model.frame_shape, model.n_bits
-        )
-    return bits
-
-  return log_prob.get_concrete_function(**specs)
+def _check_is_new(final):
+  if final.exists():
+    raise run_folder.RunFolderError(
+      f'Version {final.name} exists in {final.parent}; expected one that does '
+      f'not, such as {newest_version(final.parent) + 1}.'
+    )
 
 
-def _check(condition, message, value):
-  return tf.debugging.Assert(condition, [message, value])
+def _sync_tree(folder):
+  """Everything below a folder, to the disk."""
+  for path, _, names in os.walk(folder):
+    for name in names:
+      with open(os.path.join(path, name), 'rb') as f:
+        os.fsync(f.fileno())
+    run_folder.sync_folder(path)
 
 
-def _check_labels(model, labels):
-  inside = tf.reduce_all((labels >= 0) & (labels < model.num_labels))
-  return _check(
-    inside, f'labels must be in [0, {model.num_labels}), but got', labels
-  )
+def _save(functions, label_names, path):
+  module = tf.Module()
+  variables = [v for f in functions.values() for v in f.variables]
+  module.weights = list({id(v): v for v in variables}.values())
+  default = signatures_lib.default_signature(functions)
+  with tempfile.TemporaryDirectory() as folder:
+    if label_names is not None:
+      labels_file = pathlib.Path(folder) / 'labels.txt'
+      text = ''.join(f'{n}\n' for n in label_names)
+      labels_file.write_text(text, 'utf-8')
+      module.labels = tf.saved_model.Asset(str(labels_file))
+    tf.saved_model.save(
+      module,
+      str(path),
+      signatures={**functions, 'serving_default': functions[default]},
+    )

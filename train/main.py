@@ -128,8 +128,16 @@ _LABELS = flags.DEFINE_list(
 _NUM_FRAMES = flags.DEFINE_integer(
   'num_frames', None, '--mode=sample: frames of a video.'
 )
-_TEMPERATURE = flags.DEFINE_float(
-  'temperature', None, '--mode=sample: of the latent noise.'
+_TEMPERATURE = flags.DEFINE_list(
+  'temperature',
+  [],
+  '--mode=sample: of the latent noise; several: a video each, same noise.',
+)
+_INTERPOLATE = flags.DEFINE_integer(
+  'interpolate',
+  None,
+  '--mode=sample: so many videos of a label, from one drawn to another.',
+  lower_bound=2,
 )
 
 
@@ -146,6 +154,7 @@ _OF_MODES = {
   'labels': ['sample'],
   'num_frames': ['sample'],
   'temperature': ['sample'],
+  'interpolate': ['sample'],
   'prepared_dir': ['prepare'],
   'runner': ['prepare'],
 }
@@ -187,6 +196,7 @@ def _workdir():
 
 
 def _train():
+  from train import export as export_lib
   from train import held_out_table
   from train import profiling
   from train import training
@@ -201,7 +211,8 @@ def _train():
   if metrics is None:  # The chief says it.
     return
   print(f'\n{held_out_table.format_table(metrics)}\n')
-  export = folder.exports / '1'
+  version = export_lib.newest_version(folder.exports)
+  export = folder.exports / str(version)
   for name, path in (
     ('Samples', folder.samples),
     ('TensorBoard', folder.tensorboard),
@@ -210,7 +221,7 @@ def _train():
     if path.exists():
       print(f'{name + ":":13}{path}')
   sys.stdout.flush()
-  if (export / 'saved_model.pb').exists() and metrics['has_sample_signature']:
+  if version is not None and config.model != 'tail':
     subprocess.run(
       [
         sys.executable,
@@ -241,11 +252,21 @@ def _sample():
     _workdir(),
     _LABELS.value,
     _NUM_FRAMES.value,
-    _TEMPERATURE.value,
+    _temperatures(),
     _SEED.value,
     _CHECKPOINT.value,
+    _INTERPOLATE.value,
   )
   print('\n'.join(paths))
+
+
+def _temperatures():
+  try:
+    return [float(text) for text in _TEMPERATURE.value]
+  except ValueError as e:
+    raise configs.ConfigError(
+      f'--temperature expects numbers, but got {_TEMPERATURE.value}.'
+    ) from e
 
 
 def _export():
@@ -306,11 +327,13 @@ def main(argv):
   # What the user can put right is a line, not a traceback.
   from train import errors
   from train import interrupts
+  from train import workers
 
   try:
     modes[_MODE.value]()
-  except interrupts.Interrupted as e:
+  except (interrupts.Interrupted, workers.WorkerLost) as e:
     print(e, file=sys.stderr)
+    sys.stderr.flush()
     return interrupts.EXIT_CODE
   except errors.USER_ERRORS as e:
     print(f'error: {e}', file=sys.stderr)

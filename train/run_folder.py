@@ -235,6 +235,12 @@ class RunFolder:
   def write_metrics(self, values):
     write_atomically(self.metrics_file, json.dumps(values, indent=2) + '\n')
 
+  def read_metrics_file(self):
+    """What `write_metrics` wrote; empty if it did not."""
+    if not self.metrics_file.is_file():
+      return {}
+    return json.loads(self.metrics_file.read_text('utf-8'))
+
   def write_arrays(self, name, arrays):
     """Writes a `dict` of arrays as the folder's file `name`, an NPZ."""
     data = io.BytesIO()

@@ -3,6 +3,8 @@
 Needs TensorFlow alone to make videos, as a server would.
 """
 
+import pathlib
+
 from absl import app
 from absl import flags
 import tensorflow as tf
@@ -25,8 +27,7 @@ def sample(path, num_videos, num_frames):
   Returns:
     uint8 `[num_videos, num_frames, H, W, C]`.
   """
-  loaded = tf.saved_model.load(path)
-  signature = loaded.signatures['sample']
+  signature = tf.saved_model.load(path).signatures['sample']
   inputs = {
     'seed': tf.stack(
       [tf.zeros([num_videos], tf.int32), tf.range(num_videos)], 1
@@ -35,8 +36,8 @@ def sample(path, num_videos, num_frames):
     'num_frames': tf.constant(num_frames),
   }
   if 'labels' in signature.structured_input_signature[1]:
-    num_labels = loaded.counts.shape[0]
-    inputs['labels'] = tf.range(num_videos) % num_labels
+    names = pathlib.Path(path, 'assets', 'labels.txt').read_text('utf-8')
+    inputs['labels'] = tf.range(num_videos) % len(names.splitlines())
   return signature(**inputs)['frames'].numpy()
 
 

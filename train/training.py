@@ -9,7 +9,6 @@ import time
 from typing import Optional
 
 from absl import logging
-import tensorflow as tf
 
 import tfp_cglow
 from train import callbacks
@@ -21,6 +20,7 @@ from train import export
 from train import inputs as inputs_lib
 from train import interrupts as interrupts_lib
 from train import measuring
+from train import model_card
 from train import models
 from train import parameter_watch
 from train import profiling
@@ -28,6 +28,7 @@ from train import recovery
 from train import run_folder
 from train import run_lock
 from train import samples
+from train import sampling
 from train import sources
 from train import tensorboard_log
 from train import weights
@@ -71,14 +72,15 @@ def train(config, workdir, options=Options()):
     options: `Options`.
 
   Returns:
-    metrics: `dict`, as written to metrics.json, and whether the export can
-      sample (`has_sample_signature`); None of a worker that is not the chief.
+    metrics: `dict`, as written to metrics.json; None of a worker that is not
+      the chief.
     folder: `RunFolder`.
 
   Raises:
     ConfigError, DataError, RunFolderError, CheckpointError, DivergedError: what
       the user can put right.
     Interrupted: if a signal came; a checkpoint has what was done.
+    WorkerLost: if another worker is gone.
   """
   workers = workers_lib.Workers(options.strategy)
   workers.check(config.batch_size)
@@ -86,6 +88,7 @@ def train(config, workdir, options=Options()):
   folder.create()
   with contextlib.ExitStack() as stack:
     interrupts = stack.enter_context(interrupts_lib.Interrupts())
+    stack.enter_context(workers.noticing())
     if workers.is_chief:
       stack.enter_context(run_lock.RunLock(folder.path))
     training = _Training(config, folder, options, workers, interrupts)
@@ -99,6 +102,7 @@ class _Training:
     if folder.config_file.exists():
       config = configs.keep_choices(config, folder.read_config())
     self.config = inputs_lib.resolve(config)
+    workers.check_same('config', configs.to_json(self.config))
     self.folder = folder
     self.options = options
     self.workers = workers
@@ -321,11 +325,31 @@ def _finish(model, config, inputs, folder):
   if config.num_samples:
     real = continuations.even_clips(inputs.valid_dataset(), config.num_samples)
     _write_samples(model, config, folder, *real)
-  if config.export:
-    export.export_model(model, folder.exports)
-  metrics['has_sample_signature'] = config.export and model.head is not None
   folder.write_metrics(metrics)
+  if config.export:
+    _export(model, config, folder)
   return metrics
+
+
+def _export(model, config, folder):
+  """The path of a new version of the SavedModel."""
+  values = dataclasses.asdict(config)
+  metrics = folder.read_metrics_file()
+  card = {
+    'config': values,
+    'metrics': metrics,
+    'data': model_card.data_facts(
+      values, metrics.get('num_train_clips'), metrics.get('num_valid_clips')
+    ),
+  }
+  names = None if model.num_labels is None else folder.read_labels()
+  return export.export_model(
+    model,
+    folder.exports,
+    card=card,
+    label_names=names,
+    max_frames=config.export_max_frames,
+  )
 
 
 def _report_invertibility(model, config, inputs, folder):
@@ -449,33 +473,48 @@ def evaluate_run(workdir, num_importance_samples=None, which='newest'):
   return metrics
 
 
-def sample_run(workdir, labels, num_frames, temperature, seed, which='newest'):
+def sample_run(
+  workdir,
+  labels,
+  num_frames,
+  temperatures,
+  seed,
+  which='newest',
+  num_interpolated=None,
+):
   """Samples videos from a run's checkpoint.
 
   Args:
     workdir: Path.
     labels: List of `str`, names or ids; empty: every label.
     num_frames: Python `int`, or None: the config's.
-    temperature: Float, or None: the config's.
+    temperatures: List of floats, a video each with the same noise; empty: the
+      config's.
     seed: Python `int`, or None: a random one.
     which: As of `load`.
+    num_interpolated: Python `int`: so many videos between two drawn ones of a
+      label, in the place of one; None: none.
 
   Returns:
     Paths of the files written.
   """
   run = load(workdir, which)
   model, config = run.model, run.config
-  ids = list(range(len(run.label_names)))
+  temperatures = temperatures or [config.temperature]
+  num_frames = num_frames or (1 if model.tail is None else config.sample_frames)
   try:
-    ids = sources.resolve_labels(labels, run.label_names) or ids
-    videos = model.sample(
-      labels=None if model.num_labels is None else tf.constant(ids),
-      num_videos=None if model.num_labels is not None else len(ids),
-      num_frames=num_frames
-      or (1 if model.tail is None else config.sample_frames),
-      temperature=config.temperature if temperature is None else temperature,
-      seed=seed,
-    )
+    ids = sources.resolve_labels(labels, run.label_names)
+    ids = ids or list(range(len(run.label_names)))
+    if num_interpolated is None:
+      videos = sampling.temperature_sweep(
+        model, ids, num_frames, temperatures, seed
+      )
+    elif len(temperatures) > 1:
+      raise ValueError('Expected one temperature to interpolate at.')
+    else:
+      videos = sampling.between_two(
+        model, ids, num_frames, temperatures[0], seed, num_interpolated
+      )
   except ValueError as e:
     raise configs.ConfigError(str(e)) from e
   return samples.save_videos(run.folder.samples / 'sampled', videos.numpy())
@@ -492,4 +531,4 @@ def export_run(workdir, which='newest'):
     The SavedModel's path.
   """
   run = load(workdir, which)
-  return export.export_model(run.model, run.folder.exports)
+  return _export(run.model, run.config, run.folder)

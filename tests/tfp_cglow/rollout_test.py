@@ -75,6 +75,66 @@ class RolloutTest(tf.test.TestCase):
       sum(solves(f.node_def) for f in definition.library.function), 0
     )
 
+  def test_a_part_of_the_result_continues_to_the_rest(self):
+    for dequantisation in ('matched', 'legacy'):
+      model = _model(dequantisation=dequantisation)
+      request = {'labels': [0, 1], 'num_frames': 5, 'seed': 3}
+      videos = model.sample(temperature=[0.7, 1.0], **request)
+      again = model.sample(
+        temperature=[0.7, 1.0], first_frames=videos[:, :2], **request
+      )
+      self.assertAllEqual(again, videos)
+
+  def test_guard_sees_every_generated_frame(self):
+    seen = []
+
+    def guard(frame):
+      seen.append(frame)
+      return tf.zeros_like(frame)
+
+    args = tf.ones([1]), rollout.row_seeds(0, 1)
+    videos = rollout.rollout(_model(), [0], None, 3, *args, guard)
+    self.assertLen(seen, 3)
+    self.assertAllEqual(videos, tf.fill([1, 3, *_SHAPE], 132))
+
+
+class EncodeTest(tf.test.TestCase):
+  def _videos(self):
+    values = np.random.default_rng(0).integers(0, 256, [2, 4, *_SHAPE])
+    return values.astype(np.uint8)
+
+  def test_decode_gives_the_quantised_frames(self):
+    for dequantisation, levels in (('matched', 32), ('legacy', 256)):
+      model, label = _model(dequantisation=dequantisation), [0, 1]
+      latents = rollout.encode(model, self._videos(), label)
+      self.assertEqual(latents.shape, [2, 4, 16])
+      width = 256 // levels
+      expected = self._videos() // width * width + width // 2
+      self.assertAllEqual(rollout.decode(model, latents, label), expected)
+
+  def test_latents_are_the_flows_own(self):
+    model, label = _model(), tf.constant([0, 1])
+    latents = rollout.encode(model, self._videos(), label)
+    centres = likelihood.quantise(self._videos(), 5)
+    self.assertAllClose(
+      latents[:, 0], model.head.inverse(centres[:, 0], label=label)
+    )
+    state = model.processor(
+      model.processor.initial_state(centres[:, 0]), centres[:, 0]
+    )
+    context = tf.concat([centres[:, 0], centres[:, 0], state], -1)
+    self.assertAllClose(
+      latents[:, 1],
+      model.tail.inverse(centres[:, 1], context=context, label=label),
+      atol=1e-5,
+    )
+
+  def test_one_frame(self):
+    latents = rollout.encode(_model(), self._videos()[:, :1], [0, 1])
+    self.assertEqual(latents.shape, [2, 1, 16])
+    decoded = rollout.decode(_model(), latents, [0, 1])
+    self.assertAllEqual(decoded, self._videos()[:, :1] // 8 * 8 + 4)
+
 
 class RowSeedsTest(tf.test.TestCase):
   def test_rows_differ_and_do_not_depend_on_the_batch_size(self):

@@ -1,93 +1,239 @@
+"""Tests of `export` and of what it writes, as servers read it."""
+
+import contextlib
 import os
+import pathlib
+import subprocess
+import sys
 import tempfile
 import unittest.mock
 
 import numpy as np
 import tensorflow as tf
 
-import tfp_cglow
+# What Python calls too, without its checks: a C++ server's way in.
+from tensorflow.python.client import pywrap_tf_session
+
 from train import configs
 from train import export
 from train import models
 from train import presets
+from train import run_folder
+from train import run_lock
+from train import sample_export
+
+# As a server: nothing but TensorFlow can be imported.
+_ALONE = """
+import sys
+for name in ('tensorflow_probability', 'tf_keras', 'tfp_cglow', 'train'):
+  sys.modules[name] = None
+import numpy as np
+import tensorflow as tf
+request = dict(np.load(sys.argv[2]))
+sample = tf.saved_model.load(sys.argv[1]).signatures['serving_default']
+answer = sample(**{k: tf.constant(v) for k, v in request.items()})
+np.save(sys.argv[3], answer['frames'])
+"""
+
+
+@contextlib.contextmanager
+def _session(path, name, output):
+  """Calls a signature as a C++ server does: nothing looks at shapes before."""
+  graph = tf.Graph()
+  with graph.as_default(), tf.compat.v1.Session(graph=graph) as session:
+    loaded = tf.compat.v1.saved_model.load(session, ['serve'], str(path))
+    signature = loaded.signature_def[name]
+
+    def native(info):
+      return graph.get_tensor_by_name(info.name)._as_tf_output()  # pylint: disable=protected-access
+
+    def call(**inputs):
+      (value,) = pywrap_tf_session.TF_SessionRun_wrapper(
+        session._session,  # pylint: disable=protected-access
+        None,
+        {native(signature.inputs[k]): v for k, v in inputs.items()},
+        [native(signature.outputs[output])],
+        [],
+        None,
+      )
+      return value
+
+    yield call
 
 
 class ExportTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
+    directory = tempfile.TemporaryDirectory()
+    cls.addClassCleanup(directory.cleanup)
+    cls.folder = pathlib.Path(directory.name) / 'export'
     config = configs.override(presets.PRESETS['smoke'], ['tail_labels=true'])
     cls.model = models.build_model(config, 3)
     frames = np.random.RandomState(0).randint(0, 256, [4, 3, 16, 16, 3])
     cls.frames = frames.astype(np.uint8)
     cls.label = np.array([0, 1, 2, 0], np.int32)
     cls.model.adapt(cls.frames, cls.label)
-    path = export.export_model(cls.model, cls.enter_folder())
-    cls.loaded = tf.saved_model.load(path)
+    cls.path = pathlib.Path(
+      export.export_model(
+        cls.model,
+        cls.folder,
+        card={'metrics': {'head_bits_per_dim': 3.25}},
+        label_names=['left', 'right', 'a|b'],
+        max_frames=6,
+      )
+    )
+    cls.loaded = tf.saved_model.load(str(cls.path))
     cls.signatures = cls.loaded.signatures
-
-  @classmethod
-  def enter_folder(cls):
-    directory = tempfile.TemporaryDirectory()
-    cls.addClassCleanup(directory.cleanup)
-    cls.folder = directory.name
-    return directory.name
-
-  def _sample(self, **changes):
-    request = {
+    cls.request = {
       'labels': tf.constant([0, 2]),
       'seed': tf.constant([[1, 2], [3, 4]]),
       'temperature': tf.constant([1.0, 0.5]),
       'num_frames': tf.constant(4),
     }
-    request.update({k: tf.constant(v) for k, v in changes.items()})
-    return self.signatures['sample'](**request)['frames']
 
-  def test_sample_is_the_model_s(self):
-    frames = self._sample()
-    self.assertEqual(frames.dtype, tf.uint8)
-    expected = self.model.sample(
-      [0, 2], 4, temperature=[1.0, 0.5], seed=[[1, 2], [3, 4]]
+  def setUp(self):
+    super().setUp()
+    # What is written is tested above; below, when it becomes visible.
+    small = {'sample': self.signatures['sample']}
+    self._patch(export.frozen, 'FrozenModel', lambda model: model)
+    self._patch(export.signatures_lib, 'build_signatures', lambda *_: small)
+
+  def _patch(self, *args):
+    patch = unittest.mock.patch.object(*args)
+    patch.start()
+    self.addCleanup(patch.stop)
+
+  def _expected(self):
+    return self.model.sample(
+      **{k: v.numpy() for k, v in self.request.items()}
+    ).numpy()
+
+  def test_layout(self):
+    self.assertEqual(self.path, self.folder / '1')
+    for name in ('saved_model.pb', 'variables/variables.index'):
+      self.assertTrue((self.path / name).exists())
+    self.assertEqual(
+      (self.path / 'assets' / 'labels.txt').read_text(), 'left\nright\na|b\n'
     )
-    self.assertAllEqual(frames, expected)
+    card = (self.path / 'model_card.md').read_text()
+    for words in ('3.25', 'right', r'a\|b', '`sample`', 'at most 64 rows'):
+      self.assertIn(words, card)
 
-  def test_rows_do_not_depend_on_their_batch(self):
-    alone = self._sample(labels=[2], seed=[[3, 4]], temperature=[0.5])
-    self.assertAllEqual(alone[0], self._sample()[1])
+  def test_samples_are_the_model_s(self):
+    for name in ('sample', 'serving_default'):
+      frames = self.signatures[name](**self.request)['frames']
+      self.assertAllEqual(frames, self._expected())
 
-  def test_log_prob_is_the_model_s(self):
-    bits = self.signatures['log_prob'](
-      frames=tf.constant(self.frames), labels=tf.constant(self.label)
-    )
-    head, tail = self.model.log_prob(self.frames, self.label)
-    for name, expected in (('head', head), ('tail', tail)):
-      self.assertAllClose(
-        bits[f'{name}_bits_per_dim'],
-        tfp_cglow.bits_per_dim(expected, [16, 16, 3], 5),
-        rtol=1e-5,
+  def test_limit_is_the_exporter_s(self):
+    with self.assertRaisesRegex(
+      tf.errors.InvalidArgumentError, r'\[1, 6\], but got.*7'
+    ):
+      self.signatures['sample'](
+        **{**self.request, 'num_frames': tf.constant(7)}
       )
 
-  def test_bad_requests(self):
-    for changes, words in (
-      ({'labels': [0, 3]}, r'labels must be in \[0, 3\)'),
-      ({'num_frames': 0}, 'num_frames must be >= 1'),
-      ({'temperature': [1.0, -0.1]}, 'temperature must be finite'),
-      ({'temperature': [1.0, np.nan]}, 'temperature must be finite'),
-    ):
-      with self.assertRaisesRegex(tf.errors.InvalidArgumentError, words):
-        self._sample(**changes)
-    self._sample()  # The model goes on.
+  def test_runs_on_tensorflow_alone(self):
+    with tempfile.TemporaryDirectory() as folder:
+      np.savez(
+        f'{folder}/in.npz', **{k: v.numpy() for k, v in self.request.items()}
+      )
+      command = [sys.executable, '-c', _ALONE, str(self.path)]
+      done = subprocess.run(
+        [*command, f'{folder}/in.npz', f'{folder}/out.npy'],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={k: v for k, v in os.environ.items() if k != 'PYTHONPATH'},
+      )
+      self.assertEqual(done.returncode, 0, done.stderr[-2000:])
+      self.assertAllEqual(np.load(f'{folder}/out.npy'), self._expected())
 
-  def test_failed_export_leaves_the_old_version(self):
-    before = os.listdir(os.path.join(self.folder, '1'))
+  def test_server_s_session_refuses_wrong_shapes_with_words(self):
+    expected = self.signatures['log_prob'](
+      frames=tf.constant(self.frames), labels=tf.constant(self.label)
+    )['head_bits_per_dim']
+    with _session(self.path, 'log_prob', 'head_bits_per_dim') as call:
+      self.assertAllClose(
+        call(frames=self.frames, labels=self.label), expected, rtol=1e-5
+      )
+      for shape in ([4, 3, 32, 32, 3], [4, 3, 16, 16], [4, 3, 16, 16, 1]):
+        with self.assertRaisesRegex(
+          tf.errors.InvalidArgumentError, r'frames must have the shape.*16, 3\]'
+        ):
+          call(frames=np.zeros(shape, np.uint8), labels=self.label)
+
+  def test_sample_export_reads_the_labels(self):
+    videos = sample_export.sample(str(self.path), 4, 2)
+    self.assertEqual(videos.shape, (4, 2, 16, 16, 3))
+
+  def test_versions_count_up(self):
+    with tempfile.TemporaryDirectory() as folder:
+      for given, expected in ((None, '1'), (7, '7'), (None, '8')):
+        path = export.export_model(self.model, folder, given)
+        self.assertEqual(path, f'{folder}/{expected}')
+        self.assertEqual(export.newest_version(folder), int(expected))
+      before = pathlib.Path(path, 'saved_model.pb').read_bytes()
+      with self.assertRaisesRegex(
+        run_folder.RunFolderError, 'Version 8 exists in .* such as 9'
+      ):
+        export.export_model(self.model, folder, 8)
+      self.assertEqual(
+        pathlib.Path(path, 'saved_model.pb').read_bytes(), before
+      )
+
+  def test_nothing_is_left_of_a_failed_export(self):
+    with tempfile.TemporaryDirectory() as folder:
+      (pathlib.Path(folder) / '.unfinished' / 'of_one_killed').mkdir(
+        parents=True
+      )
+      with (
+        unittest.mock.patch.object(
+          export.warmup, 'write_warmup', side_effect=OSError(28, 'No space')
+        ),
+        self.assertRaisesRegex(run_folder.RunFolderError, 'disk is full'),
+      ):
+        export.export_model(self.model, folder)
+      self.assertEqual(os.listdir(folder), ['.lock'])
+      path = export.export_model(self.model, folder)
+      self.assertSameElements(os.listdir(folder), ['.lock', '1'])
+      self.assertFalse(os.path.exists(f'{path}/of_one_killed'))
+
+  def test_version_appears_whole(self):
+    seen = []
+    rename = pathlib.Path.rename
+
+    def spy(path, target):
+      seen.append((os.listdir(path), os.listdir(path.parent)))
+      return rename(path, target)
+
+    with tempfile.TemporaryDirectory() as folder:
+      with unittest.mock.patch.object(pathlib.Path, 'rename', spy):
+        path = export.export_model(self.model, folder)
+      ((inside, beside),) = seen
+      self.assertSameElements(inside, os.listdir(path))
+      self.assertIn('model_card.md', inside)
+      self.assertNotIn('1', beside)
+
+  def test_one_export_at_a_time(self):
     with (
-      unittest.mock.patch.object(
-        tf.saved_model, 'save', side_effect=OSError(28, 'No space')
-      ),
-      self.assertRaises(OSError),
+      tempfile.TemporaryDirectory() as folder,
+      run_lock.RunLock(folder),
+      self.assertRaisesRegex(run_folder.RunFolderError, 'in use by process'),
     ):
-      export.export_model(self.model, self.folder)
-    self.assertEqual(os.listdir(os.path.join(self.folder, '1')), before)
+      export.export_model(self.model, folder)
+
+  def test_bad_arguments(self):
+    for keywords, words in (
+      ({'version': 0}, '`version` must be at least 1, but got 0'),
+      ({'label_names': ['a', 'b']}, 'Expected 3 label names, but got 2'),
+      ({'label_names': ['a', 'b\nc', 'd']}, 'of one line, but got'),
+    ):
+      with self.assertRaisesRegex(ValueError, words):
+        export.export_model(self.model, self.folder, **keywords)
+    with self.assertRaisesRegex(run_folder.RunFolderError, 'is of gs'):
+      export.export_model(self.model, 'gs://bucket/export')
 
 
 if __name__ == '__main__':

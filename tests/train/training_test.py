@@ -149,20 +149,34 @@ class TrainingTest(tf.test.TestCase):
 
   def test_sampling_by_label_name(self):
     name = self.folder.read_labels()[3]
-    gif, png = training.sample_run(self.workdir, [name, '0'], 5, 1.0, seed=1)
+    gif, png = training.sample_run(self.workdir, [name, '0'], 5, [1.0], seed=1)
     self.assertEqual(
       np.asarray(Image.open(png)).shape, (2 * 16 * 4, 5 * 16 * 4, 3)
     )
     first = pathlib.Path(gif).read_bytes()
-    training.sample_run(self.workdir, [name, '0'], 5, 1.0, seed=1)
+    training.sample_run(self.workdir, [name, '0'], 5, [1.0], seed=1)
     self.assertEqual(pathlib.Path(gif).read_bytes(), first)
+
+  def test_sampling_at_several_temperatures_and_between_two(self):
+    shape = (2 * 16 * 4, 3 * 16 * 4, 3)
+    for values, num_rows in (
+      (dict(temperatures=[0.0, 1.0]), 2),
+      (dict(temperatures=[0.7], num_interpolated=4), 4),
+    ):
+      _, png = training.sample_run(self.workdir, ['0'], 3, seed=1, **values)
+      image = np.asarray(Image.open(png))
+      self.assertEqual(image.shape, (num_rows * shape[0] // 2, *shape[1:]))
+      rows = np.split(image, num_rows)
+      self.assertNotAllEqual(rows[0], rows[-1])
+    with self.assertRaisesRegex(configs.ConfigError, 'one temperature'):
+      training.sample_run(self.workdir, [], 3, [0.1, 0.2], 1, 'newest', 4)
 
   def test_sampling_an_unknown_label(self):
     wrong = self.folder.read_labels()[0][:-1] + '_'
     with self.assertRaisesRegex(configs.ConfigError, wrong):
-      training.sample_run(self.workdir, [wrong], 2, 1.0, seed=1)
+      training.sample_run(self.workdir, [wrong], 2, [], seed=1)
     with self.assertRaisesRegex(configs.ConfigError, r'\[0, 8\)'):
-      training.sample_run(self.workdir, ['8'], 2, 1.0, seed=1)
+      training.sample_run(self.workdir, ['8'], 2, [], seed=1)
 
   def test_evaluating_again_gives_the_same_numbers(self):
     again = training.evaluate_run(self.workdir)
@@ -304,9 +318,7 @@ class TrainingTest(tf.test.TestCase):
       any(w.shape == ours.shape and np.array_equal(w, ours) for w in donor)
     )
     wider = configs.override(self.config, ['head.hidden_channels=9'])
-    mismatches = weights.init_from(
-      models.build_model(wider, 8), self.workdir
-    )
+    mismatches = weights.init_from(models.build_model(wider, 8), self.workdir)
     self.assertTrue(all('expected' in m for m in mismatches), mismatches)
     self.assertNotEmpty(mismatches)
 

@@ -1,0 +1,204 @@
+"""`examples/client.py` against a SavedModel and TensorFlow Serving's REST JSON.
+
+No server's binary is needed: a loopback server runs the signatures behind the
+encoding that TensorFlow Serving documents (its RESTful API, column format).
+"""
+
+import contextlib
+import http.server
+import importlib.util
+import itertools
+import json
+import pathlib
+import tempfile
+import threading
+
+import numpy as np
+from PIL import Image
+import tensorflow as tf
+
+import tfp_cglow
+from train import export
+
+_CLIENT = pathlib.Path(__file__).parents[1] / 'examples' / 'client.py'
+_SHAPE = [4, 4, 3]
+
+
+def _load_client():
+  spec = importlib.util.spec_from_file_location('client', _CLIENT)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
+
+
+def _answer(signatures, body):
+  """TensorFlow Serving's answer to a predict request: (status, JSON)."""
+  name = body.get('signature_name', 'serving_default')
+  if name not in signatures:
+    return 404, {'error': f'Serving signature name: "{name}" not found'}
+  function = signatures[name]
+  _, specs = function.structured_input_signature
+  try:
+    tensors = {k: _tensor(k, body['inputs'], s) for k, s in specs.items()}
+    outputs = function(**tensors)
+  except (ValueError, tf.errors.InvalidArgumentError) as e:
+    return 400, {'error': str(e)}
+  lists = {k: v.numpy().tolist() for k, v in outputs.items()}
+  if len(lists) == 1:
+    (lists,) = lists.values()
+  return 200, {'outputs': lists}
+
+
+def _tensor(name, inputs, spec):
+  """A tensor of JSON lists, as the server's json_tensor.cc makes it.
+
+  Inputs that a signature has not are ignored; an integer is an int32, which a
+  uint8 is cut from.
+  """
+  if name not in inputs:
+    raise ValueError(f"Missing named input: {name} in 'inputs' object.")
+  array = np.array(inputs[name])  # Raises for ragged lists.
+  if spec.dtype.is_integer:
+    limits = np.iinfo(np.int32)
+    if array.dtype.kind != 'i' or not np.all(
+      (array >= limits.min) & (array <= limits.max)
+    ):
+      raise ValueError(f'JSON Value is not of expected type: {spec.dtype.name}')
+  return tf.constant(array.astype(spec.dtype.as_numpy_dtype))
+
+
+@contextlib.contextmanager
+def _serving(signatures, requests):
+  """Yields the URL of a model; collects the requests' bodies."""
+
+  class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+      body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
+      requests.append(body)
+      if self.path == '/v1/models/cglow:predict':
+        status, answer = _answer(signatures, body)
+      else:
+        status, answer = 404, {'error': 'Malformed request: POST ' + self.path}
+      data = json.dumps(answer).encode('utf-8')
+      self.send_response(status)
+      self.send_header('Content-Type', 'application/json')
+      self.send_header('Content-Length', str(len(data)))
+      self.end_headers()
+      self.wfile.write(data)
+
+    def log_message(self, *unused):
+      pass
+
+  server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
+  thread = threading.Thread(target=server.serve_forever)
+  thread.start()
+  try:
+    yield f'http://127.0.0.1:{server.server_port}/v1/models/cglow'
+  finally:
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class ClientTest(tf.test.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    directory = tempfile.TemporaryDirectory()
+    cls.addClassCleanup(directory.cleanup)
+    cls.folder = directory.name
+    glow = {
+      'num_glow_blocks': 1,
+      'num_steps_per_block': 1,
+      'hidden_channels': 4,
+    }
+    cls.model = tfp_cglow.VideoGlow(
+      _SHAPE,
+      num_labels=2,
+      state_channels=2,
+      head=glow,
+      tail={**glow, 'context_affine': 'residual'},
+      tail_labels=True,
+      previous_frames=2,
+      seed=0,
+    )
+    rng = np.random.default_rng(0)
+    for variable in cls.model.trainable_variables:
+      variable.assign(0.15 * rng.standard_normal(variable.shape))
+    cls.path = export.export_model(
+      cls.model, cls.folder, label_names=['left', 'right']
+    )
+    cls.loaded = tf.saved_model.load(cls.path)
+    cls.client = _load_client()
+
+  def _expected(self, num_frames):
+    return self.model.sample([1], num_frames, seed=[[0, 5]], temperature=0.7)[0]
+
+  def test_streams_the_model_s_video_from_a_folder(self):
+    model = self.client.connect(self.path)
+    video = self.client.stream(model, label=1, seed=5)
+    frames = np.stack(list(itertools.islice(video, 6)))
+    self.assertEqual(frames.dtype, np.uint8)
+    self.assertAllEqual(frames, self._expected(6))
+
+  def test_streams_the_same_video_over_rest(self):
+    requests = []
+    with _serving(self.loaded.signatures, requests) as url:
+      video = self.client.stream(self.client.connect(url), label=1, seed=5)
+      frames = np.stack(list(itertools.islice(video, 6)))
+    self.assertAllEqual(frames, self._expected(6))
+    first, second = requests[:2]
+    self.assertEqual(
+      first,
+      {
+        'signature_name': 'first_frame',
+        'inputs': {
+          'labels': [1],
+          'seed': [[0, 5]],
+          'temperature': [float(np.float32(0.7))],
+        },
+      },
+    )
+    self.assertEqual(second['inputs']['frame'], frames[:1].tolist())
+    self.assertEqual(second['inputs']['frame_index'], [0])
+
+  def test_writes_a_gif(self):
+    output = f'{self.folder}/video.gif'
+    code = self.client.main(
+      [self.path, '--label=right', '--frames=3', f'--output={output}']
+    )
+    self.assertEqual(code, 0)
+    with Image.open(output) as image:
+      self.assertEqual((image.n_frames, image.size), (3, (16, 16)))
+
+  def test_refusals_are_told(self):
+    output = f'--output={self.folder}/refused.gif'
+    with _serving(self.loaded.signatures, []) as url:
+      for arguments, words in (
+        ([url, '--label=2'], r'labels must be in \[0, 1\]'),
+        ([url], 'Missing named input: labels'),
+        ([url + 's', '--label=1'], 'Malformed request'),
+        ([url, '--label=1', '--temperature=-1'], 'temperature must be finite'),
+        ([self.path, '--label=2'], r'labels must be in \[0, 1\]'),
+        ([self.path, '--label=up'], "Expected a label of .*got 'up'"),
+      ):
+        message = self.client.main([*arguments, output])
+        self.assertRegex(message, f'(?s)^client: .*{words}')
+
+  def test_server_takes_only_what_fits(self):
+    signatures = self.loaded.signatures
+    request = {'labels': [1], 'seed': [[0, 5]], 'temperature': [1]}
+    for name, value in (('labels', [0.5]), ('seed', [[0, 2**31]])):
+      body = {'signature_name': 'first_frame', 'inputs': {**request}}
+      body['inputs'][name] = value
+      status, answer = _answer(signatures, body)
+      self.assertEqual(status, 400)
+      self.assertRegex(answer['error'], 'JSON Value')
+    body = {'signature_name': 'sample', 'inputs': {**request, 'num_frames': 2}}
+    status, answer = _answer(signatures, body)
+    self.assertEqual(status, 200)  # One output: no name.
+    self.assertAllEqual(np.shape(answer['outputs']), [1, 2, *_SHAPE])
+
+
+if __name__ == '__main__':
+  tf.test.main()

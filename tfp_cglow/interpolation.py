@@ -1,0 +1,107 @@
+"""Videos between two videos, in latent space."""
+
+import tensorflow as tf
+
+__all__ = ['interpolate', 'interpolate_latents']
+
+
+def interpolate_latents(latents_a, latents_b, num):
+  """Spherical interpolation, which keeps latents as long as drawn ones.
+
+  ```none
+  sin((1 - w) o) / sin(o) a + sin(w o) / sin(o) b,  o the angle between a and b
+  ```
+
+  for `num` weights w from 0 to 1. A straight line would pass through the
+  middle, where a normal distribution in many dimensions has no mass.
+
+  Args:
+    latents_a: Float `[..., N]`.
+    latents_b: Float `[..., N]`.
+    num: Python `int`, at least 2.
+
+  Returns:
+    Float `[num, ..., N]`; the first are `latents_a`, the last `latents_b`.
+
+  Raises:
+    ValueError: if `num` is below 2 or the shapes differ.
+  """
+  a, b = (tf.convert_to_tensor(t) for t in (latents_a, latents_b))
+  if num < 2:
+    raise ValueError(f'`num` must be at least 2, but got {num}.')
+  if not a.shape.is_compatible_with(b.shape):
+    raise ValueError(
+      f'Expected latents of one shape, but got {a.shape} and {b.shape}.'
+    )
+  cosine = tf.reduce_sum(
+    tf.math.l2_normalize(a, -1) * tf.math.l2_normalize(b, -1),
+    axis=-1,
+    keepdims=True,
+  )
+  angle = tf.acos(tf.clip_by_value(cosine, -1.0, 1.0))
+  sine = tf.sin(angle)
+  # Where there is no arc, or one of no length, a line.
+  lengths = tf.norm(a, axis=-1, keepdims=True) * tf.norm(
+    b, axis=-1, keepdims=True
+  )
+  is_arc = (sine > 1e-4) & (lengths > 0.0)
+  safe = tf.where(is_arc, sine, tf.ones_like(sine))
+
+  def between(w):
+    arc = (tf.sin((1.0 - w) * angle) * a + tf.sin(w * angle) * b) / safe
+    return tf.where(is_arc, arc, (1.0 - w) * a + w * b)
+
+  inner = [between(k / (num - 1)) for k in range(1, num - 1)]
+  return tf.stack([a, *inner, b])
+
+
+def interpolate(
+  model, latents_a, latents_b, num, labels=None, first_frames=None
+):
+  """Decodes what lies between two sets of videos' latents.
+
+  ```python
+  a, b = (model.encode(frames, labels) for frames in (ours, theirs))
+  videos = tfp_cglow.interpolate(model, a, b, 8, labels)
+  ```
+
+  Args:
+    model: `VideoGlow`.
+    latents_a: Float `[B, T, N]`, as of `VideoGlow.encode`.
+    latents_b: Float `[B, T, N]`.
+    num: Python `int`, videos of each row, those of both ends included.
+    labels: int `[B]` or float `[B, num_labels]` for all of a row's videos, or
+      None for a model without labels.
+    first_frames: uint8 `[B, H, W, C]` for a model without a head, or None.
+
+  Returns:
+    uint8 `[B, num, T, H, W, C]`; with `first_frames` T + 1 frames.
+
+  Raises:
+    ValueError: if an argument does not fit.
+  """
+  if (model.num_labels is None) != (labels is None):
+    raise ValueError(
+      f'Expected {"no " * (model.num_labels is None)}`labels` for this model, '
+      f'but got {labels}.'
+    )
+  if (model.head is None) != (first_frames is not None):
+    raise ValueError(
+      'Expected `first_frames` for a model without a head and for no other, '
+      f'but got {"none" if first_frames is None else "some"}.'
+    )
+  between = interpolate_latents(latents_a, latents_b, num)
+  by_row = tf.experimental.numpy.moveaxis(between, 0, 1)  # [B, num, T, N]
+
+  def flat(x):
+    return None if x is None else tf.repeat(tf.convert_to_tensor(x), num, 0)
+
+  shape = tf.shape(by_row)
+  videos = model.decode(
+    tf.reshape(by_row, tf.concat([[-1], shape[2:]], 0)),
+    flat(labels),
+    flat(first_frames),
+  )
+  return tf.reshape(
+    videos, tf.concat([shape[:2], tf.shape(videos)[1:]], axis=0)
+  )

@@ -1,0 +1,147 @@
+"""What a server refuses: requests that no signature can answer."""
+
+import dataclasses
+
+import tensorflow as tf
+
+__all__ = ['Limits', 'check_finite', 'checked']
+
+# The next frame's index must be an int32, too.
+_LAST_INDEX = 2**31 - 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+  """What one request may ask for, by the server's memory.
+
+  Attributes:
+    max_frames: `int`, frames of a video, given ones included.
+    max_rows: `int`, videos.
+  """
+
+  max_frames: int = 256
+  max_rows: int = 64
+
+
+def checked(model, limits, specs, inputs):
+  """The inputs of a request; InvalidArgumentError says what is wrong with it.
+
+  Servers feed tensors of any shape, whatever a signature says: shapes are
+  checked first, then values.
+
+  Args:
+    model: `VideoGlow`.
+    limits: `Limits`.
+    specs: `dict` from names to `tf.TensorSpec`s.
+    inputs: `dict` from the same names to tensors.
+
+  Returns:
+    `dict` of the same tensors.
+  """
+  inputs = _after(
+    [_check_shape(specs[k], v) for k, v in inputs.items()], inputs
+  )
+  inputs = _after(_check_rows(limits, specs, inputs), inputs)
+  return _after(_check_values(model, limits, inputs), inputs)
+
+
+def check_finite(what):
+  """A function that gives a tensor back if all of it is finite."""
+
+  def check(values):
+    ok = tf.reduce_all(tf.math.is_finite(values))
+    words = f'{what} must be finite, but overflowed: the request is too extreme'
+    with tf.control_dependencies([tf.debugging.Assert(ok, [words])]):
+      return tf.identity(values)
+
+  return check
+
+
+def _after(checks, inputs):
+  with tf.control_dependencies([c for c in checks if c is not None]):
+    return {k: tf.identity(v) for k, v in inputs.items()}
+
+
+def _check(condition, words, value):
+  return tf.debugging.Assert(condition, [words, value], summarize=8)
+
+
+def _check_shape(spec, value):
+  # The shape as it is: TensorFlow takes what a spec says of it for granted.
+  value = tf.raw_ops.PlaceholderWithDefault(
+    input=value, shape=tf.TensorShape(None)
+  )
+  rank, shape = spec.shape.rank, tf.shape(value)
+  expected = tf.constant(
+    [-1 if d is None else d for d in spec.shape], tf.int32, [rank]
+  )
+  seen = tf.concat([shape, tf.fill([rank], -2)], axis=0)[:rank]
+  ok = tf.equal(tf.size(shape), rank) & tf.reduce_all(
+    (expected == -1) | (expected == seen)
+  )
+  described = ', '.join('?' if d is None else str(d) for d in spec.shape)
+  return _check(
+    ok, f'{spec.name} must have the shape [{described}], but got', shape
+  )
+
+
+def _check_rows(limits, specs, inputs):
+  names = [k for k in inputs if specs[k].shape.rank]
+  rows = tf.stack([tf.shape(inputs[k])[0] for k in names])
+  return [
+    _check(
+      tf.reduce_all(rows == rows[0]),
+      f'{", ".join(names)} must have the same number of rows, but got',
+      rows,
+    ),
+    _check(
+      (rows[0] >= 1) & (rows[0] <= limits.max_rows),
+      f'The number of rows must be in [1, {limits.max_rows}], but is',
+      rows[0],
+    ),
+  ]
+
+
+def _check_values(model, limits, inputs):
+  checks = []
+  for name, value in inputs.items():
+    if name == 'labels':
+      checks.append(_check_range(name, value, 0, model.num_labels - 1))
+    elif name == 'frame_index':
+      checks.append(_check_range(name, value, 0, _LAST_INDEX))
+    elif name == 'temperature':
+      ok = tf.reduce_all(tf.math.is_finite(value) & (value >= 0))
+      words = 'temperature must be finite and >= 0, but got'
+      checks.append(_check(ok, words, value))
+    elif name in ('latents', 'state_map'):
+      ok = tf.reduce_all(tf.math.is_finite(value))
+      checks.append(_check(ok, f'{name} must be finite, but got', value))
+  return checks + _check_lengths(model, limits, inputs)
+
+
+def _check_range(name, value, low, high):
+  ok = tf.reduce_all((value >= low) & (value <= high))
+  return _check(ok, f'{name} must be in [{low}, {high}], but got', value)
+
+
+def _check_lengths(model, limits, inputs):
+  """Checks of numbers of frames; models without a tail make images."""
+  high = 1 if model.tail is None else limits.max_frames
+  frames, num_frames = inputs.get('frames'), inputs.get('num_frames')
+  checks = []
+  if frames is not None:
+    # A video to continue may be one frame; of others, the tail has to see one.
+    low = 1 if model.tail is None or num_frames is not None else 2
+    length = tf.shape(frames)[1]
+    checks.append(_check_range('The number of frames', length, low, high))
+  if num_frames is not None:
+    low = 1 if frames is None else tf.shape(frames)[1]
+    ok = (num_frames >= low) & (num_frames <= high)
+    least = '1' if frames is None else 'the number of frames'
+    words = f'num_frames must be in [{least}, {high}], but got'
+    checks.append(_check(ok, words, num_frames))
+  if 'latents' in inputs:
+    length = tf.shape(inputs['latents'])[1]
+    high = high - 1 if model.head is None else high
+    checks.append(_check_range('The number of latents', length, 1, high))
+  return checks
