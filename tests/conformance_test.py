@@ -112,7 +112,7 @@ def _conditioned(dtype):
   rng = np.random.default_rng(3)
   return tfp_cglow.Conditioned(
     _context_affine('residual')(dtype),
-    context=tf.constant(rng.uniform(-0.5, 0.5, [4, 4, 3]), dtype),
+    context=tf.constant(rng.uniform(-0.5, 0.5, [4, 4, 4]), dtype),
   )
 
 

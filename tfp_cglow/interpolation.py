@@ -60,7 +60,7 @@ def interpolate(
 ):
   """Decodes what lies between two sets of videos' latents.
 
-  ```python
+  ```none
   a, b = (model.encode(frames, labels) for frames in (ours, theirs))
   videos = tfp_cglow.interpolate(model, a, b, 8, labels)
   ```

@@ -483,6 +483,10 @@ class VideoGlow(tfk.Model):
       seed: As for `log_prob`; None: the model's own.
     """
     frames, label = self._check(frames, label)
+    # Or ActNorm would never be finite again.
+    tf.debugging.assert_all_finite(
+      likelihood.to_unit(frames), 'Expected finite frames to adapt to.'
+    )
     seed = self._noise_seed if seed is None else seed
     clips = replicas.clip_identities(tf.shape(frames)[0])
     if self.processor is not None and not bool(self.tail.adapted.read_value()):

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 from absl import logging
+import tensorflow as tf
 import tf_keras as tfk
 
 from train import run_folder
@@ -12,12 +13,20 @@ __all__ = ['Diverged', 'DivergedError', 'Recoveries', 'SkipWatch', 'recover']
 
 
 class Diverged(RuntimeError):
-  """Too many skipped steps in a row; `recover` knows what to do."""
+  """Too many skipped steps in a row; `recover` knows what to do.
 
-  def __init__(self, step, reason):
+  Attributes:
+    step: Python `int`.
+    reason: `str`.
+    is_damage: Python `bool`: weights or slots are not finite. No step that was
+      taken makes them so: it is no fault of the learning rate.
+  """
+
+  def __init__(self, step, reason, is_damage=False):
     super().__init__(f'Step {step}: {reason}')
     self.step = step
     self.reason = reason
+    self.is_damage = is_damage
 
 
 class DivergedError(ValueError):
@@ -31,6 +40,7 @@ class _Recovery:
   failed_step: int
   restored_step: int
   reason: str
+  is_halved: bool
 
 
 class Recoveries:
@@ -50,11 +60,12 @@ class Recoveries:
 
   @property
   def learning_rate_scale(self):
-    """Python `float`: each restore halves the learning rate."""
-    return 0.5 ** len(self.rows)
+    """Python `float`: what restores have left of the learning rate."""
+    return 0.5 ** sum(row.is_halved for row in self.rows)
 
-  def add(self, failed_step, restored_step, reason):
-    self.rows.append(_Recovery(failed_step, restored_step, reason))
+  def add(self, failed_step, restored_step, reason, is_halved):
+    row = _Recovery(failed_step, restored_step, reason, is_halved)
+    self.rows.append(row)
     text = json.dumps([dataclasses.asdict(r) for r in self.rows], indent=2)
     run_folder.write_atomically(self._file, text + '\n')
 
@@ -83,7 +94,16 @@ class SkipWatch(tfk.callbacks.Callback):
       return
     num_skipped = num_skipped_in_a_row(self.model)
     if num_skipped >= self._patience:
-      raise Diverged(step, f'the last {num_skipped} steps were skipped')
+      variables = self.model.trainable_variables + _slots(self.model.optimizer)
+      is_damage = not all(
+        bool(tf.reduce_all(tf.math.is_finite(v.read_value())))
+        for v in variables
+        if v.dtype.is_floating
+      )
+      reason = f'the last {num_skipped} steps were skipped'
+      if is_damage:
+        reason += ', as weights or slots are not finite'
+      raise Diverged(step, reason, is_damage)
 
 
 def num_skipped_in_a_row(model):
@@ -91,11 +111,17 @@ def num_skipped_in_a_row(model):
   return int(model.step_guard.num_skipped_in_a_row.numpy())
 
 
+def _slots(optimizer):
+  variables = optimizer.variables  # A method of legacy optimisers.
+  return list(variables() if callable(variables) else variables)
+
+
 def recover(failure, recoveries, checkpoints, folder, max_restores):
   """Decides where to go on, and writes it down.
 
   That is the newest checkpoint, or where training failed after a restore from
-  that one already, the one before it.
+  that one already, the one before it. The learning rate is halved, but not the
+  first time that weights or slots were damaged.
 
   Args:
     failure: `Diverged` or `NotFiniteError`.
@@ -114,19 +140,22 @@ def recover(failure, recoveries, checkpoints, folder, max_restores):
   if len(recoveries.rows) >= max_restores or not steps:
     raise DivergedError(
       f'Training diverged: {failure}. It was restored '
-      f'{len(recoveries.rows)} times before, each time at half the learning '
-      f'rate (max_restores={max_restores}). The checkpoints are those of steps '
+      f'{len(recoveries.rows)} times before, in the end at '
+      f'{recoveries.learning_rate_scale:g} of the learning rate '
+      f'(max_restores={max_restores}). The checkpoints are those of steps '
       f'{", ".join(map(str, steps)) or "none"}. Start another run with a lower '
       'learning_rate, a longer warmup_steps, smaller clip norms or '
       'skip_spikes=true.'
     )
   good = max(steps)
   earlier = [s for s in steps if s < good]
-  if recoveries.rows and recoveries.rows[-1].restored_step == good and earlier:
+  is_again = bool(recoveries.rows and recoveries.rows[-1].restored_step == good)
+  if is_again and earlier:
     good = max(earlier)
+  is_halved = is_again or not getattr(failure, 'is_damage', True)
   checkpoints.discard_after(good)
   folder.truncate_metrics(good)
-  recoveries.add(failure.step, good, failure.reason)
+  recoveries.add(failure.step, good, failure.reason, is_halved)
   folder.append_metrics(
     'event',
     failure.step,

@@ -153,9 +153,14 @@ class ConstantsTest(tf.test.TestCase, parameterized.TestCase):
       tfp_cglow.quantise(tf.zeros([1], tf.uint8), 9)
     with self.assertRaisesRegex(ValueError, 'uint8.*float.*but got int32'):
       tfp_cglow.quantise(tf.zeros([1], tf.int32), 5)
-    for bad in (1.5, -0.1, np.nan):
+    for bad in (1.5, -0.1, np.inf):
       with self.assertRaisesRegex(tf.errors.InvalidArgumentError, r'\[0, 1\]'):
         tfp_cglow.quantise([bad], 5)
+
+  def test_nan_stays_nan(self):
+    self.assertAllEqual(
+      tf.math.is_nan(tfp_cglow.quantise([0.5, np.nan], 5)), [False, True]
+    )
 
 
 class NoiseTest(tf.test.TestCase):

@@ -3,6 +3,7 @@ import signal
 import types
 import unittest.mock
 
+from absl import logging
 import tensorflow as tf
 import tf_keras as tfk
 
@@ -123,7 +124,7 @@ class LoggingTest(tf.test.TestCase):
     self.assertEmpty(scalars)
 
   def test_each_log_is_one_line(self):
-    with self.assertLogs(level='INFO') as logs:
+    with self.assertLogs(logging.get_absl_logger(), 'INFO') as logs:
       self._train(self._callback())
     lines = [r.getMessage() for r in logs.records]
     self.assertLen(lines, 2)

@@ -336,7 +336,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
       import sys
       import tensorflow as tf
       from train import checkpoint_files as on_disk
-from train import checkpoints as checkpoints_lib
+      from train import checkpoints as checkpoints_lib
       folder = sys.argv[1]
       variable = tf.Variable(tf.zeros([10]))
       saver = checkpoints_lib.Checkpoints({'v': variable}, folder)

@@ -1,4 +1,5 @@
 import io
+import logging as std_logging
 import unittest.mock
 
 from absl import logging
@@ -41,7 +42,7 @@ class ProgressTest(tf.test.TestCase):
   def test_a_file_gets_a_plain_line_each_time(self):
     stream = io.StringIO()
     shown = progress.Progress(10, 40, stream)
-    with self.assertLogs(level='INFO') as logs:
+    with self.assertLogs(logging.get_absl_logger(), 'INFO') as logs:
       shown.show(20, ['head 1'])
       shown.show(40, ['head 2'])
     shown.close()
@@ -57,7 +58,7 @@ class ProgressTest(tf.test.TestCase):
       lines = []
       # The first 20 steps take 60 s, tracing; then a step takes 1 s.
       for step, clock.return_value in ((520, 160.0), (540, 180.0)):
-        with self.assertLogs(level='INFO') as logs:
+        with self.assertLogs(logging.get_absl_logger(), 'INFO') as logs:
           shown.show(step, [])
         lines.append(logs.records[0].getMessage())
     self.assertEqual(lines[0], 'step 520/1000, 0:24:00 left')
@@ -88,7 +89,7 @@ class ProgressTest(tf.test.TestCase):
     num_filters = len(handler.filters)
     shown = progress.Progress(0, 9, stream)
     shown.show(3, ['head 1'])
-    record = unittest.mock.MagicMock()
+    record = std_logging.makeLogRecord({'levelno': std_logging.ERROR})
     self.assertTrue(handler.filter(record))
     shown.show(6, ['head 3'])
     self.assertEndsWith(

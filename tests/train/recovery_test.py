@@ -62,6 +62,15 @@ class RecoverTest(tf.test.TestCase):
     checkpoints = _Checkpoints([0, 50, 150])  # It came on, and failed again.
     self.assertEqual(self._recover(checkpoints, 160), 150)
 
+  def test_damage_halves_the_second_time_only(self):
+    checkpoints = _Checkpoints([0, 50])
+    for scale in (1.0, 0.5):
+      recoveries = recovery.Recoveries(self.folder)
+      failure = recovery.Diverged(60, 'NaN', is_damage=True)
+      recovery.recover(failure, recoveries, checkpoints, self.folder, 3)
+      recoveries = recovery.Recoveries(self.folder)
+      self.assertEqual(recoveries.learning_rate_scale, scale)
+
   def test_gives_up_with_an_explanation(self):
     checkpoints = _Checkpoints([0])
     self._recover(checkpoints, 10, max_restores=1)
@@ -76,7 +85,15 @@ class RecoverTest(tf.test.TestCase):
     self._recover(_Checkpoints([0]), 10)
     rows = json.loads((self.folder.path / 'recoveries.json').read_text())
     self.assertEqual(
-      rows, [{'failed_step': 10, 'restored_step': 0, 'reason': 'all skipped'}]
+      rows,
+      [
+        {
+          'failed_step': 10,
+          'restored_step': 0,
+          'reason': 'all skipped',
+          'is_halved': True,
+        }
+      ],
     )
 
 
@@ -84,13 +101,23 @@ class SkipWatchTest(tf.test.TestCase):
   def test_raises_for_skips_in_a_row_alone(self):
     watch = recovery.SkipWatch(initial_step=3, patience=5)
     skipped = tf.Variable(4)
-    guard = types.SimpleNamespace(num_skipped_in_a_row=skipped)
-    watch.set_model(types.SimpleNamespace(step_guard=guard))
+    weight = tf.Variable(1.0)
+    model = types.SimpleNamespace(
+      step_guard=types.SimpleNamespace(num_skipped_in_a_row=skipped),
+      trainable_variables=[weight],
+      optimizer=types.SimpleNamespace(variables=[skipped]),
+    )
+    watch.set_model(model)
     watch.on_train_batch_end(1)  # Step 5.
     skipped.assign(6)
     watch.on_train_batch_end(2)
-    with self.assertRaisesRegex(recovery.Diverged, 'Step 10: the last 6'):
+    with self.assertRaisesRegex(recovery.Diverged, 'Step 10: the last 6') as e:
       watch.on_train_batch_end(6)
+    self.assertFalse(e.exception.is_damage)
+    weight.assign(float('nan'))
+    with self.assertRaisesRegex(recovery.Diverged, 'not finite') as e:
+      watch.on_train_batch_end(6)
+    self.assertTrue(e.exception.is_damage)
 
 
 if __name__ == '__main__':
