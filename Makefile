@@ -24,7 +24,7 @@ help:
 	@echo 'make test        the tests'
 	@echo 'make test-all    the tests, every property of every bijector'
 	@echo 'make test-tfio   the library and data tests with TensorFlow I/O'
-	@echo 'make test-extras the tests of TensorFlow Datasets and Apache Beam'
+	@echo 'make test-extras the tests of TensorFlow Datasets, Apache Beam and serving'
 	@echo 'make setup       the environment only'
 	@echo 'make lint        ruff, and whether BUILD is current'
 	@echo 'make format      ruff, and BUILD rewritten'
@@ -53,7 +53,7 @@ test-tfio:
 # The tests that skip without the extras' packages.
 test-extras: setup
 	$(RUN) -m pip install -q --disable-pip-version-check -r requirements/extras.txt
-	$(RUN) $(PYTEST) tests/train/tfds_inputs_test.py tests/train/prepare_test.py
+	$(RUN) $(PYTEST) tests/train/tfds_inputs_test.py tests/train/prepare_test.py tests/train/warmup_test.py
 
 setup:
 	@.ci/venv .venv requirements/latest.txt 10 13 $(PYTHONS)

@@ -45,6 +45,8 @@ setuptools.setup(
   extras_require={
     'beam': ['apache-beam'],
     'dev': ['pytest', 'pytest-xdist', 'ruff'],
+    # Of TensorFlow's own version.
+    'serving': ['tensorflow-serving-api'],
     'tfds': ['tensorflow-datasets', 'importlib_resources'],
     'tfio': TFIO,
   },
