@@ -12,6 +12,7 @@ a signal ends with other weights than the one without.
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -103,14 +104,19 @@ class _Worker:
     if code is None:
       return False
     if code or not self.ends or self.ends[-1]['exit_code']:
-      lines = self._log.read_text('utf-8', 'replace').splitlines()
       end = {'exit_code': code, 'second': time.monotonic() - start}
       if code > 0:
-        end['says'] = (lines or [''])[-1][:300]
+        end['says'] = self._last_line()
       self.ends.append(end)
     if code:
       self.start()
     return code == 0
+
+  def _last_line(self):
+    """Of the log, without what TensorFlow writes to it."""
+    lines = self._log.read_text('utf-8', 'replace').splitlines()
+    lines = [line for line in lines if not re.match(r'[IWEF]\d{4} ', line)]
+    return (lines or [''])[-1][:300]
 
 
 def _train(folder, num_workers, signalled=None, number=None):

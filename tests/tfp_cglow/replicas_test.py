@@ -49,7 +49,11 @@ class ReplicasTest(tf.test.TestCase):
     tf.config.set_logical_device_configuration(
       cpu, [tf.config.LogicalDeviceConfiguration()] * 2
     )
-    cls.strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
+    cls.strategy = tf.distribute.MirroredStrategy(
+      ['CPU:0', 'CPU:1'],
+      # Another strategy of this process may have used up collectives' keys.
+      cross_device_ops=tf.distribute.ReductionToOneDevice(),
+    )
     with cls.strategy.scope():
       cls.model = _model()
 

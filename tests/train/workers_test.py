@@ -172,7 +172,11 @@ class TotalTest(tf.test.TestCase):
 
   def test_of_a_process_one_replica_speaks(self):
     workers = workers_lib.Workers()
-    workers.strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
+    workers.strategy = tf.distribute.MirroredStrategy(
+      ['CPU:0', 'CPU:1'],
+      # Another strategy of this process may have used up collectives' keys.
+      cross_device_ops=tf.distribute.ReductionToOneDevice(),
+    )
     workers.num = 2  # As if one of the replicas were another process's.
     total = workers.total([0.1, 2.0**40 + 0.5])
     self.assertEqual(total.dtype, np.float64)
