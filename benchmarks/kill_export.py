@@ -4,10 +4,11 @@
 
 Each export is a process of its own into the same folder, killed by SIGKILL: two
 in ten at any moment, the others at one of those in which files are written.
-Exports that were faster are not counted. Until then the folder is watched: a version must have all its files from the
-first look on. At the end one export runs through, and every version is loaded
-and asked for a video. Prints JSON; the exit code is 1 if any version was half
-written or gave another video, or if something else is left than versions.
+Exports that were faster are not counted. Until then the folder is watched: a
+version must have all its files from the first look on. At the end one export
+runs through, and every version is loaded and asked for a video. Prints JSON;
+the exit code is 1 if any version was half written or gave another video, or if
+something else is left than versions.
 """
 
 import json
