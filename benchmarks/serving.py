@@ -143,7 +143,7 @@ def _glow_calls():
     f'sample_{rows}x1': functools.partial(tf.function(flow.sample), rows)
     for rows in (1, 8)
   }
-  return calls, glow
+  return calls, flow
 
 
 _CALLS = {
@@ -169,8 +169,7 @@ def _status_mib(key):
 
 
 def _measure(who, name):
-  calls, keep = _CALLS[who]()
-  del keep  # The partials hold what they need.
+  calls, _kept = _CALLS[who]()  # A function does not keep its model alive.
   call = calls[name]
   for _ in range(2):
     call()
@@ -209,7 +208,7 @@ def _flow_call(glow, num_channels):
 def _measure_rollout():
   from train import frozen
 
-  calls, loaded = _saved_model_calls()
+  calls, _kept = _saved_model_calls()
   model = frozen.FrozenModel(_model()[0])
   state = 0 if model.processor is None else model.processor.state_channels
   channels = model.frame_shape[-1] * model.previous_frames + state
@@ -222,7 +221,6 @@ def _measure_rollout():
   for _ in range(_REPEATS.value):
     ours.append(_seconds(rollout))
     theirs.append(_seconds(head) + sum(_seconds(tail) for _ in range(30)))
-  del loaded
   return {
     'rollout_seconds': float(np.median(ours)),
     'single_samples_seconds': float(np.median(theirs)),

@@ -431,6 +431,8 @@ class VideoGlow(tfk.Model):
       )
     names = objective.metric_names(self)
     names += [f'{k}_gradient_norm' for k in self.parameter_groups()]
+    # Metrics are over all replicas: Keras would sum them over workers again.
+    self.distribute_reduction_method = 'first'
     self._means = {k: tfk.metrics.Mean(k) for k in names}
     self._num_clips = tfk.metrics.Sum('clips')
     self._num_skipped = tfk.metrics.Sum('skipped_steps')

@@ -143,7 +143,7 @@ class RunFolder:
       for folder in (self.path, self.checkpoints, self.samples):
         folder.mkdir(parents=True, exist_ok=True)
     write_atomically(self.path / '.writable', '')
-    (self.path / '.writable').unlink()
+    (self.path / '.writable').unlink(missing_ok=True)
 
   def claim(self, config):
     """Writes the config, or checks that it is the one the folder has.

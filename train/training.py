@@ -159,12 +159,16 @@ class _Training:
       for mismatch in mismatches:
         logging.warning('--init_from: not copied: %s', mismatch)
     logging.info('Evaluating the untrained flow.')
-    self._append_evaluation(0, 'identity', evaluation.evaluate(model, valid))
+    self._append_evaluation(
+      0, 'identity', evaluation.evaluate(model, valid, self.workers)
+    )
     batch = next(iter(self._batches(0)))
     frames, label = batch
     label = None if model.num_labels is None else label
     self.workers.strategy.run(model.adapt, args=(frames, label))
-    self._append_evaluation(0, 'adapted', evaluation.evaluate(model, valid))
+    self._append_evaluation(
+      0, 'adapted', evaluation.evaluate(model, valid, self.workers)
+    )
     groups = model.parameter_groups()
     if 'labels' in groups and self.workers.is_chief:
       start = parameter_watch.sample(groups['labels'])
