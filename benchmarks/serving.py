@@ -19,7 +19,9 @@ kernel's record, which needs Linux.
 `rollout_ratio` is one `sample` of 30 frames against 30 single samples of the
 tail and one of the head whose inverses are cached, all of one row: the flows'
 `forward` alone in `tf.function`s, without context, quantisation and checks.
-Both sides are measured in turn; it is the median of the quotients.
+Both sides are measured in turn; it is the median of the quotients. So are
+`ratios`, of the SavedModel's calls against the Python model's and tfb.Glow's of
+the same name, which other work on the machine disturbs less than the medians.
 """
 
 import functools
@@ -40,7 +42,9 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _PRESET = flags.DEFINE_string('preset', 'demo', 'Of the model.')
 _FRAME_SIZE = flags.DEFINE_integer('frame_size', None, "If not the preset's.")
 _REPEATS = flags.DEFINE_integer('repeats', 20, 'Calls that are timed.')
-_ONLY = flags.DEFINE_list('only', [], 'Of saved_model, python, glow, rollout.')
+_ONLY = flags.DEFINE_list(
+  'only', [], 'Of saved_model, python, glow, rollout, ratios.'
+)
 _RUN = flags.DEFINE_string('run', None, 'Internal: one measurement.')
 _EXPORT = flags.DEFINE_string('export', None, 'Internal: the SavedModel.')
 
@@ -136,6 +140,7 @@ def _glow_calls():
     coupling_bijector_fn=functools.partial(
       tfp.bijectors.GlowDefaultNetwork, num_hidden=config.head.hidden_channels
     ),
+    exit_bijector_fn=tfp.bijectors.GlowDefaultExitNetwork,
   )
   flow = tfp.distributions.TransformedDistribution(model.base, glow)
   flow.sample(1)  # Creates its variables.
@@ -228,6 +233,23 @@ def _measure_rollout():
   }
 
 
+def _measure_ratios():
+  made = {who: make() for who, make in _CALLS.items()}
+  ours, _kept = made.pop('saved_model')
+  ratios = {who: {} for who in made}
+  for who, (calls, _) in made.items():
+    for name, call in calls.items():
+      pair = (ours[name], call)
+      for warm_up in pair * 2:
+        warm_up()
+      turns = [[_seconds(c) for c in pair] for _ in range(_REPEATS.value)]
+      ratios[who][name] = float(np.median([a / b for a, b in turns]))
+  return {'ratios': ratios}
+
+
+_IN_TURN = {'rollout': _measure_rollout, 'ratios': _measure_ratios}
+
+
 def _run_alone(what, path):
   """One measurement in a fresh process, with this one's flags."""
   command = [sys.executable, os.path.abspath(__file__), *sys.argv[1:]]
@@ -239,7 +261,9 @@ def _run_alone(what, path):
   )
   if done.returncode:
     raise RuntimeError(f'{what} failed:\n{done.stderr[-2000:]}')
-  return json.loads(done.stdout.splitlines()[-1])
+  result = done.stdout.splitlines()[-1]
+  print(what, result, file=sys.stderr, flush=True)  # All takes minutes.
+  return json.loads(result)
 
 
 def _compare(folder):
@@ -255,14 +279,15 @@ def _compare(folder):
     'python': [*names, 'next_frame', 'log_prob'],
     'glow': ['sample_1x1', 'sample_8x1'],
   }
-  only = _ONLY.value or [*cases, 'rollout']
+  only = _ONLY.value or [*cases, *_IN_TURN]
   results = {
     who: {name: _run_alone(f'{who}:{name}', path) for name in cases[who]}
     for who in cases
     if who in only
   }
-  if 'rollout' in only:
-    results.update(_run_alone('rollout', path))
+  for what in _IN_TURN:
+    if what in only:
+      results.update(_run_alone(what, path))
   return {
     'preset': _PRESET.value,
     'frame_size': _FRAME_SIZE.value or config.frame_size,
@@ -274,8 +299,8 @@ def _compare(folder):
 
 def main(argv):
   del argv
-  if _RUN.value == 'rollout':
-    print(json.dumps(_measure_rollout()))
+  if _RUN.value in _IN_TURN:
+    print(json.dumps(_IN_TURN[_RUN.value]()))
   elif _RUN.value:
     print(json.dumps(_measure(*_RUN.value.split(':'))))
   else:
