@@ -82,9 +82,9 @@ def _measure(name, seed):
 
 def _psnr_by_label(folder):
   from train import continuations
-  from train import training
+  from train import runs
 
-  run = training.load(folder.path)
+  run = runs.load(folder.path)
   frames, label = continuations.even_clips(
     run.inputs().valid_dataset(), _CLIPS.value
   )

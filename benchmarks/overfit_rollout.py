@@ -92,9 +92,9 @@ def _folder(tail, seed):
 
 def _load(path):
   """A trained run's model, its clip `[1, T, H, W, C]` and label `[1]`."""
-  from train import training
+  from train import runs
 
-  run = training.load(path)
+  run = runs.load(path)
   frames, label = next(iter(run.inputs().valid_dataset()))
   return run.model, frames.numpy(), label.numpy()
 

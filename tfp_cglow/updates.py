@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-__all__ = ['apply_if']
+__all__ = ['apply_if', 'create_slots']
 
 
 def apply_if(is_taken, optimizer, pairs, average=None):
@@ -35,3 +35,15 @@ def apply_if(is_taken, optimizer, pairs, average=None):
 
   replica = tf.distribute.get_replica_context()
   replica.merge_call(merged, args=(is_taken, *gradients))
+
+
+def create_slots(optimizer, variables):
+  """Creates an optimiser's variables before the first trace.
+
+  A `tf.function` that creates variables is traced twice, and one trace of the
+  training step takes seconds.
+  """
+  if hasattr(optimizer, 'build'):
+    optimizer.build(variables)
+  else:
+    optimizer._create_all_weights(variables)  # The legacy optimisers' build.

@@ -421,7 +421,7 @@ class VideoGlow(tfk.Model):
           + (f' Did you mean {near[0]!r}?' if near else '')
         )
     super().compile(optimizer=optimizer, **kwargs)
-    _create_slots(self.optimizer, self.trainable_variables)
+    updates.create_slots(self.optimizer, self.trainable_variables)
     self._clip_norms = {**_CLIP_NORMS, **(clip_norms or {})}
     self.step_guard = step_guard.StepGuard(skip_spikes)
     self.weight_average = None
@@ -623,15 +623,3 @@ def _at_least_one_row(x):
   row = tf.concat([tf.maximum(1 - tf.shape(x)[:1], 0), tf.shape(x)[1:]], 0)
   padded = tf.concat([x, tf.zeros(row, x.dtype)], axis=0)
   return tf.ensure_shape(padded, x.shape)
-
-
-def _create_slots(optimizer, variables):
-  """Creates an optimiser's variables before the first trace.
-
-  A `tf.function` that creates variables is traced twice, and one trace of the
-  training step takes seconds.
-  """
-  if hasattr(optimizer, 'build'):
-    optimizer.build(variables)
-  else:
-    optimizer._create_all_weights(variables)  # The legacy optimisers' build.

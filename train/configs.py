@@ -12,6 +12,7 @@ __all__ = [
   'CHOICES',
   'Config',
   'ConfigError',
+  'GanConfig',
   'GlowConfig',
   'check',
   'differences',
@@ -47,11 +48,29 @@ class GlowConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class GanConfig:
+  """What `train.gan` has and a flow has not."""
+
+  num_levels: int = 3  # Of the pyramids, the frame not counted.
+  base_channels: int = 16  # Of the first of them; each has twice the last's.
+  num_first_view_nets: int = 2
+  label_channels: int = 16
+  continued_fraction: float = 0.0  # Of generated clips, from real first frames.
+  loss: str = 'least_squares'  # Or 'non_saturating', 'hinge'.
+  r1_weight: float = 0.0
+  diversity_weight: float = 0.0
+  spectral_normalisation: bool = False
+  zero_start: bool = False  # Of the generator's View-Nets.
+  discriminator_rate_factor: float = 1.0  # Its learning rate's, to the other's.
+  beta_1: float = 0.9  # Of Adam.
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
   """Everything a run depends on, apart from its folder."""
 
   preset: str = 'demo'
-  model: str = 'video'  # 'video', 'head' (images) or 'tail'.
+  model: str = 'video'  # 'video', 'head' (images), 'tail', or 'gan'.
   seed: int = 0
 
   dataset: str = 'natvid'
@@ -96,6 +115,7 @@ class Config:
   dequantisation: str = 'matched'
   head: GlowConfig = GlowConfig()
   tail: GlowConfig = GlowConfig(context_affine='residual', pyramid_channels=16)
+  gan: GanConfig = GanConfig()
 
   steps: int = 1000
   batch_size: int = 8
@@ -212,6 +232,7 @@ def _parse(key, text, annotation):
 
 
 CHOICES = {
+  'model': ('video', 'head', 'tail', 'gan'),
   'processor': ('residual', 'gru'),
   'crop': ('center', 'letterbox'),
   'decoder': ('auto', 'pyav', 'tfio'),
@@ -229,10 +250,6 @@ def check(config):
   Raises:
     ConfigError: with what was expected and what came.
   """
-  if config.model not in ('video', 'head', 'tail'):
-    raise ConfigError(
-      f"`model` must be 'video', 'head' or 'tail', but got {config.model!r}."
-    )
   for name, choices in CHOICES.items():
     if getattr(config, name) not in choices:
       raise ConfigError(
@@ -275,6 +292,8 @@ def check(config):
       f'`quality_given` must be in [1, num_frames={config.num_frames}), but '
       f'got {given}.'
     )
+  if config.model == 'gan' and config.skip_spikes:
+    raise ConfigError("`skip_spikes` is for flows, but `model` is 'gan'.")
   if config.tail_labels and not config.use_labels:
     raise ConfigError('`tail_labels` needs `use_labels`, but that is false.')
   return config
@@ -302,8 +321,10 @@ def from_json(text):
     ConfigError: if it has keys that this version does not know.
   """
   values = json.loads(text)
-  for name in ('head', 'tail'):
-    values[name] = _construct(GlowConfig, values[name])
+  for field in dataclasses.fields(Config):
+    if dataclasses.is_dataclass(field.default) and field.name in values:
+      group = type(field.default)
+      values[field.name] = _construct(group, values[field.name])
   return _construct(Config, values)
 
 

@@ -77,8 +77,11 @@ _RUNNER = flags.DEFINE_string(
 _MODEL = flags.DEFINE_enum(
   'model',
   None,
-  ['video', 'head', 'tail'],
-  'The whole model, or one part alone (head: images).',
+  list(configs.CHOICES['model']),
+  'The whole flow, or one part alone (head: images); or the GAN.',
+)
+_LOSS = flags.DEFINE_string(
+  'loss', None, "Of --model=gan: 'least_squares', 'non_saturating' or 'hinge'."
 )
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, "The run's folder; runs/<preset> if not given."
@@ -175,6 +178,7 @@ def _assignments():
     'data_dir': _DATA_DIR.value,
     'split': _SPLIT.value,
     'model': _MODEL.value,
+    'gan.loss': _LOSS.value,
     'seed': _SEED.value,
     'decoder': _DECODER.value,
     'decode_device': _DECODE_DEVICE.value,
@@ -188,7 +192,12 @@ def _assignments():
 
 def _config():
   config = presets.PRESETS[_PRESET.value]
-  return configs.check(configs.override(config, _assignments()))
+  config = configs.check(configs.override(config, _assignments()))
+  if _LOSS.value is not None and config.model != 'gan':
+    raise configs.ConfigError(
+      f"--loss is for --model=gan, but `model` is '{config.model}'."
+    )
+  return config
 
 
 def _workdir():
@@ -197,8 +206,8 @@ def _workdir():
 
 def _train():
   from train import export as export_lib
-  from train import held_out_table
   from train import profiling
+  from train import systems
   from train import training
 
   options = training.Options(
@@ -210,7 +219,7 @@ def _train():
   metrics, folder = training.train(config, _workdir(), options)
   if metrics is None:  # The chief says it.
     return
-  print(f'\n{held_out_table.format_table(metrics)}\n')
+  print(f'\n{systems.of(config).format_table(metrics)}\n')
   version = export_lib.newest_version(folder.exports)
   export = folder.exports / str(version)
   for name, path in (
@@ -236,19 +245,19 @@ def _train():
 
 
 def _evaluate():
-  from train import held_out_table
-  from train import training
+  from train import runs
+  from train import systems
 
-  metrics = training.evaluate_run(
+  metrics, config = runs.evaluate_run(
     _workdir(), _IMPORTANCE_SAMPLES.value, _CHECKPOINT.value
   )
-  print(held_out_table.format_table(metrics))
+  print(systems.of(config).format_table(metrics))
 
 
 def _sample():
-  from train import training
+  from train import runs
 
-  paths = training.sample_run(
+  paths = runs.sample_run(
     _workdir(),
     _LABELS.value,
     _NUM_FRAMES.value,
@@ -270,9 +279,9 @@ def _temperatures():
 
 
 def _export():
-  from train import training
+  from train import runs
 
-  print(training.export_run(_workdir(), _CHECKPOINT.value))
+  print(runs.export_run(_workdir(), _CHECKPOINT.value))
 
 
 def _prepare():
@@ -288,6 +297,9 @@ def _prepare():
 def _ablate():
   from train import ablation
 
+  preset = presets.PRESETS[_PRESET.value]
+  if configs.override(preset, _assignments()).model == 'gan':
+    raise configs.ConfigError('--mode=ablate is for flows, but this is a GAN.')
   paths = ablation.run(
     _PRESET.value,
     _assignments(),

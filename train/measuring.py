@@ -9,7 +9,7 @@ from train import continuations
 from train import importance
 from train import references
 
-__all__ = ['measure']
+__all__ = ['measure', 'no_bound', 'training_seconds']
 
 # The histograms have a thousand cells; more clips would not move them.
 _MAX_REFERENCE_CLIPS = 1024
@@ -55,7 +55,7 @@ def measure(model, config, step, inputs, folder, num_importance_samples=None):
   metrics.update(_reference_bits(config, inputs))
   metrics['num_train_clips'] = inputs.num_train_clips
   metrics['num_valid_clips'] = inputs.num_valid_clips
-  metrics['seconds'] = _training_seconds(rows)
+  metrics['seconds'] = training_seconds(rows)
   if config.quality_samples:
     metrics.update(_of_samples(model, config, inputs))
   if num_importance_samples is not None:
@@ -96,10 +96,14 @@ def _means(scores):
 
 def _check_importance(model, num_samples):
   if num_samples is not None and model.dequantisation == 'legacy':
-    raise configs.ConfigError(
-      'importance_samples bounds a code length, which bits/dim of a model with '
-      "dequantisation 'legacy' do not."
-    )
+    raise no_bound("bits/dim of a model with dequantisation 'legacy' are none")
+
+
+def no_bound(why):
+  """A ConfigError: importance samples tighten a bound that there is not."""
+  return configs.ConfigError(
+    f'importance_samples bounds a code length, but {why}.'
+  )
 
 
 def _tighter_bound(model, inputs, num_samples):
@@ -110,8 +114,15 @@ def _tighter_bound(model, inputs, num_samples):
   return bits
 
 
-def _training_seconds(rows):
-  """Sum over the sessions of a run, each of which counts from zero."""
+def training_seconds(rows):
+  """Seconds of a run: the sum over its sessions, each counts from zero.
+
+  Args:
+    rows: Of the run's metrics.jsonl.
+
+  Returns:
+    Number.
+  """
   last = {r.get('session'): r['seconds'] for r in rows if 'seconds' in r}
   return sum(last.values())
 

@@ -8,7 +8,7 @@ import tf_keras as tfk
 import tfp_cglow
 from train import configs
 
-__all__ = ['ScaledSchedule', 'build_model']
+__all__ = ['ScaledSchedule', 'build_model', 'schedule']
 
 
 def build_model(config, num_labels):
@@ -45,7 +45,7 @@ def build_model(config, num_labels):
     raise configs.ConfigError(str(e)) from e
   model.compile(
     optimizer=tfk.optimizers.legacy.Adam(
-      ScaledSchedule(_schedule(config)), epsilon=1e-8
+      ScaledSchedule(schedule(config)), epsilon=1e-8
     ),
     clip_norms={
       'head': config.head_clip_norm,
@@ -65,21 +65,21 @@ class ScaledSchedule(tfk.optimizers.schedules.LearningRateSchedule):
     scale: float32 `tf.Variable`, 1 at first; no checkpoint has it.
   """
 
-  def __init__(self, schedule):
+  def __init__(self, rate):
     """Creates the schedule.
 
     Args:
-      schedule: A `LearningRateSchedule`, or a float.
+      rate: A `LearningRateSchedule`, or a float.
     """
     self.scale = tf.Variable(1.0, trainable=False, name='learning_rate_scale')
-    self._schedule = schedule
+    self._rate = rate
 
   def __call__(self, step):
-    rate = self._schedule
+    rate = self._rate
     return self.scale.read_value() * (rate(step) if callable(rate) else rate)
 
   def get_config(self):
-    return {'schedule': self._schedule}
+    return {'rate': self._rate}
 
 
 def _keywords(glow_config):
@@ -89,8 +89,8 @@ def _keywords(glow_config):
   return keywords
 
 
-def _schedule(config):
-  """Linear warm-up, then a cosine to the final learning rate."""
+def schedule(config):
+  """Linear warm-up, then a cosine to the final learning rate, or a float."""
   if config.warmup_steps == 0 and (
     config.final_learning_rate == config.learning_rate
   ):

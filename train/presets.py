@@ -44,6 +44,24 @@ _PAPER = configs.Config(
   sample_frames=30,
 )
 
+# The GAN as the paper's text has it (section V); its batch is the flow's. The
+# learning rate is that of the author's code, losses are least squares.
+_GAN_PAPER = configs.Config(
+  preset='gan_paper',
+  model='gan',
+  state_channels=0,
+  gan=configs.GanConfig(),
+  learning_rate=1e-3,
+  final_learning_rate=1e-3,
+  warmup_steps=0,
+  steps=1000,
+  log_every=10,
+  eval_every=250,
+  checkpoint_every=250,
+  temperature=1.0,
+  export=False,
+)
+
 PRESETS = {
   # Minutes on two cores, real video.
   'demo': configs.Config(
@@ -87,6 +105,24 @@ PRESETS = {
     checkpoint_every=200,
     sample_frames=4,
     num_samples=1,
+  ),
+  'gan_paper': _GAN_PAPER,
+  # What keeps it from saturating, found by measuring (docs/gan.md).
+  'gan_stable': dataclasses.replace(
+    _GAN_PAPER,
+    preset='gan_stable',
+    gan=configs.GanConfig(
+      continued_fraction=0.5,
+      loss='hinge',
+      diversity_weight=0.1,
+      spectral_normalisation=True,
+      zero_start=True,
+      discriminator_rate_factor=4.0,
+      beta_1=0.5,
+    ),
+    learning_rate=1e-4,
+    final_learning_rate=2e-5,
+    ema=0.99,
   ),
   'paper': _PAPER,
   # The paper's text says "approximately 16 convolutions" of the tail, its code

@@ -9,6 +9,13 @@ from absl import logging
 
 __all__ = ['Progress', 'format_values']
 
+_OF_GANS = {
+  'generator_loss': 'losses: generator',
+  'discriminator_loss': 'discriminator',
+  'generated_deviation': 'frames: deviation',
+  'saturation': 'saturated',
+}
+
 
 def format_values(values, submodels=('head', 'tail')):
   """A training log's numbers as short texts, what matters most first.
@@ -27,6 +34,9 @@ def format_values(values, submodels=('head', 'tail')):
   ]
   if parts:
     parts[-1] += ' bits/dim'
+  for name, text in _OF_GANS.items():
+    if name in values:
+      parts.append(f'{text} {values[name]:.3g}')
   parts.append(f'{values["clips_per_second"]:.3g} clips/s')
   parts.append(f'{values["wait_fraction"]:.0%} waiting')
   for name in ('skipped_steps', 'spikes', 'skipped_files'):

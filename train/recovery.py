@@ -94,7 +94,9 @@ class SkipWatch(tfk.callbacks.Callback):
       return
     num_skipped = num_skipped_in_a_row(self.model)
     if num_skipped >= self._patience:
-      variables = self.model.trainable_variables + _slots(self.model.optimizer)
+      variables = self.model.trainable_variables + [
+        v for o in _optimizers(self.model) for v in _slots(o)
+      ]
       is_damage = not all(
         bool(tf.reduce_all(tf.math.is_finite(v.read_value())))
         for v in variables
@@ -109,6 +111,12 @@ class SkipWatch(tfk.callbacks.Callback):
 def num_skipped_in_a_row(model):
   """Python `int`: how many of the last steps a model skipped, in a row."""
   return int(model.step_guard.num_skipped_in_a_row.numpy())
+
+
+def _optimizers(model):
+  """One, or of a GAN two."""
+  discriminator_s = getattr(model, 'd_optimizer', None)
+  return [model.optimizer] + [discriminator_s] * (discriminator_s is not None)
 
 
 def _slots(optimizer):

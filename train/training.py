@@ -10,42 +10,27 @@ from typing import Optional
 
 from absl import logging
 
-import tfp_cglow
 from train import callbacks
 from train import checkpoints as checkpoints_lib
 from train import configs
 from train import continuations
-from train import evaluation
-from train import export
 from train import inputs as inputs_lib
 from train import interrupts as interrupts_lib
-from train import measuring
-from train import model_card
-from train import models
 from train import parameter_watch
 from train import profiling
 from train import recovery
 from train import run_folder
 from train import run_lock
+from train import runs
 from train import samples
-from train import sampling
-from train import sources
+from train import systems
 from train import tensorboard_log
 from train import weights
 from train import workers as workers_lib
 
-__all__ = [
-  'Options',
-  'Run',
-  'evaluate_run',
-  'export_run',
-  'load',
-  'sample_run',
-  'train',
-]
+__all__ = ['Options', 'train']
 
 _LABEL_START = 'label_start.npz'  # Of the parameters' movement.
-_MAX_ROUND_TRIP_LEVELS = 0.1  # Of uint8: nobody sees a tenth of a level.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,10 +92,11 @@ class _Training:
     self.options = options
     self.workers = workers
     self.interrupts = interrupts
+    self.system = systems.of(self.config)
     self.inputs = inputs_lib.make_inputs(self.config, folder.skipped_log)
     num_labels = len(self.inputs.label_names)
     with workers.strategy.scope():
-      self.model = models.build_model(self.config, num_labels)
+      self.model = self.system.build_model(self.config, num_labels)
     if workers.is_chief:
       folder.claim(self.config)
       folder.write_labels(self.inputs.label_names)
@@ -136,9 +122,7 @@ class _Training:
         step = self._fit_or_recover(step)
       metrics = None
       if self.workers.is_chief:
-        metrics = _finish(
-          self._trained(), self.config, self.inputs, self.folder
-        )
+        metrics = self._finish(self._trained())
       self.workers.total([0.0])  # Nobody leaves before the chief is done.
       return metrics
 
@@ -158,17 +142,15 @@ class _Training:
       mismatches = weights.init_from(model, self.options.init_from)
       for mismatch in mismatches:
         logging.warning('--init_from: not copied: %s', mismatch)
-    logging.info('Evaluating the untrained flow.')
-    self._append_evaluation(
-      0, 'identity', evaluation.evaluate(model, valid, self.workers)
-    )
-    batch = next(iter(self._batches(0)))
-    frames, label = batch
-    label = None if model.num_labels is None else label
-    self.workers.strategy.run(model.adapt, args=(frames, label))
-    self._append_evaluation(
-      0, 'adapted', evaluation.evaluate(model, valid, self.workers)
-    )
+    logging.info('Evaluating the untrained model.')
+    evaluate = functools.partial(self.system.evaluate, model, valid)
+    untrained = evaluate(self.workers)
+    self._append_evaluation(0, self.system.UNTRAINED, untrained)
+    if not model.adapted:
+      frames, label = next(iter(self._batches(0)))
+      label = None if model.num_labels is None else label
+      self.workers.strategy.run(model.adapt, args=(frames, label))
+      self._append_evaluation(0, 'adapted', evaluate(self.workers))
     groups = model.parameter_groups()
     if 'labels' in groups and self.workers.is_chief:
       start = parameter_watch.sample(groups['labels'])
@@ -272,13 +254,11 @@ class _Training:
     ]
 
   def _evaluate(self, board, step):
-    """Writes the held-out bits/dim; gives their sum over head and tail."""
+    """Writes the held-out numbers; gives the score, None if there is none."""
+    valid = self.inputs.valid_dataset()
     with _averaged(self.model):
-      values = evaluation.evaluate(
-        self.model, self.inputs.valid_dataset(), self.workers
-      )
-      frames, label = next(iter(self.inputs.valid_dataset()))
-      scales = evaluation.invertibility(self.model, frames[:1, :2], label[:1])
+      values = self.system.evaluate(self.model, valid, self.workers)
+      details = self.system.details(self.model, valid)
     seconds = time.perf_counter() - self.start
     self._append_evaluation(
       step,
@@ -286,11 +266,10 @@ class _Training:
       values,
       session=self.session,
       seconds=seconds,
-      invertibility=scales,
+      **details,
     )
-    board.scalars('eval', {**values, 'invertibility': scales}, step)
-    parts = [values['head_bits_per_dim'], values['tail_bits_per_dim']]
-    return sum(v for v in parts if v is not None)
+    board.scalars('eval', {**values, **details}, step)
+    return self.system.held_out_score(values)
 
   def _show(self, board, step):
     """Videos and, by choice, histograms for TensorBoard."""
@@ -304,235 +283,37 @@ class _Training:
     real = continuations.even_clips(
       self.inputs.valid_dataset(), self.config.tensorboard_samples
     )
-    return _sample_videos(self.model, self.config, *real)
+    return self.system.sample_videos(self.model, self.config, *real)
 
   def _trained(self):
     """The trained model, with its averaged weights if there are any."""
     if self.workers.num_replicas > 1:
-      return load(self.folder.path).model
+      return runs.load(self.folder.path).model
     if self.model.weight_average is not None:
       self.model.weight_average.assign()
     return self.model
+
+  def _finish(self, model):
+    """Numbers, samples and export of a trained model."""
+    config, inputs, folder = self.config, self.inputs, self.folder
+    logging.info('Evaluating the trained model.')
+    metrics = self.system.measure(model, config, config.steps, inputs, folder)
+    self.system.conclude(model, config, inputs, folder)
+    if config.num_samples:
+      frames, labels = continuations.even_clips(
+        inputs.valid_dataset(), config.num_samples
+      )
+      videos = self.system.sample_videos(model, config, frames, labels)
+      for name, clips in videos.items():
+        stem = folder.samples / f'step_{config.steps}_{name}'
+        samples.save_comparison(stem, frames, clips)
+    folder.write_metrics(metrics)
+    if config.export and self.system.EXPORTS:
+      self.system.export(model, config, folder)
+    return metrics
 
 
 def _averaged(model):
   """Within, the weights are their averages, if the model keeps any."""
   average = model.weight_average
   return contextlib.nullcontext() if average is None else average.swapped()
-
-
-def _finish(model, config, inputs, folder):
-  """Numbers, samples and export of a trained model."""
-  logging.info('Evaluating the trained flow.')
-  metrics = measuring.measure(model, config, config.steps, inputs, folder)
-  _report_invertibility(model, config, inputs, folder)
-  if config.num_samples:
-    real = continuations.even_clips(inputs.valid_dataset(), config.num_samples)
-    _write_samples(model, config, folder, *real)
-  folder.write_metrics(metrics)
-  if config.export:
-    _export(model, config, folder)
-  return metrics
-
-
-def _export(model, config, folder):
-  """The path of a new version of the SavedModel."""
-  values = dataclasses.asdict(config)
-  metrics = folder.read_metrics_file()
-  card = {
-    'config': values,
-    'metrics': metrics,
-    'data': model_card.data_facts(
-      values, metrics.get('num_train_clips'), metrics.get('num_valid_clips')
-    ),
-  }
-  names = None if model.num_labels is None else folder.read_labels()
-  return export.export_model(
-    model,
-    folder.exports,
-    card=card,
-    label_names=names,
-    max_frames=config.export_max_frames,
-  )
-
-
-def _report_invertibility(model, config, inputs, folder):
-  """Says so, before samples are made, if the inverse has lost precision."""
-  reports = evaluation.invertibility(model, *next(iter(inputs.valid_dataset())))
-  folder.append_metrics('invertibility', config.steps, **reports)
-  for name, values in reports.items():
-    if not values['round_trip_error_levels'] <= _MAX_ROUND_TRIP_LEVELS:
-      logging.warning(
-        'The %s has lost its inverse: a frame comes back %.3g levels of 255 '
-        'off. Samples will show it. Scales lie in [%.2g, %.2g], the largest '
-        'condition number of a 1x1 convolution is %.3g.',
-        name,
-        values['round_trip_error_levels'],
-        values['min_scale'],
-        values['max_scale'],
-        values['max_condition_number'],
-      )
-
-
-def _write_samples(model, config, folder, frames, labels):
-  """Generated and (at temperature 0) continued clips beside real ones."""
-  stem = folder.samples / f'step_{config.steps}'
-  videos = _sample_videos(model, config, frames, labels)
-  for name, clips in videos.items():
-    samples.save_comparison(f'{stem}_{name}', frames, clips)
-
-
-def _sample_videos(model, config, frames, labels):
-  """`dict`: clips that are 'generated', and real ones that are 'continued'."""
-  videos = {}
-  if model.head is not None:
-    videos['generated'] = model.sample(
-      labels=None if model.num_labels is None else labels,
-      num_videos=None if model.num_labels is not None else len(labels),
-      num_frames=1 if model.tail is None else config.sample_frames,
-      temperature=config.temperature,
-      seed=config.seed,
-    ).numpy()
-  if model.tail is not None:
-    (videos['continued'],) = continuations.continue_clips(
-      model, frames, labels, num_samples=1, temperature=0.0
-    )
-  return videos
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-  """A run as a checkpoint has it.
-
-  Attributes:
-    folder: `RunFolder`.
-    config: `Config`.
-    label_names: Tuple of `str`.
-    model: A compiled `VideoGlow`, restored.
-    step: Python `int`, training steps that the model had.
-  """
-
-  folder: run_folder.RunFolder
-  config: configs.Config
-  label_names: tuple
-  model: tfp_cglow.VideoGlow
-  step: int
-
-  def inputs(self):
-    """The run's `Inputs`."""
-    return inputs_lib.make_inputs(self.config, self.folder.skipped_log)
-
-
-def load(workdir, which='newest'):
-  """Restores a run's checkpoint; its averaged weights, if it keeps any.
-
-  Args:
-    workdir: Path.
-    which: 'newest', or 'best' of those kept, by held-out bits/dim.
-
-  Returns:
-    A `Run`.
-
-  Raises:
-    RunFolderError: if there is no run, or it has no checkpoint.
-  """
-  folder = run_folder.RunFolder(workdir)
-  config = folder.read_config()
-  label_names = folder.read_labels()
-  model = models.build_model(config, len(label_names))
-  checkpoints = checkpoints_lib.Checkpoints(
-    checkpoints_lib.parts_of(model), folder.checkpoints, is_chief=False
-  )
-  step = checkpoints.restore(which)
-  if step is None:
-    raise run_folder.RunFolderError(f'{workdir} has no checkpoint.')
-  if model.weight_average is not None:
-    model.weight_average.assign()
-  return Run(folder, config, label_names, model, step)
-
-
-def evaluate_run(workdir, num_importance_samples=None, which='newest'):
-  """Measures a run's checkpoint again; writes metrics.json.
-
-  Args:
-    workdir: Path.
-    num_importance_samples: As of `measuring.measure`.
-    which: As of `load`.
-
-  Returns:
-    `dict`, as written.
-  """
-  run = load(workdir, which)
-  inputs = run.inputs()
-  with inputs.raising():
-    metrics = measuring.measure(
-      run.model,
-      run.config,
-      run.step,
-      inputs,
-      run.folder,
-      num_importance_samples,
-    )
-  run.folder.write_metrics(metrics)
-  return metrics
-
-
-def sample_run(
-  workdir,
-  labels,
-  num_frames,
-  temperatures,
-  seed,
-  which='newest',
-  num_interpolated=None,
-):
-  """Samples videos from a run's checkpoint.
-
-  Args:
-    workdir: Path.
-    labels: List of `str`, names or ids; empty: every label.
-    num_frames: Python `int`, or None: the config's.
-    temperatures: List of floats, a video each with the same noise; empty: the
-      config's.
-    seed: Python `int`, or None: a random one.
-    which: As of `load`.
-    num_interpolated: Python `int`: so many videos between two drawn ones of a
-      label, in the place of one; None: none.
-
-  Returns:
-    Paths of the files written.
-  """
-  run = load(workdir, which)
-  model, config = run.model, run.config
-  temperatures = temperatures or [config.temperature]
-  num_frames = num_frames or (1 if model.tail is None else config.sample_frames)
-  try:
-    ids = sources.resolve_labels(labels, run.label_names)
-    ids = ids or list(range(len(run.label_names)))
-    if num_interpolated is None:
-      videos = sampling.temperature_sweep(
-        model, ids, num_frames, temperatures, seed
-      )
-    elif len(temperatures) > 1:
-      raise ValueError('Expected one temperature to interpolate at.')
-    else:
-      videos = sampling.between_two(
-        model, ids, num_frames, temperatures[0], seed, num_interpolated
-      )
-  except ValueError as e:
-    raise configs.ConfigError(str(e)) from e
-  return samples.save_videos(run.folder.samples / 'sampled', videos.numpy())
-
-
-def export_run(workdir, which='newest'):
-  """Exports a run's checkpoint again.
-
-  Args:
-    workdir: Path.
-    which: As of `load`.
-
-  Returns:
-    The SavedModel's path.
-  """
-  run = load(workdir, which)
-  return _export(run.model, run.config, run.folder)

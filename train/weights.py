@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from train import checkpoints
 from train import configs
-from train import models
 from train import run_folder
+from train import systems
 
 __all__ = ['init_from', 'variables_by_path']
 
@@ -36,8 +36,8 @@ def init_from(model, spec):
   ActNorm's parameters come along, with the mark that they are adapted.
 
   Args:
-    model: `VideoGlow`, to be changed.
-    spec: 'WORKDIR', 'WORKDIR:head' or 'WORKDIR:tail'.
+    model: `VideoGlow` or `VideoGan`, to be changed.
+    spec: 'WORKDIR' or 'WORKDIR:PART', such as 'runs/demo:head'.
 
   Returns:
     List of `str`: what was not copied, and why.
@@ -47,28 +47,31 @@ def init_from(model, spec):
     ConfigError: if the run has no checkpoint, or nothing fits.
   """
   path, _, part = spec.partition(':')
-  if part not in ('', 'head', 'tail'):
+  parts = model.submodels()
+  if part and part not in parts:
     raise configs.ConfigError(
-      f'--init_from expects WORKDIR, WORKDIR:head or WORKDIR:tail, not {spec}.'
+      '--init_from expects WORKDIR or WORKDIR:PART, PART one of '
+      f'{list(parts)}, but got {spec}.'
     )
   folder = run_folder.RunFolder(path)
   config = folder.read_config()
-  source = models.build_model(config, len(folder.read_labels()))
+  source = systems.of(config).build_model(config, len(folder.read_labels()))
   # The weights are enough, whatever else that run has saved.
   saved = checkpoints.Checkpoints(
     {'model': source}, folder.checkpoints, is_chief=False
   )
   if saved.restore() is None:
     raise configs.ConfigError(f'{path} has no checkpoint to start from.')
-  parts = {'': ['head', 'tail', 'processor'], 'tail': ['tail', 'processor']}
+  donors = source.submodels()
+  if part:  # The tail's state is made by the processor.
+    chosen = ('tail', 'processor') if part == 'tail' else (part,)
+    parts = {k: v for k, v in parts.items() if k in chosen}
   mismatches, num_copied = [], 0
-  for name in parts.get(part, [part]):
-    target, donor = getattr(model, name), getattr(source, name)
-    if target is None or donor is None:
-      if target is not None:
-        mismatches.append(f'{name}: {path} has none')
+  for name, target in parts.items():
+    if name not in donors:
+      mismatches.append(f'{name}: {path} has none')
       continue
-    ours, theirs = variables_by_path(target), variables_by_path(donor)
+    ours, theirs = variables_by_path(target), variables_by_path(donors[name])
     for key, variable in ours.items():
       if key not in theirs:
         mismatches.append(f'{name}/{key}: {path} has none')

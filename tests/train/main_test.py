@@ -40,6 +40,12 @@ class MainTest(parameterized.TestCase):
       {'preset': 'smoke', 'set': ['frame_size=30']},
       'divisible by 4, but got frames of 30x30',
     ),
+    ('loss_of_a_flow', {'loss': 'hinge'}, '--loss is for --model=gan'),
+    (
+      'ablation_of_a_gan',
+      {'mode': 'ablate', 'model': 'gan'},
+      '--mode=ablate is for flows',
+    ),
     ('no_run', {'mode': 'sample', 'workdir': '/none'}, 'holds no run'),
     ('workdir_is_a_file', {'workdir': __file__}, 'is a file'),
   )
@@ -136,7 +142,7 @@ class MainTest(parameterized.TestCase):
       pixels = rng.integers(256, size=[20, 24, 3]).astype(np.uint8)
       PIL.Image.fromarray(pixels).save(os.path.join(folder, f'{k}.png'))
     records = os.path.join(scratch, 'records')
-    size = ['num_frames=1', 'steps=3']
+    size = ['num_frames=1', 'steps=3', 'quality_samples=0']
     code, stderr = self._run(
       mode='prepare',
       preset='smoke',

@@ -18,6 +18,7 @@ from train import models
 from train import presets
 from train import recovery
 from train import run_folder
+from train import runs
 from train import sample_export
 from train import shapes
 from train import training
@@ -149,12 +150,12 @@ class TrainingTest(tf.test.TestCase):
 
   def test_sampling_by_label_name(self):
     name = self.folder.read_labels()[3]
-    gif, png = training.sample_run(self.workdir, [name, '0'], 5, [1.0], seed=1)
+    gif, png = runs.sample_run(self.workdir, [name, '0'], 5, [1.0], seed=1)
     self.assertEqual(
       np.asarray(Image.open(png)).shape, (2 * 16 * 4, 5 * 16 * 4, 3)
     )
     first = pathlib.Path(gif).read_bytes()
-    training.sample_run(self.workdir, [name, '0'], 5, [1.0], seed=1)
+    runs.sample_run(self.workdir, [name, '0'], 5, [1.0], seed=1)
     self.assertEqual(pathlib.Path(gif).read_bytes(), first)
 
   def test_sampling_at_several_temperatures_and_between_two(self):
@@ -163,23 +164,23 @@ class TrainingTest(tf.test.TestCase):
       (dict(temperatures=[0.0, 1.0]), 2),
       (dict(temperatures=[0.7], num_interpolated=4), 4),
     ):
-      _, png = training.sample_run(self.workdir, ['0'], 3, seed=1, **values)
+      _, png = runs.sample_run(self.workdir, ['0'], 3, seed=1, **values)
       image = np.asarray(Image.open(png))
       self.assertEqual(image.shape, (num_rows * shape[0] // 2, *shape[1:]))
       rows = np.split(image, num_rows)
       self.assertNotAllEqual(rows[0], rows[-1])
     with self.assertRaisesRegex(configs.ConfigError, 'one temperature'):
-      training.sample_run(self.workdir, [], 3, [0.1, 0.2], 1, 'newest', 4)
+      runs.sample_run(self.workdir, [], 3, [0.1, 0.2], 1, 'newest', 4)
 
   def test_sampling_an_unknown_label(self):
     wrong = self.folder.read_labels()[0][:-1] + '_'
     with self.assertRaisesRegex(configs.ConfigError, wrong):
-      training.sample_run(self.workdir, [wrong], 2, [], seed=1)
+      runs.sample_run(self.workdir, [wrong], 2, [], seed=1)
     with self.assertRaisesRegex(configs.ConfigError, r'\[0, 8\)'):
-      training.sample_run(self.workdir, ['8'], 2, [], seed=1)
+      runs.sample_run(self.workdir, ['8'], 2, [], seed=1)
 
   def test_evaluating_again_gives_the_same_numbers(self):
-    again = training.evaluate_run(self.workdir)
+    again, _ = runs.evaluate_run(self.workdir)
     for key in ('head_bits_per_dim', 'tail_bits_per_dim', 'seconds'):
       self.assertAllClose(again[key], self.metrics[key], rtol=1e-6)
 
@@ -226,10 +227,10 @@ class TrainingTest(tf.test.TestCase):
   def test_restoring_changes_no_likelihood(self):
     frames = np.random.default_rng(0).integers(0, 256, [4, 3, 16, 16, 3])
     frames, label = frames.astype(np.uint8), np.arange(4)
-    trained = training.load(self.workdir).model
+    trained = runs.load(self.workdir).model
     before = trained.log_prob(frames, label)
     for _ in range(2):
-      again = training.load(self.workdir).model
+      again = runs.load(self.workdir).model
       self.assertTrue(again.adapted)
       dataset = tf.data.Dataset.from_tensor_slices((frames, label)).batch(4)
       with unittest.mock.patch.object(again, 'train_step', again.test_step):
@@ -263,7 +264,7 @@ class TrainingTest(tf.test.TestCase):
     self.assertEqual([r['step'] for r in trained], [2, 4, 6, 8, 10, 12])
     self.assertEqual(event['learning_rate_scale'], 1.0)  # Not its fault.
     # What is loaded are the averages.
-    model = training.load(workdir).model
+    model = runs.load(workdir).model
     for weight, average in zip(
       model.trainable_variables, model.weight_average.averages
     ):
@@ -271,7 +272,8 @@ class TrainingTest(tf.test.TestCase):
 
   def test_training_that_diverges_again_and_again_ends(self):
     config = configs.override(
-      self.config, ['skips_to_restore=2', 'max_restores=2', *_QUICK]
+      self.config,
+      ['model=head', 'skips_to_restore=2', 'max_restores=2', *_QUICK],
     )
     workdir = os.path.join(self.root, 'diverged')
     infinite = unittest.mock.patch.object(

@@ -1,0 +1,168 @@
+"""Tests of the GAN as a Keras model."""
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+import tf_keras as tfk
+
+from train.gan import losses
+from train.gan import video_gan
+
+
+def _model(loss='least_squares', rate=1e-3, compiled=None, **kwargs):
+  kwargs = {'num_labels': 3, 'widths': (4, 6), 'seed': 0, **kwargs}
+  model = video_gan.VideoGan([8, 8, 3], **kwargs)
+  optimizers = [tfk.optimizers.legacy.Adam(rate) for _ in range(2)]
+  model.compile(*optimizers, loss=loss, **(compiled or {}))
+  return model
+
+
+def _data(num=4, num_frames=3):
+  rng = np.random.default_rng(0)
+  frames = rng.integers(0, 256, [num, num_frames, 8, 8, 3], dtype=np.uint8)
+  return frames, np.arange(num, dtype=np.int32) % 3
+
+
+def _dataset(**kwargs):
+  return tf.data.Dataset.from_tensor_slices(_data(**kwargs)).batch(4)
+
+
+class TrainingTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.parameters(*losses.LOSSES)
+  def test_both_networks_learn(self, loss):
+    weights = {'r1_weight': 1.0, 'diversity_weight': 1.0}
+    model = _model(loss, compiled=weights, continued_fraction=0.5)
+    before = [v.numpy() for v in model.trainable_variables]
+    logs = model.fit(_dataset(), epochs=2, verbose=0).history
+    for variable, value in zip(model.trainable_variables, before):
+      if 'bias' not in variable.name:  # A hinge's cancel within the margin.
+        self.assertNotAllEqual(variable, value)
+    self.assertEqual(logs['clips'], [4.0, 4.0])
+    self.assertEqual(logs['skipped_steps'], [0.0, 0.0])
+    self.assertGreater(logs['gradient_penalty'][0], 0.0)
+    self.assertGreater(logs['diversity_shortfall'][0], 0.0)
+    self.assertAllInRange(logs['saturation'], 0.0, 1.0)
+
+  def test_gradients_are_those_of_each_network_s_own_loss(self):
+    model = _model(rate=0.0)
+    frames, label = _data()
+    history = model.fit(_dataset(), verbose=0).history
+    again = model.fit(_dataset(), verbose=0).history
+    seed = video_gan.likelihood.fold_in(
+      video_gan.likelihood.as_seed(model._noise_seed), 1
+    )
+    with tf.GradientTape(persistent=True) as tape:
+      real, label = model._to_signed(frames), tf.constant(label)
+      generated = model._generate(real, label, seed, tf.range(4))
+      values = model._judge(real, generated, label)
+    for name in ('generator', 'discriminator'):
+      gradients = tape.gradient(
+        values[f'{name}_loss'], model.parameter_groups()[name]
+      )
+      self.assertAllClose(
+        tf.linalg.global_norm(gradients),
+        again[f'{name}_gradient_norm'][0],
+        rtol=1e-4,
+      )
+    self.assertNotEqual(
+      history['generator_loss'], again['generator_loss'], 'new noise each step'
+    )
+
+  def test_a_step_that_is_not_finite_changes_nothing(self):
+    model = _model(compiled={'ema': 0.9})
+    bottom = model.generator.trainable_variables[0]
+    bottom.assign(tf.fill(bottom.shape, np.nan))
+    state = [
+      *model.trainable_variables[1:],
+      *model.d_optimizer.variables(),
+      *model.g_optimizer.variables(),
+      *model.weight_average.averages[1:],
+    ]
+    before = [v.numpy() for v in state]
+    logs = model.fit(_dataset(), verbose=0).history
+    self.assertEqual(logs['skipped_steps'], [1.0])
+    for variable, value in zip(state, before):
+      self.assertAllEqual(variable, value)
+    self.assertEqual(model.step_guard.num_skipped_in_a_row.numpy(), 1)
+
+  def test_spectral_norms_are_bounded(self):
+    model = _model(spectral_normalisation=True, rate=0.1)
+    model.fit(_dataset(), epochs=3, verbose=0)
+    for variable in model.discriminator.trainable_variables:
+      if 'kernel' in variable.name:
+        matrix = variable.numpy().reshape(-1, variable.shape[-1])
+        self.assertLess(np.linalg.norm(matrix, 2), 1.0 + 1e-3)
+
+  def test_average_is_of_the_generator(self):
+    model = _model(compiled={'ema': 0.9})
+    self.assertLen(
+      model.weight_average.averages, len(model.generator.trainable_variables)
+    )
+
+  def test_evaluation_does_not_depend_on_the_batch_size(self):
+    model = _model()
+    dataset = tf.data.Dataset.from_tensor_slices(_data(5))
+    values = [
+      model.evaluate(dataset.batch(n), verbose=0, return_dict=True)
+      for n in (2, 5)
+    ]
+    self.assertAllClose(*values, rtol=1e-4)
+
+  @parameterized.parameters(
+    ({'loss': 'wasserstein'}, "one of.*hinge.*got 'wasserstein'"),
+    ({'widths': (4, 4, 4, 4)}, 'divisible by 16, but got frames of 8x8'),
+    ({'widths': ()}, 'levels need'),
+    ({'continued_fraction': 1.5}, r'in \[0, 1\], but got 1.5'),
+  )
+  def test_bad_arguments(self, kwargs, message):
+    with self.assertRaisesRegex(ValueError, message):
+      _model(**kwargs)
+
+
+class SampleTest(tf.test.TestCase, parameterized.TestCase):
+  def test_is_what_the_generator_makes(self):
+    model = _model()
+    seeds = tf.constant([[1, 2], [3, 4]])
+    labels = tf.constant([0, 2])
+    frames = model.generator(model._noise(seeds), labels, 5)
+    self.assertAllEqual(
+      model.sample(labels, 5, seed=seeds), model._to_uint8(frames)
+    )
+
+  def test_rows_are_independent_and_lengths_agree(self):
+    model = _model()
+    labels = tf.constant([0, 2])
+    videos = model.sample(labels, 5, seed=7)
+    self.assertEqual(videos.shape, [2, 5, 8, 8, 3])
+    self.assertAllEqual(model.sample(labels[:1], 3, seed=7)[0], videos[0, :3])
+    self.assertNotAllEqual(model.sample(labels, 5, seed=8), videos)
+
+  def test_continues_given_frames(self):
+    model = _model(continued_fraction=0.5)
+    frames, label = _data()
+    given = frames[:, :2]
+    videos = model.sample(label, 4, first_frames=given, seed=0)
+    self.assertAllEqual(videos[:, :2], given // 8 * 8 + 4)
+    other = model.sample(label, 4, first_frames=255 - given, seed=0)
+    self.assertNotAllEqual(videos[:, 2:], other[:, 2:])
+
+  def test_without_labels(self):
+    model = _model(num_labels=None)
+    videos = model.sample(num_videos=2, num_frames=2, seed=0, temperature=0.0)
+    self.assertAllEqual(videos[0], videos[1])
+
+  @parameterized.parameters(
+    ({'labels': None}, 'Expected `labels`'),
+    ({'labels': [3]}, r'labels in \[0, 3\)'),
+    ({'num_frames': 0}, '`num_frames` must be at least 1'),
+    ({'temperature': float('nan')}, '`temperature` must be finite'),
+    ({'first_frames': np.zeros([2, 1, 8, 8, 3])}, 'holds 2 videos'),
+    ({'first_frames': np.zeros([1, 1, 9, 8, 3])}, r'Expected frames of shape'),
+  )
+  def test_bad_requests(self, kwargs, message):
+    with self.assertRaisesRegex(ValueError, message):
+      _model().sample(**{'labels': [0], 'num_frames': 2, 'seed': 0, **kwargs})
+
+
+if __name__ == '__main__':
+  tf.test.main()

@@ -1,0 +1,93 @@
+"""Losses of discriminator and generator, of scores that have no bounds."""
+
+import tensorflow as tf
+
+__all__ = ['LOSSES', 'diversity_shortfall', 'gradient_penalty']
+
+
+def _least_squares(real, fake):
+  """Mao et al., Least Squares Generative Adversarial Networks, 2017."""
+  d_loss = tf.reduce_mean((real - 1.0) ** 2) + tf.reduce_mean(fake**2)
+  return 0.5 * d_loss, 0.5 * tf.reduce_mean((fake - 1.0) ** 2)
+
+
+def _non_saturating(real, fake):
+  """Goodfellow et al., Generative Adversarial Nets, 2014, section 3."""
+  d_loss = tf.nn.softplus(-real) + tf.nn.softplus(fake)
+  return tf.reduce_mean(d_loss), tf.reduce_mean(tf.nn.softplus(-fake))
+
+
+def _hinge(real, fake):
+  """Lim and Ye, Geometric GAN, 2017."""
+  d_loss = tf.nn.relu(1.0 - real) + tf.nn.relu(1.0 + fake)
+  return tf.reduce_mean(d_loss), -tf.reduce_mean(fake)
+
+
+# From scores of real and generated frames, both `[B, T]`, to the losses of
+# discriminator and generator.
+LOSSES = {
+  'least_squares': _least_squares,
+  'non_saturating': _non_saturating,
+  'hinge': _hinge,
+}
+
+
+def gradient_penalty(discriminator, frames, label):
+  """R1: the squared gradient of the score of real videos.
+
+  ```none
+  0.5 E |d mean_t score_t / d frames|^2
+  ```
+
+  Mescheder, Geiger and Nowozin, Which Training Methods for GANs do actually
+  Converge?, 2018, equation 9.
+
+  Args:
+    discriminator: Callable on frames and label, to `[B, T]`.
+    frames: `[B, T, H, W, C]`.
+    label: Of the frames.
+
+  Returns:
+    Scalar.
+  """
+  with tf.GradientTape() as tape:
+    tape.watch(frames)
+    score = tf.reduce_sum(tf.reduce_mean(discriminator(frames, label), axis=1))
+  gradient = tape.gradient(score, frames)
+  return 0.5 * tf.reduce_mean(tf.reduce_sum(gradient**2, axis=[1, 2, 3, 4]))
+
+
+def diversity_shortfall(videos, other_videos, real, label):
+  """How much nearer two videos of other noise are than two real ones.
+
+  ```none
+  max(0, 1 - E |x - x'|_1 / E |r - r'|_1)
+  ```
+
+  over generated pairs of one label and over the batch's real pairs of one
+  label; 0 where it has no such pair. It is the bounded diversity term of Yang
+  et al., Diversity-Sensitive Conditional Generative Adversarial Networks, 2019,
+  equations 2 and 3, with a bound from data: no farther apart than real ones.
+
+  Args:
+    videos: `[B, T, H, W, C]`, generated.
+    other_videos: `[B, T, H, W, C]`, of the same labels and other noise.
+    real: `[B, T, H, W, C]`.
+    label: int `[B]`, or None: all of one label.
+
+  Returns:
+    Scalar in [0, 1].
+  """
+  num = tf.shape(real)[0]
+  is_pair = ~tf.eye(num, dtype=tf.bool)
+  if label is not None:
+    is_pair &= label[:, tf.newaxis] == label
+  of_pairs = tf.map_fn(
+    lambda r: tf.reduce_mean(tf.abs(real - r), axis=[1, 2, 3, 4]), real
+  )
+  bound = tf.reduce_sum(tf.where(is_pair, of_pairs, 0.0))
+  bound /= tf.maximum(tf.reduce_sum(tf.cast(is_pair, real.dtype)), 1.0)
+  distance = tf.reduce_mean(tf.abs(videos - other_videos))
+  return tf.nn.relu(1.0 - tf.math.divide_no_nan(distance, bound)) * tf.cast(
+    bound > 0.0, real.dtype
+  )
