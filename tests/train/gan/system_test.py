@@ -89,9 +89,11 @@ class SystemTest(tf.test.TestCase):
   def test_resumed_is_uninterrupted(self):
     config = configs.override(self.config, _QUICK)
     workdir = os.path.join(self.root, 'resumed')
+    # The rate's two steps of warm-up are the same for any number of steps.
     _, folder = training.train(configs.override(config, ['steps=2']), workdir)
     # As if it had been killed after its checkpoint.
-    folder.config_file.write_text(configs.to_json(config))
+    longer = configs.override(folder.read_config(), ['steps=4'])
+    folder.config_file.write_text(configs.to_json(longer))
     training.train(config, workdir)
     expected, resumed = (
       _weights(runs.load(w).model) for w in (self.workdir, workdir)
