@@ -73,7 +73,7 @@ class Generator(tfk.layers.Layer):
       noise: `[B, H, W, C]`, Gaussian.
       label: int `[B]`, float `[B, num_labels]` or None.
       num_frames: Python `int` T.
-      given: `[B, T0, H, W, C]` in [-1, 1], frames to begin with, or None.
+      given: List of T0 frames `[B, H, W, C]` in [-1, 1] to begin with, or None.
       is_given: Boolean `[B]`: whose videos begin with them; None: all.
 
     Returns:
@@ -98,17 +98,17 @@ class Generator(tfk.layers.Layer):
       frames: List of `[B, H, W, C]` in [-1, 1].
       pyramid: List of maps, that of the last of them.
     """
-    num_given = 0 if given is None else given.shape[1]
+    given = given or []
     image = with_label(noise, label, self.label_table)
     pyramid = self._first_unet(image)
     for net in self._first_view_nets:
       pyramid = net(image, pyramid)
     frames = []
-    for t in range(max(num_given, 1)):
+    for t in range(max(len(given), 1)):
       if t:
         pyramid = self.following(pyramid, frames[-1], label)
-      if t < num_given:
-        pyramid = _ending_in(given[:, t], pyramid, is_given)
+      if t < len(given):
+        pyramid = _ending_in(given[t], pyramid, is_given)
       frames.append(tf.tanh(pyramid[0]))
     return frames, pyramid
 

@@ -178,6 +178,8 @@ class VideoGan(tfk.Model):
       tf.cast(temperature, tf.float32), [batch_size]
     )
     noise *= temperature[:, tf.newaxis, tf.newaxis, tf.newaxis]
+    # As a list: how many there are is static, whatever a trace relaxes.
+    given = None if given is None else tf.unstack(given, axis=1)
     return self._sample_function(
       noise, labels, tf.convert_to_tensor(num_frames), given
     )
@@ -383,7 +385,7 @@ class VideoGan(tfk.Model):
       noise,
       label,
       real.shape[1],
-      given=real[:, :1],
+      given=[real[:, 0]],
       is_given=tf.range(num_rows) < tf.cast(tf.round(share), tf.int32),
     )
 

@@ -132,14 +132,16 @@ class GeneratorTest(tf.test.TestCase, parameterized.TestCase):
     generator = _generator()
     noise = _images(2, 8, 8, 3)
     given = tf.tanh(_images(2, 2, 8, 8, 3, seed=3)) * 0.9
-    frames = generator(noise, _LABELS, 4, given, tf.constant([True, False]))
+    frames = generator(
+      noise, _LABELS, 4, tf.unstack(given, axis=1), tf.constant([True, False])
+    )
     self.assertAllClose(frames[0, :2], given[0], atol=1e-5)
     self.assertAllClose(frames[1], generator(noise, _LABELS, 4)[1])
     self.assertNotAllClose(frames[0, 2], generator(noise, _LABELS, 4)[0, 2])
 
   def test_saturated_given_frames_are_finite(self):
     given = tf.ones([2, 1, 8, 8, 3])
-    frames = _generator()(_images(2, 8, 8, 3), _LABELS, 3, given)
+    frames = _generator()(_images(2, 8, 8, 3), _LABELS, 3, [given[:, 0]])
     self.assertAllInRange(frames, -1.0, 1.0)
     self.assertAllClose(frames[:, :1], given, atol=2e-3)
 

@@ -141,6 +141,9 @@ class SampleTest(tf.test.TestCase, parameterized.TestCase):
     model = _model(continued_fraction=0.5)
     frames, label = _data()
     given = frames[:, :2]
+    for num, rows in ((1, 4), (2, 3), (3, 2)):  # One graph must not do for all.
+      begun = model.sample(label[:rows], 3, first_frames=frames[:rows, :num])
+      self.assertAllEqual(begun[:, :num], frames[:rows, :num] // 8 * 8 + 4)
     videos = model.sample(label, 4, first_frames=given, seed=0)
     self.assertAllEqual(videos[:, :2], given // 8 * 8 + 4)
     other = model.sample(label, 4, first_frames=255 - given, seed=0)
