@@ -14,7 +14,7 @@ the most that was resident is read, which needs Linux:
 
 Prints JSON: `peak_mib` and `seconds_per_step` (of the third step) by system and
 length, and `mib_per_frame`, the slope of `peak_mib` from the shortest to the
-longest.
+longest. Draws `--figure`, a PNG, if that is given.
 """
 
 import json
@@ -35,6 +35,7 @@ _NUM_FRAMES = flags.DEFINE_list(
 _FRAME_SIZE = flags.DEFINE_integer('frame_size', 32, 'Of clips.')
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'Clips.')
 _SUBSET = flags.DEFINE_integer('subset', 7, 'Frames of a clip a step.')
+_FIGURE = flags.DEFINE_string('figure', None, 'A file for the PNG.')
 _RUN = flags.DEFINE_list('run', None, 'Internal: a system and a length.')
 
 _SYSTEMS = ('gan', 'flow', 'flow_subset')
@@ -107,6 +108,25 @@ def _slope(rows):
   return (last['peak_mib'] - first['peak_mib']) / num
 
 
+def _draw(by_system, path):
+  from matplotlib import figure as figure_lib
+
+  drawing = figure_lib.Figure(figsize=(5, 3.5), layout='constrained')
+  panel = drawing.subplots()
+  for system, rows in by_system.items():
+    panel.plot(
+      [row['num_frames'] for row in rows],
+      [row['peak_mib'] for row in rows],
+      'o-',
+      label=system.replace('_', ' '),
+    )
+  panel.set(
+    xlabel='frames of a clip', ylabel='peak memory (MiB)', ylim=(0, None)
+  )
+  panel.legend()
+  drawing.savefig(path, dpi=120)
+
+
 def main(argv):
   del argv
   if _RUN.value is not None:
@@ -123,6 +143,8 @@ def main(argv):
     'mib_per_frame': {s: _slope(rows) for s, rows in by_system.items()},
   }
   print(json.dumps(result, indent=2))
+  if _FIGURE.value:
+    _draw(by_system, _FIGURE.value)
 
 
 if __name__ == '__main__':

@@ -59,6 +59,7 @@ class GanConfig:
   loss: str = 'least_squares'  # Or 'non_saturating', 'hinge'.
   r1_weight: float = 0.0
   diversity_weight: float = 0.0
+  saturation_weight: float = 0.0
   spectral_normalisation: bool = False
   zero_start: bool = False  # Of the generator's View-Nets.
   discriminator_rate_factor: float = 1.0  # Its learning rate's, to the other's.

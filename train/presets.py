@@ -115,6 +115,7 @@ PRESETS = {
       continued_fraction=0.5,
       loss='hinge',
       diversity_weight=0.1,
+      saturation_weight=1.0,
       spectral_normalisation=True,
       zero_start=True,
       discriminator_rate_factor=4.0,

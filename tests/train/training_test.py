@@ -329,7 +329,7 @@ class TrainingTest(tf.test.TestCase):
     model = models.build_model(self.config, 8)
     with self.assertRaisesRegex(run_folder.RunFolderError, 'holds no run'):
       weights.init_from(model, os.path.join(self.root, 'none'))
-    with self.assertRaisesRegex(configs.ConfigError, 'WORKDIR:head'):
+    with self.assertRaisesRegex(configs.ConfigError, "one of .'head', 'tail'"):
       weights.init_from(model, f'{self.workdir}:state')
 
 

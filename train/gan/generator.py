@@ -79,11 +79,15 @@ class Generator(tfk.layers.Layer):
     Returns:
       `[B, T, H, W, C]`.
     """
-    frames, pyramid = self.begin(noise, label, given, is_given)
-    while len(frames) < num_frames:
-      pyramid = self.following(pyramid, frames[-1], label)
-      frames.append(tf.tanh(pyramid[0]))
-    return tf.stack(frames, axis=1)
+    return tf.tanh(self.unbounded(noise, label, num_frames, given, is_given))
+
+  def unbounded(self, noise, label, num_frames, given=None, is_given=None):
+    """What `call` takes the tanh of."""
+    bottoms, pyramid = self.begin(noise, label, given, is_given)
+    while len(bottoms) < num_frames:
+      pyramid = self.following(pyramid, label)
+      bottoms.append(pyramid[0])
+    return tf.stack(bottoms, axis=1)
 
   def begin(self, noise, label, given=None, is_given=None):
     """The first frame or, where they are given, the first T0.
@@ -95,7 +99,7 @@ class Generator(tfk.layers.Layer):
       is_given: As of `call`.
 
     Returns:
-      frames: List of `[B, H, W, C]` in [-1, 1].
+      bottoms: List of `[B, H, W, C]`, the frames before their tanh.
       pyramid: List of maps, that of the last of them.
     """
     given = given or []
@@ -103,17 +107,18 @@ class Generator(tfk.layers.Layer):
     pyramid = self._first_unet(image)
     for net in self._first_view_nets:
       pyramid = net(image, pyramid)
-    frames = []
+    bottoms = []
     for t in range(max(len(given), 1)):
       if t:
-        pyramid = self.following(pyramid, frames[-1], label)
+        pyramid = self.following(pyramid, label)
       if t < len(given):
         pyramid = _ending_in(given[t], pyramid, is_given)
-      frames.append(tf.tanh(pyramid[0]))
-    return frames, pyramid
+      bottoms.append(pyramid[0])
+    return bottoms, pyramid
 
-  def following(self, pyramid, frame, label):
-    """The pyramid of the frame after `frame`, whose own is `pyramid`."""
+  def following(self, pyramid, label):
+    """The next frame's pyramid."""
+    frame = tf.tanh(pyramid[0])
     image = with_label(frame, label, self.label_table)
     return self._tail_view_net(image, pyramid)
 

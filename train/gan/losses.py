@@ -2,7 +2,10 @@
 
 import tensorflow as tf
 
-__all__ = ['LOSSES', 'diversity_shortfall', 'gradient_penalty']
+__all__ = ['LOSSES', 'diversity_shortfall', 'excess', 'gradient_penalty']
+
+
+_MOST = 2.5  # tanh is 0.987 there, beyond any 5-bit level's centre (0.969).
 
 
 def _least_squares(real, fake):
@@ -91,3 +94,19 @@ def diversity_shortfall(videos, other_videos, real, label):
   return tf.nn.relu(1.0 - tf.math.divide_no_nan(distance, bound)) * tf.cast(
     bound > 0.0, real.dtype
   )
+
+
+def excess(unbounded):
+  """How far values reach where tanh is flat: mean of relu(|v| - 2.5)^2.
+
+  The gradient of tanh vanishes there, and with it what a discriminator says;
+  this one does not. (The idea is the drift penalty of Karras et al.,
+  Progressive Growing of GANs, 2018, on the generator's side.)
+
+  Args:
+    unbounded: Float tensor, before the tanh.
+
+  Returns:
+    Scalar.
+  """
+  return tf.reduce_mean(tf.nn.relu(tf.abs(unbounded) - _MOST) ** 2)

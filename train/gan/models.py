@@ -43,6 +43,7 @@ def build_model(config, num_labels):
       loss=gan.loss,
       r1_weight=gan.r1_weight,
       diversity_weight=gan.diversity_weight,
+      saturation_weight=gan.saturation_weight,
       ema=config.ema,
     )
   except ValueError as e:

@@ -186,20 +186,17 @@ class VideoGan(tfk.Model):
 
   def _sample(self, noise, label, num_frames, given):
     """The generator's videos of any length in a graph of one size."""
-    frames, pyramid = self.generator.begin(noise, label, given)
+    bottoms, pyramid = self.generator.begin(noise, label, given)
     array = tf.TensorArray(tf.uint8, num_frames)
-    for t, frame in enumerate(frames):
-      array = array.write(t, self._to_uint8(frame))
+    for t, bottom in enumerate(bottoms):
+      array = array.write(t, self._to_uint8(tf.tanh(bottom)))
 
-    def body(t, frame, pyramid, array):
-      pyramid = self.generator.following(pyramid, frame, label)
-      frame = tf.tanh(pyramid[0])
-      return t + 1, frame, pyramid, array.write(t, self._to_uint8(frame))
+    def body(t, pyramid, array):
+      pyramid = self.generator.following(pyramid, label)
+      return t + 1, pyramid, array.write(t, self._to_uint8(tf.tanh(pyramid[0])))
 
     *_, array = tf.while_loop(
-      lambda t, *_: t < num_frames,
-      body,
-      (len(frames), frames[-1], pyramid, array),
+      lambda t, *_: t < num_frames, body, (len(bottoms), pyramid, array)
     )
     return tf.transpose(array.stack(), [1, 0, 2, 3, 4])
 
@@ -238,6 +235,7 @@ class VideoGan(tfk.Model):
     loss='least_squares',
     r1_weight=0.0,
     diversity_weight=0.0,
+    saturation_weight=0.0,
     ema=None,
     **kwargs,
   ):
@@ -254,6 +252,7 @@ class VideoGan(tfk.Model):
       r1_weight: Float, of the `gradient_penalty`.
       diversity_weight: Float, of `diversity_shortfall` in the generator's loss;
         0: not computed, else a second video is made for each.
+      saturation_weight: Float, of `excess` in the generator's loss.
       ema: Python `float`, decay of the average of the generator's weights, or
         None: there is none.
       **kwargs: Of `tf_keras.Model.compile`.
@@ -273,6 +272,7 @@ class VideoGan(tfk.Model):
     self._loss = losses_lib.LOSSES[loss]
     self._r1_weight = r1_weight
     self._diversity_weight = diversity_weight
+    self._saturation_weight = saturation_weight
     self.step_guard = step_guard.StepGuard()
     self.weight_average = None
     if ema is not None:
@@ -283,7 +283,7 @@ class VideoGan(tfk.Model):
     self.distribute_reduction_method = 'first'
     names = ['discriminator_loss', 'generator_loss', 'real_score']
     names += ['generated_score', 'gradient_penalty', 'diversity_shortfall']
-    names += ['saturation']
+    names += ['excess', 'saturation']
     names += [
       f'{kind}_{statistic}'
       for kind in ('generated', 'real')
@@ -311,24 +311,29 @@ class VideoGan(tfk.Model):
     clips = replicas.clip_identities(batch_size)
     groups = self.parameter_groups()
     with tf.GradientTape(persistent=True) as tape:
-      generated = self._generate(real, label, seed, clips)
+      unbounded = self._generate(real, label, seed, clips)
+      generated = tf.tanh(unbounded)
       values = self._judge(real, generated, label)
+      excess = losses_lib.excess(unbounded)
       penalty = shortfall = 0.0
       if self._r1_weight:
         penalty = losses_lib.gradient_penalty(self.discriminator, real, label)
       if self._diversity_weight:
-        others = self._generate(real, label, seed + 1, clips)
+        others = tf.tanh(self._generate(real, label, seed + 1, clips))
         shortfall = losses_lib.diversity_shortfall(
           generated, others, real, label
         )
       d_loss = values['discriminator_loss'] + self._r1_weight * penalty
       g_loss = values['generator_loss'] + self._diversity_weight * shortfall
+      g_loss += self._saturation_weight * excess
     gradients = {
       'generator': tape.gradient(g_loss, groups['generator']),
       'discriminator': tape.gradient(d_loss, groups['discriminator']),
     }
     del tape
-    values.update(gradient_penalty=penalty, diversity_shortfall=shortfall)
+    values.update(
+      gradient_penalty=penalty, diversity_shortfall=shortfall, excess=excess
+    )
     values, gradients = replicas.mean_over_replicas((values, gradients))
     norms = {k: tf.linalg.global_norm(g) for k, g in gradients.items()}
     if 'labels' in groups:
@@ -364,7 +369,7 @@ class VideoGan(tfk.Model):
     real = self._to_signed(frames)
     clips = first + tf.range(batch_size)
     generated = self._generate(real, label, likelihood.as_seed(0), clips)
-    values = self._judge(real, generated, label)
+    values = self._judge(real, tf.tanh(generated), label)
     for name, value in values.items():
       self._means[name].update_state(
         value, sample_weight=tf.cast(batch_size, tf.float32)
@@ -373,15 +378,18 @@ class VideoGan(tfk.Model):
     return {k: self._means[k].result() for k in values}
 
   def _generate(self, real, label, seed, clips):
-    """Videos of the real ones' labels; the first rows' begin as those do."""
+    """Videos of the real ones' labels, before their tanh.
+
+    The first rows' begin as the real ones do.
+    """
     noise = self._noise(
       tf.map_fn(lambda clip: likelihood.fold_in(seed, clip), clips)
     )
     if not self.continued_fraction:
-      return self.generator(noise, label, real.shape[1])
+      return self.generator.unbounded(noise, label, real.shape[1])
     num_rows = tf.shape(real)[0]
     share = self.continued_fraction * tf.cast(num_rows, tf.float32)
-    return self.generator(
+    return self.generator.unbounded(
       noise,
       label,
       real.shape[1],

@@ -58,6 +58,10 @@ class LossesTest(tf.test.TestCase):
     same = losses.diversity_shortfall(videos, videos, real, None)
     self.assertEqual(same, 1.0)
 
+  def test_excess_by_hand(self):
+    value = losses.excess(tf.constant([0.0, 2.5, -3.5, 4.5]))
+    self.assertAllClose(value, (1.0 + 4.0) / 4)
+
 
 class SpectralNormTest(tf.test.TestCase):
   def test_against_singular_values(self):

@@ -30,7 +30,7 @@ def _dataset(**kwargs):
 class TrainingTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(*losses.LOSSES)
   def test_both_networks_learn(self, loss):
-    weights = {'r1_weight': 1.0, 'diversity_weight': 1.0}
+    weights = {f'{k}_weight': 1.0 for k in ('r1', 'diversity', 'saturation')}
     model = _model(loss, compiled=weights, continued_fraction=0.5)
     before = [v.numpy() for v in model.trainable_variables]
     logs = model.fit(_dataset(), epochs=2, verbose=0).history
@@ -54,7 +54,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     with tf.GradientTape(persistent=True) as tape:
       real, label = model._to_signed(frames), tf.constant(label)
       generated = model._generate(real, label, seed, tf.range(4))
-      values = model._judge(real, generated, label)
+      values = model._judge(real, tf.tanh(generated), label)
     for name in ('generator', 'discriminator'):
       gradients = tape.gradient(
         values[f'{name}_loss'], model.parameter_groups()[name]
