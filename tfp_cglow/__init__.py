@@ -13,6 +13,8 @@ from tfp_cglow.conditional_bijector import ConditionalBijector
 from tfp_cglow.conditioned import Conditioned
 from tfp_cglow.context_affine import ContextAffine
 from tfp_cglow.context_affine import build_context_affine
+from tfp_cglow.context_mixture import ContextMixture
+from tfp_cglow.context_mixture import build_context_mixture
 from tfp_cglow.context_processor import ContextProcessor
 from tfp_cglow.context_processor import StateProcessor
 from tfp_cglow.context_processor import build_context_processor

@@ -112,6 +112,11 @@ class VideoGlow(tfk.Model):
         "`dequantisation` must be 'matched' or 'legacy', "
         f'but got {dequantisation!r}.'
       )
+    if dequantisation == 'legacy' and (tail or {}).get('context_mixture'):
+      raise ValueError(
+        "`context_mixture` expects dequantisation 'matched', but got 'legacy': "
+        'its frames are of no levels.'
+      )
     self.frame_shape = tuple(int(d) for d in frame_shape)
     self.num_dims = int(np.prod(self.frame_shape))
     self.num_labels = num_labels
@@ -140,6 +145,8 @@ class VideoGlow(tfk.Model):
       defaults = {
         'context_channels': channels * previous_frames + state_channels,
         'recall_offset': channels * previous_frames,
+        'context_frames': previous_frames,
+        'mixture_levels': 2**n_bits,
         'num_labels': num_labels if tail_labels else None,
         'seed': seeds[2],
         'name': 'tail',

@@ -35,6 +35,7 @@ class GlowConfig:
   hidden_channels: int = 64
   coupling: str = 'affine'
   context_affine: Optional[str] = None
+  context_mixture: Optional[str] = None
   label_conditioning: str = 'prior'
   label_init_std: Optional[float] = None
   label_channels: int = 16
@@ -42,6 +43,9 @@ class GlowConfig:
   pyramid_channels: Optional[int] = None
   affine_hidden_channels: int = 32
   motion_radius: int = 2
+  mixture_components: int = 5
+  mixture_hidden_channels: int = 64
+  mixture_blocks: int = 2
   gradients: str = 'stored'
   network_dtype: Optional[str] = None
 
