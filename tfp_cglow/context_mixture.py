@@ -28,12 +28,12 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
   ```
 
   Data `y` are frames `[..., H, W, C]` of L levels on [-1/2, 1/2] and noise
-  within a level. The groups are all pixels, or the four places of every 2x2, one
-  place after another (as in [1]); known are the groups before and, at the pixel
-  itself, the channels before. Networks see *levels*: noise there would only hide
-  what they are told, and the Jacobian is triangular either way. With the
-  standard normal as the base and no flow in between, it is an exact model of the
-  levels, see `GridMixture`: no bits are lost to the noise.
+  within a level. The groups are all pixels, or the four places of every 2x2,
+  one place after another (as in [1]); known are the groups before and, at the
+  pixel itself, the channels before. Networks see *levels*: noise there would
+  only hide what they are told, and the Jacobian is triangular either way. With
+  the standard normal as the base and no flow in between, it is an exact model
+  of the levels, see `GridMixture`: no bits are lost to the noise.
 
   `forward` runs the networks one after another, each once, whatever the frame's
   size.
