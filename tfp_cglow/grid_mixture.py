@@ -94,13 +94,17 @@ class GridMixture:
     y = position / self._num_levels - 0.5
     return y, self._log_det(mass, before + after, x), level
 
+  def log_density(self, y):
+    """log dF/dy `[...]`, nats."""
+    x, log_det, _ = self.to_normal(y)
+    return log_det + _log_normal(x)
+
   def _log_det(self, mass, beyond, x):
     """Of the level's mass, and how many levels y is beyond the grid."""
     log_mass = tf.where(
       beyond > 0, np.log(_LEAST_MASS) - beyond, tf.math.log(mass)
     )
-    log_normal = -0.5 * (x**2 + np.log(2.0 * np.pi))
-    return log_mass + np.log(self._num_levels) - log_normal
+    return log_mass + np.log(self._num_levels) - _log_normal(x)
 
   def _masses(self, level):
     """Mass below each level `[...]`, its own, and that above it."""
@@ -143,6 +147,10 @@ class GridMixture:
     lower, upper = lower[..., tf.newaxis], upper[..., tf.newaxis]
     passed = tf.where(lower < upper, lower >= below, upper <= above)
     return tf.reduce_sum(tf.cast(passed, lower.dtype), axis=-1)
+
+
+def _log_normal(x):
+  return -0.5 * (x**2 + np.log(2.0 * np.pi))
 
 
 def _normal_cdf(x):
