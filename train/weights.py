@@ -60,7 +60,11 @@ def init_from(model, spec):
   )
   if saved.restore() is None:
     raise configs.ConfigError(f'{path} has no checkpoint to start from.')
-  parts = {'': ['head', 'tail', 'processor'], 'tail': ['tail', 'processor']}
+  parts = {
+    'head': ['head', 'head_noise'],
+    'tail': ['tail', 'processor', 'tail_noise'],
+  }
+  parts[''] = [*parts['head'], *parts['tail']]
   mismatches, num_copied = [], 0
   for name in parts.get(part, [part]):
     target, donor = getattr(model, name), getattr(source, name)
