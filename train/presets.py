@@ -169,7 +169,7 @@ PRESETS = {
     ),
     tail_frames_per_step=2,
     flip=True,
-    steps=1000,
+    steps=700,
   ),
   # Faces (the paper's Fig. 2), offline: 400 of 40 people, who are the labels.
   'faces': configs.Config(
