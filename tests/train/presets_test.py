@@ -80,7 +80,7 @@ class PresetsTest(parameterized.TestCase):
         for line in configs.differences(config, _preset('cglow_small'))
         if not line.startswith('tail.')
       },
-      {'preset', 'tail_frames_per_step', 'flip', 'steps'},
+      {'preset', 'tail_frames_per_step', 'flip'},
     )
     configs.check(config)
     model = models.build_model(dataclasses.replace(config, model='tail'), 4)
