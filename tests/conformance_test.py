@@ -108,6 +108,12 @@ def _context_affine(kind):
   )
 
 
+def _context_mixture(num_groups):
+  return lambda dtype: tfp_cglow.build_context_mixture(
+    2, 4, 3, num_groups, context_frames=2, hidden_channels=4, dtype=dtype
+  )
+
+
 def _conditioned(dtype):
   rng = np.random.default_rng(3)
   return tfp_cglow.Conditioned(
@@ -154,6 +160,9 @@ def _table():
   for kind in ('learned', 'residual', 'motion', 'recall', 'difference'):
     affine, context = _context_affine(kind), {'context': _real(4, 4, 4)}
     yield f'context_affine_{kind}', affine, (4, 4, 2), context
+  for groups in (1, 4):
+    mixture, context = _context_mixture(groups), {'context': _real(4, 4, 4)}
+    yield f'context_mixture_{groups}', mixture, (4, 4, 2), context
   yield 'conditioned', _conditioned, (4, 4, 2), plain
   yield from _glows()
 
@@ -184,6 +193,10 @@ def _glows():
   yield 'glow_vector', glow, frame, {'vector': _real(3)}
   for kind in ('learned', 'residual'):
     glow = _glow(context_channels=2, context_affine=kind, channels=2)
+    yield f'glow_{kind}_context', glow, (4, 4, 2), _CONTEXT
+  for kind in ('pixels', 'quarters'):
+    options = {'context_mixture': kind, 'mixture_hidden_channels': 4}
+    glow = _glow(context_channels=2, channels=2, **options)
     yield f'glow_{kind}_context', glow, (4, 4, 2), _CONTEXT
   glow = _glow(
     steps=2,
@@ -217,6 +230,7 @@ _ROWS = (
   'glow_label_image',
   'glow_vector',
   'glow_residual_context',
+  'glow_quarters_context',
   'glow_everything',
 )
 
@@ -234,6 +248,7 @@ _SOME = (
   'scan_generic',
   'label_prior',
   'context_affine_residual',
+  'context_mixture_4',
   'conditioned',
   'glow_everything',
 )
@@ -242,6 +257,7 @@ _SOME = (
 _LARGE = (
   'scan_reversible_affine_context',
   'context_affine_residual',
+  'context_mixture_4',
   'glow_residual_context',
 )
 
@@ -262,8 +278,8 @@ def _some_rows(where=lambda case: True):
 
 
 def _large_rows():
-  """Scan, Glow and ContextAffine, for what takes seconds."""
-  large = ('scan_', 'glow_', 'context_affine_')
+  """Scan, Glow and first bijectors, for what takes seconds."""
+  large = ('scan_', 'glow_', 'context_affine_', 'context_mixture_')
   return _named(
     c for c in CASES if (c.name.startswith(large) if FULL else c.name in _LARGE)
   )
@@ -583,7 +599,7 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
 
     groups = [range(len(sources))]
     for chosen in [*groups, *([[i] for i in groups[0]] if FULL else [])]:
-      finite = (shifted(1e-6, chosen) - shifted(-1e-6, chosen)) / 2e-6
+      finite = (shifted(3e-7, chosen) - shifted(-3e-7, chosen)) / 6e-7
       exact = sum(
         tf.reduce_sum(tf.convert_to_tensor(gradients[i]) * directions[i])
         for i in chosen

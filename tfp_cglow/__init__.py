@@ -13,6 +13,8 @@ from tfp_cglow.conditional_bijector import ConditionalBijector
 from tfp_cglow.conditioned import Conditioned
 from tfp_cglow.context_affine import ContextAffine
 from tfp_cglow.context_affine import build_context_affine
+from tfp_cglow.context_mixture import ContextMixture
+from tfp_cglow.context_mixture import build_context_mixture
 from tfp_cglow.context_processor import ContextProcessor
 from tfp_cglow.context_processor import StateProcessor
 from tfp_cglow.context_processor import build_context_processor
@@ -22,6 +24,8 @@ from tfp_cglow.conv_gru import ConvGRU
 from tfp_cglow.conv_gru import build_conv_gru
 from tfp_cglow.coupling import AdditiveCoupling
 from tfp_cglow.coupling import AffineCoupling
+from tfp_cglow.dequantisation import FlowNoise
+from tfp_cglow.dequantisation import build_flow_noise
 from tfp_cglow.diagnostics import invertibility_report
 from tfp_cglow.flow_step import FlowStep
 from tfp_cglow.flow_step import build_flow_step

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_cglow import context_affine as context_affine_lib
+from tfp_cglow import context_mixture as context_mixture_lib
 from tfp_cglow import context_pyramid
 from tfp_cglow import flow_step
 from tfp_cglow import glow
@@ -15,6 +16,8 @@ from tfp_cglow import squeeze
 
 __all__ = ['build_glow']
 
+_MIXTURE_GROUPS = {'pixels': 1, 'quarters': 4}
+
 
 def build_glow(
   output_shape,
@@ -25,6 +28,7 @@ def build_glow(
   context_channels=None,
   vector_channels=None,
   context_affine=None,
+  context_mixture=None,
   num_labels=None,
   label_conditioning='prior',
   label_init_std=None,
@@ -34,6 +38,11 @@ def build_glow(
   affine_hidden_channels=32,
   motion_radius=2,
   recall_offset=None,
+  context_frames=1,
+  mixture_levels=32,
+  mixture_components=5,
+  mixture_hidden_channels=64,
+  mixture_blocks=2,
   coupling_network=None,
   context_network=None,
   unroll=False,
@@ -47,8 +56,8 @@ def build_glow(
 
   The result is an isometry until trained or adapted: log-dets are zero and
   `forward` keeps norms. Exceptions are 'affine_sigmoid', whose scales start at
-  0.88, and a `context_affine` other than 'learned', which starts as the
-  difference to (about) the previous frame.
+  0.88, a `context_affine` other than 'learned', which starts as the difference
+  to (about) the previous frame, and a `context_mixture`.
 
   ```python
   glow = tfp_cglow.build_glow([32, 32, 3], num_glow_blocks=3,
@@ -73,6 +82,10 @@ def build_glow(
       frame), 'motion' (the same, moved), 'recall' (the same, or a remembered
       frame), 'difference' (the same, nothing learned), 'learned', or None: no
       `ContextAffine`.
+    context_mixture: 'pixels' (each pixel given the context alone), 'quarters'
+      (the four places of every 2x2 pixels one after another) or None: no
+      `ContextMixture`. Frames are then of `mixture_levels` levels, and there is
+      no `context_affine`.
     num_labels: Python `int`, or None: takes no label.
     label_conditioning: 'prior' (`LabelPrior`), 'image' (the paper's: a learned
       image a label, joined to the context) or 'embedding' (a learned vector a
@@ -89,6 +102,12 @@ def build_glow(
     motion_radius: Python `int`, pixels that 'motion' reaches.
     recall_offset: Python `int`, the context's channel at which the frame begins
       that 'recall' remembers; None: the one after the previous frame.
+    context_frames: Python `int`: the context begins with so many frames, for
+      `ContextMixture`.
+    mixture_levels: Python `int`, `2**n_bits` of quantised frames.
+    mixture_components: Python `int`, of each mixture.
+    mixture_hidden_channels: Python `int`, of `ContextMixture`'s networks.
+    mixture_blocks: Python `int`, gated residual blocks of each of them.
     coupling_network: `(init, apply)`, see `networks.Network`; or with
       `unroll=True` also a callable `(in_channels, out_channels) -> network`
       whose result is called as `network(kept, context)` (Keras layers, say).
@@ -121,6 +140,7 @@ def build_glow(
   _check_context_affine(
     context_affine, context_channels, channels, recall_offset
   )
+  _check_context_mixture(context_mixture, context_affine, context_channels)
   parts = (context_channels, vector_channels, label_map and label_map[-1])
   total_context = sum(c or 0 for c in parts) or None
   if total_context is None and (context_affine or context_network):
@@ -140,6 +160,20 @@ def build_glow(
       affine_hidden_channels,
       motion_radius=motion_radius,
       recall_offset=recall_offset,
+      seed=_draw(rng),
+      **dtypes,
+    )
+  mixture = None
+  if context_mixture is not None:
+    mixture = context_mixture_lib.build_context_mixture(
+      channels,
+      total_context,
+      mixture_levels,
+      num_groups=_MIXTURE_GROUPS[context_mixture],
+      context_frames=context_frames,
+      num_components=mixture_components,
+      hidden_channels=mixture_hidden_channels,
+      num_blocks=mixture_blocks,
       seed=_draw(rng),
       **dtypes,
     )
@@ -184,6 +218,7 @@ def build_glow(
     blocks,
     context_network=context_network,
     context_affine=affine,
+    context_mixture=mixture,
     label_prior=prior,
     label_maps=maps,
     context_channels=context_channels,
@@ -221,6 +256,21 @@ def _check_context_affine(kind, context_channels, channels, recall_offset):
       f'`context_affine={kind!r}` takes the previous frame from the '
       f"context's first {channels} channels, but `context_channels` is "
       f'{context_channels}.'
+    )
+
+
+def _check_context_mixture(kind, context_affine, context_channels):
+  if kind is None:
+    return
+  _check_choice('context_mixture', kind, tuple(_MIXTURE_GROUPS))
+  if context_affine is not None:
+    raise ValueError(
+      '`context_mixture` takes the place of `context_affine`: expected one of '
+      f'them, but got {kind!r} and {context_affine!r}.'
+    )
+  if context_channels is None:
+    raise ValueError(
+      '`context_mixture` needs the previous frame: give `context_channels`.'
     )
 
 

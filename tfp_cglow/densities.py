@@ -11,7 +11,7 @@ __all__ = ['classify', 'log_prob']
 
 
 def log_prob(model, frames, label, seed, clips):
-  """Log-density of dequantised frames.
+  """Log-density of dequantised frames; with learned noise less log q of it.
 
   Args:
     model: `VideoGlow`.
@@ -25,17 +25,17 @@ def log_prob(model, frames, label, seed, clips):
     tail: `[B, T - 1]`, nats, of frame t given those before it; None without a
       tail.
   """
-  first, contexts, later, _ = video_targets.noisy_targets(
-    model, frames, seed, clips
-  )
+  targets = video_targets.noisy_targets(model, frames, seed, clips)
   head = tail = None
   if model.head is not None:
     kwargs = model.label_kwargs(model.head, label)
-    head = _flow(model, model.head).log_prob(first, bijector_kwargs=kwargs)
+    head = targets.first_log_det + _flow(model, model.head).log_prob(
+      targets.first, bijector_kwargs=kwargs
+    )
   if model.tail is not None:
     kwargs = model.label_kwargs(model.tail, label, time=True)
-    tail = _flow(model, model.tail).log_prob(
-      later, bijector_kwargs={'context': contexts, **kwargs}
+    tail = targets.later_log_det + _flow(model, model.tail).log_prob(
+      targets.later, bijector_kwargs={'context': targets.contexts, **kwargs}
     )
   return head, tail
 
@@ -52,14 +52,14 @@ def classify(model, frames, seed, clips):
   Returns:
     `[B, num_labels]`, nats.
   """
-  first, contexts, later, _ = video_targets.noisy_targets(
-    model, frames, seed, clips
-  )
+  targets = video_targets.noisy_targets(model, frames, seed, clips)
   scores = model.label_log_prior()
   if model.head is not None and model.head.num_labels:
-    scores += model.head.log_prob_by_label(first, model.base)
+    scores += model.head.log_prob_by_label(targets.first, model.base)
   if model.tail is not None and model.tail.num_labels:
-    by_frame = model.tail.log_prob_by_label(later, model.base, context=contexts)
+    by_frame = model.tail.log_prob_by_label(
+      targets.later, model.base, context=targets.contexts
+    )
     scores += tf.reduce_sum(by_frame, axis=1)
   return tf.nn.log_softmax(scores, axis=-1)
 

@@ -18,7 +18,8 @@ class Glow(conditional_bijector.ConditionalBijector):
   (sampling); `inverse` maps frames to latents (training).
 
   ```none
-  inverse:  frame -> ContextAffine -> block 1 -> block 2 .. -> LabelPrior
+  inverse:  frame -> ContextMixture or ContextAffine -> block 1 -> block 2 ..
+            -> LabelPrior
             block: Squeeze -> steps -> Split, whose second half leaves
   ```
 
@@ -37,6 +38,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     blocks,
     context_network=None,
     context_affine=None,
+    context_mixture=None,
     label_prior=None,
     label_maps=None,
     context_channels=None,
@@ -57,6 +59,8 @@ class Glow(conditional_bijector.ConditionalBijector):
         list of maps, one a block, or None. `C_all` counts the context, the
         vector and the label's map, in this order.
       context_affine: `ContextAffine` of `C_all` channels, or None.
+      context_mixture: `ContextMixture` of `C_all` channels, or None; it is
+        nearer to the data.
       label_prior: `LabelPrior` over `H*W*C` dimensions, or None.
       label_maps: Float `[num_labels, h, w, c]`, what a label adds to the
         context: one learned image a label (h, w are H, W) or one vector (1, 1),
@@ -73,6 +77,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     self._blocks = [list(block) for block in blocks]
     self._context_network = context_network
     self._context_affine = context_affine
+    self._context_mixture = context_mixture
     self._label_prior = label_prior
     self._label_maps = label_maps
     self._context_channels = context_channels
@@ -98,6 +103,10 @@ class Glow(conditional_bijector.ConditionalBijector):
   @property
   def context_affine(self):
     return self._context_affine
+
+  @property
+  def context_mixture(self):
+    return self._context_mixture
 
   @property
   def label_prior(self):
@@ -338,8 +347,8 @@ class Glow(conditional_bijector.ConditionalBijector):
     context = self._context_map(y, **conditions)
     if context is not None:
       y, context = shapes.align_leading(y, context)
-    if self._context_affine is not None:
-      y = step_fn(self._context_affine, y, context=context)
+    for bijector in self._of_whole_frames():
+      y = step_fn(bijector, y, context=context)
     latents = []
     for i, (block, level) in enumerate(
       zip(self._blocks, self._pyramid(context))
@@ -365,6 +374,11 @@ class Glow(conditional_bijector.ConditionalBijector):
     y = self._walk_forward(forward, x, label=label, **conditions)
     return y, tf.zeros_like(y[..., 0, 0, 0]) + sum(ildjs)
 
+  def _of_whole_frames(self):
+    """The bijectors before the blocks, data side first."""
+    both = (self._context_mixture, self._context_affine)
+    return [b for b in both if b is not None]
+
   def _walk_forward(self, step_fn, x, **conditions):
     context = self._context_map(x, **conditions)
     latents = self.split_latent(x)
@@ -377,8 +391,8 @@ class Glow(conditional_bijector.ConditionalBijector):
         x = split_lib.join(x, latents.pop())
       for bijector in reversed(block):
         x = step_fn(bijector, x, **_conditions_of(bijector, level))
-    if self._context_affine is not None:
-      x = step_fn(self._context_affine, x, context=context)
+    for bijector in reversed(self._of_whole_frames()):
+      x = step_fn(bijector, x, context=context)
     return x
 
   def _forward_event_shape(self, shape):

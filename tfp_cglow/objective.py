@@ -58,21 +58,30 @@ def loss_terms(
 
   Returns:
     `dict` of scalars, named as `metric_names` says: bits/dim a frame; its
-    parts, the flow's log-determinant and the latents' log-density, nats a
-    dimension; cross entropy of p(label | frame) in nats, accuracy of its
-    argmax.
+    parts, the flow's log-determinant (with that of learned noise) and the
+    latents' log-density, nats a dimension; cross entropy of p(label | frame) in
+    nats, accuracy of its argmax.
   """
-  first, contexts, later, _ = video_targets.noisy_targets(
-    model, frames, seed, clips, subset_size
-  )
+  targets = video_targets.noisy_targets(model, frames, seed, clips, subset_size)
   row = _label_rows(model, label, seed, clips, label_dropout)
   terms = {}
   if model.head is not None:
-    terms.update(_submodel_terms(model, 'head', first, label, row))
+    terms.update(
+      _submodel_terms(
+        model, 'head', targets.first, targets.first_log_det, label, row
+      )
+    )
   if model.tail is not None:
     by_frame = [t if t is None else t[:, tf.newaxis] for t in (label, row)]
     terms.update(
-      _submodel_terms(model, 'tail', later, *by_frame, context=contexts)
+      _submodel_terms(
+        model,
+        'tail',
+        targets.later,
+        targets.later_log_det,
+        *by_frame,
+        context=targets.contexts,
+      )
     )
   cross_entropies = [v for k, v in terms.items() if 'cross_entropy' in k]
   weight = model.label_loss_weight / (model.num_dims * np.log(2.0))
@@ -81,11 +90,15 @@ def loss_terms(
   return terms
 
 
-def _submodel_terms(model, name, targets, label, row, **conditions):
+def _submodel_terms(
+  model, name, frames, noise_log_det, label, row, **conditions
+):
   glow = getattr(model, name)
   log_prob, log_det, by_label = _log_prob_and_scores(
-    model, glow, targets, row, **conditions
+    model, glow, frames, row, **conditions
   )
+  log_prob += noise_log_det
+  log_det += noise_log_det
   bits = likelihood.bits_per_dim(log_prob, model.frame_shape, model.n_bits)
   terms = {
     f'{name}_bits_per_dim': tf.reduce_mean(bits),

@@ -12,6 +12,7 @@ from tfp_cglow import build
 from tfp_cglow import context_processor
 from tfp_cglow import conv_gru
 from tfp_cglow import densities
+from tfp_cglow import dequantisation as dequantisation_lib
 from tfp_cglow import diagnostics
 from tfp_cglow import labels as labels_lib
 from tfp_cglow import likelihood
@@ -31,7 +32,13 @@ _PROCESSORS = {
   'residual': context_processor.build_context_processor,
   'gru': conv_gru.build_conv_gru,
 }
-_CLIP_NORMS = {'head': 50.0, 'tail': 5.0, 'processor': 5.0}
+_CLIP_NORMS = {
+  'head': 50.0,
+  'tail': 5.0,
+  'processor': 5.0,
+  'head_noise': 5.0,
+  'tail_noise': 5.0,
+}
 
 
 class VideoGlow(tfk.Model):
@@ -67,6 +74,7 @@ class VideoGlow(tfk.Model):
     label_loss_weight=1.0,
     label_dropout=0.0,
     dequantisation='matched',
+    noise=None,
     seed=None,
     name='video_glow',
   ):
@@ -88,7 +96,9 @@ class VideoGlow(tfk.Model):
       label_dropout: Float, probability of the null label in training.
       dequantisation: 'matched', or 'legacy': the paper's, noise of 2**-n_bits
         on frames that keep their 8 bits, also in the context. Its bits/dim
-        bound no code length.
+        bound no code length. Or 'flow': noise within a level that is learned
+        with the flows, `FlowNoise`.
+      noise: `dict` of `build_flow_noise` keywords, or None; of 'flow'.
       seed: Python `int` for variables and noise, or None: a random one.
       name: Python `str`.
 
@@ -107,10 +117,15 @@ class VideoGlow(tfk.Model):
         f'`processor` must be one of {list(_PROCESSORS)}, but got '
         f'{processor!r}.'
       )
-    if dequantisation not in ('matched', 'legacy'):
+    if dequantisation not in ('matched', 'legacy', 'flow'):
       raise ValueError(
-        "`dequantisation` must be 'matched' or 'legacy', "
+        "`dequantisation` must be 'matched', 'legacy' or 'flow', "
         f'but got {dequantisation!r}.'
+      )
+    if dequantisation == 'legacy' and (tail or {}).get('context_mixture'):
+      raise ValueError(
+        "`context_mixture` expects dequantisation 'matched', but got 'legacy': "
+        'its frames are of no levels.'
       )
     self.frame_shape = tuple(int(d) for d in frame_shape)
     self.num_dims = int(np.prod(self.frame_shape))
@@ -140,11 +155,16 @@ class VideoGlow(tfk.Model):
       defaults = {
         'context_channels': channels * previous_frames + state_channels,
         'recall_offset': channels * previous_frames,
+        'context_frames': previous_frames,
+        'mixture_levels': 2**n_bits,
         'num_labels': num_labels if tail_labels else None,
         'seed': seeds[2],
         'name': 'tail',
       }
       self.tail = build.build_glow(self.frame_shape, **{**defaults, **tail})
+    self.head_noise = self.tail_noise = None
+    if dequantisation == 'flow':
+      self._build_noise(np.random.default_rng(seeds), noise or {})
     # How often training has seen each label: the prior over labels.
     self.label_counts = None
     if num_labels is not None:
@@ -158,6 +178,23 @@ class VideoGlow(tfk.Model):
     self._sample_function = tf.function(rollout.rollout, reduce_retracing=True)
     self._decode_function = tf.function(rollout.decode, reduce_retracing=True)
     self.built = True  # All variables exist; there is no `call`.
+
+  def _build_noise(self, rng, options):
+    def build_(name, context_channels=0):
+      return dequantisation_lib.build_flow_noise(
+        self.frame_shape,
+        self.n_bits,
+        context_channels,
+        seed=int(rng.integers(2**31)),
+        name=name,
+        **options,
+      )
+
+    if self.head is not None:
+      self.head_noise = build_('head_noise')
+    if self.tail is not None:
+      channels = self.tail.parameters['context_channels']
+      self.tail_noise = build_('tail_noise', channels)
 
   # Likelihood.
 
@@ -219,17 +256,17 @@ class VideoGlow(tfk.Model):
     """
     frames, label = self._check(frames, label)
     clips = tf.range(tf.shape(frames)[0])
-    first, contexts, later, _ = self._noisy_targets(frames, seed, clips)
+    targets = self._noisy_targets(frames, seed, clips)
     reports = {}
     if self.head is not None:
       reports['head'] = diagnostics.invertibility_report(
-        self.head, first, **self.label_kwargs(self.head, label)
+        self.head, targets.first, **self.label_kwargs(self.head, label)
       )
     if self.tail is not None:
       reports['tail'] = diagnostics.invertibility_report(
         self.tail,
-        later,
-        context=contexts,
+        targets.later,
+        context=targets.contexts,
         **self.label_kwargs(self.tail, label, time=True),
       )
     return reports
@@ -394,9 +431,10 @@ class VideoGlow(tfk.Model):
 
     Args:
       optimizer: A `tf_keras` optimiser without gradient clipping of its own.
-      clip_norms: `dict` from 'head', 'tail' and 'processor' to the largest
-        norm of that submodel's gradient of bits/dim; entries not given keep
-        the paper's code's: 50, 5, 5.
+      clip_norms: `dict` from 'head', 'tail', 'processor', 'head_noise' and
+        'tail_noise' to the largest norm of that submodel's gradient of
+        bits/dim; entries not given keep the paper's code's: 50 for the head, 5
+        for the others.
       skip_spikes: Python `bool`, whether a step is skipped, too, if its loss
         lies far above those before (see `StepGuard`).
       ema: Python `float`, decay of `weight_average`, an exponential moving
@@ -446,15 +484,15 @@ class VideoGlow(tfk.Model):
     return [*self._means.values(), *sums]
 
   def submodels(self):
-    """The parts that exist: `dict` of 'head', 'tail', 'processor'."""
-    parts = {'head': self.head, 'tail': self.tail, 'processor': self.processor}
+    """The parts that exist: `dict`, see `compile`'s `clip_norms`."""
+    parts = {name: getattr(self, name) for name in _CLIP_NORMS}
     return {k: v for k, v in parts.items() if v is not None}
 
   def parameter_groups(self):
     """Trainable variables by name: each submodel's; 'labels', a part of them.
 
     Returns:
-      `dict` from 'head', 'tail', 'processor' and 'labels', those that exist,
+      `dict` from the names of `submodels` and 'labels', those that exist,
       to lists of variables. 'labels' are the priors' tables or the label maps
       of head and tail.
     """
@@ -493,14 +531,16 @@ class VideoGlow(tfk.Model):
     clips = replicas.clip_identities(tf.shape(frames)[0])
     if self.processor is not None and not bool(self.tail.adapted.read_value()):
       self.processor.adapt(video_targets.clean_given(self, frames))
-    first, contexts, later, _ = self._noisy_targets(frames, seed, clips)
+    targets = self._noisy_targets(frames, seed, clips)
     if self.head is not None and not bool(self.head.adapted.read_value()):
-      adaptation.adapt(self.head, first, **self.label_kwargs(self.head, label))
+      adaptation.adapt(
+        self.head, targets.first, **self.label_kwargs(self.head, label)
+      )
     if self.tail is not None and not bool(self.tail.adapted.read_value()):
       adaptation.adapt(
         self.tail,
-        later,
-        context=contexts,
+        targets.later,
+        context=targets.contexts,
         **self.label_kwargs(self.tail, label, time=True),
       )
     if getattr(self, 'weight_average', None) is not None:

@@ -1,10 +1,13 @@
 """From a clip to what the flows see: noisy targets and clean contexts."""
 
+import collections
+
 import tensorflow as tf
 
 from tfp_cglow import likelihood
 
 __all__ = [
+  'Targets',
   'clean_generated',
   'clean_given',
   'context_map',
@@ -12,6 +15,12 @@ __all__ = [
   'next_state',
   'noisy_targets',
 ]
+
+Targets = collections.namedtuple(
+  'Targets',
+  ['first', 'contexts', 'later', 'times', 'first_log_det', 'later_log_det'],
+)
+Targets.__doc__ = """What the flows see of clips, see `noisy_targets`."""
 
 
 def noisy_targets(model, frames, seed, clips, subset_size=None):
@@ -26,10 +35,14 @@ def noisy_targets(model, frames, seed, clips, subset_size=None):
       all of them.
 
   Returns:
+    `Targets`:
     first: `[B, H, W, C]`, frame 0.
     contexts: `[B, n, H, W, C_ctx]`; None without a tail.
     later: `[B, n, H, W, C]`, the frames that the contexts belong to.
     times: int32 `[n]`, their indices.
+    first_log_det: `[B]`, nats, of learned noise, see `FlowNoise`; else 0. To be
+      added to the log-density.
+    later_log_det: `[B, n]`, the same of `later`.
 
   Raises:
     ValueError: for clips of one frame, if the model has a tail.
@@ -48,7 +61,14 @@ def noisy_targets(model, frames, seed, clips, subset_size=None):
   contexts = None
   if model.tail is not None:
     contexts = tf.gather(_contexts(model, clean), times - 1, axis=1)
-  return first, contexts, later, times
+  log_dets = [0.0, 0.0]
+  if model.head_noise is not None:
+    first, log_dets[0] = model.head_noise(first, clean[:, 0])
+  if model.tail_noise is not None:
+    later, log_dets[1] = model.tail_noise(
+      later, tf.gather(clean, times, axis=1), contexts
+    )
+  return Targets(first, contexts, later, times, *log_dets)
 
 
 def _matched_frames(model, frames, seed, clips, times):

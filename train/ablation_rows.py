@@ -114,6 +114,7 @@ _NO_LABELS = ('use_labels=false', 'tail_labels=false', 'label_loss_weight=0')
 def _paper_tail(state_channels, labels=_NO_LABELS):
   return (
     'tail.context_affine=none',
+    'tail.context_mixture=none',
     'processor=residual',
     f'state_channels={state_channels}',
     'previous_frames=1',
@@ -121,9 +122,16 @@ def _paper_tail(state_channels, labels=_NO_LABELS):
   )
 
 
-def _tail(affine, state_channels=0, previous_frames=1, labels=_NO_LABELS):
+def _tail(
+  affine,
+  mixture='none',
+  state_channels=0,
+  previous_frames=1,
+  labels=_NO_LABELS,
+):
   return (
     f'tail.context_affine={affine}',
+    f'tail.context_mixture={mixture}',
     'processor=gru',
     f'state_channels={state_channels}',
     f'previous_frames={previous_frames}',
@@ -240,6 +248,22 @@ _TAIL_ROWS = (
     None,
     _tail('motion', previous_frames=2),
     'motion',
+  ),
+  Row(
+    'mixture_pixels',
+    'tail',
+    "mixture of each pixel's levels + two frames",
+    None,
+    _tail('none', 'pixels', previous_frames=2),
+    'motion_two_frames',
+  ),
+  Row(
+    'mixture_quarters',
+    'tail',
+    '+ given the other pixels, quarter by quarter',
+    None,
+    _tail('none', 'quarters', previous_frames=2),
+    'mixture_pixels',
   ),
   Row(
     'motion_label',

@@ -36,6 +36,7 @@ class GlowConfig:
   hidden_channels: int = 64
   coupling: str = 'affine'
   context_affine: Optional[str] = None
+  context_mixture: Optional[str] = None
   label_conditioning: str = 'prior'
   label_init_std: Optional[float] = None
   label_channels: int = 16
@@ -43,6 +44,9 @@ class GlowConfig:
   pyramid_channels: Optional[int] = None
   affine_hidden_channels: int = 32
   motion_radius: int = 2
+  mixture_components: int = 5
+  mixture_hidden_channels: int = 64
+  mixture_blocks: int = 2
   gradients: str = 'stored'
   network_dtype: Optional[str] = None
 
@@ -113,7 +117,9 @@ class Config:
   state_channels: int = 16
   processor: str = 'residual'  # Or 'gru'.
   previous_frames: int = 1
-  dequantisation: str = 'matched'
+  dequantisation: str = 'matched'  # Or 'legacy' (the paper's), 'flow'.
+  noise_steps: int = 4  # Of dequantisation 'flow'.
+  noise_hidden_channels: int = 32
   head: GlowConfig = GlowConfig()
   tail: GlowConfig = GlowConfig(context_affine='residual', pyramid_channels=16)
   gan: GanConfig = GanConfig()

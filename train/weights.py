@@ -11,6 +11,9 @@ from train import systems
 
 __all__ = ['init_from', 'variables_by_path']
 
+# What comes along with a part: the processor makes the tail's state.
+_WITH = {'head': ('head_noise',), 'tail': ('processor', 'tail_noise')}
+
 
 def variables_by_path(root):
   """`dict` of the variables that `root` tracks, by attribute path."""
@@ -63,8 +66,8 @@ def init_from(model, spec):
   if saved.restore() is None:
     raise configs.ConfigError(f'{path} has no checkpoint to start from.')
   donors = source.submodels()
-  if part:  # The tail's state is made by the processor.
-    chosen = ('tail', 'processor') if part == 'tail' else (part,)
+  if part:
+    chosen = _WITH.get(part, ()) + (part,)
     parts = {k: v for k, v in parts.items() if k in chosen}
   mismatches, num_copied = [], 0
   for name, target in parts.items():

@@ -139,6 +139,34 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
       },
       'channels 1 to 1.*has 1',
     ),
+    (
+      'context_mixture',
+      {'context_channels': 1, 'context_mixture': 'all'},
+      "quarters.*got 'all'",
+    ),
+    (
+      'mixture_or_affine',
+      {
+        'context_channels': 1,
+        'context_mixture': 'pixels',
+        'context_affine': 'residual',
+      },
+      "one of them, but got 'pixels' and 'residual'",
+    ),
+    (
+      'mixture_needs_the_frame',
+      {'vector_channels': 2, 'context_mixture': 'pixels'},
+      'give `context_channels`',
+    ),
+    (
+      'mixture_needs_all_frames',
+      {
+        'context_channels': 1,
+        'context_mixture': 'pixels',
+        'context_frames': 2,
+      },
+      'first 2 channels.*has 1',
+    ),
     ('affine_needs_context', {'context_affine': 'learned'}, 'need a context'),
   )
   def test_bad_arguments(self, arguments, message):

@@ -10,14 +10,14 @@ from tfp_cglow import rollout
 _SHAPE = [4, 4, 1]
 
 
-def _model(**kwargs):
+def _model(first=None, **kwargs):
   glow = {'num_glow_blocks': 1, 'num_steps_per_block': 2, 'hidden_channels': 4}
   model = tfp_cglow.VideoGlow(
     _SHAPE,
     num_labels=2,
     state_channels=2,
     head=glow,
-    tail={**glow, 'context_affine': 'residual'},
+    tail={**glow, **(first or {'context_affine': 'residual'})},
     tail_labels=True,
     previous_frames=2,
     seed=0,
@@ -111,6 +111,12 @@ class EncodeTest(tf.test.TestCase):
       width = 256 // levels
       expected = self._videos() // width * width + width // 2
       self.assertAllEqual(rollout.decode(model, latents, label), expected)
+
+  def test_decode_gives_the_quantised_frames_of_a_mixture(self):
+    model, label = _model({'context_mixture': 'quarters'}), [0, 1]
+    latents = rollout.encode(model, self._videos(), label)
+    expected = self._videos() // 8 * 8 + 4
+    self.assertAllEqual(rollout.decode(model, latents, label), expected)
 
   def test_latents_are_the_flows_own(self):
     model, label = _model(), tf.constant([0, 1])

@@ -188,9 +188,13 @@ class MixedPrecisionTest(tf.test.TestCase):
     self.assertAllLess(np.abs(difference), 0.01)
 
 
-class CausalityTest(tf.test.TestCase):
-  def test_a_frame_changes_its_own_and_later_likelihoods_only(self):
-    model = _model(previous_frames=2, tail_labels=True)
+class CausalityTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.parameters('context_affine', 'context_mixture')
+  def test_a_frame_changes_its_own_and_later_likelihoods_only(self, first):
+    tail = {'context_affine': 'residual', 'context_mixture': 'quarters'}
+    model = _model(
+      previous_frames=2, tail_labels=True, tail={**_GLOW, first: tail[first]}
+    )
     frames, label = _frames(2, 5), tf.constant([0, 2])
     log_prob = lambda f: np.concatenate(
       [
@@ -306,6 +310,11 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
     ('nothing', {'head': None, 'tail': None}, 'both None'),
     ('previous', {'previous_frames': 3}, '1 or 2, but got 3'),
     ('dequantisation', {'dequantisation': 'none'}, "legacy.*'none'"),
+    (
+      'legacy_mixture',
+      {'dequantisation': 'legacy', 'tail': {'context_mixture': 'pixels'}},
+      "'matched', but got 'legacy'",
+    ),
   )
   def test_constructor(self, arguments, message):
     with self.assertRaisesRegex(ValueError, message):

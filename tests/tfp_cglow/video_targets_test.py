@@ -27,7 +27,8 @@ def _frames(batch=2, time=4):
 
 def _targets(model, frames, seed=0, subset_size=None):
   clips = tf.range(frames.shape[0])
-  return video_targets.noisy_targets(model, frames, seed, clips, subset_size)
+  targets = video_targets.noisy_targets(model, frames, seed, clips, subset_size)
+  return targets[:4]
 
 
 class NoisyTargetsTest(tf.test.TestCase):

@@ -43,6 +43,7 @@ class RowsTest(parameterized.TestCase):
     if row.part == 'tail':
       blur += [
         'tail.context_affine=learned',
+        'tail.context_mixture=pixels',
         'tail.label_conditioning=embedding',
         'state_channels=9',
         'previous_frames=2',
@@ -75,6 +76,7 @@ class RowsTest(parameterized.TestCase):
       'residual_state': 'state_channels: 0 -> 8',
       'motion': "tail.context_affine: 'residual' -> 'motion'",
       'motion_two_frames': 'previous_frames: 1 -> 2',
+      'mixture_quarters': "tail.context_mixture: 'pixels' -> 'quarters'",
       'residual_cross_entropy': 'label_loss_weight: 0.0 -> 1.0',
       'head_cross_entropy_1': 'label_loss_weight: 0.0 -> 1.0',
       'head_cross_entropy_10': 'label_loss_weight: 1.0 -> 10.0',

@@ -72,6 +72,20 @@ class PresetsTest(parameterized.TestCase):
     self.assertEqual(config.dequantisation, 'matched')
     configs.check(config)
 
+  def test_the_mixture_is_cglow_small_but_for_its_tail(self):
+    config = _preset('cglow_mixture')
+    self.assertEqual(
+      {
+        line.partition(':')[0]
+        for line in configs.differences(config, _preset('cglow_small'))
+        if not line.startswith('tail.')
+      },
+      {'preset', 'tail_frames_per_step', 'flip'},
+    )
+    configs.check(config)
+    model = models.build_model(dataclasses.replace(config, model='tail'), 4)
+    self.assertIsNotNone(model.tail.context_mixture)
+
 
 if __name__ == '__main__':
   tf.test.main()
