@@ -308,6 +308,13 @@ class PartsTest(parameterized.TestCase, tf.test.TestCase):
       'gru_unrolled',
       {'processor': 'gru', 'n_bits': 8, 'head': {**_GLOW, 'unroll': True}},
     ),
+    (
+      'mixture_flow_noise',
+      {
+        'dequantisation': 'flow',
+        'tail': {**_GLOW, 'context_mixture': 'quarters'},
+      },
+    ),
   )
   def test_stream_is_the_model_s_sample(self, changes):
     model = _model(**changes)
