@@ -7,8 +7,8 @@ rates 1e-4, 1e-3 and 5e-3 (kept to the end), and `gan_stable` with its own; on
 natvid at 32x32 and shapes at 16x16; each from several seeds. Each run is the
 training program in a process of its own with one thread of TensorFlow's, two
 at a time; the same command again goes on. GANs have `--gan_steps`; the flow has
-as many as fit into the median time of `gan_paper`'s runs on that data set, by
-the seconds of its first hundred steps.
+as many as fit into the shortest time of `gan_paper`'s runs on that data set, by
+the seconds of a run of a hundred.
 
 A run is healthy, by criteria fixed before any was judged
 (`train/sample_health.py`), if its own videos, eight of each label at
@@ -30,7 +30,6 @@ import concurrent.futures
 import itertools
 import json
 import os
-import statistics
 import sys
 
 from absl import app
@@ -175,9 +174,9 @@ def _train_all(pool, settings, steps_of):
   return {s: [folders[i, s] for i in range(_SEEDS.value)] for s in settings}
 
 
-def _median_seconds(folders):
-  seconds = [f.read_metrics_file()['seconds'] for f in folders if f]
-  return statistics.median(seconds)
+def _least_seconds(folders):
+  """Of the run that shared the machine with the least else."""
+  return min(f.read_metrics_file()['seconds'] for f in folders if f)
 
 
 def _flow_steps(gan_folders):
@@ -191,7 +190,7 @@ def _flow_steps(gan_folders):
       if d == dataset and system == 'gan_paper'
     ]
     probe = _train(f'probe_{dataset}', 'flow', dataset, 1e-3, 0, _PROBE_STEPS)
-    share = _median_seconds(of_gan) / _median_seconds([probe])
+    share = _least_seconds(of_gan) / _least_seconds([probe])
     steps[dataset] = max(_PROBE_STEPS, round(_PROBE_STEPS * share))
   return steps
 
