@@ -7,14 +7,16 @@ rates 1e-4, 1e-3 and 5e-3 (kept to the end), and `gan_stable` with its own; on
 natvid at 32x32 and shapes at 16x16; each from several seeds. Each run is the
 training program in a process of its own with one thread of TensorFlow's, two
 at a time; the same command again goes on. GANs have `--gan_steps`; the flow has
-as many as fit into the shortest time of `gan_paper`'s runs on that data set, by
-the seconds of a run of a hundred.
+as many as take the same time, by the quickest of `gan_paper`'s runs on that
+data set and a run of a hundred steps; start-ups are not counted.
 
 A run is healthy, by criteria fixed before any was judged
 (`train/sample_health.py`), if its own videos, eight of each label at
 temperature 1, have a deviation within 30% of the held-out clips', fewer than
 20% of their values in the lowest or highest of 32 levels, and at least half the
-distance between two videos of one label; and if it ended.
+distance between two videos of one label; and if it did not diverge. A flow is
+not restored here (`max_restores=0`); it has its preset's warm-up of 50 steps
+and clip norms, no label loss, and continues clips at temperature 1, as a GAN.
 
 Prints JSON: `rows`, of each system, data set and learning rate: the healthy
 runs, and over the seeds mean and standard deviation of these statistics, of the
@@ -30,6 +32,7 @@ import concurrent.futures
 import itertools
 import json
 import os
+import statistics
 import sys
 
 from absl import app
@@ -83,7 +86,7 @@ def _assignments(system, dataset, rate, seed, steps):
   if rate is not None:
     shared += [f'learning_rate={rate}', f'final_learning_rate={rate}']
   if system == 'flow':
-    shared += ['label_loss_weight=0']
+    shared += ['label_loss_weight=0', 'temperature=1.0', 'max_restores=0']
   return shared
 
 
@@ -92,7 +95,7 @@ def _preset(system):
 
 
 def _train(name, system, dataset, rate, seed, steps):
-  """The run's folder, or None if it failed; says so."""
+  """The run's folder, or None if it diverged; says so."""
   try:
     return training_runs.train(
       os.path.join(_WORKDIR.value, name),
@@ -100,6 +103,8 @@ def _train(name, system, dataset, rate, seed, steps):
       _assignments(system, dataset, rate, seed, steps),
     )
   except RuntimeError as e:
+    if 'Training diverged' not in str(e):
+      raise
     logging.warning('%s', e)
     return None
 
@@ -124,7 +129,7 @@ def _judge(folder):
       result[kind] = float(np.mean(metrics[kind]))
   result['continuation_distance'] = float(np.mean(metrics['diversity']))
   result['seconds'] = metrics['seconds']
-  result['steps_per_second'] = run.config.steps / metrics['seconds']
+  result['steps_per_second'] = 1.0 / _seconds_per_step(folder)
   done.write_text(json.dumps(result))
   return result
 
@@ -174,24 +179,26 @@ def _train_all(pool, settings, steps_of):
   return {s: [folders[i, s] for i in range(_SEEDS.value)] for s in settings}
 
 
-def _least_seconds(folders):
-  """Of the run that shared the machine with the least else."""
-  return min(f.read_metrics_file()['seconds'] for f in folders if f)
+def _seconds_per_step(folder):
+  """Of a step of eight clips, once it is traced."""
+  rows = [r for r in folder.read_metrics() if r['kind'] == 'train']
+  return 8.0 / statistics.median(r['clips_per_second'] for r in rows)
 
 
 def _flow_steps(gan_folders):
-  """How many steps of the flow fit in the time of the paper's GAN."""
+  """How many steps of the flow take as long as the paper's GAN's."""
   steps = {}
   for dataset in _DATASETS:
     of_gan = [
       f
       for (d, system, _), folders in gan_folders.items()
       for f in folders
-      if d == dataset and system == 'gan_paper'
+      if d == dataset and system == 'gan_paper' and f
     ]
     probe = _train(f'probe_{dataset}', 'flow', dataset, 1e-3, 0, _PROBE_STEPS)
-    share = _least_seconds(of_gan) / _least_seconds([probe])
-    steps[dataset] = max(_PROBE_STEPS, round(_PROBE_STEPS * share))
+    # Of the run that shared the machine with the least else.
+    of_gan = min(map(_seconds_per_step, of_gan))
+    steps[dataset] = round(_GAN_STEPS.value * of_gan / _seconds_per_step(probe))
   return steps
 
 

@@ -55,10 +55,14 @@ def quantise(frames, n_bits, dtype=tf.float32):
     ValueError: if `n_bits` or the dtype does not fit.
     InvalidArgumentError: if a float value lies outside [0, 1].
   """
-  if not 1 <= n_bits <= 8:
-    raise ValueError(f'`n_bits` must be in 1..8, but got {n_bits}.')
+  check_n_bits(n_bits)
   unit = to_unit(frames, dtype)
   return _bin_centres(unit, n_bits)
+
+
+def check_n_bits(n_bits):
+  if not 1 <= n_bits <= 8:
+    raise ValueError(f'`n_bits` must be in 1..8, but got {n_bits}.')
 
 
 def to_unit(frames, dtype=tf.float32):

@@ -5,7 +5,13 @@ To be called in replica context: inside `Strategy.run`, or without a strategy.
 
 import tensorflow as tf
 
-__all__ = ['assign', 'clip_identities', 'mean_over_replicas', 'num_replicas']
+__all__ = [
+  'assign',
+  'at_least_one_row',
+  'clip_identities',
+  'mean_over_replicas',
+  'num_replicas',
+]
 
 
 def num_replicas():
@@ -46,3 +52,12 @@ def clip_identities(num):
   """This replica's clips among those of all, where each has `num`: `[num]`."""
   replica = tf.distribute.get_replica_context()
   return replica.replica_id_in_sync_group * num + tf.range(num)
+
+
+def at_least_one_row(x):
+  """A batch `[B, ...]`, or one row of zeros if B is 0; None stays None."""
+  if x is None:
+    return None
+  row = tf.concat([tf.maximum(1 - tf.shape(x)[:1], 0), tf.shape(x)[1:]], 0)
+  padded = tf.concat([x, tf.zeros(row, x.dtype)], axis=0)
+  return tf.ensure_shape(padded, x.shape)

@@ -637,7 +637,7 @@ class VideoGlow(tfk.Model):
     first = tf.cast(self._num_clips.result(), tf.int32)
     # A replica's part of the last batch may be empty: one blank clip, of no
     # weight.
-    frames, label = tf.nest.map_structure(_at_least_one_row, (frames, label))
+    frames, label = map(replicas.at_least_one_row, (frames, label))
     clips = first + tf.range(tf.shape(frames)[0])
     losses = objective.loss_terms(self, frames, label, 0, clips)
     for name, value in losses.items():
@@ -655,11 +655,3 @@ class VideoGlow(tfk.Model):
     else:
       frames, label = data, None
     return frames, label if self.num_labels is not None else None
-
-
-def _at_least_one_row(x):
-  if x is None:
-    return None
-  row = tf.concat([tf.maximum(1 - tf.shape(x)[:1], 0), tf.shape(x)[1:]], 0)
-  padded = tf.concat([x, tf.zeros(row, x.dtype)], axis=0)
-  return tf.ensure_shape(padded, x.shape)

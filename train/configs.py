@@ -299,11 +299,26 @@ def check(config):
       f'`quality_given` must be in [1, num_frames={config.num_frames}), but '
       f'got {given}.'
     )
-  if config.model == 'gan' and config.skip_spikes:
-    raise ConfigError("`skip_spikes` is for flows, but `model` is 'gan'.")
+  if config.model == 'gan':
+    _check_gan(config)
   if config.tail_labels and not config.use_labels:
     raise ConfigError('`tail_labels` needs `use_labels`, but that is false.')
   return config
+
+
+def _check_gan(config):
+  """What a GAN has not, and would be asked for in vain."""
+  for name, value in (
+    ('skip_spikes', False),
+    ('dequantisation', 'matched'),
+    ('tail_frames_per_step', None),
+    ('label_dropout', 0.0),
+  ):
+    if getattr(config, name) != value:
+      raise ConfigError(
+        f"`{name}` is for flows, but `model` is 'gan' and it is "
+        f'{getattr(config, name)!r}.'
+      )
 
 
 def keep_choices(config, before):

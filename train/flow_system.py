@@ -14,6 +14,7 @@ from train import models
 
 __all__ = [
   'EXPORTS',
+  'HAS_SCORE',
   'UNTRAINED',
   'build_model',
   'conclude',
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 EXPORTS = True
+HAS_SCORE = True
 UNTRAINED = 'identity'  # What a model is before anything is known of data.
 _MAX_ROUND_TRIP_LEVELS = 0.1  # Of uint8: nobody sees a tenth of a level.
 

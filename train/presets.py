@@ -49,7 +49,6 @@ _PAPER = configs.Config(
 _GAN_PAPER = configs.Config(
   preset='gan_paper',
   model='gan',
-  state_channels=0,
   gan=configs.GanConfig(),
   learning_rate=1e-3,
   final_learning_rate=1e-3,

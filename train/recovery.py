@@ -115,8 +115,8 @@ def num_skipped_in_a_row(model):
 
 def _optimizers(model):
   """One, or of a GAN two."""
-  discriminator_s = getattr(model, 'd_optimizer', None)
-  return [model.optimizer] + [discriminator_s] * (discriminator_s is not None)
+  of_discriminator = getattr(model, 'd_optimizer', None)
+  return [model.optimizer] + [of_discriminator] * (of_discriminator is not None)
 
 
 def _slots(optimizer):
@@ -152,8 +152,8 @@ def recover(failure, recoveries, checkpoints, folder, max_restores):
       f'{recoveries.learning_rate_scale:g} of the learning rate '
       f'(max_restores={max_restores}). The checkpoints are those of steps '
       f'{", ".join(map(str, steps)) or "none"}. Start another run with a lower '
-      'learning_rate, a longer warmup_steps, smaller clip norms or '
-      'skip_spikes=true.'
+      'learning_rate, a longer warmup_steps or, of a flow, smaller clip norms '
+      'or skip_spikes=true.'
     )
   good = max(steps)
   earlier = [s for s in steps if s < good]

@@ -50,10 +50,15 @@ def load(workdir, which='newest'):
     A `Run`.
 
   Raises:
+    ConfigError: for the best of a GAN.
     RunFolderError: if there is no run, or it has no checkpoint.
   """
   folder = run_folder.RunFolder(workdir)
   config = folder.read_config()
+  if which == 'best' and not systems.of(config).HAS_SCORE:
+    raise configs.ConfigError(
+      '--checkpoint=best is by held-out bits/dim, but this is a GAN.'
+    )
   label_names = folder.read_labels()
   model = systems.of(config).build_model(config, len(label_names))
   checkpoints = checkpoints_lib.Checkpoints(
@@ -158,11 +163,11 @@ def export_run(workdir, which='newest'):
   Raises:
     ConfigError: for a GAN.
   """
-  run = load(workdir, which)
-  system = systems.of(run.config)
+  config = run_folder.RunFolder(workdir).read_config()
+  system = systems.of(config)
   if not system.EXPORTS:
     raise configs.ConfigError(
-      f'--mode=export is for flows, but {workdir} is of '
-      f'model={run.config.model!r}.'
+      f'--mode=export is for flows, but {workdir} is of model={config.model!r}.'
     )
+  run = load(workdir, which)
   return system.export(run.model, run.config, run.folder)

@@ -22,7 +22,8 @@ def measure(model, frames, label, samples_per_label=8, temperature=1.0, seed=0):
 
   Args:
     model: `VideoGlow` with a head, or `VideoGan`.
-    frames: uint8 `[B, T, H, W, C]`, real clips, of each label two or more.
+    frames: uint8 `[B, T, H, W, C]`, real clips; labels with less than two are
+      left out.
     label: int `[B]`; a model without labels has all clips for one label.
     samples_per_label: Python `int`, as many are drawn of each label.
     temperature: Float, of the latent noise.
@@ -37,10 +38,18 @@ def measure(model, frames, label, samples_per_label=8, temperature=1.0, seed=0):
     `diversity_ratio`, generated to real; `is_healthy`: whether the deviation is
     within 30% of the data's, the saturation under 20%, and the diversity at
     least half the data's.
+
+  Raises:
+    ValueError: if no label has two clips.
   """
   has_labels = model.num_labels is not None
   label = np.asarray(label) if has_labels else np.zeros(len(frames), int)
-  names = np.unique(label)
+  names, counts = np.unique(label, return_counts=True)
+  names = names[counts > 1]
+  if not len(names):
+    raise ValueError('Expected a label with two clips or more, but got none.')
+  is_compared = np.isin(label, names)
+  frames, label = frames[is_compared], label[is_compared]
   drawn = np.repeat(names, samples_per_label)
   generated = model.sample(
     labels=drawn if has_labels else None,
@@ -85,6 +94,5 @@ def _diversity(clips, label):
     distances = [
       np.sqrt(np.mean((a - b) ** 2)) for a, b in itertools.combinations(own, 2)
     ]
-    if distances:
-      of_labels.append(np.mean(distances))
-  return float(np.mean(of_labels)) if of_labels else 0.0
+    of_labels.append(np.mean(distances))
+  return float(np.mean(of_labels))

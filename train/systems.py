@@ -6,7 +6,7 @@ A system is a module with these functions:
   `parameter_groups`, `adapted`, `step_guard` and `weight_average`.
 - `evaluate(model, dataset, workers)`: held-out numbers, a `dict`.
 - `held_out_score(values)`: of these the one that the best checkpoint has the
-  least of; None if there is none.
+  least of; None unless `HAS_SCORE`.
 - `details(model, dataset)`: further `dict`s to be logged with them.
 - `measure(model, config, step, inputs, folder, num_importance_samples)`: all
   numbers of a trained model, for metrics.json.

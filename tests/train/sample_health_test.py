@@ -70,6 +70,14 @@ class SampleHealthTest(tf.test.TestCase):
     videos = np.repeat(_clips(2), 8, axis=0)
     self.assertEqual(self._measure(videos)['generated_diversity'], 0.0)
 
+  def test_labels_of_one_clip_are_left_out(self):
+    label = np.array([0] * 15 + [1])
+    model = _Model(_clips())
+    result = sample_health.measure(model, _clips(seed=1), label)
+    self.assertTrue(result['is_healthy'])
+    with self.assertRaisesRegex(ValueError, 'two clips or more, but got none'):
+      sample_health.measure(model, _clips(), np.arange(16))
+
   def test_distance_by_hand(self):
     videos = np.zeros([16, 3, 8, 8, 3], np.uint8)
     videos[8:, ..., 0] = 30  # Label 1 alone varies: one of its eight.

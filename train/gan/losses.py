@@ -1,11 +1,9 @@
 """Losses of discriminator and generator, of scores that have no bounds."""
 
+import numpy as np
 import tensorflow as tf
 
 __all__ = ['LOSSES', 'diversity_shortfall', 'excess', 'gradient_penalty']
-
-
-_MOST = 2.5  # tanh is 0.987 there, beyond any 5-bit level's centre (0.969).
 
 
 def _least_squares(real, fake):
@@ -96,17 +94,20 @@ def diversity_shortfall(videos, other_videos, real, label):
   )
 
 
-def excess(unbounded):
-  """How far values reach where tanh is flat: mean of relu(|v| - 2.5)^2.
+def excess(unbounded, n_bits):
+  """How far values reach where tanh is flat: mean of relu(|v| - m)^2.
 
-  The gradient of tanh vanishes there, and with it what a discriminator says;
-  this one does not. (The idea is the drift penalty of Karras et al.,
-  Progressive Growing of GANs, 2018, on the generator's side.)
+  m is a little beyond where tanh gives the last level's centre. The gradient
+  of tanh vanishes there, and with it what a discriminator says; this one does
+  not. (The idea is the drift penalty of Karras et al., Progressive Growing of
+  GANs, 2018, on the generator's side.)
 
   Args:
     unbounded: Float tensor, before the tanh.
+    n_bits: Python `int`, frames are of `2**n_bits` levels.
 
   Returns:
     Scalar.
   """
-  return tf.reduce_mean(tf.nn.relu(tf.abs(unbounded) - _MOST) ** 2)
+  most = np.arctanh(1.0 - 2.0**-n_bits) + 0.45
+  return tf.reduce_mean(tf.nn.relu(tf.abs(unbounded) - most) ** 2)

@@ -23,6 +23,11 @@ def build_model(config, num_labels):
     ConfigError: if the model refuses the config.
   """
   gan = config.gan
+  if gan.discriminator_rate_factor <= 0.0:
+    raise configs.ConfigError(
+      '`gan.discriminator_rate_factor` must be positive, but got '
+      f'{gan.discriminator_rate_factor}.'
+    )
   rate = models.ScaledSchedule(models.schedule(config))
   try:
     model = video_gan.VideoGan(

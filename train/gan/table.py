@@ -12,29 +12,14 @@ def format_table(metrics):
   Returns:
     `str`, several lines.
   """
-  samples = metrics['samples']
+  scores = metrics['evaluation']
   lines = [
     f'Generated videos beside {metrics["num_valid_clips"]} held-out clips',
     f'{"":34}{"generated":>10}{"real":>8}',
-  ]
-  for name, text, digits in (
-    ('mean', 'mean (levels of 255)', 1),
-    ('deviation', 'deviation over a frame', 1),
-    ('diversity', 'distance of two of one label', 1),
-    ('saturation', 'share of extreme values', 3),
-  ):
-    generated, real = (samples[f'{k}_{name}'] for k in ('generated', 'real'))
-    lines.append(f'{text:34}{generated:>10.{digits}f}{real:>8.{digits}f}')
-  scores = metrics['evaluation']
-  lines.append(
+    *_sample_lines(metrics['samples']),
     f'{"score of the discriminator":34}{scores["generated_score"]:>10.3f}'
-    f'{scores["real_score"]:>8.3f}'
-  )
-  verdict = 'yes' if samples['is_healthy'] else 'no'
-  lines.append(
-    f'Healthy (deviation within 30%, extreme values under 20%, distance at '
-    f'least half): {verdict}'
-  )
+    f'{scores["real_score"]:>8.3f}',
+  ]
   if 'copy_psnr' in metrics:
     best = metrics['continuation_psnr_best_of_samples']
     copy = metrics['copy_psnr']
@@ -44,3 +29,23 @@ def format_table(metrics):
       f'(copied frame: {copy[0]:.2f}, {copy[-1]:.2f})'
     )
   return '\n'.join(lines)
+
+
+def _sample_lines(samples):
+  if samples is None:
+    return []
+  lines = []
+  for name, text, digits in (
+    ('mean', 'mean (levels of 255)', 1),
+    ('deviation', 'deviation over a frame', 1),
+    ('diversity', 'distance of two of one label', 1),
+    ('saturation', 'share of extreme values', 3),
+  ):
+    generated, real = (samples[f'{k}_{name}'] for k in ('generated', 'real'))
+    lines.append(f'{text:34}{generated:>10.{digits}f}{real:>8.{digits}f}')
+  verdict = 'yes' if samples['is_healthy'] else 'no'
+  lines.append(
+    'Healthy (deviation within 30%, extreme values under 20%, distance at '
+    f'least half): {verdict}'
+  )
+  return lines

@@ -74,8 +74,16 @@ class VideoGan(tfk.Model):
       ValueError: if an argument's value does not fit.
     """
     super().__init__(name=name)
+    likelihood.check_n_bits(n_bits)
+    for key, values, least in (
+      ('widths', list(widths), 1),
+      ('num_first_view_nets', [num_first_view_nets], 0),
+      ('label_channels', [label_channels], 1),
+    ):
+      if not values or min(values) < least:
+        raise ValueError(f'`{key}` must be at least {least}, but got {values}.')
     divisor = 2 ** len(widths)
-    if not widths or any(d % divisor for d in frame_shape[:2]):
+    if any(d % divisor for d in frame_shape[:2]):
       raise ValueError(
         f'{len(widths)} levels need a height and width divisible by '
         f'{divisor}, but got frames of {frame_shape[0]}x{frame_shape[1]}.'
@@ -258,12 +266,19 @@ class VideoGan(tfk.Model):
       **kwargs: Of `tf_keras.Model.compile`.
 
     Raises:
-      ValueError: if the loss is unknown.
+      ValueError: if the loss is unknown or a weight negative.
     """
     if loss not in losses_lib.LOSSES:
       raise ValueError(
         f'`loss` must be one of {list(losses_lib.LOSSES)}, but got {loss!r}.'
       )
+    for key, weight in (
+      ('r1_weight', r1_weight),
+      ('diversity_weight', diversity_weight),
+      ('saturation_weight', saturation_weight),
+    ):
+      if weight < 0.0:
+        raise ValueError(f'`{key}` must be at least 0, but got {weight}.')
     super().compile(optimizer=g_optimizer, **kwargs)
     self.d_optimizer, self.g_optimizer = d_optimizer, g_optimizer
     groups = self.parameter_groups()
@@ -314,7 +329,7 @@ class VideoGan(tfk.Model):
       unbounded = self._generate(real, label, seed, clips)
       generated = tf.tanh(unbounded)
       values = self._judge(real, generated, label)
-      excess = losses_lib.excess(unbounded)
+      excess = losses_lib.excess(unbounded, self.n_bits)
       penalty = shortfall = 0.0
       if self._r1_weight:
         penalty = losses_lib.gradient_penalty(self.discriminator, real, label)
@@ -366,10 +381,14 @@ class VideoGan(tfk.Model):
     batch_size = tf.shape(frames)[0]
     # A clip's noise depends on its place in the data, not on the batch's size.
     first = tf.cast(self._num_clips.result(), tf.int32)
+    # A replica's part of the last batch may be empty: one blank clip, of no
+    # weight.
+    frames, label = map(replicas.at_least_one_row, (frames, label))
+    clips = first + tf.range(tf.shape(frames)[0])
     real = self._to_signed(frames)
-    clips = first + tf.range(batch_size)
-    generated = self._generate(real, label, likelihood.as_seed(0), clips)
-    values = self._judge(real, tf.tanh(generated), label)
+    noise = self._noise(_row_seeds(likelihood.as_seed(0), clips))
+    generated = self.generator(noise, label, real.shape[1])
+    values = self._judge(real, generated, label)
     for name, value in values.items():
       self._means[name].update_state(
         value, sample_weight=tf.cast(batch_size, tf.float32)
@@ -380,21 +399,20 @@ class VideoGan(tfk.Model):
   def _generate(self, real, label, seed, clips):
     """Videos of the real ones' labels, before their tanh.
 
-    The first rows' begin as the real ones do.
+    Some begin with the real one's first frame; the discriminator judges that,
+    too.
     """
-    noise = self._noise(
-      tf.map_fn(lambda clip: likelihood.fold_in(seed, clip), clips)
-    )
+    noise = self._noise(_row_seeds(seed, clips))
     if not self.continued_fraction:
       return self.generator.unbounded(noise, label, real.shape[1])
-    num_rows = tf.shape(real)[0]
-    share = self.continued_fraction * tf.cast(num_rows, tf.float32)
+    # Every so many of the clips of all replicas.
+    share = self.continued_fraction * tf.cast([clips, clips + 1], tf.float32)
     return self.generator.unbounded(
       noise,
       label,
       real.shape[1],
       given=[real[:, 0]],
-      is_given=tf.range(num_rows) < tf.cast(tf.round(share), tf.int32),
+      is_given=tf.floor(share[1]) > tf.floor(share[0]),
     )
 
   def _judge(self, real, generated, label):
@@ -422,6 +440,11 @@ class VideoGan(tfk.Model):
     if self.num_labels is None:
       return frames, None
     return frames, labels_lib.check_label(self.name, label, self.num_labels)
+
+
+def _row_seeds(seed, clips):
+  """Seeds `[B, 2]` of clips' identities `[B]`."""
+  return tf.map_fn(lambda clip: likelihood.fold_in(seed, clip), clips)
 
 
 def _seeds(seed):

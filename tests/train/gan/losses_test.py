@@ -59,7 +59,8 @@ class LossesTest(tf.test.TestCase):
     self.assertEqual(same, 1.0)
 
   def test_excess_by_hand(self):
-    value = losses.excess(tf.constant([0.0, 2.5, -3.5, 4.5]))
+    most = np.arctanh(31 / 32) + 0.45
+    value = losses.excess(tf.constant([0.0, most, -most - 1.0, most + 2.0]), 5)
     self.assertAllClose(value, (1.0 + 4.0) / 4)
 
 

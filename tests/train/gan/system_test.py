@@ -121,8 +121,11 @@ class SystemTest(tf.test.TestCase):
       runs.sample_run(self.workdir, [], 2, [], 1, 'newest', 3)
     with self.assertRaisesRegex(configs.ConfigError, 'a GAN has none'):
       runs.evaluate_run(self.workdir, 8)
+    with self.assertRaisesRegex(configs.ConfigError, 'checkpoint=best'):
+      runs.load(self.workdir, 'best')
     for wrong, message in (
       ('skip_spikes=true', 'skip_spikes'),
+      ('dequantisation=legacy', "`dequantisation`.*'legacy'"),
       ('num_frames=1', '`num_frames` must be at least 2'),
     ):
       with self.assertRaisesRegex(configs.ConfigError, message):
@@ -130,6 +133,7 @@ class SystemTest(tf.test.TestCase):
     for wrong, message in (
       ('gan.loss=wgan', "one of .*'hinge'.*but got 'wgan'"),
       ('gan.num_levels=4', 'divisible by 16'),
+      ('gan.discriminator_rate_factor=0', 'must be positive'),
     ):
       with self.assertRaisesRegex(configs.ConfigError, message):
         models.build_model(configs.override(self.config, [wrong]), 8)

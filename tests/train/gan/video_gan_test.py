@@ -93,6 +93,18 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
         matrix = variable.numpy().reshape(-1, variable.shape[-1])
         self.assertLess(np.linalg.norm(matrix, 2), 1.0 + 1e-3)
 
+  def test_half_of_the_clips_begin_with_a_real_frame(self):
+    model = _model(continued_fraction=0.5)
+    frames, label = _data()
+    real = model._to_signed(frames)
+    videos = tf.tanh(
+      model._generate(
+        real, tf.constant(label), tf.constant([0, 1]), tf.range(4)
+      )
+    )
+    is_real = np.isclose(videos[:, 0], real[:, 0], atol=1e-4).all((1, 2, 3))
+    self.assertAllEqual(is_real, [False, True, False, True])
+
   def test_average_is_of_the_generator(self):
     model = _model(compiled={'ema': 0.9})
     self.assertLen(
@@ -100,7 +112,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     )
 
   def test_evaluation_does_not_depend_on_the_batch_size(self):
-    model = _model()
+    model = _model(continued_fraction=0.5)
     dataset = tf.data.Dataset.from_tensor_slices(_data(5))
     values = [
       model.evaluate(dataset.batch(n), verbose=0, return_dict=True)
@@ -111,7 +123,10 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(
     ({'loss': 'wasserstein'}, "one of.*hinge.*got 'wasserstein'"),
     ({'widths': (4, 4, 4, 4)}, 'divisible by 16, but got frames of 8x8'),
-    ({'widths': ()}, 'levels need'),
+    ({'widths': ()}, '`widths` must be at least 1'),
+    ({'n_bits': 9}, r'in 1\.\.8, but got 9'),
+    ({'label_channels': 0}, '`label_channels` must be at least 1'),
+    ({'compiled': {'r1_weight': -1.0}}, '`r1_weight` must be at least 0'),
     ({'continued_fraction': 1.5}, r'in \[0, 1\], but got 1.5'),
   )
   def test_bad_arguments(self, kwargs, message):
