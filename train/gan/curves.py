@@ -4,21 +4,24 @@ import io
 
 __all__ = ['figure']
 
-_PANELS = (
-  ('mean', (('generated_mean', '-'), ('real_mean', ':'))),
+_PANELS = (  # A title, and keys of training's rows, drawn solid and dotted.
+  ('mean (dotted: real)', ('generated_mean', 'real_mean')),
   (
-    'standard deviation',
-    (('generated_deviation', '-'), ('real_deviation', ':')),
+    'standard deviation (dotted: real)',
+    ('generated_deviation', 'real_deviation'),
   ),
-  ('share within 1% of -1 or +1', (('saturation', '-'),)),
-  ('loss', (('generator_loss', '-'), ('discriminator_loss', ':'))),
+  ('share within 1% of -1 or +1', ('saturation',)),
   (
-    'gradient norm',
-    (('generator_gradient_norm', '-'), ('discriminator_gradient_norm', ':')),
+    'loss of generator (dotted: discriminator)',
+    ('generator_loss', 'discriminator_loss'),
   ),
-  ('score', (('generated_score', '-'), ('real_score', ':'))),
+  (
+    'gradient norm of generator (dotted: discriminator)',
+    ('generator_gradient_norm', 'discriminator_gradient_norm'),
+  ),
+  ('score of generated (dotted: real)', ('generated_score', 'real_score')),
 )
-_LOGARITHMIC = ('loss', 'gradient norm')
+_LOGARITHMIC = ('loss', 'gradient')
 
 
 def figure(runs):
@@ -34,26 +37,25 @@ def figure(runs):
 
   drawing = figure_lib.Figure(figsize=(11, 6), layout='constrained')
   panels = drawing.subplots(2, 3).flat
-  for panel, (title, lines) in zip(panels, _PANELS):
-    panel.set_title(title, fontsize=10)
+  for panel, (title, keys) in zip(panels, _PANELS):
+    panel.set_title(title, fontsize=9)
     for number, (name, rows) in enumerate(runs.items()):
       rows = [row for row in rows if row['kind'] == 'train']
-      for key, style in lines:
-        kind = key.split('_')[0] if len(lines) > 1 else ''
+      for key, style in zip(keys, ('-', ':')):
         panel.plot(
           [row['step'] for row in rows],
           [row.get(key) for row in rows],
           style,
           color=f'C{number}',
           linewidth=1,
-          label=' '.join(filter(None, (name, kind))) or None,
+          label=name or None,
         )
-    if title in _LOGARITHMIC:
+    if title.startswith(_LOGARITHMIC):
       panel.set_yscale('symlog', linthresh=1e-3)
-    if len(lines) > 1 or len(runs) > 1:
-      panel.legend(fontsize=6)
+    if len(keys) == 1 and len(runs) > 1:
+      panel.legend(fontsize=7)
     panel.tick_params(labelsize=8)
     panel.set_xlabel('step', fontsize=8)
   file = io.BytesIO()
-  drawing.savefig(file, format='png', dpi=120)
+  drawing.savefig(file, format='png', dpi=90)
   return file.getvalue()
