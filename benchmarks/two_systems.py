@@ -21,11 +21,11 @@ and clip norms, no label loss, and continues clips at temperature 1, as a GAN.
 Prints JSON: `rows`, of each system, data set and learning rate: the healthy
 runs, and over the seeds mean and standard deviation of these statistics, of the
 best of ten continuations' PSNR and SSIM (two frames given, means over the rest;
-beside a copy of the last given frame), of the distance between continuations of
-one clip, of training's seconds and steps a second. `collapse` follows
-`gan_paper` at its own learning rate through training, as the paper's Fig. 7:
-deviation and saturation at some steps. The figure `gan_curves_<data set>.png`
-has all of it.
+beside a copy of the last given frame) and of the distance between continuations
+of one clip (these of the flow at 1e-3 only), of training's seconds and steps a
+second. `collapse` follows `gan_paper` at its own learning rate through training,
+as the paper's Fig. 7: deviation and saturation at some steps. The figure
+`gan_curves_<data set>.png` has all of it.
 """
 
 import concurrent.futures
@@ -53,6 +53,7 @@ _OUTPUT = flags.DEFINE_string('output', None, 'A file for the JSON, too.')
 
 _DATASETS = {'natvid': 32, 'shapes': 16}
 _LEARNING_RATES = (1e-4, 1e-3, 5e-3)
+_COMPARED_RATE = 1e-3  # Of the flow whose continuations are measured.
 _ONE_THREAD = {
   'TF_NUM_INTRAOP_THREADS': '1',
   'TF_NUM_INTEROP_THREADS': '1',
@@ -87,6 +88,8 @@ def _assignments(system, dataset, rate, seed, steps):
     shared += [f'learning_rate={rate}', f'final_learning_rate={rate}']
   if system == 'flow':
     shared += ['label_loss_weight=0', 'temperature=1.0', 'max_restores=0']
+    if rate != _COMPARED_RATE:
+      shared.append('quality_samples=0')
   return shared
 
 
@@ -124,10 +127,11 @@ def _judge(folder):
     run.model, *continuations.even_clips(valid, 256), seed=run.config.seed
   )
   metrics = folder.read_metrics_file()
-  for name in ('psnr', 'ssim'):
-    for kind in (f'continuation_{name}_best_of_samples', f'copy_{name}'):
-      result[kind] = float(np.mean(metrics[kind]))
-  result['continuation_distance'] = float(np.mean(metrics['diversity']))
+  if run.config.quality_samples:
+    for name in ('psnr', 'ssim'):
+      for kind in (f'continuation_{name}_best_of_samples', f'copy_{name}'):
+        result[kind] = float(np.mean(metrics[kind]))
+    result['continuation_distance'] = float(np.mean(metrics['diversity']))
   result['seconds'] = metrics['seconds']
   result['steps_per_second'] = 1.0 / _seconds_per_step(folder)
   done.write_text(json.dumps(result))
@@ -136,7 +140,7 @@ def _judge(folder):
 
 def _row(system, dataset, rate, results):
   ended = [r for r in results if r is not None]
-  numbers = [k for k in (ended[0] if ended else {}) if k != 'is_healthy']
+  numbers = set.intersection(*map(set, ended)) if ended else set()
   return {
     'system': system,
     'dataset': dataset,
@@ -144,7 +148,10 @@ def _row(system, dataset, rate, results):
     'runs': len(results),
     'ended': len(ended),
     'healthy': sum(r['is_healthy'] for r in ended),
-    **{k: training_runs.over_seeds([r[k] for r in ended]) for k in numbers},
+    **{
+      k: training_runs.over_seeds([r[k] for r in ended])
+      for k in sorted(numbers - {'is_healthy'})
+    },
   }
 
 
