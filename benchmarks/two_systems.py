@@ -23,9 +23,9 @@ runs, and over the seeds mean and standard deviation of these statistics, of the
 best of ten continuations' PSNR and SSIM (two frames given, means over the rest;
 beside a copy of the last given frame) and of the distance between continuations
 of one clip (these of the flow at 1e-3 only), of training's seconds and steps a
-second. `collapse` follows `gan_paper` at its own learning rate through training,
-as the paper's Fig. 7: deviation and saturation at some steps. The figure
-`gan_curves_<data set>.png` has all of it.
+second. `collapse` follows `gan_paper` at its own learning rate through its
+training, as the paper's Fig. 7: deviation and saturation at some steps. The
+figure `gan_curves_<data set>.png` has all of it.
 """
 
 import concurrent.futures
