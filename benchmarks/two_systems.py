@@ -121,13 +121,13 @@ def _judge(folder):
   done = folder.path / 'health.json'
   if done.exists():
     return json.loads(done.read_text())
-  run = runs.load(folder.path)
-  valid = run.inputs().valid_dataset()
-  result = sample_health.measure(
-    run.model, *continuations.even_clips(valid, 256), seed=run.config.seed
-  )
-  metrics = folder.read_metrics_file()
-  if run.config.quality_samples:
+  metrics, config = folder.read_metrics_file(), folder.read_config()
+  result = metrics.get('samples')  # A GAN's own run has measured it.
+  if result is None:
+    run = runs.load(folder.path)
+    clips = continuations.even_clips(run.inputs().valid_dataset(), 256)
+    result = sample_health.measure(run.model, *clips, seed=config.seed)
+  if config.quality_samples:
     for name in ('psnr', 'ssim'):
       for kind in (f'continuation_{name}_best_of_samples', f'copy_{name}'):
         result[kind] = float(np.mean(metrics[kind]))
