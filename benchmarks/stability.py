@@ -40,11 +40,6 @@ _OUTPUT = flags.DEFINE_string('output', None, 'A file for the JSON, too.')
 _DATASETS = ('natvid', 'shapes')
 _COUPLINGS = ('affine', 'additive')
 _LEARNING_RATES = (1e-4, 1e-3, 5e-3)
-_ONE_THREAD = {
-  'TF_NUM_INTRAOP_THREADS': '1',
-  'TF_NUM_INTEROP_THREADS': '1',
-  'OMP_NUM_THREADS': '1',
-}
 
 
 def _assignments(dataset, coupling, learning_rate, seed):
@@ -137,7 +132,7 @@ def _table():
 def main(argv):
   del argv
   logging.set_verbosity(logging.INFO)
-  os.environ.update(_ONE_THREAD)
+  os.environ.update(training_runs.ONE_THREAD)
   rows = _table()
   result = {
     'steps': _STEPS.value,

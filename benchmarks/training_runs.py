@@ -15,10 +15,17 @@ from train import paired
 from train import presets
 from train import run_folder
 
-__all__ = ['NUMBERS_ONLY', 'over_seeds', 'train']
+__all__ = ['NUMBERS_ONLY', 'ONE_THREAD', 'over_seeds', 'train']
 
 # Neither a SavedModel nor samples nor continuations.
 NUMBERS_ONLY = ('export=false', 'num_samples=0', 'quality_samples=0')
+
+# Of the environment: for runs that share a machine.
+ONE_THREAD = {
+  'TF_NUM_INTRAOP_THREADS': '1',
+  'TF_NUM_INTEROP_THREADS': '1',
+  'OMP_NUM_THREADS': '1',
+}
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 

@@ -47,18 +47,13 @@ from benchmarks import training_runs  # noqa: E402
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Of the runs.', required=True)
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each setting.')
-_GAN_STEPS = flags.DEFINE_integer('gan_steps', 600, 'Of a GAN.')
+_GAN_STEPS = flags.DEFINE_integer('gan_steps', 400, 'Of a GAN.')
 _JOBS = flags.DEFINE_integer('jobs', 2, 'Runs at a time.')
 _OUTPUT = flags.DEFINE_string('output', None, 'A file for the JSON, too.')
 
 _DATASETS = {'natvid': 32, 'shapes': 16}
 _LEARNING_RATES = (1e-4, 1e-3, 5e-3)
 _COMPARED_RATE = 1e-3  # Of the flow whose continuations are measured.
-_ONE_THREAD = {
-  'TF_NUM_INTRAOP_THREADS': '1',
-  'TF_NUM_INTEROP_THREADS': '1',
-  'OMP_NUM_THREADS': '1',
-}
 _PROBE_STEPS = 100  # Of the flow, to know its speed.
 _HEALTH = (
   'deviation_ratio',
@@ -228,7 +223,7 @@ def _figure(dataset, folders):
 def main(argv):
   del argv
   logging.set_verbosity(logging.INFO)
-  os.environ.update(_ONE_THREAD)
+  os.environ.update(training_runs.ONE_THREAD)
   with concurrent.futures.ThreadPoolExecutor(_JOBS.value) as pool:
     folders = _train_all(
       pool, _gan_settings(), lambda dataset, system: _GAN_STEPS.value

@@ -8,6 +8,7 @@ from tfp_cglow import video_targets
 
 __all__ = [
   'check_request',
+  'check_sampling',
   'decode',
   'encode',
   'first_frame',
@@ -34,14 +35,20 @@ def check_request(model, num_frames, given, temperature, batch_size):
   num_given = 1 if given is None else given.shape[1]
   if model.head is None and given is None:
     raise ValueError('A model without a head needs `first_frames`.')
-  if num_frames < num_given:
-    raise ValueError(
-      f'`num_frames` must be at least {num_given}, but got {num_frames}.'
-    )
+  check_sampling(num_frames, given, temperature, batch_size)
   if model.tail is None and num_frames > num_given:
     raise ValueError(
       f'A model without a tail makes {num_given} frame(s), '
       f'but `num_frames` is {num_frames}.'
+    )
+
+
+def check_sampling(num_frames, given, temperature, batch_size):
+  """Raises ValueError for a request that no model of videos can answer."""
+  least = 1 if given is None else given.shape[1]
+  if num_frames < least:
+    raise ValueError(
+      f'`num_frames` must be at least {least}, but got {num_frames}.'
     )
   values = np.asarray(temperature)
   if not np.all(np.isfinite(values)) or np.any(values < 0):

@@ -285,14 +285,7 @@ class VideoGlow(tfk.Model):
   def _check(self, frames, label, needs_label=True):
     # New objects: a bijector's cache is keyed by a tensor's identity, and in
     # eager mode would answer with the values before the last optimiser step.
-    frames = tf.identity(tf.convert_to_tensor(frames, name='frames'))
-    if frames.shape.rank != 5 or not frames.shape[2:].is_compatible_with(
-      self.frame_shape
-    ):
-      raise ValueError(
-        'Expected frames of shape [B, T, '
-        f'{", ".join(map(str, self.frame_shape))}], but got {frames.shape}.'
-      )
+    frames = tf.identity(video_targets.check_frames(frames, self.frame_shape))
     if self.num_labels is None:
       if label is not None and needs_label:
         raise ValueError('This model takes no label, but one was given.')

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfp_cglow import likelihood
 
 __all__ = [
+  'check_frames',
   'Targets',
   'clean_generated',
   'clean_given',
@@ -21,6 +22,30 @@ Targets = collections.namedtuple(
   ['first', 'contexts', 'later', 'times', 'first_log_det', 'later_log_det'],
 )
 Targets.__doc__ = """What the flows see of clips, see `noisy_targets`."""
+
+
+def check_frames(frames, frame_shape):
+  """Converts videos and checks their shape.
+
+  Args:
+    frames: `[B, T, H, W, C]`.
+    frame_shape: `[H, W, C]`.
+
+  Returns:
+    A `Tensor`.
+
+  Raises:
+    ValueError: if the shape does not fit.
+  """
+  frames = tf.convert_to_tensor(frames, name='frames')
+  if frames.shape.rank != 5 or not frames.shape[2:].is_compatible_with(
+    frame_shape
+  ):
+    raise ValueError(
+      'Expected frames of shape [B, T, '
+      f'{", ".join(map(str, frame_shape))}], but got {frames.shape}.'
+    )
+  return frames
 
 
 def noisy_targets(model, frames, seed, clips, subset_size=None):

@@ -53,10 +53,10 @@ _GAN_PAPER = configs.Config(
   learning_rate=1e-3,
   final_learning_rate=1e-3,
   warmup_steps=0,
-  steps=1000,
+  steps=400,
   log_every=10,
-  eval_every=250,
-  checkpoint_every=250,
+  eval_every=200,
+  checkpoint_every=200,
   temperature=1.0,
   export=False,
 )
@@ -191,8 +191,8 @@ PRESETS = {
     label_loss_weight=0.0,
   ),
   'cglow_small': _CGLOW_SMALL,
-  # The tail of cglow_small behind a mixture of the levels: after it there is
-  # little left for couplings to do, and many cheap steps win over few.
+  # cglow_small with a mixture of the levels as its tail's first bijector, and
+  # little of a flow behind it.
   'cglow_mixture': dataclasses.replace(
     _CGLOW_SMALL,
     preset='cglow_mixture',

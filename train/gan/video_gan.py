@@ -10,6 +10,7 @@ from tfp_cglow import replicas
 from tfp_cglow import rollout
 from tfp_cglow import step_guard
 from tfp_cglow import updates
+from tfp_cglow import video_targets
 from tfp_cglow import weight_average
 from train.gan import discriminator as discriminator_lib
 from train.gan import generator as generator_lib
@@ -74,24 +75,12 @@ class VideoGan(tfk.Model):
       ValueError: if an argument's value does not fit.
     """
     super().__init__(name=name)
-    likelihood.check_n_bits(n_bits)
-    for key, values, least in (
-      ('widths', list(widths), 1),
-      ('num_first_view_nets', [num_first_view_nets], 0),
-      ('label_channels', [label_channels], 1),
-    ):
-      if not values or min(values) < least:
-        raise ValueError(f'`{key}` must be at least {least}, but got {values}.')
-    divisor = 2 ** len(widths)
-    if any(d % divisor for d in frame_shape[:2]):
-      raise ValueError(
-        f'{len(widths)} levels need a height and width divisible by '
-        f'{divisor}, but got frames of {frame_shape[0]}x{frame_shape[1]}.'
-      )
+    _check_sizes(frame_shape, widths, num_first_view_nets, label_channels)
     if not 0.0 <= continued_fraction <= 1.0:
       raise ValueError(
         f'`continued_fraction` must be in [0, 1], but got {continued_fraction}.'
       )
+    likelihood.check_n_bits(n_bits)
     self.frame_shape = tuple(int(d) for d in frame_shape)
     self.num_labels = num_labels
     self.n_bits = n_bits
@@ -167,7 +156,9 @@ class VideoGan(tfk.Model):
     """
     given = None
     if first_frames is not None:
-      given = self._to_signed(self._check(first_frames))
+      given = self._to_signed(
+        video_targets.check_frames(first_frames, self.frame_shape)
+      )
     if (labels is None) != (self.num_labels is None):
       raise ValueError(
         f'Expected {"no " * (self.num_labels is None)}`labels` for this model.'
@@ -178,7 +169,7 @@ class VideoGan(tfk.Model):
     else:
       known = 1 if given is None else given.shape[0]
       batch_size = known if num_videos is None else num_videos
-    _check_request(num_frames, given, temperature, batch_size)
+    rollout.check_sampling(num_frames, given, temperature, batch_size)
     if seed is None:
       seed = int(np.random.default_rng().integers(2**31))
     noise = self._noise(rollout.row_seeds(seed, batch_size))
@@ -222,17 +213,6 @@ class VideoGan(tfk.Model):
 
   def _to_uint8(self, signed):
     return likelihood.to_uint8(likelihood.requantise(0.5 * signed, self.n_bits))
-
-  def _check(self, frames):
-    frames = tf.convert_to_tensor(frames, name='frames')
-    if frames.shape.rank != 5 or not frames.shape[2:].is_compatible_with(
-      self.frame_shape
-    ):
-      raise ValueError(
-        'Expected frames of shape [B, T, '
-        f'{", ".join(map(str, self.frame_shape))}], but got {frames.shape}.'
-      )
-    return frames
 
   # Training.
 
@@ -352,8 +332,13 @@ class VideoGan(tfk.Model):
     values, gradients = replicas.mean_over_replicas((values, gradients))
     norms = {k: tf.linalg.global_norm(g) for k, g in gradients.items()}
     if 'labels' in groups:
+      of_variable = {
+        v.ref(): g
+        for name in gradients
+        for v, g in zip(groups[name], gradients[name])
+      }
       norms['labels'] = tf.linalg.global_norm(
-        [_of(gradients, groups, v) for v in groups['labels']]
+        [of_variable[v.ref()] for v in groups['labels']]
       )
     is_taken, _ = self.step_guard.judge(
       values['discriminator_loss'] + values['generator_loss'],
@@ -436,7 +421,7 @@ class VideoGan(tfk.Model):
     )
     if weight is not None:
       raise ValueError('Sample weights are not supported.')
-    frames = self._check(frames)
+    frames = video_targets.check_frames(frames, self.frame_shape)
     if self.num_labels is None:
       return frames, None
     return frames, labels_lib.check_label(self.name, label, self.num_labels)
@@ -463,29 +448,18 @@ def _statistics(name, videos):
   }
 
 
-def _of(gradients, groups, variable):
-  """The gradient of one variable."""
-  for name in gradients:
-    for gradient, candidate in zip(gradients[name], groups[name]):
-      if candidate is variable:
-        return gradient
-  raise ValueError(f'No gradient of {variable.name}.')
-
-
-def _check_request(num_frames, given, temperature, batch_size):
-  """Raises ValueError for a request that no generator can answer."""
-  least = 1 if given is None else given.shape[1]
-  if num_frames < least:
+def _check_sizes(frame_shape, widths, num_first_view_nets, label_channels):
+  """Raises ValueError for what no pyramids can be made of."""
+  for key, values, least in (
+    ('widths', list(widths), 1),
+    ('num_first_view_nets', [num_first_view_nets], 0),
+    ('label_channels', [label_channels], 1),
+  ):
+    if not values or min(values) < least:
+      raise ValueError(f'`{key}` must be at least {least}, but got {values}.')
+  divisor = 2 ** len(widths)
+  if any(d % divisor for d in frame_shape[:2]):
     raise ValueError(
-      f'`num_frames` must be at least {least}, but got {num_frames}.'
-    )
-  values = np.asarray(temperature)
-  if not np.all(np.isfinite(values)) or np.any(values < 0):
-    raise ValueError(
-      f'`temperature` must be finite and >= 0, but got {temperature}.'
-    )
-  if given is not None and given.shape[0] != batch_size:
-    raise ValueError(
-      f'`first_frames` holds {given.shape[0]} videos, '
-      f'but {batch_size} are asked for.'
+      f'{len(widths)} levels need a height and width divisible by '
+      f'{divisor}, but got frames of {frame_shape[0]}x{frame_shape[1]}.'
     )

@@ -105,11 +105,35 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     is_real = np.isclose(videos[:, 0], real[:, 0], atol=1e-4).all((1, 2, 3))
     self.assertAllEqual(is_real, [False, True, False, True])
 
-  def test_average_is_of_the_generator(self):
+  def test_average_follows_the_generator(self):
     model = _model(compiled={'ema': 0.9})
-    self.assertLen(
-      model.weight_average.averages, len(model.generator.trainable_variables)
-    )
+    weights = model.generator.trainable_variables
+    starts = [w.numpy() for w in weights]
+    averages = model.weight_average.averages
+    self.assertLen(averages, len(weights))
+    model.fit(_dataset(), verbose=0)
+    # The first update of the average: its rate is 1 - 1 / 10.
+    for start, weight, average in zip(starts, weights, averages):
+      self.assertAllClose(average, start + 0.9 * (weight - start), atol=1e-6)
+
+  @parameterized.parameters(
+    ('r1_weight', 'discriminator'),
+    ('diversity_weight', 'generator'),
+    ('saturation_weight', 'generator'),
+  )
+  def test_each_weight_is_of_one_network_s_loss(self, name, network):
+    norms = []
+    for weight in (0.0, 1e3):
+      model = _model(rate=0.0, compiled={name: weight})
+      for variable in model.generator.trainable_variables:
+        variable.assign(4.0 * variable)  # Some values are in excess.
+      norms.append(model.fit(_dataset(), verbose=0).history)
+    for other in ('generator', 'discriminator'):
+      before, after = (n[f'{other}_gradient_norm'][0] for n in norms)
+      if other == network:
+        self.assertGreater(abs(after - before), 1e-3 * before)
+      else:
+        self.assertAllClose(after, before, rtol=1e-5)
 
   def test_evaluation_does_not_depend_on_the_batch_size(self):
     model = _model(continued_fraction=0.5)
