@@ -122,7 +122,9 @@ class VideoGlow(tfk.Model):
         "`dequantisation` must be 'matched', 'legacy' or 'flow', "
         f'but got {dequantisation!r}.'
       )
-    if dequantisation == 'legacy' and (tail or {}).get('context_mixture'):
+    if dequantisation == 'legacy' and any(
+      (keywords or {}).get('context_mixture') for keywords in (head, tail)
+    ):
       raise ValueError(
         "`context_mixture` expects dequantisation 'matched', but got 'legacy': "
         'its frames are of no levels.'
@@ -143,10 +145,13 @@ class VideoGlow(tfk.Model):
     self.head = self.tail = self.processor = None
     channels = self.frame_shape[-1]
     if head is not None:
-      self.head = build.build_glow(
-        self.frame_shape,
-        **{'num_labels': num_labels, 'seed': seeds[0], 'name': 'head', **head},
-      )
+      defaults = {
+        'mixture_levels': 2**n_bits,
+        'num_labels': num_labels,
+        'seed': seeds[0],
+        'name': 'head',
+      }
+      self.head = build.build_glow(self.frame_shape, **{**defaults, **head})
     if tail is not None:
       if state_channels:
         self.processor = _PROCESSORS[processor](

@@ -155,8 +155,12 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     ),
     (
       'mixture_needs_the_frame',
-      {'vector_channels': 2, 'context_mixture': 'pixels'},
-      'give `context_channels`',
+      {
+        'vector_channels': 2,
+        'context_mixture': 'pixels',
+        'context_frames': 1,
+      },
+      'first 1 channels.*is None',
     ),
     (
       'mixture_needs_all_frames',
@@ -165,7 +169,7 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
         'context_mixture': 'pixels',
         'context_frames': 2,
       },
-      'first 2 channels.*has 1',
+      'first 2 channels.*is 1',
     ),
     ('affine_needs_context', {'context_affine': 'learned'}, 'need a context'),
   )
