@@ -76,7 +76,8 @@ def build_glow(
   Args:
     output_shape: `[H, W, C]`; H and W divisible by `2**num_glow_blocks`.
     num_glow_blocks: Python `int`, levels of the multi-scale architecture.
-    num_steps_per_block: Python `int`.
+    num_steps_per_block: Python `int`; 0: nothing but the bijectors before the
+      blocks and the prior.
     hidden_channels: Python `int`, of the coupling networks.
     coupling: 'additive' (the paper's), 'affine' (scale exp(2 tanh(s / 2))) or
       'affine_sigmoid' (Glow's sigmoid(s + 2)).
@@ -309,21 +310,31 @@ def _channels_of_levels(context_network, context_shape, num_blocks, dtype):
 
 
 def _build_blocks(
-  rng, build_steps, channels, block_networks, level_channels, dtype, **options
+  rng,
+  build_steps,
+  channels,
+  block_networks,
+  level_channels,
+  num_steps,
+  dtype,
+  **options,
 ):
   """The blocks, fine to coarse; each halves the map and doubles `channels`."""
   blocks = []
   for network, level in zip(block_networks, level_channels):
     if blocks:  # The block before is not the last.
       blocks[-1].append(split.build_split(channels * 2, dtype))
-    steps = build_steps(
-      rng,
-      network,
-      channels * 4,
-      context_channels=level,
-      dtype=dtype,
-      **options,
-    )
+    steps = []
+    if num_steps:
+      steps = build_steps(
+        rng,
+        network,
+        channels * 4,
+        num_steps=num_steps,
+        context_channels=level,
+        dtype=dtype,
+        **options,
+      )
     blocks.append([squeeze.Squeeze(), *steps])
     channels *= 2
   return blocks

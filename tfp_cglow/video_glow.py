@@ -73,6 +73,7 @@ class VideoGlow(tfk.Model):
     tail_frames_per_step=None,
     label_loss_weight=1.0,
     label_dropout=0.0,
+    context_noise=0.0,
     dequantisation='matched',
     noise=None,
     seed=None,
@@ -94,6 +95,10 @@ class VideoGlow(tfk.Model):
         frames of a clip a step (an unbiased estimate); None: on all.
       label_loss_weight: Float, weight of the cross entropy of p(label | frame).
       label_dropout: Float, probability of the null label in training.
+      context_noise: Float, in levels: half of training's clips get contexts
+        with noise of a random deviation up to it, which the tail is told; else
+        it is told zero. For long rollouts, whose own errors come back as
+        context (noise conditioning augmentation, Ho et al. 2022).
       dequantisation: 'matched', or 'legacy': the paper's, noise of 2**-n_bits
         on frames that keep their 8 bits, also in the context. Its bits/dim
         bound no code length. Or 'flow': noise within a level that is learned
@@ -111,6 +116,10 @@ class VideoGlow(tfk.Model):
     if previous_frames not in (1, 2):
       raise ValueError(
         f'`previous_frames` must be 1 or 2, but got {previous_frames}.'
+      )
+    if context_noise < 0:
+      raise ValueError(
+        f'`context_noise` must be at least 0, but got {context_noise}.'
       )
     if processor not in _PROCESSORS:
       raise ValueError(
@@ -137,6 +146,7 @@ class VideoGlow(tfk.Model):
     self.tail_frames_per_step = tail_frames_per_step
     self.label_loss_weight = label_loss_weight
     self.label_dropout = label_dropout
+    self.context_noise = context_noise
     self.dequantisation = dequantisation
     draw = np.random.default_rng(seed)
     seeds = [int(s) for s in draw.integers(2**31, size=4)]
@@ -158,7 +168,9 @@ class VideoGlow(tfk.Model):
           channels, state_channels, seed=seeds[1]
         )
       defaults = {
-        'context_channels': channels * previous_frames + state_channels,
+        'context_channels': (
+          channels * previous_frames + state_channels + bool(context_noise)
+        ),
         'recall_offset': channels * previous_frames,
         'context_frames': previous_frames,
         'mixture_levels': 2**n_bits,
@@ -589,6 +601,7 @@ class VideoGlow(tfk.Model):
         replicas.clip_identities(tf.shape(frames)[0]),
         subset_size=self.tail_frames_per_step,
         label_dropout=self.label_dropout,
+        context_noise=self.context_noise,
       )
     groups = self.parameter_groups()
     gradients = tape.gradient(losses['loss'], groups)
