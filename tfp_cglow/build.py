@@ -188,7 +188,8 @@ def build_glow(
       seed=_draw(rng),
       **dtypes,
     )
-  if total_context is not None and context_network is None:
+  has_steps = num_steps_per_block > 0  # Else a pyramid would be for nobody.
+  if total_context is not None and context_network is None and has_steps:
     context_network = context_pyramid.build_context_pyramid(
       total_context,
       num_glow_blocks,

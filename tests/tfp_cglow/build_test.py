@@ -49,6 +49,10 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     y = glow.forward(tf.range(16.0), **kwargs)
     self.assertAllEqual(np.sort(tf.reshape(y - 1.0, [-1])), np.arange(16.0))
     self.assertAllClose(glow.inverse(tf.identity(y), **kwargs), range(16))
+    # And no variable that nothing depends on.
+    with tf.GradientTape() as tape:
+      x = glow.inverse(tf.identity(y), **kwargs)
+    self.assertNotIn(None, tape.gradient(x, glow.trainable_variables))
 
   def test_unroll_has_the_same_parameters(self):
     size = lambda glow: sum(int(np.prod(v.shape)) for v in glow.variables)
