@@ -72,7 +72,7 @@ class PresetsTest(parameterized.TestCase):
     self.assertEqual(config.dequantisation, 'matched')
     configs.check(config)
 
-  def test_the_mixture_is_cglow_small_but_for_its_tail(self):
+  def test_the_mixture_is_cglow_small_but_for_its_flows(self):
     config = _preset('cglow_mixture')
     self.assertEqual(
       {
