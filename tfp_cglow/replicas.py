@@ -9,6 +9,7 @@ __all__ = [
   'assign',
   'at_least_one_row',
   'clip_identities',
+  'interleaved',
   'mean_over_replicas',
   'num_replicas',
 ]
@@ -52,6 +53,12 @@ def clip_identities(num):
   """This replica's clips among those of all, where each has `num`: `[num]`."""
   replica = tf.distribute.get_replica_context()
   return replica.replica_id_in_sync_group * num + tf.range(num)
+
+
+def interleaved(numbers):
+  """A replica's own count of things as numbers that no other replica has."""
+  replica = tf.distribute.get_replica_context()
+  return numbers * num_replicas() + replica.replica_id_in_sync_group
 
 
 def at_least_one_row(x):

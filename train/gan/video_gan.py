@@ -364,12 +364,13 @@ class VideoGan(tfk.Model):
   def test_step(self, data):
     frames, label = self._unpack(data)
     batch_size = tf.shape(frames)[0]
-    # A clip's noise depends on its place in the data, not on the batch's size.
+    # A clip's noise depends on its place in the data (on replicas, in this
+    # one's part of the data), not on the batch's size.
     first = tf.cast(self._num_clips.result(), tf.int32)
     # A replica's part of the last batch may be empty: one blank clip, of no
     # weight.
     frames, label = map(replicas.at_least_one_row, (frames, label))
-    clips = first + tf.range(tf.shape(frames)[0])
+    clips = replicas.interleaved(first + tf.range(tf.shape(frames)[0]))
     real = self._to_signed(frames)
     noise = self._noise(_row_seeds(likelihood.as_seed(0), clips))
     generated = self.generator(noise, label, real.shape[1])
