@@ -66,6 +66,7 @@ FIELDS = {
     'legacy_create_init': '0',
   },
   'tests/examples_test': {'data': '["README.md"]'},
+  'train/report/page': {'data': 'glob(["train/report/templates/*"])'},
 }
 
 HEADER = '''\

@@ -1,0 +1,71 @@
+"""The paper's Table I as a figure and as tables, from ablation.json."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from train import ablation_figure
+from train import ablation_markdown
+from train import ablation_rows
+from train.report import figures
+from train.report import sections
+
+__all__ = ['figure', 'sections_of']
+
+
+def figure(values):
+  """The rows with their seeds and spreads, a panel a part.
+
+  Args:
+    values: `dict` of ablation.json.
+
+  Returns:
+    A `Figure`.
+  """
+  drawn = figures.Figure(
+    'ablation',
+    'Ablation',
+    'Held-out bits/dim, mean ± standard deviation over seeds, ticks: each '
+    "seed. Orange: the paper's flow, blue: ours; dashed: no flow at all.",
+    'Table I',
+  )
+  images = tuple(
+    _image(values, part)
+    for part in ablation_rows.PARTS
+    if ablation_figure.rows_of(values, part)
+  )
+  if not images:
+    return figures.missing(drawn, 'no run of the ablation has finished')
+  return dataclasses.replace(drawn, images=images)
+
+
+def _image(values, part):
+  rows = ablation_figure.rows_of(values, part)
+
+  def draw(panel):
+    ablation_figure.draw_panel(panel, rows, values['histograms'][part])
+    panel.set_xlabel('held-out bits/dim')
+
+  alt = f'Bits/dim of the rows of the {part}'
+  height = 1.3 + 0.3 * len(rows)
+  return figures.plot(draw, alt, part, width=6.4, height=height)
+
+
+def sections_of(values):
+  """An ablation's page: list of `sections.Section`."""
+  blocks = []
+  for part in ablation_rows.PARTS:
+    columns, *rows = ablation_markdown.table(values, part) or [None]
+    if columns:
+      rows = [[row[0].strip('_'), *row[1:]] for row in rows]
+      blocks.append(sections.Table(columns, rows, f'{part.capitalize()}.'))
+  blocks += [sections.Text(note) for note in ablation_markdown.notes(values)]
+  failed = [item for row in values['rows'] for item in row['failed'].items()]
+  if failed:
+    blocks.append(sections.Table(('failed', 'why'), failed))
+  facts = sections.Table(('', ''), ablation_markdown.facts(values))
+  return [
+    sections.Section('table', 'Ablation: Table I', blocks),
+    sections.Section('figures', 'Figure', [sections.Shown(figure(values))]),
+    sections.Section('how', 'How it was run', [facts]),
+  ]

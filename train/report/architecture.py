@@ -1,0 +1,293 @@
+"""The architecture diagram (the paper's Fig. 1), read off the built model.
+
+`structure` walks the model's own objects: nothing is drawn that is not there,
+and every parameter is in one box.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_cglow import flow_step
+from tfp_cglow import scan
+from tfp_cglow import split
+from train.report import figures
+
+__all__ = ['Box', 'figure', 'structure']
+
+_BOX_HEIGHT, _GAP = 0.52, 0.2  # Inches.
+_DATA, _CONDITION, _COMPUTATION = '#3a9d6a', '#dd8632', '#3f86c9'
+
+
+@dataclasses.dataclass(frozen=True)
+class Box:
+  """One box of the diagram.
+
+  Attributes:
+    title: `str`, what it is.
+    detail: `str`, its sizes.
+    num_parameters: Python `int`, trainable.
+    beside: `str`, what leaves it sideways: a level's latent.
+    colour: `str`.
+  """
+
+  title: str
+  detail: str
+  num_parameters: int = 0
+  beside: str = ''
+  colour: str = _COMPUTATION
+
+
+def figure(model):
+  """The diagram of a model: a panel a part.
+
+  Args:
+    model: `VideoGlow` or `VideoGan`.
+
+  Returns:
+    A `Figure`.
+  """
+  total = _count(model.trainable_variables)
+  parts = structure(model)
+  kind = 'Training and likelihood go down, from frames to latents; sampling up.'
+  if not hasattr(model, 'head'):
+    kind = 'Data go down.'
+  return figures.Figure(
+    'architecture',
+    'Architecture',
+    f'Read off the model that was built. {kind} Green: frames and latents; '
+    f'orange: conditions; blue: what computes, with its trainable parameters, '
+    f'{total:,} in all.',
+    'Fig. 1',
+    tuple(_image(name, boxes) for name, boxes in parts.items()),
+  )
+
+
+def structure(model):
+  """What a model is made of.
+
+  Args:
+    model: `VideoGlow` or `VideoGan`.
+
+  Returns:
+    `dict` from the names of its parts to lists of `Box`, data side first.
+  """
+  parts = {}
+  for name, part in model.submodels().items():
+    if not hasattr(model, 'head'):
+      parts[name] = _network_boxes(part)
+    elif name in ('head', 'tail'):
+      parts[name] = _glow_boxes(part, model)
+    else:
+      parts[name] = _module_boxes(name, part, model)
+  return parts
+
+
+def _count(variables):
+  return int(sum(np.prod(v.shape.as_list()) for v in variables))
+
+
+def _parameters(thing):
+  return _count(getattr(thing, 'trainable_variables', ()))
+
+
+def _size(shape):
+  return '×'.join(str(d) for d in shape)
+
+
+def _class(thing):
+  return type(thing).__name__
+
+
+def _module_boxes(name, part, model):
+  """The processor of the state, or the noise within a level."""
+  frame = Box('frame', _size(model.frame_shape), colour=_DATA)
+  if name == 'processor':
+    last, size = 'state', (*model.frame_shape[:2], part.state_channels)
+    frame = dataclasses.replace(frame, title='previous frame, and state')
+  else:
+    last, size = 'noise within a level', model.frame_shape
+  inner = Box(_class(part), 'once a frame', _parameters(part))
+  return [frame, inner, Box(last, _size(size), colour=_CONDITION)]
+
+
+def _glow_boxes(glow, model):
+  height, width, _ = glow.output_shape
+  boxes = [Box('frame', _size(glow.output_shape), colour=_DATA)]
+  if 'context' in glow.conditions or glow.label_maps is not None:
+    boxes.append(_context_box(glow, model))
+  for bijector in (glow.context_mixture, glow.context_affine):
+    if bijector is not None:
+      kind = 'of the frame, given the context'
+      boxes.append(Box(_class(bijector), kind, _parameters(bijector)))
+  shapes = glow.level_shapes()
+  for number, (block, shape) in enumerate(zip(glow.blocks, shapes), 1):
+    boxes += _block_boxes(number, block, shape, number == len(shapes))
+  if glow.label_prior is not None:
+    boxes.append(
+      Box(
+        _class(glow.label_prior),
+        f'shift and scale of {glow.num_labels} labels',
+        _parameters(glow.label_prior),
+        colour=_CONDITION,
+      )
+    )
+  size = int(np.prod(glow.output_shape))
+  return [*boxes, Box('latent', f'{size:,} normal values', colour=_DATA)]
+
+
+def _context_box(glow, model):
+  """What conditions the couplings, and the network that makes its pyramid."""
+  names = []
+  if 'context' in glow.conditions:
+    several = model.previous_frames > 1
+    names.append(
+      f'{model.previous_frames} frames' if several else 'frame before'
+    )
+    if model.processor is not None:
+      names.append('state')
+  parameters = _parameters(glow.context_network)
+  if glow.label_maps is not None:
+    names.append(f'map of {glow.num_labels} labels')
+    parameters += _count([glow.label_maps])
+  return Box(
+    f'context: {", ".join(names)}',
+    f'{_class(glow.context_network)}: a map for each block',
+    parameters,
+    colour=_CONDITION,
+  )
+
+
+def _block_boxes(number, block, shape, is_last):
+  """Squeeze and the steps; then the split, from which half of it leaves."""
+  height, width, channels = shape
+  inside = (height, width, channels if is_last else 2 * channels)
+  steps = [b for b in block if isinstance(b, (scan.Scan, flow_step.FlowStep))]
+  others = [b for b in block if b not in steps]
+  num_steps = sum(getattr(b, 'num_steps', 1) for b in steps)
+  step = _one_step(steps[0])
+  members = (step.actnorm, step.conv, step.coupling)
+  before = [_class(b) for b in others if not isinstance(b, split.Split)]
+  boxes = [
+    Box(
+      f'block {number}: {", ".join(before)}, {num_steps} × FlowStep',
+      f'{_size(inside)}: {", ".join(_class(m) for m in members)}',
+      sum(_parameters(b) for b in steps),
+    )
+  ]
+  splits = [b for b in others if isinstance(b, split.Split)]
+  for bijector in splits:
+    beside = f'latent {_size(shape)}'
+    detail = f'{_size(shape)} goes on'
+    count = _parameters(bijector)
+    boxes.append(Box(_class(bijector), detail, count, beside))
+  return boxes
+
+
+def _one_step(bijector):
+  if isinstance(bijector, flow_step.FlowStep):
+    return bijector
+  slices = tf.nest.map_structure(lambda p: p[0], bijector.stacks)
+  return bijector.make_step(slices)
+
+
+def _network_boxes(part):
+  """A GAN's network: a box for each layer that has variables of its own."""
+  by_layer = {}
+  for variable in part.trainable_variables:
+    path = variable.name.partition(':')[0].split('/')
+    layer = path[1] if len(path) > 1 else path[0]
+    by_layer.setdefault(layer, []).append(variable)
+  label = by_layer.pop('label_table', [])
+  boxes = []
+  if label:
+    detail = f'{label[0].shape[0]} labels, {label[0].shape[1]} values each'
+    boxes.append(Box('label table', detail, _count(label), colour=_CONDITION))
+  for name, variables in by_layer.items():
+    kernels = [v for v in variables if v.shape.rank > 1]
+    boxes.append(
+      Box(
+        name.replace('_', ' '),
+        f'{len(kernels)} layers' if len(kernels) > 1 else '1 layer',
+        _count(variables),
+      )
+    )
+  return boxes
+
+
+def _image(name, boxes):
+  pitch = _BOX_HEIGHT + _GAP
+  height = pitch * len(boxes) + 0.1
+  alt = '; '.join(f'{b.title} ({b.detail})' for b in boxes)
+  return figures.plot(
+    lambda panel: _draw(panel, boxes, pitch),
+    f'{name}: {alt}',
+    f'{name}: {sum(b.num_parameters for b in boxes):,} parameters',
+    height=height,
+  )
+
+
+def _draw(panel, boxes, pitch):
+  """Boxes from top to bottom, in inches."""
+  width = 4.1
+  panel.set_axis_off()
+  panel.set_xlim(0.0, width)
+  panel.set_ylim(pitch * len(boxes), -0.1)
+  for row, box in enumerate(boxes):
+    right = 2.65 if box.beside else width
+    _draw_box(panel, box, row * pitch, right)
+    if row:
+      _draw_arrow(panel, (0.5 * 2.65, row * pitch - _GAP), (0.0, _GAP))
+    if box.beside:
+      middle = row * pitch + 0.5 * _BOX_HEIGHT
+      _draw_arrow(panel, (right, middle), (0.22, 0.0))
+      panel.text(
+        right + 0.26, middle, box.beside, fontsize=9, color=_DATA, va='center'
+      )
+
+
+def _draw_box(panel, box, top, right):
+  from matplotlib import patches
+
+  panel.add_patch(
+    patches.FancyBboxPatch(
+      (0.04, top + 0.02),
+      right - 0.08,
+      _BOX_HEIGHT - 0.04,
+      boxstyle='round,pad=0,rounding_size=0.07',
+      facecolor=(*_rgb(box.colour), 0.14),
+      edgecolor=box.colour,
+    )
+  )
+  middle = 0.5 * _BOX_HEIGHT
+  panel.text(0.14, top + 0.6 * middle, box.title, fontsize=9, va='center')
+  text = box.detail
+  if box.num_parameters:
+    text += f'; {box.num_parameters:,}'
+  panel.text(0.14, top + 1.42 * middle, text, fontsize=7.5, va='center')
+
+
+def _rgb(colour):
+  from matplotlib import colors
+
+  return colors.to_rgb(colour)
+
+
+def _draw_arrow(panel, start, step):
+  from matplotlib import patches
+
+  end = (start[0] + step[0], start[1] + step[1])
+  panel.add_patch(
+    patches.FancyArrowPatch(
+      start,
+      end,
+      arrowstyle='-|>',
+      mutation_scale=8,
+      color=figures.COLOURS[-1],
+      shrinkA=0,
+      shrinkB=0,
+    )
+  )
