@@ -59,7 +59,7 @@ def _jobs_text(values):
 
 
 def table(values, part):
-  """The part's table: rows of `str`, the columns' titles first; of no row, []."""
+  """The part's table: rows of `str`, columns' titles first; [] of no row."""
   rows = [row for row in values['rows'] if row['part'] == part]
   if not rows:
     return []

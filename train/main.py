@@ -110,8 +110,8 @@ _CHECKPOINT = flags.DEFINE_enum(
   'checkpoint',
   'newest',
   ['newest', 'best'],
-  '--mode=evaluate, sample, export, report: which; the best is that of the lowest '
-  'held-out bits/dim among those kept.',
+  '--mode=evaluate, sample, export, report: which; the best is that of the '
+  'lowest held-out bits/dim among those kept.',
 )
 _IMPORTANCE_SAMPLES = flags.DEFINE_integer(
   'importance_samples',

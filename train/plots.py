@@ -11,9 +11,12 @@ from __future__ import annotations
 import time
 
 from absl import logging
+import numpy as np
+import tensorflow as tf
 
 from train import errors
 from train import run_folder
+from train import systems
 from train.report import ablation
 from train.report import architecture
 from train.report import curves
@@ -28,7 +31,6 @@ __all__ = ['of_ablation', 'of_files', 'of_model', 'of_run', 'of_runs', 'save']
 
 # What is drawn with the model, in the order of the time that it takes.
 _OF_MODEL = (
-  ('architecture', lambda shown: architecture.figure(shown.model)),
   ('first_frames', pictures.first_frames),
   ('strips', pictures.strips),
   ('temperatures', pictures.temperatures),
@@ -37,6 +39,8 @@ _OF_MODEL = (
   ('invertibility', inverse.by_step),
 )
 _MAX_SECONDS = 90.0
+# What weights that are not finite, or too little memory, make of a figure.
+_FAILURES = (tf.errors.OpError, np.linalg.LinAlgError)
 
 of_ablation = ablation.figure
 
@@ -54,7 +58,8 @@ def of_run(workdir, which='newest'):
   Raises:
     RunFolderError: if there is no run.
   """
-  return of_files(run_data.read(workdir)) + of_model(workdir, which)
+  run = run_data.read(workdir)
+  return [*of_files(run), *of_model(run, which)]
 
 
 def of_files(run):
@@ -91,11 +96,11 @@ def of_runs(runs):
   ]
 
 
-def of_model(workdir, which='newest', max_seconds=_MAX_SECONDS):
+def of_model(run, which='newest', max_seconds=_MAX_SECONDS):
   """The figures that a run's restored model makes.
 
   Args:
-    workdir: Path.
+    run: `run_data.RunData`.
     which: As of `runs.load`.
     max_seconds: No figure is begun after so many.
 
@@ -104,17 +109,31 @@ def of_model(workdir, which='newest', max_seconds=_MAX_SECONDS):
   """
   end = time.monotonic() + max_seconds
   try:
-    shown = subject.load(workdir, which)
+    shown = subject.load(run.folder.path, which)
+  except (*errors.USER_ERRORS, OSError) as e:
+    drawn = [_missing(name, str(e)) for name, _ in _OF_MODEL]
+    return [_untrained_architecture(run), *drawn]
+  drawn = [_draw(name, draw, shown, end) for name, draw in _OF_MODEL]
+  return [architecture.figure(shown.model), *drawn]
+
+
+def _untrained_architecture(run):
+  """That of the model that the config asks for: no checkpoint is needed."""
+  try:
+    build = systems.of(run.config).build_model
+    return architecture.figure(build(run.config, len(run.label_names)))
   except errors.USER_ERRORS as e:
-    return [_missing(name, str(e)) for name, _ in _OF_MODEL]
-  return [_draw(name, draw, shown, end) for name, draw in _OF_MODEL]
+    return _missing('architecture', str(e))
 
 
 def _draw(name, draw, shown, end):
   if time.monotonic() > end:
     return _missing(name, 'the time for evaluations of the model was used up')
   start = time.monotonic()
-  figure = draw(shown)
+  try:
+    figure = draw(shown)
+  except _FAILURES as e:
+    return _missing(name, f'the model failed: {e}')
   logging.info('Figure %s: %.1f s.', name, time.monotonic() - start)
   return figure
 

@@ -45,10 +45,11 @@ def _image(values, part):
   def draw(panel):
     ablation_figure.draw_panel(panel, rows, values['histograms'][part])
     panel.set_xlabel('held-out bits/dim')
+    if panel.get_legend() is not None:
+      panel.legend(loc='lower left', bbox_to_anchor=(-0.5, 1.0))
 
   alt = f'Bits/dim of the rows of the {part}'
-  height = 1.3 + 0.3 * len(rows)
-  return figures.plot(draw, alt, part, width=6.4, height=height)
+  return figures.plot(draw, alt, part, height=1.3 + 0.3 * len(rows))
 
 
 def sections_of(values):
@@ -63,9 +64,10 @@ def sections_of(values):
   failed = [item for row in values['rows'] for item in row['failed'].items()]
   if failed:
     blocks.append(sections.Table(('failed', 'why'), failed))
-  facts = sections.Table(('', ''), ablation_markdown.facts(values))
+  (_, command), *facts = ablation_markdown.facts(values)
+  how = [sections.Code(command), sections.Table(('', ''), facts)]
   return [
     sections.Section('table', 'Ablation: Table I', blocks),
     sections.Section('figures', 'Figure', [sections.Shown(figure(values))]),
-    sections.Section('how', 'How it was run', [facts]),
+    sections.Section('how', 'How to reproduce', how),
   ]

@@ -18,7 +18,7 @@ from train.report import figures
 
 __all__ = ['Box', 'figure', 'structure']
 
-_BOX_HEIGHT, _GAP = 0.52, 0.2  # Inches.
+_WIDTH, _LINE, _GAP = 4.1, 0.19, 0.2  # Inches.
 _DATA, _CONDITION, _COMPUTATION = '#3a9d6a', '#dd8632', '#3f86c9'
 
 
@@ -28,7 +28,7 @@ class Box:
 
   Attributes:
     title: `str`, what it is.
-    detail: `str`, its sizes.
+    detail: `str`, lines below the title: its members and sizes.
     num_parameters: Python `int`, trainable.
     beside: `str`, what leaves it sideways: a level's latent.
     colour: `str`.
@@ -145,7 +145,7 @@ def _context_box(glow, model):
   if 'context' in glow.conditions:
     several = model.previous_frames > 1
     names.append(
-      f'{model.previous_frames} frames' if several else 'frame before'
+      f'{model.previous_frames} frames before' if several else 'frame before'
     )
     if model.processor is not None:
       names.append('state')
@@ -174,7 +174,7 @@ def _block_boxes(number, block, shape, is_last):
   boxes = [
     Box(
       f'block {number}: {", ".join(before)}, {num_steps} × FlowStep',
-      f'{_size(inside)}: {", ".join(_class(m) for m in members)}',
+      f'{", ".join(_class(m) for m in members)}\n{_size(inside)}',
       sum(_parameters(b) for b in steps),
     )
   ]
@@ -219,34 +219,46 @@ def _network_boxes(part):
 
 
 def _image(name, boxes):
-  pitch = _BOX_HEIGHT + _GAP
-  height = pitch * len(boxes) + 0.1
+  height = sum(_height(box) + _GAP for box in boxes)
   alt = '; '.join(f'{b.title} ({b.detail})' for b in boxes)
   return figures.plot(
-    lambda panel: _draw(panel, boxes, pitch),
+    lambda panel: _draw(panel, boxes, height),
     f'{name}: {alt}',
     f'{name}: {sum(b.num_parameters for b in boxes):,} parameters',
     height=height,
   )
 
 
-def _draw(panel, boxes, pitch):
+def _lines(box):
+  """The text below a box's title: list of `str`."""
+  *lines, last = box.detail.split('\n')
+  if box.num_parameters:
+    last += f'; {box.num_parameters:,} parameters'
+  return [*lines, last]
+
+
+def _height(box):
+  return _LINE * (1 + len(_lines(box))) + 0.1
+
+
+def _draw(panel, boxes, height):
   """Boxes from top to bottom, in inches."""
-  width = 4.1
   panel.set_axis_off()
-  panel.set_xlim(0.0, width)
-  panel.set_ylim(pitch * len(boxes), -0.1)
+  panel.set_xlim(0.0, _WIDTH)
+  panel.set_ylim(height - 0.5 * _GAP, -0.5 * _GAP)
+  top = 0.0
   for row, box in enumerate(boxes):
-    right = 2.65 if box.beside else width
-    _draw_box(panel, box, row * pitch, right)
+    right = 2.7 if box.beside else _WIDTH
+    _draw_box(panel, box, top, right)
     if row:
-      _draw_arrow(panel, (0.5 * 2.65, row * pitch - _GAP), (0.0, _GAP))
+      _draw_arrow(panel, (1.35, top - _GAP), (0.0, _GAP))
     if box.beside:
-      middle = row * pitch + 0.5 * _BOX_HEIGHT
-      _draw_arrow(panel, (right, middle), (0.22, 0.0))
+      middle = top + 0.5 * _height(box)
+      _draw_arrow(panel, (right, middle), (0.2, 0.0))
       panel.text(
-        right + 0.26, middle, box.beside, fontsize=9, color=_DATA, va='center'
+        right + 0.23, middle, box.beside, fontsize=9, color=_DATA, va='center'
       )
+    top += _height(box) + _GAP
 
 
 def _draw_box(panel, box, top, right):
@@ -254,20 +266,18 @@ def _draw_box(panel, box, top, right):
 
   panel.add_patch(
     patches.FancyBboxPatch(
-      (0.04, top + 0.02),
-      right - 0.08,
-      _BOX_HEIGHT - 0.04,
+      (0.02, top),
+      right - 0.04,
+      _height(box),
       boxstyle='round,pad=0,rounding_size=0.07',
       facecolor=(*_rgb(box.colour), 0.14),
       edgecolor=box.colour,
     )
   )
-  middle = 0.5 * _BOX_HEIGHT
-  panel.text(0.14, top + 0.6 * middle, box.title, fontsize=9, va='center')
-  text = box.detail
-  if box.num_parameters:
-    text += f'; {box.num_parameters:,}'
-  panel.text(0.14, top + 1.42 * middle, text, fontsize=7.5, va='center')
+  for number, text in enumerate([box.title, *_lines(box)]):
+    place = top + 0.05 + _LINE * (number + 0.5)
+    size = 8.6 if number else 9.6
+    panel.text(0.12, place, text, fontsize=size, va='center')
 
 
 def _rgb(colour):
@@ -286,7 +296,7 @@ def _draw_arrow(panel, start, step):
       end,
       arrowstyle='-|>',
       mutation_scale=8,
-      color=figures.COLOURS[-1],
+      color=figures.GREY,
       shrinkA=0,
       shrinkB=0,
     )

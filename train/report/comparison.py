@@ -1,4 +1,4 @@
-"""Several runs on one page: a table, what differs, and curves on one another."""
+"""Several runs on one page: a table, what differs, curves on one another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PARTS = ('head', 'tail')
 
 
 def unique_names(runs):
-  """`dict` from names to `RunData`: folders' names, numbered where they meet."""
+  """`dict` from names to `RunData`: folders' names, numbered if they meet."""
   named = {}
   for run in runs:
     name, number = run.name, 1

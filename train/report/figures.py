@@ -13,6 +13,7 @@ from PIL import Image as pil
 
 __all__ = [
   'COLOURS',
+  'GREY',
   'Figure',
   'Image',
   'Row',
@@ -25,12 +26,17 @@ __all__ = [
 
 # Lines and text of a plot, on white and on black; the others suit both.
 INK, INK_ON_DARK = '#24292f', '#d5dbe2'
-COLOURS = ('#3f86c9', '#dd8632', '#3a9d6a', '#c2578f', '#8275cf', '#8a929c')
+COLOURS = (
+  *('#3f86c9', '#dd8632', '#3a9d6a', '#c2578f', '#8275cf', '#b3892c'),
+  *('#2b9fa8', '#cf5c4d', '#6f9a34'),
+)
+GREY = '#8a929c'
 _WIDTH, _HEIGHT = (
   4.2,
   2.9,
 )  # Inches: as wide as a phone, with text of 10 points.
 _MAX_TEXT = 28
+_ENLARGED = 5  # Pictures of small frames, without smoothing.
 _MIME = {'svg': 'image/svg+xml', 'png': 'image/png', 'gif': 'image/gif'}
 
 
@@ -42,7 +48,7 @@ class Image:
     data: `bytes`.
     kind: 'svg', 'png' or 'gif'.
     alt: `str`, what it shows, for who does not see it.
-    width: Python `int`, pixels; that of pictures is their own.
+    width: Python `int`, pixels on a page that has them.
     title: `str`, above it.
   """
 
@@ -131,12 +137,28 @@ def plot(draw, alt, title='', width=_WIDTH, height=_HEIGHT):
 
   with _style():
     drawing = figure_lib.Figure(figsize=(width, height), layout='constrained')
-    draw(drawing.subplots())
+    panel = drawing.subplots()
+    draw(panel)
+    _name_powers(panel)
     file = io.BytesIO()
     drawing.savefig(
       file, format='svg', transparent=True, metadata={'Date': None}
     )
   return Image(file.getvalue(), 'svg', alt, round(96 * width), title)
+
+
+def _name_powers(panel):
+  """Plain numbers at a logarithmic axis: nothing parses powers of ten."""
+  from matplotlib import ticker
+
+  for axis in (panel.xaxis, panel.yaxis):
+    if axis.get_scale() == 'log':
+      axis.set_major_locator(
+        ticker.LogLocator(subs=(1.0, 2.0, 5.0), numticks=7)
+      )
+    if axis.get_scale() != 'linear':
+      axis.set_major_formatter(lambda value, place: f'{value:.6g}')
+      axis.set_minor_formatter(ticker.NullFormatter())
 
 
 @contextlib.contextmanager
@@ -185,7 +207,7 @@ def picture(frames, alt):
   wide = np.concatenate(list(_rgb(frames)), axis=1)
   file = io.BytesIO()
   pil.fromarray(wide).save(file, format='PNG', optimize=True)
-  return Image(file.getvalue(), 'png', alt, wide.shape[1])
+  return Image(file.getvalue(), 'png', alt, _ENLARGED * wide.shape[1])
 
 
 def gif(frames, alt, frames_per_second=8):
@@ -211,7 +233,7 @@ def gif(frames, alt, frames_per_second=8):
     loop=0,
     duration=round(1000 / frames_per_second),
   )
-  return Image(file.getvalue(), 'gif', alt, first.width)
+  return Image(file.getvalue(), 'gif', alt, _ENLARGED * first.width)
 
 
 def _rgb(frames):

@@ -39,7 +39,7 @@ def by_frame(runs):
     first = next(iter(shown.values()))
     reference = first.metrics.get('previous_pixel_histogram_bits_per_dim')
     if reference is not None:
-      panel.axhline(reference, color=figures.COLOURS[-1], linestyle='--')
+      panel.axhline(reference, color=figures.GREY, linestyle='--')
     panel.set_xlabel('frame')
     panel.set_ylabel('bits/dim')
     panel.xaxis.get_major_locator().set_params(integer=True)
@@ -132,9 +132,9 @@ def label_use(run):
   figure = figures.Figure(
     'label_use',
     'Label use',
-    'Left: bits a clip that the model knows of the label, as it stands and '
+    'First: bits a clip that the model knows of the label, as it stands and '
     'calibrated by one temperature (a lower bound on the mutual information), '
-    'beside all there is. Right: the most probable label by the true one, '
+    'beside all there is. Second: the most probable label by the true one, '
     'share of its clips.',
   )
   metrics = run.metrics
@@ -151,10 +151,9 @@ def label_use(run):
       'as it stands': 'label_information_bits',
     }
     values = [metrics.get(k) or 0.0 for k in keys.values()]
-    colours = [figures.COLOURS[-1], *figures.COLOURS[:2]]
-    bars = panel.barh(list(keys), values, color=colours)
-    panel.bar_label(bars, fmt='%.2f', padding=3)
-    panel.margins(x=0.15)
+    colours = [figures.GREY, *figures.COLOURS[:2]]
+    names = [f'{name}\n{v:.2f}' for name, v in zip(keys, values)]
+    panel.barh(names, values, color=colours)
     panel.invert_yaxis()
     panel.set_xlabel('bits a clip')
 
@@ -234,13 +233,14 @@ def _draw_horizons(panel, shown, name, num_runs):
         colour = f'C{index if num_runs == 1 else number}'
         ahead = range(1, len(values) + 1)
         panel.plot(ahead, values, style, color=colour, marker='.', label=text)
-  for copy in _distinct(run.metrics[f'copy_{name}'] for run in shown.values()):
+  copies = _distinct(run.metrics[f'copy_{name}'] for run in shown.values())
+  for number, copy in enumerate(copies):
     panel.plot(
       range(1, len(copy) + 1),
       copy,
       '--',
-      color=figures.COLOURS[-1],
-      label='last frame repeated',
+      color=figures.GREY,
+      label=None if number else 'last frame repeated',
     )
   panel.set_xlabel('frames ahead')
   panel.xaxis.get_major_locator().set_params(integer=True)

@@ -1,4 +1,4 @@
-"""Figures of the inverse: where a frame does not come back, and at which step."""
+"""Figures of the inverse: where a frame does not come back, and why."""
 
 from __future__ import annotations
 
@@ -109,7 +109,8 @@ def _draw_steps(panel, reports, keys, factor):
   """A line a part, or a bar a step from the first key's value to the last's."""
   for number, (part, report) in enumerate(reports.items()):
     rows = [
-      (place, *(factor * row[key] for key in keys))
+      # Nothing is drawn of an error that is exactly zero.
+      (place, *(factor * row[key] or np.nan for key in keys))
       for place, row in enumerate(report['steps'], 1)
       if row[keys[0]] is not None
     ]

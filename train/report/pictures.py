@@ -74,12 +74,12 @@ def _without_empty_column(figure, rows, why):
 def strips(shown):
   """Clips, and what the model makes of them: the paper's overfitting strips."""
   is_overfit = bool(shown.config.overfit_clips)
-  kind = 'The clip that was trained on' if is_overfit else 'A held-out clip'
+  kind = 'The clip that was trained on' if is_overfit else 'Held-out clips'
   figure = figures.Figure(
     'strips',
     'Overfitting strips' if is_overfit else 'Strips',
-    f'{kind}; what the tail makes of its first frame(s) at temperature 0; and '
-    'a video from the label alone. The paper overfits one clip of four frames '
+    f'{kind}; what the tail makes of the first frames at temperature 0; and a '
+    'video from the label alone. The paper overfits one clip of four frames '
     '(--preset=overfit).',
     'Figs. 5, 8',
   )
@@ -87,7 +87,8 @@ def strips(shown):
     return figures.missing(figure, 'the model has no tail: no videos')
   if shown.frames is None:
     return figures.missing(figure, shown.why_no_clips)
-  frames, label = shown.frames[:2], shown.label[:2]
+  ends = [0] if is_overfit else [0, -1]  # Of two labels, if there are two.
+  frames, label = shown.frames[ends], shown.label[ends]
   given = shown.num_given
   (continued,) = continuations.continue_clips(
     shown.model, frames, label, 1, given, temperature=0.0
@@ -101,7 +102,7 @@ def strips(shown):
       seed=shown.config.seed,
     ).numpy()
   rows = []
-  for clip, y in enumerate(label[: 1 if is_overfit else 2]):
+  for clip, y in enumerate(label):
     for title, clips in videos.items():
       text = f'{shown.label_name(y)}: {title}'
       chosen = _evenly(clips[clip])
@@ -120,8 +121,8 @@ def temperatures(shown):
   figure = figures.Figure(
     'temperatures',
     'Temperature sweep',
-    'Videos from the same noise, scaled by the temperature; at 0 the most '
-    'probable latent.',
+    'Videos from the same noise, scaled by the temperature over the columns; '
+    'at 0 the most probable latent.',
     columns=tuple(f'{t:g}' for t in _TEMPERATURES),
   )
   num_frames = 1 if shown.has_no_tail else _MAX_FRAMES

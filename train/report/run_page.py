@@ -1,4 +1,4 @@
-"""A run's page: its config, numbers, figures and videos, and what is missing."""
+"""A run's page: config, numbers, figures, videos, and what is missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from train.report import inverse
 from train.report import reproduce
 from train.report import sections
 
-__all__ = ['facts', 'metrics_table', 'sections_of']
+__all__ = ['sections_of']
 
 _MAX_SKIPPED = 50
 _MAX_VALUES = 8  # Longer lists of numbers are summed up.
@@ -37,7 +37,7 @@ def sections_of(run, which='newest'):
   """
   videos, found = _videos(run)
   drawn = {f.name: f for f in plots.of_files(run)}
-  drawn |= {f.name: f for f in plots.of_model(run.folder.path, which)}
+  drawn |= {f.name: f for f in plots.of_model(run, which)}
   groups = (
     ('architecture', 'Architecture', ('architecture',)),
     ('training', 'Training', ('training', 'label_gradients', 'gan')),
@@ -60,7 +60,7 @@ def sections_of(run, which='newest'):
   health += _shown([drawn['invertibility'], drawn['round_trip']])
   result = [
     sections.Section(
-      'summary', 'Summary', [sections.Table(('', ''), facts(run))]
+      'summary', 'Summary', [sections.Table(('', ''), _facts(run))]
     ),
     sections.Section('metrics', 'Held-out numbers', _metrics(run)),
     sections.Section('videos', 'Videos', videos),
@@ -92,7 +92,7 @@ def _absent(run, drawn):
   return [('A file', problem) for problem in run.problems] + rows
 
 
-def facts(run):
+def _facts(run):
   """List of (name, text): what kind of run it is."""
   config = run.config
   size = f'{config.frame_size}×{config.frame_size}×{config.channels}'
@@ -110,8 +110,7 @@ def facts(run):
     (
       'steps',
       f'{run.step} of {config.steps}, {config.batch_size} clips each'
-      + '' * run.is_finished
-      + ': not finished' * (not run.is_finished),
+      + ('' if run.is_finished else ': not finished'),
     ),
   ]
   for key, name in (('train', 'training'), ('valid', 'held-out')):
@@ -122,7 +121,7 @@ def facts(run):
   return rows
 
 
-def metrics_table(run):
+def _metrics_table(run):
   """The run's `sections.Table` of held-out numbers, or None."""
   if not run.metrics:
     return None
@@ -149,7 +148,7 @@ def _number(value, error):
 
 
 def _metrics(run):
-  table = metrics_table(run)
+  table = _metrics_table(run)
   if table is None:
     return [sections.Text('Not measured yet: there is no metrics.json.')]
   lines = (
@@ -217,9 +216,8 @@ def _videos(run):
 def _invertibility(run):
   columns, *rows = inverse.over_training(run.rows) or [None]
   if columns is None:
-    why = (
-      'a GAN has no inverse' if run.config.model == 'gan' else 'no log of it'
-    )
+    is_gan = run.config.model == 'gan'
+    why = 'a GAN has no inverse' if is_gan else 'the log has no line of it'
     return [sections.Text(f'Not measured in training: {why}.')]
   return [sections.Table(columns, rows, 'In training, on held-out clips.')]
 
