@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 
 from train import ablation_figure
 from train import ablation_markdown
@@ -26,7 +27,9 @@ def figure(values):
     'ablation',
     'Ablation',
     'Held-out bits/dim, mean ± standard deviation over seeds, ticks: each '
-    "seed. Orange: the paper's flow, blue: ours; dashed: no flow at all.",
+    "seed. Orange: the paper's flow, blue: ours. Without any flow, where it "
+    'lies near: a histogram of pixel values (dotted), given the same pixel of '
+    'the previous frame (dashed).',
     'Table I',
   )
   images = tuple(
@@ -46,10 +49,23 @@ def _image(values, part):
     ablation_figure.draw_panel(panel, rows, values['histograms'][part])
     panel.set_xlabel('held-out bits/dim')
     if panel.get_legend() is not None:
-      panel.legend(loc='lower left', bbox_to_anchor=(-0.5, 1.0))
+      panel.get_legend().remove()  # The caption says it.
+    titles = [textwrap.fill(row['title'], 22) for row in rows]
+    panel.set_yticks(range(len(rows)), titles)
+    panel.set_xlim(*_limits(rows, values['histograms'][part].values()))
 
   alt = f'Bits/dim of the rows of the {part}'
-  return figures.plot(draw, alt, part, height=1.3 + 0.3 * len(rows))
+  return figures.plot(draw, alt, part, height=0.9 + 0.38 * len(rows))
+
+
+def _limits(rows, references):
+  """Where the axis ends: a reference far from all rows would blur them."""
+  bits = [x for row in rows for x in row['bits_per_dim']['by_seed']]
+  low, high = min(bits), max(bits)
+  margin = max(0.3 * (high - low), 0.02)
+  near = [x for x in references if x is not None]
+  near = [x for x in near if low - margin < x < high + margin]
+  return min([low, *near]) - 0.3 * margin, max([high, *near]) + 0.3 * margin
 
 
 def sections_of(values):
