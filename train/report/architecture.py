@@ -14,31 +14,10 @@ import tensorflow as tf
 from tfp_cglow import flow_step
 from tfp_cglow import scan
 from tfp_cglow import split
+from train.report import diagram
 from train.report import figures
 
-__all__ = ['Box', 'figure', 'structure']
-
-_WIDTH, _LINE, _GAP = 4.1, 0.19, 0.2  # Inches.
-_DATA, _CONDITION, _COMPUTATION = '#3a9d6a', '#dd8632', '#3f86c9'
-
-
-@dataclasses.dataclass(frozen=True)
-class Box:
-  """One box of the diagram.
-
-  Attributes:
-    title: `str`, what it is.
-    detail: `str`, lines below the title: its members and sizes.
-    num_parameters: Python `int`, trainable.
-    beside: `str`, what leaves it sideways: a level's latent.
-    colour: `str`.
-  """
-
-  title: str
-  detail: str
-  num_parameters: int = 0
-  beside: str = ''
-  colour: str = _COMPUTATION
+__all__ = ['figure', 'structure']
 
 
 def figure(model):
@@ -62,7 +41,7 @@ def figure(model):
     f'orange: conditions; blue: what computes, with its trainable parameters, '
     f'{total:,} in all.',
     'Fig. 1',
-    tuple(_image(name, boxes) for name, boxes in parts.items()),
+    tuple(diagram.image(name, boxes) for name, boxes in parts.items()),
   )
 
 
@@ -73,7 +52,7 @@ def structure(model):
     model: `VideoGlow` or `VideoGan`.
 
   Returns:
-    `dict` from the names of its parts to lists of `Box`, data side first.
+    `dict` from the names of its parts to lists of `diagram.Box`es, data first.
   """
   parts = {}
   for name, part in model.submodels().items():
@@ -104,39 +83,46 @@ def _class(thing):
 
 def _module_boxes(name, part, model):
   """The processor of the state, or the noise within a level."""
-  frame = Box('frame', _size(model.frame_shape), colour=_DATA)
+  frame = diagram.Box('frame', _size(model.frame_shape), colour=diagram.DATA)
   if name == 'processor':
     last, size = 'state', (*model.frame_shape[:2], part.state_channels)
     frame = dataclasses.replace(frame, title='previous frame, and state')
   else:
     last, size = 'noise within a level', model.frame_shape
-  inner = Box(_class(part), 'once a frame', _parameters(part))
-  return [frame, inner, Box(last, _size(size), colour=_CONDITION)]
+  inner = diagram.Box(_class(part), 'once a frame', _parameters(part))
+  return [
+    frame,
+    inner,
+    diagram.Box(last, _size(size), colour=diagram.CONDITION),
+  ]
 
 
 def _glow_boxes(glow, model):
   height, width, _ = glow.output_shape
-  boxes = [Box('frame', _size(glow.output_shape), colour=_DATA)]
+  boxes = [diagram.Box('frame', _size(glow.output_shape), colour=diagram.DATA)]
   if 'context' in glow.conditions or glow.label_maps is not None:
     boxes.append(_context_box(glow, model))
   for bijector in (glow.context_mixture, glow.context_affine):
     if bijector is not None:
       kind = 'of the frame, given the context'
-      boxes.append(Box(_class(bijector), kind, _parameters(bijector)))
+      boxes.append(diagram.Box(_class(bijector), kind, _parameters(bijector)))
   shapes = glow.level_shapes()
   for number, (block, shape) in enumerate(zip(glow.blocks, shapes), 1):
     boxes += _block_boxes(number, block, shape, number == len(shapes))
   if glow.label_prior is not None:
     boxes.append(
-      Box(
+      diagram.Box(
         _class(glow.label_prior),
         f'shift and scale of {glow.num_labels} labels',
         _parameters(glow.label_prior),
-        colour=_CONDITION,
+        colour=diagram.CONDITION,
       )
     )
   size = int(np.prod(glow.output_shape))
-  return [*boxes, Box('latent', f'{size:,} normal values', colour=_DATA)]
+  return [
+    *boxes,
+    diagram.Box('latent', f'{size:,} normal values', colour=diagram.DATA),
+  ]
 
 
 def _context_box(glow, model):
@@ -153,11 +139,11 @@ def _context_box(glow, model):
   if glow.label_maps is not None:
     names.append(f'map of {glow.num_labels} labels')
     parameters += _count([glow.label_maps])
-  return Box(
+  return diagram.Box(
     f'context: {", ".join(names)}',
     f'{_class(glow.context_network)}: a map for each block',
     parameters,
-    colour=_CONDITION,
+    colour=diagram.CONDITION,
   )
 
 
@@ -172,7 +158,7 @@ def _block_boxes(number, block, shape, is_last):
   members = (step.actnorm, step.conv, step.coupling)
   before = [_class(b) for b in others if not isinstance(b, split.Split)]
   boxes = [
-    Box(
+    diagram.Box(
       f'block {number}: {", ".join(before)}, {num_steps} × FlowStep',
       f'{", ".join(_class(m) for m in members)}\n{_size(inside)}',
       sum(_parameters(b) for b in steps),
@@ -183,7 +169,7 @@ def _block_boxes(number, block, shape, is_last):
     beside = f'latent {_size(shape)}'
     detail = f'{_size(shape)} goes on'
     count = _parameters(bijector)
-    boxes.append(Box(_class(bijector), detail, count, beside))
+    boxes.append(diagram.Box(_class(bijector), detail, count, beside))
   return boxes
 
 
@@ -205,99 +191,18 @@ def _network_boxes(part):
   boxes = []
   if label:
     detail = f'{label[0].shape[0]} labels, {label[0].shape[1]} values each'
-    boxes.append(Box('label table', detail, _count(label), colour=_CONDITION))
+    boxes.append(
+      diagram.Box(
+        'label table', detail, _count(label), colour=diagram.CONDITION
+      )
+    )
   for name, variables in by_layer.items():
     kernels = [v for v in variables if v.shape.rank > 1]
     boxes.append(
-      Box(
+      diagram.Box(
         name.replace('_', ' '),
         f'{len(kernels)} layers' if len(kernels) > 1 else '1 layer',
         _count(variables),
       )
     )
   return boxes
-
-
-def _image(name, boxes):
-  height = sum(_height(box) + _GAP for box in boxes)
-  alt = '; '.join(f'{b.title} ({b.detail})' for b in boxes)
-  return figures.plot(
-    lambda panel: _draw(panel, boxes, height),
-    f'{name}: {alt}',
-    f'{name}: {sum(b.num_parameters for b in boxes):,} parameters',
-    height=height,
-  )
-
-
-def _lines(box):
-  """The text below a box's title: list of `str`."""
-  *lines, last = box.detail.split('\n')
-  if box.num_parameters:
-    last += f'; {box.num_parameters:,} parameters'
-  return [*lines, last]
-
-
-def _height(box):
-  return _LINE * (1 + len(_lines(box))) + 0.1
-
-
-def _draw(panel, boxes, height):
-  """Boxes from top to bottom, in inches."""
-  panel.set_axis_off()
-  panel.set_xlim(0.0, _WIDTH)
-  panel.set_ylim(height - 0.5 * _GAP, -0.5 * _GAP)
-  top = 0.0
-  for row, box in enumerate(boxes):
-    right = 2.7 if box.beside else _WIDTH
-    _draw_box(panel, box, top, right)
-    if row:
-      _draw_arrow(panel, (1.35, top - _GAP), (0.0, _GAP))
-    if box.beside:
-      middle = top + 0.5 * _height(box)
-      _draw_arrow(panel, (right, middle), (0.2, 0.0))
-      panel.text(
-        right + 0.23, middle, box.beside, fontsize=9, color=_DATA, va='center'
-      )
-    top += _height(box) + _GAP
-
-
-def _draw_box(panel, box, top, right):
-  from matplotlib import patches
-
-  panel.add_patch(
-    patches.FancyBboxPatch(
-      (0.02, top),
-      right - 0.04,
-      _height(box),
-      boxstyle='round,pad=0,rounding_size=0.07',
-      facecolor=(*_rgb(box.colour), 0.14),
-      edgecolor=box.colour,
-    )
-  )
-  for number, text in enumerate([box.title, *_lines(box)]):
-    place = top + 0.05 + _LINE * (number + 0.5)
-    size = 8.6 if number else 9.6
-    panel.text(0.12, place, text, fontsize=size, va='center')
-
-
-def _rgb(colour):
-  from matplotlib import colors
-
-  return colors.to_rgb(colour)
-
-
-def _draw_arrow(panel, start, step):
-  from matplotlib import patches
-
-  end = (start[0] + step[0], start[1] + step[1])
-  panel.add_patch(
-    patches.FancyArrowPatch(
-      start,
-      end,
-      arrowstyle='-|>',
-      mutation_scale=8,
-      color=figures.GREY,
-      shrinkA=0,
-      shrinkB=0,
-    )
-  )

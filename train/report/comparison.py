@@ -13,7 +13,6 @@ from train.report import sections
 
 __all__ = ['sections_of', 'unique_names']
 
-# Clips are the same only where these are, too.
 _PARTS = ('head', 'tail')
 
 
