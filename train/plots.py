@@ -38,7 +38,7 @@ _OF_MODEL = (
   ('round_trip', inverse.error_map),
   ('invertibility', inverse.by_step),
 )
-_MAX_SECONDS = 90.0
+_MAX_SECONDS = 180.0
 # What weights that are not finite, or too little memory, make of a figure.
 _FAILURES = (tf.errors.OpError, np.linalg.LinAlgError)
 
