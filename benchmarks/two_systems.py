@@ -26,6 +26,9 @@ of one clip (these of the flow at 1e-3 only), of training's seconds and steps a
 second. `collapse` follows `gan_paper` at its own learning rate through its
 training, as the paper's Fig. 7: deviation and saturation at some steps. The
 figure `gan_curves_<data set>.png` has all of it.
+
+`--flow_steps=1500 --datasets=shapes --rates=1e-3` trains flows alone, for
+longer.
 """
 
 import concurrent.futures
@@ -48,6 +51,11 @@ from benchmarks import training_runs  # noqa: E402
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Of the runs.', required=True)
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each setting.')
 _GAN_STEPS = flags.DEFINE_integer('gan_steps', 400, 'Of a GAN.')
+_FLOW_STEPS = flags.DEFINE_integer(
+  'flow_steps', None, 'Of a flow, without any GAN; None: see above.'
+)
+_CHOSEN = flags.DEFINE_list('datasets', None, 'Of natvid and shapes; or both.')
+_RATES = flags.DEFINE_list('rates', None, 'Of the rates; or all.')
 _JOBS = flags.DEFINE_integer('jobs', 2, 'Runs at a time.')
 _OUTPUT = flags.DEFINE_string('output', None, 'A file for the JSON, too.')
 
@@ -159,9 +167,18 @@ def _collapse(folder):
   return [{k: rows[i][k] for k in keys} for i in chosen]
 
 
+def _datasets():
+  return _CHOSEN.value or list(_DATASETS)
+
+
+def _rated(system):
+  rates = map(float, _RATES.value or _LEARNING_RATES)
+  return list(itertools.product(_datasets(), [system], rates))
+
+
 def _gan_settings():
-  rated = itertools.product(_DATASETS, ['gan_paper'], _LEARNING_RATES)
-  return [*rated, *((d, 'gan_stable', None) for d in _DATASETS)]
+  stable = [(dataset, 'gan_stable', None) for dataset in _datasets()]
+  return [*_rated('gan_paper'), *stable]
 
 
 def _name(dataset, system, rate, seed):
@@ -190,7 +207,7 @@ def _seconds_per_step(folder):
 def _flow_steps(gan_folders):
   """How many steps of the flow take as long as the paper's GAN's."""
   steps = {}
-  for dataset in _DATASETS:
+  for dataset in _datasets():
     of_gan = [
       f
       for (d, system, _), folders in gan_folders.items()
@@ -224,16 +241,19 @@ def main(argv):
   del argv
   logging.set_verbosity(logging.INFO)
   os.environ.update(training_runs.ONE_THREAD)
+  folders, steps = {}, dict.fromkeys(_datasets(), _FLOW_STEPS.value)
   with concurrent.futures.ThreadPoolExecutor(_JOBS.value) as pool:
-    folders = _train_all(
-      pool, _gan_settings(), lambda dataset, system: _GAN_STEPS.value
-    )
-    for dataset in _DATASETS:
-      _figure(dataset, folders)
-    steps = _flow_steps(folders)
+    if _FLOW_STEPS.value is None:
+      folders = _train_all(
+        pool, _gan_settings(), lambda dataset, system: _GAN_STEPS.value
+      )
+      for dataset in _datasets():
+        _figure(dataset, folders)
+      steps = _flow_steps(folders)
     logging.info('Steps of the flow: %s.', steps)
-    flows = list(itertools.product(_DATASETS, ['flow'], _LEARNING_RATES))
-    folders |= _train_all(pool, flows, lambda dataset, system: steps[dataset])
+    folders |= _train_all(
+      pool, _rated('flow'), lambda dataset, system: steps[dataset]
+    )
   rows = [
     _row(system, dataset, rate, [f and _judge(f) for f in of_seeds])
     for (dataset, system, rate), of_seeds in folders.items()

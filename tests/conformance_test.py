@@ -114,6 +114,12 @@ def _context_mixture(num_groups):
   )
 
 
+def _mixture_alone(dtype):
+  return tfp_cglow.build_context_mixture(
+    2, None, 3, 7, context_frames=0, hidden_channels=4, dtype=dtype
+  )
+
+
 def _conditioned(dtype):
   rng = np.random.default_rng(3)
   return tfp_cglow.Conditioned(
@@ -163,6 +169,7 @@ def _table():
   for groups in (1, 4):
     mixture, context = _context_mixture(groups), {'context': _real(4, 4, 4)}
     yield f'context_mixture_{groups}', mixture, (4, 4, 2), context
+  yield 'context_mixture_alone', _mixture_alone, (4, 4, 2), plain
   yield 'conditioned', _conditioned, (4, 4, 2), plain
   yield from _glows()
 
@@ -198,6 +205,8 @@ def _glows():
     options = {'context_mixture': kind, 'mixture_hidden_channels': 4}
     glow = _glow(context_channels=2, channels=2, **options)
     yield f'glow_{kind}_context', glow, (4, 4, 2), _CONTEXT
+  options['num_labels'], options['label_conditioning'] = 3, 'embedding'
+  yield 'glow_quarters_label', _glow(channels=2, **options), (4, 4, 2), label
   glow = _glow(
     steps=2,
     coupling='affine',
@@ -257,7 +266,7 @@ _SOME = (
 _LARGE = (
   'scan_reversible_affine_context',
   'context_affine_residual',
-  'context_mixture_4',
+  'context_mixture_1',
   'glow_residual_context',
 )
 

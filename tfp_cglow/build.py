@@ -16,7 +16,12 @@ from tfp_cglow import squeeze
 
 __all__ = ['build_glow']
 
-_MIXTURE_GROUPS = {'pixels': 1, 'quarters': 4}
+_MIXTURE_GROUPS = {
+  'pixels': 1,
+  'quarters': 4,
+  'sixteenths': 7,
+  'sixty_fourths': 10,
+}
 
 
 def build_glow(
@@ -38,7 +43,7 @@ def build_glow(
   affine_hidden_channels=32,
   motion_radius=2,
   recall_offset=None,
-  context_frames=1,
+  context_frames=None,
   mixture_levels=32,
   mixture_components=5,
   mixture_hidden_channels=64,
@@ -71,7 +76,8 @@ def build_glow(
   Args:
     output_shape: `[H, W, C]`; H and W divisible by `2**num_glow_blocks`.
     num_glow_blocks: Python `int`, levels of the multi-scale architecture.
-    num_steps_per_block: Python `int`.
+    num_steps_per_block: Python `int`; 0: nothing but the bijectors before the
+      blocks and the prior.
     hidden_channels: Python `int`, of the coupling networks.
     coupling: 'additive' (the paper's), 'affine' (scale exp(2 tanh(s / 2))) or
       'affine_sigmoid' (Glow's sigmoid(s + 2)).
@@ -83,9 +89,10 @@ def build_glow(
       frame), 'difference' (the same, nothing learned), 'learned', or None: no
       `ContextAffine`.
     context_mixture: 'pixels' (each pixel given the context alone), 'quarters'
-      (the four places of every 2x2 pixels one after another) or None: no
-      `ContextMixture`. Frames are then of `mixture_levels` levels, and there is
-      no `context_affine`.
+      (the four places of every 2x2 pixels one after another), 'sixteenths' and
+      'sixty_fourths' (the first of these cut in four again, once or twice: for
+      frames without a context), or None: no `ContextMixture`. Frames are then
+      of `mixture_levels` levels, and there is no `context_affine`.
     num_labels: Python `int`, or None: takes no label.
     label_conditioning: 'prior' (`LabelPrior`), 'image' (the paper's: a learned
       image a label, joined to the context) or 'embedding' (a learned vector a
@@ -103,7 +110,7 @@ def build_glow(
     recall_offset: Python `int`, the context's channel at which the frame begins
       that 'recall' remembers; None: the one after the previous frame.
     context_frames: Python `int`: the context begins with so many frames, for
-      `ContextMixture`.
+      `ContextMixture`; None: one, or without `context_channels` none.
     mixture_levels: Python `int`, `2**n_bits` of quantised frames.
     mixture_components: Python `int`, of each mixture.
     mixture_hidden_channels: Python `int`, of `ContextMixture`'s networks.
@@ -140,7 +147,11 @@ def build_glow(
   _check_context_affine(
     context_affine, context_channels, channels, recall_offset
   )
-  _check_context_mixture(context_mixture, context_affine, context_channels)
+  if context_frames is None:
+    context_frames = 0 if context_channels is None else 1
+  _check_context_mixture(
+    context_mixture, context_affine, context_frames * channels, context_channels
+  )
   parts = (context_channels, vector_channels, label_map and label_map[-1])
   total_context = sum(c or 0 for c in parts) or None
   if total_context is None and (context_affine or context_network):
@@ -177,7 +188,8 @@ def build_glow(
       seed=_draw(rng),
       **dtypes,
     )
-  if total_context is not None and context_network is None:
+  has_steps = num_steps_per_block > 0  # Else a pyramid would be for nobody.
+  if total_context is not None and context_network is None and has_steps:
     context_network = context_pyramid.build_context_pyramid(
       total_context,
       num_glow_blocks,
@@ -259,7 +271,9 @@ def _check_context_affine(kind, context_channels, channels, recall_offset):
     )
 
 
-def _check_context_mixture(kind, context_affine, context_channels):
+def _check_context_mixture(
+  kind, context_affine, frame_channels, context_channels
+):
   if kind is None:
     return
   _check_choice('context_mixture', kind, tuple(_MIXTURE_GROUPS))
@@ -268,9 +282,12 @@ def _check_context_mixture(kind, context_affine, context_channels):
       '`context_mixture` takes the place of `context_affine`: expected one of '
       f'them, but got {kind!r} and {context_affine!r}.'
     )
-  if context_channels is None:
+  if (context_channels or 0) < frame_channels:
+    # Labels and vectors follow the context: no previous frame.
     raise ValueError(
-      '`context_mixture` needs the previous frame: give `context_channels`.'
+      f"`context_mixture` takes `context_frames` from the context's first "
+      f'{frame_channels} channels, but `context_channels` is '
+      f'{context_channels}.'
     )
 
 
@@ -294,21 +311,31 @@ def _channels_of_levels(context_network, context_shape, num_blocks, dtype):
 
 
 def _build_blocks(
-  rng, build_steps, channels, block_networks, level_channels, dtype, **options
+  rng,
+  build_steps,
+  channels,
+  block_networks,
+  level_channels,
+  num_steps,
+  dtype,
+  **options,
 ):
   """The blocks, fine to coarse; each halves the map and doubles `channels`."""
   blocks = []
   for network, level in zip(block_networks, level_channels):
     if blocks:  # The block before is not the last.
       blocks[-1].append(split.build_split(channels * 2, dtype))
-    steps = build_steps(
-      rng,
-      network,
-      channels * 4,
-      context_channels=level,
-      dtype=dtype,
-      **options,
-    )
+    steps = []
+    if num_steps:
+      steps = build_steps(
+        rng,
+        network,
+        channels * 4,
+        num_steps=num_steps,
+        context_channels=level,
+        dtype=dtype,
+        **options,
+      )
     blocks.append([squeeze.Squeeze(), *steps])
     channels *= 2
   return blocks

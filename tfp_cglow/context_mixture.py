@@ -13,7 +13,8 @@ __all__ = ['ContextMixture', 'build_context_mixture']
 _NUM_FEATURES = 2  # Of a channel, see `_features`.
 # Places within 2x2 pixels, in the order in which they are conditioned: after
 # two, every other one has all of its direct neighbours.
-_PLACES = {1: ((0, 0),), 4: ((0, 0), (1, 1), (0, 1), (1, 0))}
+_PLACES = ((0, 0), (1, 1), (0, 1), (1, 0))
+_FINER = len(_PLACES) - 1  # Groups that each halving adds.
 
 
 class ContextMixture(conditional_bijector.ConditionalBijector):
@@ -21,19 +22,23 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
 
   ```none
   for group g of pixels, channel c:
-    mixture = GridMixture(network_g(context, levels known so far),
-                          centre=previous frame's level)
+    mixture = GridMixture(network_g(context, levels known so far), centre)
     inverse:  x[g, c] = mixture.to_normal(y[g, c])
     forward:  y[g, c] = mixture.from_normal(x[g, c])
   ```
 
   Data `y` are frames `[..., H, W, C]` of L levels on [-1/2, 1/2] and noise
-  within a level. The groups are all pixels, or the four places of every 2x2,
-  one place after another (as in [1]); known are the groups before and, at the
-  pixel itself, the channels before. Networks see *levels*: noise there would
-  only hide what they are told, and the Jacobian is triangular either way. With
-  the standard normal as the base and no flow in between, it is an exact model
-  of the levels, see `GridMixture`: no bits are lost to the noise.
+  within a level. The groups are all pixels; or the four places of every 2x2,
+  one place after another (as in [1]), and the first of these may be cut in four
+  again, and so on. Known are the groups before and, at the pixel itself, the
+  channels before. Networks see *levels*: noise there would only hide what they
+  are told, and the Jacobian is triangular either way. With the standard normal
+  as the base and no flow in between, it is an exact model of the levels, see
+  `GridMixture`: no bits are lost to the noise.
+
+  Mixtures are centred on the previous frame's level, if the context has one;
+  else on that of the known pixel above and to the left, within the group's 2x2
+  pixels, and the networks are told where in the frame they are.
 
   `forward` runs the networks one after another, each once, whatever the frame's
   size.
@@ -57,18 +62,19 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     """Creates the bijector.
 
     Args:
-      mixture_networks: List of a `MixtureNetwork` for each group, 1 or 4.
-      context_channels: Python `int`, `C_ctx`, at least C: the context's first C
-        channels are the previous frame.
+      mixture_networks: List of a `MixtureNetwork` for each group: 1, 4 (the
+        frame halved once), 7 (its first quarter halved, too), 10 or more.
+      context_channels: Python `int`, `C_ctx`, or None: takes no context.
       num_levels: Python `int` L, of the frames.
-      context_frames: Python `int`: the context begins with so many frames, the
-        newest first.
+      context_frames: Python `int`: the context begins with so many frames of C
+        channels, the newest first; 0: it has none.
       dtype: `tf.DType` of data and latent.
       validate_args: Python `bool`.
       name: Python `str`.
 
     Raises:
-      ValueError: if there are other than 1 or 4 networks, or L < 2.
+      ValueError: for another number of networks, L < 2, or frames without a
+        context.
     """
     parameters = dict(locals())
     _check_num_groups(len(mixture_networks))
@@ -76,6 +82,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       raise ValueError(
         f'`num_levels` must be at least 2, but got {num_levels}.'
       )
+    _check_frames(context_frames, context_channels, context_frames)
     self._networks = list(mixture_networks)
     self._context_channels = context_channels
     self._num_levels = num_levels
@@ -90,116 +97,196 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
 
   @property
   def conditions(self):
+    if self._context_channels is None:
+      return {}
     return {
       'context': conditional_bijector.context_description(
         self._context_channels
       )
     }
 
-  def _forward_and_ildj(self, x, context):
+  def _forward_and_ildj(self, x, context=None):
     return self._walk('from_normal', x, context)
 
-  def _inverse_and_ildj(self, y, context):
+  def _inverse_and_ildj(self, y, context=None):
     return self._walk('to_normal', y, context)
 
   def _walk(self, method, frame, context):
     """The other side, and log |dx/dy|, of all elements one after another."""
-    context = conditional_bijector.check_context(
-      self.name,
-      context,
-      self._context_channels,
-      like=frame.shape[-3:-1].as_list(),
-      dtype=frame.dtype,
-    )
-    frame, context = shapes.align_leading(frame, context)
-    size = frame.shape[-3:].as_list()
-    centre = (context[..., : size[-1]] + 0.5) * self._num_levels - 0.5
-    places = _places(self.name, len(self._networks), size)
-    group = lambda x, place: _group(x, place, len(places))
-    told = _context_features(
-      context, size[-1], self._context_frames, self._num_levels
-    )
-    told = tf.concat([group(told, p) for p in places], axis=-1)
-    moved, known, log_det = [], [], 0.0
-    for network, place in zip(self._networks, places):
-      features = network.features(tf.concat([told, *known], axis=-1))
-      part, of_channels, ildj = self._walk_channels(
-        method, network, features, group(frame, place), group(centre, place)
+    _check_size(self.name, frame.shape[-3:-1], len(self._networks))
+    channels, told, centre = frame.shape[-1], None, None
+    if context is not None:
+      context = conditional_bijector.check_context(
+        self.name,
+        context,
+        self._context_channels,
+        like=frame.shape[-3:-1].as_list(),
+        dtype=frame.dtype,
       )
-      moved.append(part)
-      known += of_channels
-      log_det += ildj
-    return _join(moved, places, size), log_det
+      frame, context = shapes.align_leading(frame, context)
+      told = self._context_features(context, channels)
+      if self._context_frames:
+        centre = (context[..., :channels] + 0.5) * self._num_levels - 0.5
+    moved, _, log_det = self._walk_scale(
+      method, self._networks, frame, told, centre
+    )
+    return moved, log_det
 
-  def _walk_channels(self, method, network, features, values, centre):
-    """One group's other side, features of its levels, and the log-det."""
-    moved, known, log_det = [], [], 0.0
+  def _walk_scale(self, method, networks, frame, told, centre):
+    """The other side of a frame or of its first quarter, levels, log-det."""
+    if len(networks) == 1:
+      return self._walk_group(method, networks[0], frame, told, [], centre)
+    if told is not None:
+      told = tf.concat([_group(told, place) for place in _PLACES], axis=-1)
+    around = lambda place: None if centre is None else _group(centre, place)
+    first = _PLACES[0]
+    parts = [
+      self._walk_scale(
+        method, networks[:-_FINER], _group(frame, first), told, around(first)
+      )
+    ]
+    for network, place in zip(networks[-_FINER:], _PLACES[1:]):
+      known = [
+        self._level_features(levels, around(p))
+        for p, (_, levels, _) in zip(_PLACES, parts)
+      ]
+      parts.append(
+        self._walk_group(
+          method,
+          network,
+          _group(frame, place),
+          told,
+          known,
+          around(place),
+          like=parts[0][1],
+        )
+      )
+    moved, levels, log_dets = zip(*parts)
+    return _join(moved), _join(levels), sum(log_dets)
+
+  def _walk_group(
+    self, method, network, values, told, known, centre, like=None
+  ):
+    """One group's other side, its levels, and the log-det.
+
+    Args:
+      method: Of `GridMixture`.
+      network: `MixtureNetwork`.
+      values: `[..., h, w, C]`.
+      told: `[..., h, w, D]`, or None.
+      known: List of maps, of the groups before.
+      centre: `[..., h, w, C]`, the previous frame's levels, or None.
+      like: `[..., h, w, C]`, the first quarter's levels, or None.
+    """
+    told = [] if told is None else [told]
+    if not self._context_frames:
+      told.append(_coordinates(values))
+    features = network.features(tf.concat([*told, *known], axis=-1))
+    around = self._reference(values, like) if centre is None else centre
+    moved, levels, seen, log_det = [], [], [], 0.0
     for c in range(values.shape[-1]):
       mixture = grid_mixture.GridMixture(
-        network.head(c, features, known), centre[..., c], self._num_levels
+        network.head(c, features, seen), around[..., c], self._num_levels
       )
       value, ildj, level = getattr(mixture, method)(values[..., c])
       moved.append(value)
-      known.append(_features((level - centre[..., c])[..., tf.newaxis]))
+      levels.append(level)
+      of_channel = None if centre is None else centre[..., c : c + 1]
+      seen.append(self._level_features(level[..., tf.newaxis], of_channel))
       log_det += tf.reduce_sum(ildj, [-2, -1])
-    return tf.stack(moved, axis=-1), known, log_det
+    return tf.stack(moved, axis=-1), tf.stack(levels, axis=-1), log_det
 
+  def _reference(self, values, like):
+    """Where mixtures are without a previous frame."""
+    middle = tf.fill(tf.shape(values), self._middle(values.dtype))
+    return middle if like is None else like
 
-def _features(difference):
-  """What a network sees of differences in levels: small and large ones."""
-  return tf.concat([difference / 4.0, tf.tanh(difference)], axis=-1)
+  def _middle(self, dtype):
+    return tf.constant((self._num_levels - 1) / 2, dtype)
 
+  def _level_features(self, levels, centre):
+    """What networks see of levels: how they differ from the previous frame."""
+    if centre is None:
+      centre = self._middle(levels.dtype)
+    return self._features(levels - centre)
 
-def _context_features(context, channels, context_frames, num_levels):
-  """The context, and how its further frames differ from the first."""
-  previous = context[..., :channels]
-  others = [
-    context[..., i * channels : (i + 1) * channels]
-    for i in range(1, context_frames)
-  ]
-  changes = [_features((previous - other) * num_levels) for other in others]
-  return tf.concat([2.0 * context, *changes], axis=-1)
+  def _features(self, difference):
+    """Differences in levels, large and small ones: `[..., 2 C]`."""
+    share = difference * (32.0 / self._num_levels)
+    return tf.concat([share / 4.0, tf.tanh(share)], axis=-1)
+
+  def _context_features(self, context, channels):
+    """The context, and how its further frames differ from the first."""
+    previous = context[..., :channels]
+    others = [
+      context[..., i * channels : (i + 1) * channels]
+      for i in range(1, self._context_frames)
+    ]
+    changes = [
+      self._features((previous - other) * self._num_levels) for other in others
+    ]
+    return tf.concat([2.0 * context, *changes], axis=-1)
 
 
 def _num_context_features(context_channels, channels, context_frames):
-  changed = (context_frames - 1) * channels
+  if context_channels is None:
+    return 0
+  changed = max(context_frames - 1, 0) * channels
   return context_channels + _NUM_FEATURES * changed
 
 
-def _places(name, num_groups, size):
-  """The groups' places, and that the frame can be cut so."""
-  height, width, _ = size
-  if num_groups > 1 and (height % 2 or width % 2):
-    raise ValueError(
-      f'`{name}` expects frames of even height and width for its {num_groups} '
-      f'groups, but got {height}x{width}.'
-    )
-  return _PLACES[num_groups]
+def _coordinates(like):
+  """Where each pixel is: `[..., h, w, 2]` from -1 to 1."""
+  rows, columns = (
+    tf.linspace(tf.constant(-1.0, like.dtype), 1.0, n)
+    for n in like.shape[-3:-1]
+  )
+  places = tf.stack(tf.meshgrid(rows, columns, indexing='ij'), axis=-1)
+  return places + tf.zeros_like(like[..., :1])
 
 
-def _group(frame, place, num_groups):
-  """A group's pixels: `[..., H, W, C]`, or `[..., H / 2, W / 2, C]`."""
-  if num_groups == 1:
-    return frame
-  return frame[..., place[0] :: 2, place[1] :: 2, :]
+def _num_halvings(num_groups):
+  return (num_groups - 1) // _FINER
 
 
 def _check_num_groups(num_groups):
-  if num_groups not in _PLACES:
+  if num_groups < 1 or (num_groups - 1) % _FINER:
     raise ValueError(
-      f'Groups of pixels must be {" or ".join(map(str, _PLACES))}, '
-      f'but got {num_groups}.'
+      'Groups of pixels must be 1, or 4 and three more for each further '
+      f'halving, but got {num_groups}.'
     )
 
 
-def _join(parts, places, size):
-  """Undoes `_group` for all groups."""
-  if len(parts) == 1:
-    return parts[0]
-  by_place = [parts[places.index(p)] for p in sorted(places)]
+def _check_size(name, size, num_groups):
+  divisor = 2 ** _num_halvings(num_groups)
+  if any(d % divisor for d in size):
+    raise ValueError(
+      f'`{name}` expects frames of a height and width divisible by {divisor} '
+      f'for its {num_groups} groups, but got {size[0]}x{size[1]}.'
+    )
+
+
+def _check_frames(context_frames, context_channels, least_channels):
+  if context_frames < 0 or (context_channels or 0) < least_channels:
+    raise ValueError(
+      f'`context_mixture` takes {context_frames} frame(s) from the '
+      f"context's first {least_channels} channels, but the context has "
+      f'{context_channels or 0}.'
+    )
+
+
+def _group(frame, place):
+  """A place's pixels of every 2x2: `[..., H / 2, W / 2, C]`."""
+  return frame[..., place[0] :: 2, place[1] :: 2, :]
+
+
+def _join(parts):
+  """Undoes `_group`, of parts in the order of `_PLACES`."""
+  by_place = [parts[_PLACES.index(p)] for p in sorted(_PLACES)]
   rows = [tf.stack(pair, -2) for pair in (by_place[:2], by_place[2:])]
-  frame = tf.stack(rows, -4)  # [..., H / 2, 2, W / 2, 2, C]
-  return shapes.reshape_trailing(frame, 5, size)
+  frame = tf.stack(rows, -4)  # [..., h, 2, w, 2, C]
+  height, _, width, _, channels = frame.shape[-5:]
+  return shapes.reshape_trailing(frame, 5, [2 * height, 2 * width, channels])
 
 
 def build_context_mixture(
@@ -220,12 +307,14 @@ def build_context_mixture(
 
   Args:
     channels: Python `int`, C of the frame.
-    context_channels: Python `int`, at least `context_frames` times C.
+    context_channels: Python `int`, at least `context_frames` times C, or None:
+      takes no context.
     num_levels: Python `int`, levels of the frames on [-1/2, 1/2]: `2**n_bits`.
-    num_groups: 4: the places of every 2x2 pixels one after another; or 1: all
-      pixels at once, one pass of the network in `forward`.
+    num_groups: 1: all pixels at once, one pass of the network in `forward`; 4:
+      the places of every 2x2 pixels one after another; 7: the first of these
+      cut in four again; 10, and so on.
     context_frames: Python `int`: the context begins with so many frames, the
-      newest first.
+      newest first; 0: it has none, as that of a first frame.
     num_components: Python `int` K of each mixture.
     hidden_channels: Python `int`, of the networks.
     num_blocks: Python `int`, of each network.
@@ -241,30 +330,33 @@ def build_context_mixture(
     ValueError: if the context cannot hold the frames or a number does not fit.
   """
   _check_num_groups(num_groups)
-  if context_frames < 1 or context_channels < context_frames * channels:
-    raise ValueError(
-      f'`context_mixture` takes {context_frames} frame(s) from the '
-      f"context's first {context_frames * channels} channels, at least one, "
-      f'but the context has {context_channels}.'
-    )
+  _check_frames(context_frames, context_channels, context_frames * channels)
   rng = np.random.default_rng(seed)
-  told = num_groups * _num_context_features(
-    context_channels, channels, context_frames
-  )
+  of_context = _num_context_features(context_channels, channels, context_frames)
+  of_places = 0 if context_frames else 2
+
+  def network(num_halvings, num_known):
+    return mixture_network.build_mixture_network(
+      4**num_halvings * of_context
+      + of_places
+      + num_known * channels * _NUM_FEATURES,
+      channels,
+      _NUM_FEATURES,
+      grid_mixture.NUM_PARAMETERS * num_components,
+      hidden_channels,
+      num_blocks,
+      seed=int(rng.integers(2**31)),
+      network_dtype=network_dtype,
+      dtype=dtype,
+    )
+
+  halvings = _num_halvings(num_groups)
   return ContextMixture(
-    [
-      mixture_network.build_mixture_network(
-        told + g * channels * _NUM_FEATURES,
-        channels,
-        _NUM_FEATURES,
-        grid_mixture.NUM_PARAMETERS * num_components,
-        hidden_channels,
-        num_blocks,
-        seed=int(rng.integers(2**31)),
-        network_dtype=network_dtype,
-        dtype=dtype,
-      )
-      for g in range(num_groups)
+    [network(halvings, 0)]
+    + [
+      network(scale, num_known)
+      for scale in range(halvings, 0, -1)
+      for num_known in range(1, _FINER + 1)
     ],
     context_channels,
     num_levels,

@@ -14,8 +14,8 @@ NUM_PARAMETERS = 3  # A component: logit, location, log-scale.
 _LEAST_MASS = 1e-5
 _LEAST_TAIL = 1e-37  # Nearer to 0 or 1 the normal quantile would overflow.
 # Where raw parameters are zero: from a narrow, heavy to a wide, light component
-# around the centre, in levels and in logits.
-_WIDTHS = (0.2, 12.0)
+# around the centre, in levels or shares of all of them, and in logits.
+_NARROWEST, _WIDEST = 0.2, 0.375
 _LOGITS = (2.0, -2.0)
 
 
@@ -47,8 +47,8 @@ class GridMixture:
     """Creates the distributions.
 
     Args:
-      raw: Float `[..., 3 K]`: logits, shifts of the locations in levels, raw
-        log-scales (bounded to 4 around the start's).
+      raw: Float `[..., 3 K]`: logits, shifts of the locations in 32nds of all
+        levels, raw log-scales (bounded to 4 around the start's).
       centre: Float `[...]`, where components are when their shift is zero, in
         levels.
       num_levels: Python `int` L >= 2.
@@ -58,11 +58,12 @@ class GridMixture:
     start = lambda ends: tf.constant(
       np.linspace(*ends, num_components), raw.dtype
     )
+    widths = _NARROWEST, _WIDEST * num_levels
     self._num_levels = num_levels
     self._weights = tf.nn.softmax(logits + start(_LOGITS))
-    self._locations = centre[..., tf.newaxis] + shifts
+    self._locations = centre[..., tf.newaxis] + shifts * (num_levels / 32.0)
     self._precisions = tf.exp(
-      -networks.bounded(scales, 4.0) - start(np.log(_WIDTHS))
+      -networks.bounded(scales, 4.0) - start(np.log(widths))
     )
 
   def to_normal(self, y):

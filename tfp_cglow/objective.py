@@ -38,7 +38,14 @@ def metric_names(model):
 
 
 def loss_terms(
-  model, frames, label, seed, clips, subset_size=None, label_dropout=0.0
+  model,
+  frames,
+  label,
+  seed,
+  clips,
+  subset_size=None,
+  label_dropout=0.0,
+  context_noise=0.0,
 ):
   """Mean bits/dim of each submodel, label scores, and the loss.
 
@@ -55,6 +62,7 @@ def loss_terms(
     clips: int `[B]`, identities for the noise.
     subset_size: Python `int` or None, see `noisy_targets`.
     label_dropout: Float, probability of the null label.
+    context_noise: Float, in levels, see `noisy_targets`.
 
   Returns:
     `dict` of scalars, named as `metric_names` says: bits/dim a frame; its
@@ -62,7 +70,9 @@ def loss_terms(
     latents' log-density, nats a dimension; cross entropy of p(label | frame) in
     nats, accuracy of its argmax.
   """
-  targets = video_targets.noisy_targets(model, frames, seed, clips, subset_size)
+  targets = video_targets.noisy_targets(
+    model, frames, seed, clips, subset_size, context_noise
+  )
   row = _label_rows(model, label, seed, clips, label_dropout)
   terms = {}
   if model.head is not None:

@@ -179,7 +179,7 @@ def next_frame(model, tail, label, recent, state, latent, guard=tf.identity):
   """
   clean = [video_targets.clean_given(model, f) for f in recent]
   state = video_targets.next_state(model, state, clean[0])
-  context = video_targets.context_map([*clean, *state])
+  context = video_targets.context_map(model, [*clean, *state])
   kwargs = model.label_kwargs(tail, label)
   frame = guard(tail.forward(latent, context=context, **kwargs))
   return _to_frame(model, frame), state
@@ -213,7 +213,7 @@ def encode(model, frames, label=None):
     latents.append(first[:, tf.newaxis])
   if model.tail is not None and frames.shape[1] != 1:
     kwargs = model.label_kwargs(model.tail, label, time=True)
-    contexts = video_targets._contexts(  # pylint: disable=protected-access
+    contexts = video_targets.contexts_of(
       model, video_targets.clean_given(model, frames)
     )
     latents.append(

@@ -73,6 +73,7 @@ class VideoGlow(tfk.Model):
     tail_frames_per_step=None,
     label_loss_weight=1.0,
     label_dropout=0.0,
+    context_noise=0.0,
     dequantisation='matched',
     noise=None,
     seed=None,
@@ -94,6 +95,10 @@ class VideoGlow(tfk.Model):
         frames of a clip a step (an unbiased estimate); None: on all.
       label_loss_weight: Float, weight of the cross entropy of p(label | frame).
       label_dropout: Float, probability of the null label in training.
+      context_noise: Float, in levels: half of training's clips get contexts
+        with noise of a random deviation up to it, which the tail is told; else
+        it is told zero. For long rollouts, whose own errors come back as
+        context (noise conditioning augmentation, Ho et al. 2022).
       dequantisation: 'matched', or 'legacy': the paper's, noise of 2**-n_bits
         on frames that keep their 8 bits, also in the context. Its bits/dim
         bound no code length. Or 'flow': noise within a level that is learned
@@ -112,6 +117,10 @@ class VideoGlow(tfk.Model):
       raise ValueError(
         f'`previous_frames` must be 1 or 2, but got {previous_frames}.'
       )
+    if context_noise < 0:
+      raise ValueError(
+        f'`context_noise` must be at least 0, but got {context_noise}.'
+      )
     if processor not in _PROCESSORS:
       raise ValueError(
         f'`processor` must be one of {list(_PROCESSORS)}, but got '
@@ -122,7 +131,9 @@ class VideoGlow(tfk.Model):
         "`dequantisation` must be 'matched', 'legacy' or 'flow', "
         f'but got {dequantisation!r}.'
       )
-    if dequantisation == 'legacy' and (tail or {}).get('context_mixture'):
+    if dequantisation == 'legacy' and any(
+      (keywords or {}).get('context_mixture') for keywords in (head, tail)
+    ):
       raise ValueError(
         "`context_mixture` expects dequantisation 'matched', but got 'legacy': "
         'its frames are of no levels.'
@@ -135,6 +146,7 @@ class VideoGlow(tfk.Model):
     self.tail_frames_per_step = tail_frames_per_step
     self.label_loss_weight = label_loss_weight
     self.label_dropout = label_dropout
+    self.context_noise = context_noise
     self.dequantisation = dequantisation
     draw = np.random.default_rng(seed)
     seeds = [int(s) for s in draw.integers(2**31, size=4)]
@@ -143,17 +155,22 @@ class VideoGlow(tfk.Model):
     self.head = self.tail = self.processor = None
     channels = self.frame_shape[-1]
     if head is not None:
-      self.head = build.build_glow(
-        self.frame_shape,
-        **{'num_labels': num_labels, 'seed': seeds[0], 'name': 'head', **head},
-      )
+      defaults = {
+        'mixture_levels': 2**n_bits,
+        'num_labels': num_labels,
+        'seed': seeds[0],
+        'name': 'head',
+      }
+      self.head = build.build_glow(self.frame_shape, **{**defaults, **head})
     if tail is not None:
       if state_channels:
         self.processor = _PROCESSORS[processor](
           channels, state_channels, seed=seeds[1]
         )
       defaults = {
-        'context_channels': channels * previous_frames + state_channels,
+        'context_channels': (
+          channels * previous_frames + state_channels + bool(context_noise)
+        ),
         'recall_offset': channels * previous_frames,
         'context_frames': previous_frames,
         'mixture_levels': 2**n_bits,
@@ -602,6 +619,7 @@ class VideoGlow(tfk.Model):
         replicas.clip_identities(tf.shape(frames)[0]),
         subset_size=self.tail_frames_per_step,
         label_dropout=self.label_dropout,
+        context_noise=self.context_noise,
       )
     groups = self.parameter_groups()
     gradients = tape.gradient(losses['loss'], groups)

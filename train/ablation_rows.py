@@ -151,6 +151,7 @@ def _tail_labels(conditioning, loss_weight, *others):
 
 def _head_labels(conditioning, loss_weight, *others):
   return (
+    'head.context_mixture=none',
     'use_labels=true',
     'tail_labels=false',
     f'head.label_conditioning={conditioning}',
@@ -188,7 +189,7 @@ _PAPER_ROWS = (
     'head',
     "paper's flow: no label",
     PAPER_PRESET,
-    _NO_LABELS,
+    ('head.context_mixture=none', *_NO_LABELS),
   ),
   Row(
     'paper_head_label',
@@ -297,8 +298,16 @@ _HEAD_ROWS = (
     'head',
     'our flow: no label',
     None,
-    _NO_LABELS,
+    ('head.context_mixture=none', *_NO_LABELS),
     'paper_head',
+  ),
+  Row(
+    'head_mixture',
+    'head',
+    '+ mixture of levels, sixteenths first',
+    None,
+    ('head.context_mixture=sixteenths', *_NO_LABELS),
+    'head_no_label',
   ),
   Row(
     'head_image',

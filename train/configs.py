@@ -135,6 +135,7 @@ class Config:
   processor_clip_norm: float = 5.0
   label_loss_weight: float = 1.0
   label_dropout: float = 0.0
+  context_noise: float = 0.0  # Levels, at most; of half of training's clips.
   tail_frames_per_step: Optional[int] = None
   ema: Optional[float] = None  # Decay of the weights' average, which is then
   # evaluated, sampled and exported.
@@ -314,6 +315,7 @@ def _check_gan(config):
     ('dequantisation', 'matched'),
     ('tail_frames_per_step', None),
     ('label_dropout', 0.0),
+    ('context_noise', 0.0),
   ):
     if getattr(config, name) != value:
       raise ConfigError(

@@ -76,7 +76,7 @@ def invertibility(model, frames, label):
   Returns:
     `dict` from 'head' and 'tail' to a `dict` with round_trip_error_levels (the
     largest, in levels of uint8), min_scale, max_scale and
-    max_condition_number.
+    max_condition_number (1 of a flow without steps).
   """
   label = None if model.num_labels is None else label
   reports = model.invertibility_report(frames, label)
@@ -89,7 +89,7 @@ def _summary(report):
 
   return {
     'round_trip_error_levels': 256.0 * report['max_error'],
-    'min_scale': min(values('min_scale')),
-    'max_scale': max(values('max_scale')),
-    'max_condition_number': max(values('condition_number')),
+    'min_scale': min(values('min_scale'), default=1.0),
+    'max_scale': max(values('max_scale'), default=1.0),
+    'max_condition_number': max(values('condition_number'), default=1.0),
   }

@@ -75,6 +75,14 @@ _CGLOW_SMALL = configs.Config(
   steps=700,
 )
 
+_MIXTURE_HEAD = configs.GlowConfig(
+  num_glow_blocks=3,
+  num_steps_per_block=2,
+  hidden_channels=32,
+  context_mixture='sixteenths',
+  label_conditioning='embedding',
+)
+
 PRESETS = {
   # Minutes on two cores, real video.
   'demo': configs.Config(
@@ -191,11 +199,12 @@ PRESETS = {
     label_loss_weight=0.0,
   ),
   'cglow_small': _CGLOW_SMALL,
-  # cglow_small with a mixture of the levels as its tail's first bijector, and
-  # little of a flow behind it.
+  # cglow_small with mixtures of the levels as first bijectors, and little of a
+  # flow behind them.
   'cglow_mixture': dataclasses.replace(
     _CGLOW_SMALL,
     preset='cglow_mixture',
+    head=_MIXTURE_HEAD,
     tail=configs.GlowConfig(
       num_glow_blocks=1,
       num_steps_per_block=1,
@@ -203,9 +212,30 @@ PRESETS = {
       context_mixture='quarters',
       pyramid_channels=16,
     ),
+    label_loss_weight=0.0,
     tail_frames_per_step=2,
     flip=True,
     steps=700,
+  ),
+  # A published number to stand beside: Fashion-MNIST at its own size and depth.
+  'fashion': configs.Config(
+    preset='fashion',
+    model='head',
+    dataset='fashion_mnist',
+    num_frames=1,
+    channels=1,
+    frame_size=28,
+    n_bits=8,
+    use_labels=False,
+    flip=True,
+    head=dataclasses.replace(_MIXTURE_HEAD, num_glow_blocks=2),
+    learning_rate=2e-3,
+    final_learning_rate=1e-4,
+    steps=6000,
+    batch_size=16,
+    eval_every=1500,
+    checkpoint_every=500,
+    num_samples=10,
   ),
   # Faces (the paper's Fig. 2), offline: 400 of 40 people, who are the labels.
   'faces': configs.Config(

@@ -36,6 +36,24 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     )
     self.assertEqual(count(1), count(5))
 
+  def test_no_steps_leave_the_first_bijector_and_the_prior(self):
+    glow = tfp_cglow.build_glow(
+      [4, 4, 1],
+      2,
+      0,
+      context_channels=1,
+      context_affine='residual',
+      num_labels=2,
+    )
+    kwargs = {'context': tf.ones([4, 4, 1]), 'label': 1}
+    y = glow.forward(tf.range(16.0), **kwargs)
+    self.assertAllEqual(np.sort(tf.reshape(y - 1.0, [-1])), np.arange(16.0))
+    self.assertAllClose(glow.inverse(tf.identity(y), **kwargs), range(16))
+    # And no variable that nothing depends on.
+    with tf.GradientTape() as tape:
+      x = glow.inverse(tf.identity(y), **kwargs)
+    self.assertNotIn(None, tape.gradient(x, glow.trainable_variables))
+
   def test_unroll_has_the_same_parameters(self):
     size = lambda glow: sum(int(np.prod(v.shape)) for v in glow.variables)
     build = lambda **kwargs: tfp_cglow.build_glow(
@@ -155,8 +173,12 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     ),
     (
       'mixture_needs_the_frame',
-      {'vector_channels': 2, 'context_mixture': 'pixels'},
-      'give `context_channels`',
+      {
+        'vector_channels': 2,
+        'context_mixture': 'pixels',
+        'context_frames': 1,
+      },
+      'first 1 channels.*is None',
     ),
     (
       'mixture_needs_all_frames',
@@ -165,7 +187,7 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
         'context_mixture': 'pixels',
         'context_frames': 2,
       },
-      'first 2 channels.*has 1',
+      'first 2 channels.*is 1',
     ),
     ('affine_needs_context', {'context_affine': 'learned'}, 'need a context'),
   )

@@ -11,14 +11,26 @@ import tfp_cglow
 
 tfd = tfp.distributions
 
-_groups = parameterized.parameters(1, 4)
+_kinds = parameterized.parameters(
+  (1, True), (4, True), (1, False), (4, False), (7, False)
+)
 
 
-def _mixture(num_groups, channels=1, num_levels=4, seed=0, **kwargs):
+def _mixture(
+  num_groups, has_context=True, channels=1, num_levels=4, seed=0, **kwargs
+):
   """Of random weights, so that everything depends on what it may depend on."""
-  options = {'hidden_channels': 4, 'dtype': tf.float64, **kwargs}
   mixture = tfp_cglow.build_context_mixture(
-    channels, 2 * channels, num_levels, num_groups, **options
+    channels,
+    2 * channels if has_context else None,
+    num_levels,
+    num_groups,
+    **{
+      'context_frames': int(has_context),
+      'hidden_channels': 4,
+      'dtype': tf.float64,
+      **kwargs,
+    },
   )
   rng = np.random.default_rng(seed)
   for variable in mixture.trainable_variables:
@@ -31,18 +43,37 @@ def _uniform(*shape, seed=0):
   return tf.constant(rng.uniform(-0.5, 0.5, shape))
 
 
+def _order(num_groups):
+  """Of the pixels of 4x4: when each is conditioned on the others."""
+  spacing = 2 ** (num_groups // 3)
+  places = [(0, 0, spacing)]
+  while spacing > 1:
+    half = spacing // 2
+    places += [(half, half, spacing), (0, half, spacing), (half, 0, spacing)]
+    spacing = half
+  order = np.zeros([4, 4, 1])
+  for g, (i, j, step) in enumerate(places):
+    order[i::step, j::step] = g
+  return order
+
+
 class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
-  @_groups
-  def test_probabilities_of_all_images_sum_to_one(self, num_groups):
-    mixture, levels = _mixture(num_groups), (np.arange(4) + 0.5) / 4 - 0.5
+  @_kinds
+  def test_probabilities_of_all_images_sum_to_one(
+    self, num_groups, has_context
+  ):
+    if num_groups > 4:
+      self.skipTest('Too many images of 4x4.')
+    mixture = _mixture(num_groups, has_context)
+    levels = (np.arange(4) + 0.5) / 4 - 0.5
     images = np.array(list(itertools.product(levels, repeat=4)))
     noise = np.random.default_rng(1).uniform(-0.5, 0.5, images.shape) / 4
     flow = tfd.TransformedDistribution(
       tfd.Sample(tfd.Normal(tf.zeros([], tf.float64), 1.0), [2, 2, 1]), mixture
     )
+    conditions = {'context': _uniform(2, 2, 2)} if has_context else {}
     log_prob = lambda y: flow.log_prob(
-      tf.reshape(y, [-1, 2, 2, 1]),
-      bijector_kwargs={'context': _uniform(2, 2, 2)},
+      tf.reshape(y, [-1, 2, 2, 1]), bijector_kwargs=conditions
     )
     bits = tfp_cglow.bits_per_dim(log_prob(images), [2, 2, 1], 2)
     # Up to what lies beyond the grid, on both sides of four pixels.
@@ -52,35 +83,31 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
     chances = 2.0 ** (-4 * bits)
     self.assertGreater(tf.reduce_max(chances), 2 * tf.reduce_min(chances))
 
-  @_groups
-  def test_what_depends_on_what(self, num_groups):
+  @_kinds
+  def test_what_depends_on_what(self, num_groups, has_context):
     """Groups in their order; at a pixel, channels in theirs; levels alone."""
-    mixture, y = _mixture(num_groups, channels=2), _uniform(4, 4, 2)
-    context = _uniform(4, 4, 4, seed=1)
-    before = mixture.inverse(y, context=context)
-    places = [(0, 0), (1, 1), (0, 1), (1, 0)] if num_groups == 4 else [(0, 0)]
-    step = 2 if num_groups == 4 else 1
-    rank = np.zeros([4, 4, 2])
-    for g, (i, j) in enumerate(places):
-      rank[i::step, j::step] = g
-    for i, j, c in [(0, 0, 0), (1, 2, 1), (3, 3, 0), (2, 2, 1)]:
+    mixture, y = _mixture(num_groups, has_context, 2), _uniform(4, 4, 2)
+    kwargs = {'context': _uniform(4, 4, 4, seed=1)} if has_context else {}
+    before = mixture.inverse(y, **kwargs)
+    order = _order(num_groups) + np.zeros([4, 4, 2])
+    for i, j, c in [(0, 0, 0), (1, 2, 1), (3, 3, 0), (2, 2, 1), (0, 2, 0)]:
       level = np.floor((y.numpy()[i, j, c] + 0.5) * 4)
       other = ((level + 2) % 4 + 0.5) / 4 - 0.5
       changed = y.numpy()
       changed[i, j, c] = other
-      after = mixture.inverse(tf.constant(changed), context=context)
+      after = mixture.inverse(tf.constant(changed), **kwargs)
       moved = np.abs(after - before) > 0
-      allowed = rank > rank[i, j, c]
+      allowed = order > order[i, j, c]
       allowed[i, j, c:] = True
       self.assertFalse(np.any(moved & ~allowed))
       self.assertTrue(moved[i, j, c])
       if c == 0:
         self.assertTrue(moved[i, j, 1])
-      if rank[i, j, c] < num_groups - 1:
-        self.assertTrue(np.any(moved & (rank > rank[i, j, c])))
+      if order[i, j, c] < num_groups - 1:
+        self.assertTrue(np.any(moved & (order > order[i, j, c])))
       # Within a level nobody else sees it.
       changed[i, j, c] = ((level + 0.5) / 4 - 0.5) * 0.9 + 0.1 * y[i, j, c]
-      after = mixture.inverse(tf.constant(changed), context=context)
+      after = mixture.inverse(tf.constant(changed), **kwargs)
       moved = np.abs(after - before) > 1e-12
       moved[i, j, c] = False
       self.assertFalse(np.any(moved))
@@ -95,15 +122,21 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
     self.assertGreater(tf.reduce_mean(tf.cast(near, tf.float32)), 0.6)
 
   def test_wrong_arguments(self):
-    with self.assertRaisesRegex(ValueError, '1 or 4, but got 3'):
+    with self.assertRaisesRegex(ValueError, 'must be 1, or 4.*but got 3'):
       tfp_cglow.build_context_mixture(1, 1, 4, num_groups=3)
     with self.assertRaisesRegex(ValueError, 'at least 2, but got 1'):
       tfp_cglow.build_context_mixture(1, 1, 1)
     with self.assertRaisesRegex(ValueError, '2 frame.*6 channels.*has 5'):
       tfp_cglow.build_context_mixture(3, 5, 32, context_frames=2)
     mixture = _mixture(4)
-    with self.assertRaisesRegex(ValueError, 'even height.*3x4'):
+    with self.assertRaisesRegex(ValueError, 'divisible by 2.*3x4'):
       mixture.inverse(_uniform(3, 4, 1), context=_uniform(3, 4, 2))
+    with self.assertRaisesRegex(ValueError, 'divisible by 4 for its 7.*4x6'):
+      _mixture(7, has_context=False).inverse(_uniform(4, 6, 1))
+    with self.assertRaisesRegex(ValueError, 'unknown condition `context`'):
+      _mixture(4, has_context=False).inverse(
+        _uniform(4, 4, 1), context=_uniform(4, 4, 2)
+      )
 
 
 class NetworkTest(tf.test.TestCase):

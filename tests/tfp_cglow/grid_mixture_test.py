@@ -30,8 +30,8 @@ class GridMixtureTest(tf.test.TestCase, parameterized.TestCase):
     logistics = tfd.MixtureSameFamily(
       tfd.Categorical(logits=np.add(logits, [2.0, -2.0])),
       tfd.Logistic(
-        np.add(1.5, shifts),
-        np.exp(4 * np.tanh(np.divide(scales, 4))) * [0.2, 12.0],
+        np.add(1.5, np.multiply(shifts, num_levels / 32)),
+        np.exp(4 * np.tanh(np.divide(scales, 4))) * [0.2, 0.375 * num_levels],
       ),
     )
     edges = logistics.cdf(np.arange(num_levels - 1) + 0.5)

@@ -38,24 +38,26 @@ class NormalisationTest(tf.test.TestCase, parameterized.TestCase):
     (1, 'tail', 'additive'),
     (2, 'tail', 'affine'),
     (2, 'mixture', 'affine'),
+    (2, 'head_mixture', 'affine'),
   )
   def test_sum_over_all_images(self, n_bits, part, coupling):
+    mixture = {
+      'context_mixture': 'quarters',
+      'mixture_levels': 2**n_bits,
+      'mixture_hidden_channels': 8,
+    }
     options = {
       'head': {},
       'tail': {'context_channels': 1, 'context_affine': 'residual'},
-      'mixture': {
-        'context_channels': 1,
-        'context_mixture': 'quarters',
-        'mixture_levels': 2**n_bits,
-        'mixture_hidden_channels': 8,
-      },
+      'mixture': {'context_channels': 1, **mixture},
+      'head_mixture': mixture,
     }[part]
     glow = tfp_cglow.build_glow(_SHAPE, 1, 3, 8, coupling, seed=0, **options)
     flow = tfd.TransformedDistribution(
       tfd.Sample(tfd.Normal(0.0, 1.0), [4]), glow
     )
     previous = tf.constant([[-0.25, 0.25], [0.25, -0.25]])[..., tf.newaxis]
-    conditions = {} if part == 'head' else {'context': previous}
+    conditions = {} if part.startswith('head') else {'context': previous}
     log_prob = tf.function(
       lambda y: flow.log_prob(y, bijector_kwargs=conditions)
     )

@@ -72,15 +72,15 @@ class PresetsTest(parameterized.TestCase):
     self.assertEqual(config.dequantisation, 'matched')
     configs.check(config)
 
-  def test_the_mixture_is_cglow_small_but_for_its_tail(self):
+  def test_the_mixture_is_cglow_small_but_for_its_flows(self):
     config = _preset('cglow_mixture')
     self.assertEqual(
       {
         line.partition(':')[0]
         for line in configs.differences(config, _preset('cglow_small'))
-        if not line.startswith('tail.')
+        if not line.startswith(('head.', 'tail.'))
       },
-      {'preset', 'tail_frames_per_step', 'flip'},
+      {'preset', 'tail_frames_per_step', 'flip', 'label_loss_weight'},
     )
     configs.check(config)
     model = models.build_model(dataclasses.replace(config, model='tail'), 4)

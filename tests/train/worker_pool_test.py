@@ -106,9 +106,11 @@ class WorkerPoolTest(absltest.TestCase):
       script = self.create_tempfile(
         content='\n'.join(
           [
-            'import functools, multiprocessing, operator, os, time',
+            'import functools, multiprocessing, operator, os, signal, time',
             'from train import worker_pool',
             'if __name__ == "__main__":',
+            # A shell's background jobs ignore it.
+            '  signal.signal(signal.SIGINT, signal.default_int_handler)',
             '  call = operator.methodcaller("__call__")',
             '  pool = worker_pool.WorkerPool(call, 2)',
             '  tasks = [os.getpid] + 3 * [functools.partial(time.sleep, 60)]',

@@ -1,0 +1,189 @@
+"""Tails at equal training time: which part earns which bits.
+
+  python benchmarks/equal_time.py --workdir=runs/equal_time --seconds=200
+
+Trains the tail of each row below on natvid (or `--dataset`) without labels, for
+as many steps as take `--seconds` by a probe of that row with one thread; from
+each seed, each run the training program in a process of its own with one thread
+of TensorFlow's, `--jobs` at a time; the same command again goes on. Rows differ
+from `cglow_small` (an affine first bijector centred on the moved previous
+frame) or from `cglow_mixture` by what their name says; all see two previous
+frames, mirrored clips, and take two random frames of a clip a step.
+
+Prints JSON: for each row bits/dim of held-out frames 1.. by seed with mean and
+deviation, steps, seconds of training and parameters. `--figure` draws bits/dim
+against seconds of training, from four evaluations of each run.
+"""
+
+import concurrent.futures
+import itertools
+import json
+import os
+import statistics
+import sys
+
+from absl import app
+from absl import flags
+from absl import logging
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from benchmarks import training_runs  # noqa: E402
+
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Of the runs.', required=True)
+_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Of clips.')
+_FRAME_SIZE = flags.DEFINE_integer('frame_size', 32, 'Of its frames.')
+_SECONDS = flags.DEFINE_float('seconds', 200.0, 'Of training, a run.')
+_SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each row.')
+_ROWS = flags.DEFINE_list('rows', None, 'Of these alone.')
+_JOBS = flags.DEFINE_integer('jobs', 2, 'Runs at a time.')
+_FIGURE = flags.DEFINE_string('figure', None, 'A PNG to write.')
+
+_PROBE_STEPS = 60
+_EVALUATIONS = 4
+_SHARED = (
+  'model=tail',
+  'use_labels=false',
+  'flip=true',
+  'tail_frames_per_step=2',
+  *training_runs.NUMBERS_ONLY,
+  'tensorboard_samples=0',
+  'log_every=20',
+)
+_ROWS_BY_NAME = {
+  'affine': ('cglow_small', ()),
+  'affine, learned noise': ('cglow_small', ('dequantisation=flow',)),
+  # Marino et al. (2021), one autoregressive affine transform and no more.
+  'affine alone': (
+    'cglow_small',
+    (
+      'tail.context_affine=residual',
+      'tail.num_steps_per_block=0',
+      'tail.num_glow_blocks=1',
+      'tail.affine_hidden_channels=128',
+    ),
+  ),
+  'mixture of pixels, small flow': (
+    'cglow_mixture',
+    ('tail.context_mixture=pixels',),
+  ),
+  'mixture of quarters alone': (
+    'cglow_mixture',
+    ('tail.num_steps_per_block=0',),
+  ),
+  'mixture of quarters, small flow': ('cglow_mixture', ()),
+  "mixture of quarters, the affine row's flow": (
+    'cglow_mixture',
+    (
+      'tail.num_glow_blocks=3',
+      'tail.num_steps_per_block=4',
+      'tail.hidden_channels=64',
+    ),
+  ),
+}
+
+
+def _train(name, row, seed, steps):
+  preset, assignments = _ROWS_BY_NAME[row]
+  every = max(steps // _EVALUATIONS, 1)
+  return training_runs.train(
+    os.path.join(_WORKDIR.value, name),
+    preset,
+    [
+      *_SHARED,
+      f'dataset={_DATASET.value}',
+      f'frame_size={_FRAME_SIZE.value}',
+      *assignments,
+      f'seed={seed}',
+      f'steps={steps}',
+      f'eval_every={every}',
+      f'checkpoint_every={steps}',
+    ],
+  )
+
+
+def _folder_name(row, seed):
+  return f'{"".join(c if c.isalnum() else "_" for c in row)}_seed_{seed}'
+
+
+def _seconds_per_step(folder):
+  """Of the median log interval, for batches of eight."""
+  rows = [r for r in folder.read_metrics() if r['kind'] == 'train']
+  return 8.0 / statistics.median(r['clips_per_second'] for r in rows)
+
+
+def _curve(folder):
+  """Pairs of seconds of training, evaluations left out, and bits/dim."""
+  per_step = _seconds_per_step(folder)
+  rows = [r for r in folder.read_metrics() if r['kind'] == 'eval']
+  return [
+    (r['step'] * per_step, r['tail_bits_per_dim']) for r in rows if r['step']
+  ]
+
+
+def _result(row, folders):
+  bits = [f.read_metrics_file()['tail_bits_per_dim'] for f in folders]
+  return {
+    'row': row,
+    'bits_per_dim': training_runs.over_seeds(bits),
+    'steps': folders[0].read_config().steps,
+    'seconds': [f.read_config().steps * _seconds_per_step(f) for f in folders],
+    'curves': [_curve(f) for f in folders],
+  }
+
+
+def _figure(results):
+  from matplotlib import figure
+
+  drawing = figure.Figure(figsize=(8, 5), layout='constrained')
+  axes = drawing.add_subplot()
+  for i, result in enumerate(results):
+    for j, curve in enumerate(result['curves']):
+      axes.plot(
+        *zip(*curve),
+        color=f'C{i}',
+        marker='.',
+        label=result['row'] if not j else None,
+      )
+  axes.set(xlabel='seconds of training', ylabel='held-out bits/dim')
+  axes.legend()
+  drawing.savefig(_FIGURE.value, dpi=100)
+
+
+def main(argv):
+  del argv
+  logging.set_verbosity(logging.INFO)
+  os.environ.update(training_runs.ONE_THREAD)
+  rows = _ROWS.value or list(_ROWS_BY_NAME)
+  with concurrent.futures.ThreadPoolExecutor(_JOBS.value) as pool:
+    probe = lambda row: _seconds_per_step(
+      _train(_folder_name(row, 'probe'), row, 0, _PROBE_STEPS)
+    )
+    steps = {
+      row: round(_SECONDS.value / seconds)
+      for row, seconds in zip(rows, pool.map(probe, rows))
+    }
+    logging.info('Steps: %s.', steps)
+    jobs = list(itertools.product(range(_SEEDS.value), rows))
+    folders = dict(
+      zip(
+        jobs,
+        pool.map(
+          lambda job: _train(
+            _folder_name(job[1], job[0]), job[1], job[0], steps[job[1]]
+          ),
+          jobs,
+        ),
+      )
+    )
+  results = [
+    _result(row, [folders[i, row] for i in range(_SEEDS.value)]) for row in rows
+  ]
+  if _FIGURE.value:
+    _figure(results)
+  print(json.dumps(results, indent=2))
+
+
+if __name__ == '__main__':
+  app.run(main)
