@@ -139,9 +139,12 @@ def _context_box(glow, model):
   if glow.label_maps is not None:
     names.append(f'map of {glow.num_labels} labels')
     parameters += _count([glow.label_maps])
+  network = 'no pyramid: no step takes it'
+  if glow.context_network is not None:
+    network = f'{_class(glow.context_network)}: a map for each block'
   return diagram.Box(
     f'context: {", ".join(names)}',
-    f'{_class(glow.context_network)}: a map for each block',
+    network,
     parameters,
     colour=diagram.CONDITION,
   )
@@ -154,13 +157,15 @@ def _block_boxes(number, block, shape, is_last):
   steps = [b for b in block if isinstance(b, (scan.Scan, flow_step.FlowStep))]
   others = [b for b in block if b not in steps]
   num_steps = sum(getattr(b, 'num_steps', 1) for b in steps)
-  step = _one_step(steps[0])
-  members = (step.actnorm, step.conv, step.coupling)
+  members = []
+  if steps:
+    step = _one_step(steps[0])
+    members = [_class(m) for m in (step.actnorm, step.conv, step.coupling)]
   before = [_class(b) for b in others if not isinstance(b, split.Split)]
   boxes = [
     diagram.Box(
       f'block {number}: {", ".join(before)}, {num_steps} × FlowStep',
-      f'{", ".join(_class(m) for m in members)}\n{_size(inside)}',
+      f'{", ".join(members) or "nothing learned"}\n{_size(inside)}',
       sum(_parameters(b) for b in steps),
     )
   ]

@@ -24,6 +24,7 @@ class ArchitectureTest(parameterized.TestCase):
     [('use_labels=false', 'state_channels=0')],
     [('tail.context_affine=none', 'tail.context_mixture=quarters')],
     [('dequantisation=flow', 'noise_hidden_channels=4')],
+    [('head.num_steps_per_block=0', 'tail.num_steps_per_block=0')],
     [('model=gan', *_GAN)],
   )
   def test_every_parameter_is_in_one_box(self, assignments):
