@@ -9,6 +9,7 @@ import setuptools
 REQUIRED = [
   'absl-py',
   'av>=14',  # Hardware decoding, rotation.
+  'jinja2>=3.1',  # Of the program only.
   'matplotlib>=3.8',  # Of the program only.
   'numpy',
   'pillow',
@@ -40,6 +41,7 @@ setuptools.setup(
   long_description_content_type='text/markdown',
   license='Apache-2.0',
   packages=setuptools.find_packages(include=['tfp_cglow*', 'train*']),
+  package_data={'train.report': ['templates/*']},
   python_requires='>=3.9',
   install_requires=REQUIRED,
   extras_require={

@@ -42,6 +42,11 @@ FAST = {
   'tests/train/progress_test': 'medium',
   'tests/train/recovery_test': 'medium',
   'tests/train/references_test': 'medium',
+  'tests/train/report/curves_test': 'small',
+  'tests/train/report/figures_test': 'small',
+  'tests/train/report/held_out_test': 'small',
+  'tests/train/report/reproduce_test': 'medium',
+  'tests/train/report/run_data_test': 'small',
   'tests/train/run_folder_test': 'small',
   'tests/train/run_lock_test': 'small',
   'tests/train/samples_test': 'small',
@@ -66,6 +71,7 @@ FIELDS = {
     'legacy_create_init': '0',
   },
   'tests/examples_test': {'data': '["README.md"]'},
+  'train/report/page': {'data': 'glob(["train/report/templates/*"])'},
 }
 
 HEADER = '''\

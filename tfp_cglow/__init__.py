@@ -27,6 +27,7 @@ from tfp_cglow.coupling import AffineCoupling
 from tfp_cglow.dequantisation import FlowNoise
 from tfp_cglow.dequantisation import build_flow_noise
 from tfp_cglow.diagnostics import invertibility_report
+from tfp_cglow.diagnostics import round_trip_error
 from tfp_cglow.flow_step import FlowStep
 from tfp_cglow.flow_step import build_flow_step
 from tfp_cglow.glow import Glow

@@ -101,6 +101,10 @@ class Glow(conditional_bijector.ConditionalBijector):
     return tuple(tuple(block) for block in self._blocks)
 
   @property
+  def context_network(self):
+    return self._context_network
+
+  @property
   def context_affine(self):
     return self._context_affine
 

@@ -271,22 +271,40 @@ class VideoGlow(tfk.Model):
     Returns:
       `dict` with the reports of 'head' and 'tail', those that exist.
     """
+    return {
+      name: diagnostics.invertibility_report(*args, **conditions)
+      for name, args, conditions in self._parts_on(frames, label, seed)
+    }
+
+  def round_trip_errors(self, frames, label=None, seed=0):
+    """`tfp_cglow.round_trip_error` of head and tail.
+
+    Args:
+      frames: uint8 or float `[B, T, H, W, C]`.
+      label: As for `log_prob`.
+      seed: As for `log_prob`.
+
+    Returns:
+      `dict` with those of 'head' `[B, H, W, C]`, of frame 0, and 'tail'
+      `[B, T - 1, H, W, C]`, those that exist; a frame's values span 1.
+    """
+    return {
+      name: diagnostics.round_trip_error(*args, **conditions)
+      for name, args, conditions in self._parts_on(frames, label, seed)
+    }
+
+  def _parts_on(self, frames, label, seed):
+    """Yields head and tail with their own frames: name, args, conditions."""
     frames, label = self._check(frames, label)
     clips = tf.range(tf.shape(frames)[0])
     targets = self._noisy_targets(frames, seed, clips)
-    reports = {}
     if self.head is not None:
-      reports['head'] = diagnostics.invertibility_report(
-        self.head, targets.first, **self.label_kwargs(self.head, label)
-      )
+      conditions = self.label_kwargs(self.head, label)
+      yield 'head', (self.head, targets.first), conditions
     if self.tail is not None:
-      reports['tail'] = diagnostics.invertibility_report(
-        self.tail,
-        targets.later,
-        context=targets.contexts,
-        **self.label_kwargs(self.tail, label, time=True),
-      )
-    return reports
+      conditions = self.label_kwargs(self.tail, label, time=True)
+      conditions['context'] = targets.contexts
+      yield 'tail', (self.tail, targets.later), conditions
 
   def label_log_prior(self):
     """`[num_labels]`: log of the training frequencies, one count added."""

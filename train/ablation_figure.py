@@ -4,21 +4,14 @@ import io
 
 from train import ablation_rows
 
-__all__ = ['figure']
+__all__ = ['draw_panel', 'figure', 'rows_of']
 
 
 def figure(values):
   """The rows as points with their seeds and spreads; PNG as `bytes`."""
   from matplotlib import figure as figure_lib
 
-  rows = {
-    part: [
-      row
-      for row in values['rows']
-      if row['part'] == part and row['bits_per_dim']['mean'] is not None
-    ]
-    for part in ablation_rows.PARTS
-  }
+  rows = {part: rows_of(values, part) for part in ablation_rows.PARTS}
   parts = [part for part in ablation_rows.PARTS if rows[part]]
   heights = [len(rows[part]) + 1.5 for part in parts]
   drawing = figure_lib.Figure(
@@ -28,14 +21,31 @@ def figure(values):
     len(parts), squeeze=False, gridspec_kw={'height_ratios': heights}
   )[:, 0]
   for part, panel in zip(parts, panels):
-    _draw_panel(panel, part, rows[part], values['histograms'][part])
+    draw_panel(panel, rows[part], values['histograms'][part])
+    panel.set_title(part.capitalize(), loc='left')
   file = io.BytesIO()
   # Without pyplot and its global state: a PNG is drawn by Agg.
   drawing.savefig(file, format='png', dpi=150)
   return file.getvalue()
 
 
-def _draw_panel(panel, part, rows, histograms):
+def rows_of(values, part):
+  """The part's rows of which a run has finished."""
+  return [
+    row
+    for row in values['rows']
+    if row['part'] == part and row['bits_per_dim']['mean'] is not None
+  ]
+
+
+def draw_panel(panel, rows, histograms):
+  """Draws a part's rows.
+
+  Args:
+    panel: A matplotlib `Axes`.
+    rows: What `rows_of` gave.
+    histograms: `dict`, the report's of that part.
+  """
   for place, row in enumerate(rows):
     bits = row['bits_per_dim']
     colour = 'tab:orange' if row['preset'] else 'tab:blue'
@@ -60,7 +70,6 @@ def _draw_panel(panel, part, rows, histograms):
       )
   panel.set_yticks(range(len(rows)), [row['title'] for row in rows])
   panel.invert_yaxis()
-  panel.set_title(part.capitalize(), loc='left')
   panel.set_xlabel('held-out bits/dim: mean ± standard deviation over seeds')
   panel.grid(axis='x', alpha=0.3)
   if panel.get_legend_handles_labels()[0]:

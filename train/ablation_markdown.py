@@ -2,20 +2,26 @@
 
 from train import ablation_rows
 
-__all__ = ['markdown']
+__all__ = ['facts', 'markdown', 'notes', 'table']
 
 
 def markdown(values):
   """The report as Markdown, of the `dict` that `summary` gives."""
-  lines = ['# Ablation', '', *_header(values), '']
+  lines = ['# Ablation', '']
+  lines += [f'- {name}: {text}' for name, text in facts(values, '`')] + ['']
   for part in ablation_rows.PARTS:
-    rows = [row for row in values['rows'] if row['part'] == part]
-    if rows:
-      lines += [f'## {part.capitalize()}', '', *_table(part, rows, values), '']
-  return '\n'.join(lines + _notes(values)) + '\n'
+    columns, *rows = table(values, part) or [None]
+    if columns:
+      rule = ['---'] + ['---:'] * (len(columns) - 1)
+      lines += [f'## {part.capitalize()}', '']
+      lines += [f'| {" | ".join(row)} |' for row in (columns, rule, *rows)]
+      lines.append('')
+  lines += [line for note in notes(values) for line in (note, '')]
+  return '\n'.join(lines + _failures(values)).rstrip('\n') + '\n'
 
 
-def _header(values):
+def facts(values, quote=''):
+  """List of (name, text): how the ablation was run; `quote` is for code."""
   data = {k: ', '.join(map(str, v)) or '-' for k, v in values['data'].items()}
   clips = [
     ', '.join(map(str, values[f'num_{name}_clips'])) or '-'
@@ -23,17 +29,23 @@ def _header(values):
   ]
   size = f'{data["frame_size"]}x{data["frame_size"]}'
   return [
-    f'- Command: `{values["command"]}`',
-    f'- Data set: {data["dataset"]} (split: {data["split"]}), '
-    f'{data["num_frames"]} frames of {size} pixels, {data["n_bits"]} bits, '
-    f'dequantisation {data["dequantisation"]}; {clips[0]} training and '
-    f'{clips[1]} held-out clips',
-    f'- Seeds: {values["num_seeds"]}',
-    f'- Processes: {_jobs_text(values)}',
-    f'- CPU: {values["cpu"]}, {values["num_cpus"]} cores',
-    f'- Date: {values["date"]}',
-    f'- Total time: {values["cell_seconds"]:.0f} s of all cells; this session '
-    f'{values["seconds"]:.0f} s',
+    ('Command', f'{quote}{values["command"]}{quote}'),
+    (
+      'Data set',
+      f'{data["dataset"]} (split: {data["split"]}), {data["num_frames"]} '
+      f'frames of {size} pixels, {data["n_bits"]} bits, dequantisation '
+      f'{data["dequantisation"]}; {clips[0]} training and {clips[1]} held-out '
+      'clips',
+    ),
+    ('Seeds', f'{values["num_seeds"]}'),
+    ('Processes', _jobs_text(values)),
+    ('CPU', f'{values["cpu"]}, {values["num_cpus"]} cores'),
+    ('Date', values['date']),
+    (
+      'Total time',
+      f'{values["cell_seconds"]:.0f} s of all cells; this session '
+      f'{values["seconds"]:.0f} s',
+    ),
   ]
 
 
@@ -46,18 +58,21 @@ def _jobs_text(values):
   return '; '.join(texts) or '-'
 
 
-def _table(part, rows, values):
+def table(values, part):
+  """The part's table: rows of `str`, columns' titles first; [] of no row."""
+  rows = [row for row in values['rows'] if row['part'] == part]
+  if not rows:
+    return []
   has_labels = any(r['label_accuracy']['mean'] is not None for r in rows)
   columns = ['row', 'bits/dim', 'difference', 'to']
   columns += ['label accuracy', 'label bits'] if has_labels else []
   columns += ['seeds', 'steps', 'training s', 's in all']
-  table = [
+  lines = [
     [f'_{title}_', _spread(bits), *[''] * (len(columns) - 2)]
     for title, bits in _lines_without_training(part, values)
   ]
-  table += [_table_row(row, has_labels, values['num_seeds']) for row in rows]
-  rule = ['---'] + ['---:'] * (len(columns) - 1)
-  return [f'| {" | ".join(cells)} |' for cells in [columns, rule, *table]]
+  lines += [_table_row(row, has_labels, values['num_seeds']) for row in rows]
+  return [columns, *lines]
 
 
 def _lines_without_training(part, values):
@@ -107,8 +122,9 @@ def _seconds(stats):
   return '-' if stats['mean'] is None else f'{stats["mean"]:.0f}'
 
 
-def _notes(values):
-  notes = [
+def notes(values):
+  """How the table is to be read: list of `str`."""
+  lines = [
     'Bits/dim are of held-out clips, mean ± sample standard deviation over '
     'seeds. A difference is of the same seeds on the same clips, with a 95% '
     'bootstrap interval over seeds and clips; where seeds differ more than '
@@ -116,11 +132,14 @@ def _notes(values):
     'time). Label bits are calibrated. Seconds are of one cell, a mean.',
   ]
   if any(jobs['jobs'] > 1 for jobs in values['jobs_of_cells']):
-    notes += ['', 'Seconds are of processes that shared the machine.']
+    lines.append('Seconds are of processes that shared the machine.')
   if len({tuple(row['steps']) for row in values['rows'] if row['steps']}) > 1:
-    notes += ['', 'Rows were trained for different numbers of steps.']
+    lines.append('Rows were trained for different numbers of steps.')
+  return lines
+
+
+def _failures(values):
   failed = [item for row in values['rows'] for item in row['failed'].items()]
-  if failed:
-    notes += ['', '## Failed', '']
-    notes += [f'- {name}: {error}' for name, error in failed]
-  return notes
+  if not failed:
+    return []
+  return ['## Failed', '', *[f'- {name}: {error}' for name, error in failed]]

@@ -19,6 +19,7 @@ __all__ = [
   'from_json',
   'keep_choices',
   'override',
+  'pairs',
   'to_json',
 ]
 
@@ -364,12 +365,16 @@ def _construct(cls, values):
 
 def differences(ours, theirs):
   """Lines `key: theirs -> ours` for every field that differs."""
-  lines = []
-  for key in _all_keys(Config()):
-    a, b = (_get(c, key) for c in (ours, theirs))
-    if a != b:
-      lines.append(f'{key}: {b!r} -> {a!r}')
-  return lines
+  return [
+    f'{key}: {b!r} -> {a!r}' for key, a, b in pairs(ours, theirs) if a != b
+  ]
+
+
+def pairs(ours, theirs):
+  """Every field of two configs: list of (key, ours, theirs)."""
+  return [
+    (key, _get(ours, key), _get(theirs, key)) for key in _all_keys(Config())
+  ]
 
 
 def _get(config, key):

@@ -1,6 +1,6 @@
 """The held-out numbers of a run as text."""
 
-__all__ = ['format_table']
+__all__ = ['format_table', 'label_lines', 'rows']
 
 
 def format_table(metrics):
@@ -12,37 +12,37 @@ def format_table(metrics):
   Returns:
     `str`, several lines.
   """
-  marginal = metrics['marginal_histogram_bits_per_dim']
-  previous = metrics['previous_pixel_histogram_bits_per_dim']
-  rows = [
-    (
-      'identity flow',
-      metrics['identity_head_bits_per_dim'],
-      metrics['identity_tail_bits_per_dim'],
-    ),
-    (
-      'adapted, untrained flow',
-      metrics['adapted_head_bits_per_dim'],
-      metrics['adapted_tail_bits_per_dim'],
-    ),
-    (
-      'trained flow',
-      metrics['head_bits_per_dim'],
-      metrics['tail_bits_per_dim'],
-    ),
-    *_importance_rows(metrics),
-    ('no flow: pixel histogram', marginal, marginal),
-    ('no flow: given previous pixel', None, previous),
-  ]
   lines = [
     f'Held-out bits/dim ({metrics["num_valid_clips"]} clips)',
     f'{"":32}{"head":>8}{"tail":>8}',
   ]
-  for name, *values in rows:
+  for name, *values in rows(metrics):
     cells = ''.join(f'{"-" if v is None else f"{v:.3f}":>8}' for v in values)
     lines.append(f'{name:32}{cells}')
-  lines += _label_lines(metrics) + _continuation_lines(metrics)
+  lines += label_lines(metrics) + _continuation_lines(metrics)
   return '\n'.join(lines)
+
+
+def rows(metrics):
+  """The table's rows: list of (name, the head's bits/dim, the tail's).
+
+  Args:
+    metrics: As of `format_table`; a number that it has not is None.
+  """
+  marginal = metrics.get('marginal_histogram_bits_per_dim')
+  previous = metrics.get('previous_pixel_histogram_bits_per_dim')
+
+  def bits(prefix):
+    return (metrics.get(f'{prefix}{p}_bits_per_dim') for p in ('head', 'tail'))
+
+  return [
+    ('identity flow', *bits('identity_')),
+    ('adapted, untrained flow', *bits('adapted_')),
+    ('trained flow', *bits('')),
+    *_importance_rows(metrics),
+    ('no flow: pixel histogram', marginal, marginal),
+    ('no flow: given previous pixel', None, previous),
+  ]
 
 
 def _importance_rows(metrics):
@@ -54,8 +54,8 @@ def _importance_rows(metrics):
   return [(f'trained, {num_samples} noise samples', *bits)]
 
 
-def _label_lines(metrics):
-  """What the model has found of the label, if it takes one."""
+def label_lines(metrics):
+  """What the model has found of the label, if it takes one: list of `str`."""
   entropy = metrics.get('label_entropy_bits')
   calibrated = metrics.get('calibrated_label_information_bits')
   if calibrated is None:

@@ -18,7 +18,7 @@ from train import presets  # noqa: E402
 _MODE = flags.DEFINE_enum(
   'mode',
   'train',
-  ['train', 'evaluate', 'sample', 'export', 'prepare', 'ablate'],
+  ['train', 'evaluate', 'sample', 'export', 'prepare', 'ablate', 'report'],
   'What to do.',
 )
 _PRESET = flags.DEFINE_enum(
@@ -84,7 +84,10 @@ _LOSS = flags.DEFINE_string(
   'loss', None, "Of --model=gan: 'least_squares', 'non_saturating' or 'hinge'."
 )
 _WORKDIR = flags.DEFINE_string(
-  'workdir', None, "The run's folder; runs/<preset> if not given."
+  'workdir',
+  None,
+  "The run's folder; runs/<preset> if not given. --mode=report: several, "
+  'with commas between them, are compared.',
 )
 _SEED = flags.DEFINE_integer('seed', None, 'Of weights, noise and data order.')
 _SET = flags.DEFINE_multi_string(
@@ -107,8 +110,8 @@ _CHECKPOINT = flags.DEFINE_enum(
   'checkpoint',
   'newest',
   ['newest', 'best'],
-  '--mode=evaluate, sample, export: which; the best is that of the lowest '
-  'held-out bits/dim among those kept.',
+  '--mode=evaluate, sample, export, report: which; the best is that of the '
+  'lowest held-out bits/dim among those kept.',
 )
 _IMPORTANCE_SAMPLES = flags.DEFINE_integer(
   'importance_samples',
@@ -149,7 +152,7 @@ _OF_MODES = {
   'init_from': ['train'],
   'strategy': ['train'],
   'profile_steps': ['train'],
-  'checkpoint': ['evaluate', 'sample', 'export'],
+  'checkpoint': ['evaluate', 'sample', 'export', 'report'],
   'importance_samples': ['evaluate'],
   'seeds': ['ablate'],
   'rows': ['ablate'],
@@ -311,6 +314,15 @@ def _ablate():
   print('\n'.join(str(path) for path in paths))
 
 
+def _report():
+  from train.report import page
+
+  # A folder may have a comma in its name.
+  is_one = pathlib.Path(_workdir()).is_dir()
+  workdirs = [_workdir()] if is_one else _workdir().split(',')
+  print(page.write(workdirs, _CHECKPOINT.value))
+
+
 def _set_up_logging():
   """Shows the program's own news, and of TensorFlow's only what is wrong."""
   if not flags.FLAGS['verbosity'].present:
@@ -335,6 +347,7 @@ def main(argv):
     'export': _export,
     'prepare': _prepare,
     'ablate': _ablate,
+    'report': _report,
   }
   # What the user can put right is a line, not a traceback.
   from train import errors

@@ -4,7 +4,7 @@ import re
 
 from train import signatures as signatures_lib
 
-__all__ = ['data_facts', 'model_card']
+__all__ = ['PRIVATE', 'data_facts', 'model_card']
 
 _UNKNOWN = "not known: check the data's own terms"
 # Where it is known what holds; of other data sets nothing is.
@@ -22,7 +22,7 @@ _LICENCES = {
   'shapes': "rendered by this project: nobody's data",
 }
 # Of a config: places on the machine that trained.
-_PRIVATE = ('data_dir', 'data_service')
+PRIVATE = ('data_dir', 'data_service')
 _MAX_VALUES = 8  # Longer lists are summed up.
 _SPECIAL = re.compile(r'([\\`*_{}\[\]<>#|~])')
 
@@ -87,7 +87,7 @@ def model_card(
   Returns:
     `str`.
   """
-  config = {k: v for k, v in (config or {}).items() if k not in _PRIVATE}
+  config = {k: v for k, v in (config or {}).items() if k not in PRIVATE}
   sections = [
     ('Data', _table(data or {'licence': _UNKNOWN})),
     ('Labels', _labels(label_names)),

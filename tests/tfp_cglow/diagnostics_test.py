@@ -62,6 +62,18 @@ class InvertibilityReportTest(parameterized.TestCase, tf.test.TestCase):
     self.assertGreater(worst['condition_number'], 1e5)
     self.assertAllClose(worst['max_scale'], np.exp(3.0))
 
+  def test_error_map(self):
+    glow = tfp_cglow.build_glow([8, 8, 3], coupling='affine', **_SIZES)
+    rng = np.random.RandomState(0)
+    frames, context = rng.uniform(-0.5, 0.5, [2, 2, 8, 8, 3]).astype('f')
+    glow.blocks[0][1].stacks['actnorm']['log_scale'][0, 0].assign(8.0)
+    conditions = {'context': context, 'label': tf.constant([0, 1])}
+    errors = tfp_cglow.round_trip_error(glow, frames, **conditions).numpy()
+    report = tfp_cglow.invertibility_report(glow, frames, **conditions)
+    self.assertAllEqual(errors.shape, frames.shape)
+    self.assertGreater(errors.max(), 1e-6)
+    self.assertAllClose(errors.max(), report['max_error'])
+
 
 if __name__ == '__main__':
   tf.test.main()

@@ -15,6 +15,7 @@ import numpy as np
 import PIL.Image
 
 from train import main
+from train import presets
 from train import run_folder
 from train import shapes
 
@@ -47,6 +48,7 @@ class MainTest(parameterized.TestCase):
       '--mode=ablate is for flows',
     ),
     ('no_run', {'mode': 'sample', 'workdir': '/none'}, 'holds no run'),
+    ('no_run_to_report', {'mode': 'report'}, 'holds no run'),
     ('workdir_is_a_file', {'workdir': __file__}, 'is a file'),
   )
   def test_error(self, flag_values, message):
@@ -185,6 +187,22 @@ class MainTest(parameterized.TestCase):
     before = written.stat().st_mtime_ns
     self.assertEqual(self._run(**values)[0], 0)
     self.assertEqual(written.stat().st_mtime_ns, before)  # Not trained again.
+
+  def test_report_of_one_folder_and_of_two(self):
+    # Commas are between folders, but for one whose name has one.
+    scratch = pathlib.Path(self.create_tempdir().full_path)
+    for name in ('a', 'b,c'):
+      folder = run_folder.RunFolder(scratch / name)
+      folder.create()
+      folder.claim(presets.PRESETS['smoke'])
+      folder.write_labels(['cat'])
+    code, stderr = self._run(mode='report', workdir=f'{scratch}/b,c')
+    self.assertEqual(code, 0, stderr)
+    self.assertTrue((scratch / 'b,c' / 'report.html').exists())
+    os.rename(scratch / 'b,c', scratch / 'b')
+    code, stderr = self._run(mode='report', workdir=f'{scratch}/a,{scratch}/b')
+    self.assertEqual(code, 0, stderr)
+    self.assertTrue((scratch / 'comparison.html').exists())
 
   @parameterized.named_parameters(
     ('init_from', {'mode': 'ablate', 'init_from': 'x'}, '--init_from is for'),

@@ -2,9 +2,9 @@
 
 import io
 
-__all__ = ['figure']
+__all__ = ['PANELS', 'draw_panel', 'figure']
 
-_PANELS = (  # A title, and keys of training's rows, drawn solid and dotted.
+PANELS = (  # A title, and keys of training's rows, drawn solid and dotted.
   ('mean (dotted: real)', ('generated_mean', 'real_mean')),
   (
     'standard deviation (dotted: real)',
@@ -36,22 +36,9 @@ def figure(runs):
   from matplotlib import figure as figure_lib
 
   drawing = figure_lib.Figure(figsize=(11, 6), layout='constrained')
-  panels = drawing.subplots(2, 3).flat
-  for panel, (title, keys) in zip(panels, _PANELS):
+  for panel, (title, keys) in zip(drawing.subplots(2, 3).flat, PANELS):
+    draw_panel(panel, title, keys, runs)
     panel.set_title(title, fontsize=9)
-    for number, (name, rows) in enumerate(runs.items()):
-      rows = [row for row in rows if row['kind'] == 'train']
-      for key, style in zip(keys, ('-', ':')):
-        panel.plot(
-          [row['step'] for row in rows],
-          [row.get(key) for row in rows],
-          style,
-          color=f'C{number}',
-          linewidth=1,
-          label=name or None,
-        )
-    if title.startswith(_LOGARITHMIC):
-      panel.set_yscale('symlog', linthresh=1e-3)
     if len(keys) == 1 and len(runs) > 1:
       panel.legend(fontsize=7)
     panel.tick_params(labelsize=8)
@@ -59,3 +46,27 @@ def figure(runs):
   file = io.BytesIO()
   drawing.savefig(file, format='png', dpi=90)
   return file.getvalue()
+
+
+def draw_panel(panel, title, keys, runs):
+  """Draws one of `PANELS`.
+
+  Args:
+    panel: A matplotlib `Axes`.
+    title: `str`, the panel's.
+    keys: Keys of training's rows, drawn solid and dotted.
+    runs: As of `figure`; a colour each.
+  """
+  for number, (name, rows) in enumerate(runs.items()):
+    rows = [row for row in rows if row['kind'] == 'train']
+    for key, style in zip(keys, ('-', ':')):
+      panel.plot(
+        [row['step'] for row in rows],
+        [row.get(key, float('nan')) for row in rows],
+        style,
+        color=f'C{number}',
+        linewidth=1,
+        label=name or None,
+      )
+  if title.startswith(_LOGARITHMIC):
+    panel.set_yscale('symlog', linthresh=1e-3)

@@ -1,6 +1,6 @@
 """The numbers of a GAN's run as text."""
 
-__all__ = ['format_table']
+__all__ = ['format_table', 'rows', 'verdict_lines']
 
 
 def format_table(metrics):
@@ -12,14 +12,13 @@ def format_table(metrics):
   Returns:
     `str`, several lines.
   """
-  scores = metrics['evaluation']
   lines = [
     f'Generated videos beside {metrics["num_valid_clips"]} held-out clips',
     f'{"":34}{"generated":>10}{"real":>8}',
-    *_sample_lines(metrics['samples']),
-    f'{"score of the discriminator":34}{scores["generated_score"]:>10.3f}'
-    f'{scores["real_score"]:>8.3f}',
   ]
+  for text, generated, real in rows(metrics):
+    lines.append(f'{text:34}{generated:>10}{real:>8}')
+  lines += verdict_lines(metrics)
   if 'copy_psnr' in metrics:
     best = metrics['continuation_psnr_best_of_samples']
     copy = metrics['copy_psnr']
@@ -31,21 +30,30 @@ def format_table(metrics):
   return '\n'.join(lines)
 
 
-def _sample_lines(samples):
-  if samples is None:
-    return []
-  lines = []
+def rows(metrics):
+  """The table's rows: list of (text, of generated videos, of real), `str`s."""
+  result = []
+  samples = metrics['samples'] or {}
   for name, text, digits in (
     ('mean', 'mean (levels of 255)', 1),
     ('deviation', 'deviation over a frame', 1),
     ('diversity', 'distance of two of one label', 1),
     ('saturation', 'share of extreme values', 3),
   ):
-    generated, real = (samples[f'{k}_{name}'] for k in ('generated', 'real'))
-    lines.append(f'{text:34}{generated:>10.{digits}f}{real:>8.{digits}f}')
-  verdict = 'yes' if samples['is_healthy'] else 'no'
-  lines.append(
+    if samples:
+      both = (samples[f'{k}_{name}'] for k in ('generated', 'real'))
+      result.append((text, *(f'{value:.{digits}f}' for value in both)))
+  scores = metrics['evaluation']
+  both = (f'{scores[f"{k}_score"]:.3f}' for k in ('generated', 'real'))
+  return [*result, ('score of the discriminator', *both)]
+
+
+def verdict_lines(metrics):
+  """Whether the videos are healthy: list of `str`, empty if nobody knows."""
+  if metrics['samples'] is None:
+    return []
+  verdict = 'yes' if metrics['samples']['is_healthy'] else 'no'
+  return [
     'Healthy (deviation within 30%, extreme values under 20%, distance at '
     f'least half): {verdict}'
-  )
-  return lines
+  ]

@@ -1,0 +1,64 @@
+from absl.testing import absltest
+from absl.testing import parameterized
+import numpy as np
+
+from train import configs
+from train import presets
+from train import systems
+from train.report import architecture
+
+_SMALL = ['frame_size=8', 'head.hidden_channels=4', 'tail.hidden_channels=4']
+_GAN = ['gan.num_levels=2', 'gan.base_channels=4', 'gan.num_first_view_nets=1']
+
+
+def _model(*assignments):
+  config = configs.override(presets.PRESETS['smoke'], [*_SMALL, *assignments])
+  return systems.of(config).build_model(config, num_labels=3)
+
+
+class ArchitectureTest(parameterized.TestCase):
+  @parameterized.parameters(
+    [()],
+    [('model=head', 'head.label_conditioning=image')],
+    [('model=tail', 'processor=gru', 'previous_frames=2')],
+    [('use_labels=false', 'state_channels=0')],
+    [('tail.context_affine=none', 'tail.context_mixture=quarters')],
+    [('dequantisation=flow', 'noise_hidden_channels=4')],
+    [('head.num_steps_per_block=0', 'tail.num_steps_per_block=0')],
+    [('model=gan', *_GAN)],
+  )
+  def test_every_parameter_is_in_one_box(self, assignments):
+    model = _model(*assignments)
+    boxes = [b for p in architecture.structure(model).values() for b in p]
+    expected = sum(np.prod(v.shape) for v in model.trainable_variables)
+    self.assertEqual(sum(b.num_parameters for b in boxes), expected)
+
+  def test_boxes_are_the_models(self):
+    model = _model('head.num_glow_blocks=2', 'head.num_steps_per_block=3')
+    parts = architecture.structure(model)
+    self.assertEqual(list(parts), list(model.submodels()))
+    titles = [box.title for box in parts['head']]
+    self.assertEqual(
+      titles,
+      [
+        'frame',
+        'block 1: Squeeze, 3 × FlowStep',
+        'Split',
+        'block 2: Squeeze, 3 × FlowStep',
+        'LabelPrior',
+        'latent',
+      ],
+    )
+    split = parts['head'][2]
+    self.assertEqual(split.beside, 'latent 4×4×6')
+    self.assertIn('AffineCoupling', parts['head'][1].detail)
+    self.assertIn('context: frame before, state', parts['tail'][1].title)
+
+  def test_figure(self):
+    figure = architecture.figure(_model('head.coupling=additive'))
+    self.assertLen(figure.images, 3)
+    self.assertIn(b'AdditiveCoupling', figure.images[0].data)
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,68 @@
+import dataclasses
+
+from absl.testing import absltest
+import numpy as np
+
+from train import presets
+from train import run_folder
+from train.report import comparison
+from train.report import run_data
+
+_SMOKE = presets.PRESETS['smoke']
+
+
+def _run(bits=None, path='/somewhere/run', **config):
+  scores = metrics = {}
+  if bits is not None:
+    scores = {'label': np.array([0, 1]), 'head': np.asarray(bits)}
+    metrics = {'step': 6, 'head_bits_per_dim': float(np.mean(bits))}
+  folder = run_folder.RunFolder(path)
+  return run_data.RunData(
+    folder, dataclasses.replace(_SMOKE, **config), metrics, [], (), scores, []
+  )
+
+
+def _section(sections, anchor):
+  (found,) = [s for s in sections if s.anchor == anchor]
+  return found.blocks
+
+
+class ComparisonTest(absltest.TestCase):
+  def test_names_are_unique(self):
+    runs = [_run(path=f'/{k}/run') for k in 'abc']
+    names = list(comparison.unique_names(runs))
+    self.assertEqual(names, ['run', 'run (2)', 'run (3)'])
+
+  def test_difference_of_the_same_clips(self):
+    named = {'a': _run([2.0, 3.0]), 'b': _run([1.5, 2.5])}
+    table, paired = _section(comparison.sections_of(named)[0], 'runs')
+    self.assertEqual([row[3] for row in table.rows], ['2.500', '2.000'])
+    ((name, head, tail),) = paired.rows
+    self.assertEqual((name, tail), ('b', '–'))
+    self.assertEqual(head, '-0.5000 [-0.5000, -0.5000]')
+
+  def test_no_difference_of_other_clips(self):
+    for other in (_run([1.5, 2.5], num_frames=5), _run()):
+      named = {'a': _run([2.0, 3.0]), 'b': other}
+      blocks = _section(comparison.sections_of(named)[0], 'runs')
+      self.assertLen(blocks, 1)
+
+  def test_what_differs(self):
+    named = {'a': _run(data_dir='/x'), 'b': _run(seed=3, data_dir='/y')}
+    sections, _ = comparison.sections_of(named)
+    (table,) = _section(sections, 'config')
+    self.assertEqual(table.rows, [('seed', '0', '3')])
+    (text,) = _section(
+      comparison.sections_of({'a': _run(), 'b': _run()})[0], 'config'
+    )
+    self.assertIn('the same', text.text)
+
+  def test_unfinished_runs_are_named(self):
+    named = {'a': _run([2.0, 3.0]), 'b': _run()}
+    (table,) = _section(comparison.sections_of(named)[0], 'missing')
+    self.assertIn(('b', 'at step 0 of 6'), table.rows)
+    self.assertNotIn('a', [row[0] for row in table.rows])
+
+
+if __name__ == '__main__':
+  absltest.main()

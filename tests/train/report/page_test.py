@@ -1,0 +1,125 @@
+import json
+import pathlib
+import re
+
+from absl.testing import absltest
+
+from train import configs
+from train import presets
+from train import run_folder
+from train.report import figures
+from train.report import page as page_lib
+from train.report import sections
+
+_NASTY = '<script>alert("1")</script>{{ 7*7 }}'
+
+
+def _page(*blocks, title='title'):
+  made = [sections.Section('a', title, blocks)]
+  return page_lib.render(page_lib.Page(title, title, made, []))
+
+
+class PageTest(absltest.TestCase):
+  def test_everything_is_escaped(self):
+    image = figures.Image(b'', 'gif', _NASTY, 8, _NASTY)
+    picture = figures.Row(_NASTY, (image,))
+    shown = figures.Figure(
+      _NASTY, _NASTY, _NASTY, _NASTY, (image,), (_NASTY,), (picture,)
+    )
+    html = _page(
+      sections.Text(_NASTY),
+      sections.Code(_NASTY),
+      sections.Table([_NASTY], [[_NASTY], [_NASTY]], _NASTY),
+      sections.Shown(shown),
+      sections.Details(_NASTY, [sections.Text(_NASTY)]),
+      title=_NASTY,
+    )
+    self.assertNotIn('<script', html)
+    self.assertNotIn('alert("', html)
+    self.assertNotIn('49', html)
+    self.assertGreater(html.count('&lt;script&gt;'), 12)
+
+  def test_needs_no_other_file(self):
+    html = _page(sections.Text('text'))
+    policy = re.search(r'Content-Security-Policy"\s+content="([^"]+)"', html)[1]
+    self.assertStartsWith(policy, "default-src 'none'")
+    self.assertNotIn('http:', html)
+    self.assertNotIn('https:', html)
+    self.assertNotIn('<script', html)
+
+  def test_a_run_that_has_nothing(self):
+    workdir = pathlib.Path(self.create_tempdir().full_path)
+    folder = run_folder.RunFolder(workdir)
+    folder.create()
+    folder.claim(configs.override(presets.PRESETS['smoke'], ['frame_size=8']))
+    folder.write_labels(['cat', _NASTY])
+    path = page_lib.write([workdir])
+    self.assertEqual(path, workdir / 'report.html')
+    html = path.read_text('utf-8')
+    self.assertNotIn('<script', html)
+    for text in (
+      'A run that is not finished',
+      'the run is at step 0 of 6',
+      'has no checkpoint',
+      'samples/ holds no GIF',
+      'Not measured yet',
+    ):
+      self.assertIn(text, html)
+    # The architecture needs no checkpoint.
+    self.assertNotEmpty(list((workdir / 'figures').glob('architecture_*.svg')))
+
+  def test_an_ablation(self):
+    stats = {'mean': 2.0, 'spread': 0.1, 'by_seed': [1.9, 2.1]}
+    row = {
+      'name': 'a',
+      'title': '<b>a row</b>',
+      'part': 'tail',
+      'preset': None,
+      'reference': None,
+      'bits_per_dim': stats,
+      'label_accuracy': {'mean': None, 'spread': None},
+      'difference': None,
+      'num_seeds': 2,
+      'failed': {'a/seed_2': _NASTY},
+      'steps': [6],
+      'train_seconds': stats,
+      'seconds': stats,
+    }
+    values = {
+      'command': 'python -m train.main --mode=ablate',
+      'data': dict.fromkeys(
+        ('dataset', 'split', 'num_frames', 'frame_size', 'n_bits'), [4]
+      )
+      | {'dequantisation': ['matched']},
+      'num_train_clips': [8],
+      'num_valid_clips': [2],
+      'num_seeds': 3,
+      'jobs_of_cells': [{'jobs': 1, 'num_threads': None}],
+      'cpu': 'a processor',
+      'num_cpus': 2,
+      'date': 'today',
+      'cell_seconds': 1.0,
+      'seconds': 1.0,
+      'untrained': {'head': [], 'tail': []},
+      'histograms': {'head': {}, 'tail': {}},
+      'rows': [row],
+    }
+    workdir = pathlib.Path(self.create_tempdir().full_path)
+    (workdir / 'ablation.json').write_text(json.dumps(values))
+    html = page_lib.write([workdir]).read_text('utf-8')
+    self.assertIn('2.0000 ± 0.1000', html)
+    self.assertIn('2 of 3, 1 FAILED', html)
+    self.assertIn('&lt;b&gt;a row', html)
+    self.assertNotIn('<script', html)
+    self.assertIn('data:image/svg+xml', html)
+
+  def test_no_run(self):
+    workdir = self.create_tempdir().full_path
+    with self.assertRaisesRegex(run_folder.RunFolderError, 'holds no run'):
+      page_lib.write([workdir])
+    with self.assertRaisesRegex(run_folder.RunFolderError, 'holds no run'):
+      page_lib.write([workdir, workdir])
+
+
+if __name__ == '__main__':
+  absltest.main()

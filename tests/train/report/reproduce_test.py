@@ -1,0 +1,51 @@
+import shlex
+
+from absl.testing import absltest
+
+from train import configs
+from train import presets
+from train import run_folder
+from train.report import reproduce
+from train.report import run_data
+
+
+def _run(config, name='run'):
+  folder = run_folder.RunFolder(f'/somewhere/{name}')
+  return run_data.RunData(folder, config, {}, [], (), {}, [])
+
+
+class ReproduceTest(absltest.TestCase):
+  def test_commands_give_the_config_again(self):
+    for name, preset in presets.PRESETS.items():
+      config = configs.override(
+        preset,
+        ['seed=7', 'fps=12.5', 'head.coupling=additive', 'only_labels=a b,c'],
+      )
+      command = reproduce.commands(_run(config)).splitlines()
+      first = ' '.join(command[: command.index(command[-2])])
+      words = shlex.split(first.replace('\\', ''))
+      (found,) = [w for w in words if w.startswith('--preset=')]
+      changed = [b for a, b in zip(words, words[1:]) if a == '--set']
+      again = configs.override(presets.PRESETS[found[9:]], changed)
+      self.assertEmpty(
+        [x for x in configs.differences(again, config) if 'preset:' not in x],
+        name,
+      )
+
+  def test_places_of_the_machine_stay_there(self):
+    config = configs.override(presets.PRESETS['smoke'], ['data_dir=/home/me'])
+    text = reproduce.commands(_run(config))
+    self.assertNotIn('/home/me', text)
+    self.assertNotIn('/somewhere', text)
+    self.assertIn('--set data_dir=DATA_DIR', text)
+
+  def test_names_are_quoted(self):
+    text = reproduce.commands(_run(presets.PRESETS['smoke'], 'a; rm -r b'))
+    self.assertIn("--workdir='runs/a; rm -r b'", text)
+
+  def test_versions(self):
+    self.assertIn('tensorflow', dict(reproduce.versions()))
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,1 @@
+"""A run's folder as figures and as one HTML page."""

@@ -1,0 +1,105 @@
+"""`report.html`: one file that needs no network, no script and no other file.
+
+Everything that comes from data is escaped by the template engine; the page's
+policy lets a browser load nothing but what is inside it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import pathlib
+from typing import Any
+
+import jinja2
+
+from train import plots
+from train import run_folder
+from train.report import ablation
+from train.report import comparison
+from train.report import run_data
+from train.report import run_page
+
+__all__ = ['Page', 'render', 'write']
+
+_TEMPLATES = pathlib.Path(__file__).parent / 'templates'
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+  """What `render` makes HTML of.
+
+  Attributes:
+    title: `str`.
+    subtitle: `str`.
+    sections: List of `sections.Section`.
+    figures: List of `figures.Figure`, those that are saved beside the page.
+  """
+
+  title: str
+  subtitle: str
+  sections: Any
+  figures: Any
+
+
+def write(workdirs, which='newest'):
+  """Writes the report of a run or an ablation, or several runs' comparison.
+
+  Of one folder that is `report.html` in it, and its figures in `figures/`; of
+  several `comparison.html` and `comparison_figures/` beside the first.
+
+  Args:
+    workdirs: List of paths.
+    which: The checkpoint, as of `runs.load`.
+
+  Returns:
+    The page's path.
+
+  Raises:
+    RunFolderError: if a folder holds neither run nor ablation, or it cannot be
+      written.
+    ConfigError: if a run is of another version.
+  """
+  paths = [pathlib.Path(path) for path in workdirs]
+  if len(paths) == 1:
+    page, path = _page_of(paths[0], which), paths[0] / 'report.html'
+    folder = paths[0] / 'figures'
+  else:
+    parent = paths[0].resolve().parent
+    page, path = _comparison(paths), parent / 'comparison.html'
+    folder = parent / 'comparison_figures'
+  plots.save(page.figures, folder)
+  run_folder.write_atomically(path, render(page))
+  return path
+
+
+def _page_of(path, which):
+  values = run_data.read_ablation(path)
+  if values is not None:
+    name = path.resolve().name
+    drawn = [plots.of_ablation(values)]
+    return Page(name, 'An ablation', ablation.sections_of(values), drawn)
+  run = run_data.read(path)
+  made, drawn = run_page.sections_of(run, which)
+  state = 'A run' if run.is_finished else 'A run that is not finished'
+  return Page(run.name, f'{state} of {run.config.dataset}', made, drawn)
+
+
+def _comparison(paths):
+  named = comparison.unique_names([run_data.read(path) for path in paths])
+  made, drawn = comparison.sections_of(named)
+  return Page(f'{len(named)} runs', ', '.join(named), made, drawn)
+
+
+def render(page):
+  """HTML of a `Page`: `str`."""
+  environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_TEMPLATES),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+  )
+  now = datetime.datetime.now().astimezone()
+  template = environment.get_template('page.html')
+  return template.render(page=page, date=now.isoformat(' ', 'minutes'))

@@ -1,0 +1,79 @@
+"""The commands that train a run again."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shlex
+
+from train import configs
+from train import model_card
+from train import presets
+
+__all__ = ['assignments', 'commands', 'versions']
+
+_PACKAGES = (
+  'tensorflow',
+  'tensorflow-probability',
+  'tf-keras',
+  'numpy',
+  'av',
+  'matplotlib',
+)
+
+
+def assignments(config):
+  """The preset that a config starts from, and what it changes.
+
+  Args:
+    config: `Config`.
+
+  Returns:
+    preset: `str`; 'demo' where there is no preset of the config's name.
+    assignments: List of `str` for `configs.override`.
+  """
+  name = config.preset if config.preset in presets.PRESETS else 'demo'
+  return name, [
+    f'{key}={value}'
+    for key, value, default in configs.pairs(config, presets.PRESETS[name])
+    if value != default and key != 'preset'
+  ]
+
+
+def commands(run):
+  """A run's commands, a line each; no place on this machine is in them.
+
+  Args:
+    run: `run_data.RunData`.
+
+  Returns:
+    `str`.
+  """
+  preset, changed = assignments(run.config)
+  shown = []
+  for text in changed:
+    key = text.partition('=')[0]
+    if key in model_card.PRIVATE:
+      text = f'{key}={key.upper()}'
+    shown.append(text)
+  workdir = shlex.quote(f'runs/{run.name}')
+  train = ['python -m train.main', f'--preset={preset}']
+  train += [f'--set {shlex.quote(text)}' for text in shown]
+  return '\n'.join(
+    [
+      ' \\\n    '.join([*train, f'--workdir={workdir}']),
+      f'python -m train.main --mode=evaluate --workdir={workdir}',
+      f'python -m train.main --mode=report --workdir={workdir}',
+    ]
+  )
+
+
+def versions():
+  """List of (what, version) of what has made the report."""
+  found = [('Python', platform.python_version())]
+  for name in _PACKAGES:
+    try:
+      found.append((name, importlib.metadata.version(name)))
+    except importlib.metadata.PackageNotFoundError:
+      found.append((name, 'not installed as a package'))
+  return [*found, ('machine', f'{platform.system()} {platform.machine()}')]

@@ -1,0 +1,122 @@
+"""What a run's folder holds, read without building its model.
+
+Nothing that is missing or damaged stops a report: it says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import zipfile
+
+from train import configs
+from train import json_lines
+from train import run_folder
+
+__all__ = ['RunData', 'read', 'read_ablation']
+
+
+@dataclasses.dataclass(frozen=True)
+class RunData:
+  """A run's files.
+
+  Attributes:
+    folder: `RunFolder`.
+    config: `Config`.
+    metrics: `dict`, metrics.json; empty before the run's end.
+    rows: List of `dict`, metrics.jsonl.
+    label_names: Tuple of `str`.
+    scores: `dict` of arrays, scores.npz; empty if there is none.
+    skipped: List of `dict`, skipped_files.jsonl.
+    problems: Tuple of `str`, files that could not be read.
+  """
+
+  folder: run_folder.RunFolder
+  config: configs.Config
+  metrics: dict
+  rows: list
+  label_names: tuple
+  scores: dict
+  skipped: list
+  problems: tuple = ()
+
+  @property
+  def name(self):
+    """`str`: the folder's."""
+    return self.folder.path.resolve().name
+
+  @property
+  def step(self):
+    """Python `int`: the last that is known of."""
+    steps = [r['step'] for r in self.rows if r['kind'] in ('train', 'eval')]
+    return self.metrics.get('step', max(steps, default=0))
+
+  @property
+  def is_finished(self):
+    """Python `bool`: trained to its config's last step and measured."""
+    return bool(self.metrics) and self.step >= self.config.steps
+
+  def of_kind(self, kind):
+    """The rows of one kind, as 'train'."""
+    return [row for row in self.rows if row['kind'] == kind]
+
+
+def read(workdir):
+  """Reads a run's folder.
+
+  Args:
+    workdir: Path.
+
+  Returns:
+    A `RunData`.
+
+  Raises:
+    RunFolderError: if it holds no run.
+    ConfigError: if its config is one of another version.
+  """
+  folder = run_folder.RunFolder(workdir)
+  config = folder.read_config()
+  problems = []
+
+  def attempt(read_, path, default):
+    try:
+      return read_()
+    except FileNotFoundError:
+      return default
+    except (OSError, ValueError, zipfile.BadZipFile) as e:
+      problems.append(f'{pathlib.Path(path).name} cannot be read: {e}')
+      return default
+
+  scores = folder.scores_file
+  return RunData(
+    folder,
+    config,
+    attempt(folder.read_metrics_file, folder.metrics_file, {}),
+    attempt(folder.read_metrics, folder.metrics_log, []),
+    attempt(folder.read_labels, folder.labels_file, ()),
+    attempt(lambda: folder.read_arrays(scores.name), scores, {}),
+    attempt(lambda: json_lines.read(folder.skipped_log), 'skipped_files', []),
+    tuple(problems),
+  )
+
+
+def read_ablation(workdir):
+  """The `dict` of ablation.json.
+
+  Args:
+    workdir: Path.
+
+  Returns:
+    `dict`, or None if the folder has none.
+
+  Raises:
+    RunFolderError: if the file is damaged.
+  """
+  path = pathlib.Path(workdir) / 'ablation.json'
+  if not path.is_file():
+    return None
+  try:
+    return json.loads(path.read_text('utf-8'))
+  except (OSError, ValueError) as e:
+    raise run_folder.RunFolderError(f'Cannot read {path}: {e}') from e

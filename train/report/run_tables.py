@@ -1,0 +1,182 @@
+"""What a run's page says in words and tables; each takes a `RunData`."""
+
+from __future__ import annotations
+
+from train import configs
+from train import held_out_table
+from train import model_card
+from train import presets
+from train.gan import table as gan_table
+from train.report import reproduce
+from train.report import sections
+
+__all__ = ['facts', 'metrics', 'reproduction', 'settings', 'skipped']
+
+_MAX_SKIPPED = 50
+_MAX_VALUES = 8  # Longer lists of numbers are summed up.
+
+
+def facts(run):
+  """List of (name, text): what kind of run it is."""
+  config = run.config
+  size = f'{config.frame_size}×{config.frame_size}×{config.channels}'
+  names = ', '.join(run.label_names[:12])
+  more = len(run.label_names) - 12
+  rows = [
+    ('run', run.name),
+    ('model', f'{config.model}, preset {config.preset}, seed {config.seed}'),
+    (
+      'data',
+      f'{config.dataset}, {config.num_frames} frame(s) of {size} at '
+      f'{config.n_bits} bits',
+    ),
+    ('labels', (names + f' and {more} more' * (more > 0)) or 'none known'),
+    (
+      'steps',
+      f'{run.step} of {config.steps}, {config.batch_size} clips each'
+      + ('' if run.is_finished else ': not finished'),
+    ),
+  ]
+  for key, name in (('train', 'training'), ('valid', 'held-out')):
+    if f'num_{key}_clips' in run.metrics:
+      rows.append((f'{name} clips', str(run.metrics[f'num_{key}_clips'])))
+  if 'seconds' in run.metrics:
+    rows.append(('training', f'{run.metrics["seconds"]:.0f} s'))
+  return rows
+
+
+def _metrics_table(run):
+  """The run's `sections.Table` of held-out numbers, or None."""
+  if not run.metrics:
+    return None
+  if run.config.model == 'gan':
+    columns = ('', 'generated', 'real')
+    return sections.Table(columns, gan_table.rows(run.metrics))
+  rows = []
+  for name, *values in held_out_table.rows(run.metrics):
+    cells = []
+    for part, value in zip(('head', 'tail'), values):
+      error = None
+      if name == 'trained flow':
+        error = run.metrics.get(f'{part}_bits_per_dim_standard_error')
+      cells.append(_number(value, error))
+    rows.append((name, *cells))
+  caption = 'Bits per dimension (± standard error over clips).'
+  return sections.Table(('', 'head', 'tail'), rows, caption)
+
+
+def _number(value, error):
+  if value is None:
+    return '–'
+  return f'{value:.3f}' + ('' if error is None else f' ± {error:.3f}')
+
+
+def metrics(run):
+  """The held-out numbers: list of blocks."""
+  table = _metrics_table(run)
+  if table is None:
+    return [sections.Text('Not measured yet: there is no metrics.json.')]
+  lines = (
+    gan_table.verdict_lines(run.metrics)
+    if run.config.model == 'gan'
+    else held_out_table.label_lines(run.metrics)
+  )
+  everything = sections.Table(('', ''), _flat(run.metrics))
+  return [
+    table,
+    *(sections.Text(line) for line in lines),
+    sections.Details('All of metrics.json', [everything]),
+  ]
+
+
+def _flat(values, prefix=''):
+  """List of (name, text) of nested `dict`s."""
+  rows = []
+  for key, value in values.items():
+    if isinstance(value, dict):
+      rows += _flat(value, f'{prefix}{key}.')
+    elif isinstance(value, list) and len(value) > _MAX_VALUES:
+      rows.append((f'{prefix}{key}', f'{len(value)} values'))
+    else:
+      rows.append((f'{prefix}{key}', _text(value)))
+  return rows
+
+
+def _text(value):
+  if isinstance(value, float):
+    return f'{value:.5g}'
+  if isinstance(value, list):
+    return ', '.join(_text(v) for v in value)
+  return 'none' if value is None else str(value)
+
+
+def skipped(run):
+  """Files and steps that were skipped, and restores: list of blocks."""
+  train = run.of_kind('train')
+  num_steps = sum(row.get('skipped_steps', 0) for row in train)
+  num_spikes = sum(row.get('spikes', 0) for row in train)
+  restores = [r for r in run.of_kind('event') if r.get('event') == 'restore']
+  blocks = [
+    sections.Text(
+      f'{len(run.skipped)} file(s) and {num_steps:.0f} training step(s) were '
+      f'skipped; {num_spikes:.0f} spike(s) of the loss were seen, and a '
+      f'checkpoint was restored {len(restores)} time(s).'
+    )
+  ]
+  if restores:
+    rows = [
+      (str(r['step']), str(r.get('restored_step')), str(r.get('reason')))
+      for r in restores
+    ]
+    blocks.append(sections.Table(('at step', 'back to', 'why'), rows))
+  if run.skipped:
+    keys = ('path', 'reason', 'message')
+    rows = [
+      [str(row.get(key, '')) for key in keys]
+      for row in run.skipped[:_MAX_SKIPPED]
+    ]
+    more = len(run.skipped) - len(rows)
+    blocks.append(sections.Table(keys, rows, f'And {more} more.' * (more > 0)))
+  return blocks
+
+
+def settings(run):
+  """The config, and what differs from its preset: list of blocks."""
+  preset = presets.PRESETS.get(run.config.preset, presets.PRESETS['demo'])
+  pairs = [
+    (key, ours, theirs)
+    for key, ours, theirs in configs.pairs(run.config, preset)
+    if key not in model_card.PRIVATE
+  ]
+  changed = [
+    (key, _text(ours), _text(theirs))
+    for key, ours, theirs in pairs
+    if ours != theirs
+  ]
+  everything = [(key, _text(ours)) for key, ours, _ in pairs]
+  blocks = [sections.Text(f'The preset {run.config.preset}, unchanged.')]
+  if changed:
+    columns = ('key', 'this run', 'preset')
+    caption = f'What differs from the preset {run.config.preset}.'
+    blocks = [sections.Table(columns, changed, caption)]
+  table = sections.Table(('key', 'value'), everything)
+  return [*blocks, sections.Details('All of config.json', [table])]
+
+
+def reproduction(run):
+  """How to train the run again: list of blocks."""
+  blocks = [sections.Code(reproduce.commands(run))]
+  if any(getattr(run.config, key) for key in model_card.PRIVATE):
+    blocks.append(
+      sections.Text('DATA_DIR and DATA_SERVICE are places of your machine.')
+    )
+  return [
+    *blocks,
+    sections.Text(
+      'The same versions on a machine of the same kind give the same numbers. '
+      'A start from another run (--init_from) is not in the config.'
+    ),
+    sections.Details(
+      'What made this report', [sections.Table(('', ''), reproduce.versions())]
+    ),
+  ]

@@ -1,0 +1,70 @@
+"""What a page is made of, before it is HTML."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+__all__ = ['Code', 'Details', 'Section', 'Shown', 'Table', 'Text']
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+  """A title with what is below it.
+
+  Attributes:
+    anchor: `str`, its name in a link.
+    title: `str`.
+    blocks: Sequence of the classes below.
+  """
+
+  anchor: str
+  title: str
+  blocks: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Text:
+  """A paragraph."""
+
+  text: str
+  kind = 'text'
+
+
+@dataclasses.dataclass(frozen=True)
+class Code:
+  """Lines of a shell."""
+
+  text: str
+  kind = 'code'
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+  """Rows of values, each a `str`; a column's title may be ''."""
+
+  columns: Any
+  rows: Any
+  caption: str = ''
+  kind = 'table'
+
+  @property
+  def has_head(self):
+    return any(self.columns)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+  """A `figures.Figure`."""
+
+  figure: Any
+  kind = 'figure'
+
+
+@dataclasses.dataclass(frozen=True)
+class Details:
+  """Blocks that open on demand."""
+
+  title: str
+  blocks: Any
+  kind = 'details'
