@@ -63,9 +63,9 @@ setup:
 setup-docs: setup
 	$(RUN) -m pip install -q --disable-pip-version-check -r requirements/docs.txt
 
-# On PATH: ruff formats the signatures.
+# On PATH: ruff formats the signatures. (With -q, --strict would see no warnings.)
 docs: setup-docs
-	PATH="$(CURDIR)/.venv/bin:$$PATH" $(RUN) -m mkdocs build -q --strict
+	PATH="$(CURDIR)/.venv/bin:$$PATH" $(RUN) -m mkdocs build --strict
 
 notebooks: setup-docs
 	$(RUN) .ci/run_notebooks.py examples/*.ipynb
