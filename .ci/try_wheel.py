@@ -5,7 +5,6 @@ preset of `python -m train.main`, and what the package's metadata say.
 """
 
 import importlib.metadata
-import os
 import pathlib
 import re
 import subprocess
@@ -16,7 +15,6 @@ EXTRAS = {'beam', 'dev', 'serving', 'tfds', 'tfio'}
 
 def main():
   readme = pathlib.Path(sys.argv[1]).read_text('utf-8')
-  sys.path = [p for p in sys.path if p != os.path.dirname(__file__)]
   metadata = importlib.metadata.metadata('tfp-cglow')
   extras = set(metadata.get_all('Provides-Extra'))
   assert extras >= EXTRAS, f'Expected the extras {EXTRAS}, got {extras}.'

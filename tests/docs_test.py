@@ -4,6 +4,7 @@ tests/docs_commands_test.py has the commands.
 """
 
 import inspect
+import json
 import pathlib
 import re
 
@@ -113,6 +114,13 @@ class PagesTest(parameterized.TestCase):
       if not name.startswith('_') and not inspect.ismodule(member)
     ]
     self.assertCountEqual(listed, public)
+
+  @parameterized.parameters('conditional_glow', 'video')
+  def test_notebooks_are_small_and_without_outputs(self, name):
+    text = _text(f'examples/{name}.ipynb')
+    self.assertLess(len(text), 300_000)
+    for cell in json.loads(text)['cells']:
+      self.assertFalse(cell.get('outputs') or cell.get('execution_count'))
 
   def test_the_citation_has_the_version(self):
     pattern = r'^\s*version[:=] ?\'?([\d.]+)'
