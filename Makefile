@@ -17,7 +17,7 @@ TFIO_TESTS := $(wildcard tests/conformance_test.py tests/tfp_cglow \
 .DEFAULT_GOAL := help
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-extras test-tfio setup lint format build-file help
+.PHONY: demo test test-all test-extras test-tfio setup setup-docs docs notebooks lint format build-file help
 
 help:
 	@echo 'make demo        train, evaluate and sample on real video, some minutes'
@@ -25,6 +25,8 @@ help:
 	@echo 'make test-all    the tests, every property of every bijector'
 	@echo 'make test-tfio   the library and data tests with TensorFlow I/O'
 	@echo 'make test-extras the tests of TensorFlow Datasets, Apache Beam and serving'
+	@echo 'make docs        the site of docs/, in build/site'
+	@echo 'make notebooks   runs the notebooks of examples/'
 	@echo 'make setup       the environment only'
 	@echo 'make lint        ruff, and whether BUILD is current'
 	@echo 'make format      ruff, and BUILD rewritten'
@@ -57,6 +59,16 @@ test-extras: setup
 
 setup:
 	@.ci/venv .venv requirements/latest.txt 10 13 $(PYTHONS)
+
+setup-docs: setup
+	$(RUN) -m pip install -q --disable-pip-version-check -r requirements/docs.txt
+
+# On PATH: ruff formats the signatures. (With -q, --strict would see no warnings.)
+docs: setup-docs
+	PATH="$(CURDIR)/.venv/bin:$$PATH" $(RUN) -m mkdocs build --strict
+
+notebooks: setup-docs
+	$(RUN) .ci/run_notebooks.py examples/*.ipynb
 
 lint: setup
 	$(RUN) -m ruff check .

@@ -41,12 +41,21 @@ setuptools.setup(
   long_description_content_type='text/markdown',
   license='Apache-2.0',
   packages=setuptools.find_packages(include=['tfp_cglow*', 'train*']),
-  package_data={'train.report': ['templates/*']},
+  package_data={'tfp_cglow': ['py.typed'], 'train.report': ['templates/*']},
   python_requires='>=3.9',
   install_requires=REQUIRED,
   extras_require={
     'beam': ['apache-beam'],
-    'dev': ['pytest', 'pytest-xdist', 'ruff'],
+    'dev': [
+      'build',
+      'ipykernel',
+      'mkdocs<2',
+      'mkdocstrings[python]',
+      'nbclient',
+      'pytest',
+      'pytest-xdist',
+      'ruff',
+    ],
     # Of TensorFlow's own version.
     'serving': ['tensorflow-serving-api'],
     'tfds': ['tensorflow-datasets', 'importlib_resources'],

@@ -70,6 +70,30 @@ FIELDS = {
     # Bazel's own empty __init__.py files are not the project's.
     'legacy_create_init': '0',
   },
+  'tests/docs_commands_test': {
+    'data': """glob([
+        "benchmarks/*.py",
+        "docs/**/*.md",
+        "examples/*.py",
+    ]) + [
+        "CONTRIBUTING.md",
+        "Makefile",
+        "README.md",
+    ]""",
+  },
+  'tests/docs_test': {
+    'data': """glob([
+        "docs/**",
+        "examples/*",
+    ]) + [
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "CONTRIBUTING.md",
+        "README.md",
+        "mkdocs.yml",
+        "setup.py",
+    ]""",
+  },
   'tests/examples_test': {'data': '["README.md"]'},
   'train/report/page': {'data': 'glob(["train/report/templates/*"])'},
 }

@@ -1,5 +1,7 @@
 """Activation normalisation, a learned affine map of the channels."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
 from tfp_cglow import conditional_bijector
@@ -67,7 +69,9 @@ class ActNorm(conditional_bijector.ConditionalBijector):
     return (y + self.shift) * tf.exp(log_scale), tf.reduce_sum(log_scale, -1)
 
 
-def build_actnorm(channels, dtype=tf.float32, name='actnorm'):
+def build_actnorm(
+  channels: int, dtype: tf.DType = tf.float32, name: str = 'actnorm'
+) -> ActNorm:
   """Creates an `ActNorm` with zero variables: the identity until adapted."""
   return ActNorm(
     shift=tf.Variable(tf.zeros([channels], dtype), name='shift'),

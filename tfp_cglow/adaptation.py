@@ -1,8 +1,11 @@
 """Data-dependent initialisation of ActNorm: explicit, and once."""
 
+from __future__ import annotations
+
 import functools
 
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tfp_cglow import actnorm
 from tfp_cglow import conditional_bijector
@@ -15,7 +18,11 @@ from tfp_cglow import scan
 __all__ = ['adapt']
 
 
-def adapt(bijector, frames, **conditions):
+def adapt(
+  bijector: tfp.bijectors.Bijector,
+  frames: tf.types.experimental.TensorLike,
+  **conditions: tf.types.experimental.TensorLike,
+) -> tf.Tensor:
   """Initialises every ActNorm from a batch (Glow, section 3.1).
 
   Walks the inverse direction; each ActNorm gets the shift and scale that give

@@ -1,5 +1,11 @@
 """`build_glow`: creates the variables and networks of a `Glow`."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Optional
+
 import numpy as np
 import tensorflow as tf
 
@@ -25,38 +31,38 @@ _MIXTURE_GROUPS = {
 
 
 def build_glow(
-  output_shape,
-  num_glow_blocks=4,
-  num_steps_per_block=32,
-  hidden_channels=512,
-  coupling='additive',
-  context_channels=None,
-  vector_channels=None,
-  context_affine=None,
-  context_mixture=None,
-  num_labels=None,
-  label_conditioning='prior',
-  label_init_std=None,
-  label_channels=16,
-  context_injection='input',
-  pyramid_channels=None,
-  affine_hidden_channels=32,
-  motion_radius=2,
-  recall_offset=None,
-  context_frames=None,
-  mixture_levels=32,
-  mixture_components=5,
-  mixture_hidden_channels=64,
-  mixture_blocks=2,
-  coupling_network=None,
-  context_network=None,
-  unroll=False,
-  gradients='reversible',
-  network_dtype=None,
-  dtype=tf.float32,
-  seed=None,
-  name='glow',
-):
+  output_shape: Sequence[int],
+  num_glow_blocks: int = 4,
+  num_steps_per_block: int = 32,
+  hidden_channels: int = 512,
+  coupling: str = 'additive',
+  context_channels: Optional[int] = None,
+  vector_channels: Optional[int] = None,
+  context_affine: Optional[str] = None,
+  context_mixture: Optional[str] = None,
+  num_labels: Optional[int] = None,
+  label_conditioning: str = 'prior',
+  label_init_std: Optional[float] = None,
+  label_channels: int = 16,
+  context_injection: str = 'input',
+  pyramid_channels: Optional[int] = None,
+  affine_hidden_channels: int = 32,
+  motion_radius: int = 2,
+  recall_offset: Optional[int] = None,
+  context_frames: Optional[int] = None,
+  mixture_levels: int = 32,
+  mixture_components: int = 5,
+  mixture_hidden_channels: int = 64,
+  mixture_blocks: int = 2,
+  coupling_network: Optional[Callable] = None,
+  context_network: Optional[Callable] = None,
+  unroll: bool = False,
+  gradients: str = 'reversible',
+  network_dtype: Optional[tf.DType] = None,
+  dtype: tf.DType = tf.float32,
+  seed: Optional[int] = None,
+  name: str = 'glow',
+) -> glow.Glow:
   """Creates a conditional Glow with its variables.
 
   The result is an isometry until trained or adapted: log-dets are zero and

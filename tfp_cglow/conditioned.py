@@ -1,5 +1,8 @@
 """A bijector with its conditions bound, for code that passes no kwargs."""
 
+from __future__ import annotations
+
+import tensorflow as tf
 import tensorflow_probability as tfp
 
 __all__ = ['Conditioned']
@@ -18,8 +21,12 @@ class Conditioned(tfp.bijectors.Bijector):
   """
 
   def __init__(
-    self, bijector, validate_args=False, name='conditioned', **conditions
-  ):
+    self,
+    bijector: tfp.bijectors.Bijector,
+    validate_args: bool = False,
+    name: str = 'conditioned',
+    **conditions: tf.types.experimental.TensorLike,
+  ) -> None:
     """Creates the bijector.
 
     Args:

@@ -1,6 +1,9 @@
 """A conditional affine map of the whole frame, the tail's first bijector."""
 
+from __future__ import annotations
+
 import functools
+from typing import Optional
 
 import numpy as np
 import tensorflow as tf
@@ -206,17 +209,17 @@ _KINDS = ('learned', 'residual', 'motion', 'recall', 'difference')
 
 
 def build_context_affine(
-  kind,
-  channels,
-  context_channels,
-  hidden_channels,
-  motion_radius=2,
-  recall_offset=None,
-  seed=None,
-  network_dtype=None,
-  dtype=tf.float32,
-  name='context_affine',
-):
+  kind: str,
+  channels: int,
+  context_channels: int,
+  hidden_channels: int,
+  motion_radius: int = 2,
+  recall_offset: Optional[int] = None,
+  seed: Optional[int] = None,
+  network_dtype: Optional[tf.DType] = None,
+  dtype: tf.DType = tf.float32,
+  name: str = 'context_affine',
+) -> ContextAffine:
   """Creates a `ContextAffine` with a zero-ended convolutional network.
 
   Args:

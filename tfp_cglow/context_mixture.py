@@ -1,5 +1,9 @@
 """Mixtures over the levels of a frame, given its context: a first bijector."""
 
+from __future__ import annotations
+
+from typing import Optional
+
 import numpy as np
 import tensorflow as tf
 
@@ -290,19 +294,19 @@ def _join(parts):
 
 
 def build_context_mixture(
-  channels,
-  context_channels,
-  num_levels,
-  num_groups=4,
-  context_frames=1,
-  num_components=5,
-  hidden_channels=64,
-  num_blocks=2,
-  seed=None,
-  network_dtype=None,
-  dtype=tf.float32,
-  name='context_mixture',
-):
+  channels: int,
+  context_channels: Optional[int],
+  num_levels: int,
+  num_groups: int = 4,
+  context_frames: int = 1,
+  num_components: int = 5,
+  hidden_channels: int = 64,
+  num_blocks: int = 2,
+  seed: Optional[int] = None,
+  network_dtype: Optional[tf.DType] = None,
+  dtype: tf.DType = tf.float32,
+  name: str = 'context_mixture',
+) -> ContextMixture:
   """Creates a `ContextMixture` with gated residual networks.
 
   Args:

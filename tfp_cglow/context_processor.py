@@ -1,5 +1,9 @@
 """The context processor: the recurrent state that sums up past frames."""
 
+from __future__ import annotations
+
+from typing import Optional
+
 import numpy as np
 import tensorflow as tf
 
@@ -95,8 +99,11 @@ class ContextProcessor(StateProcessor):
 
 
 def build_context_processor(
-  channels, state_channels, seed=None, dtype=tf.float32
-):
+  channels: int,
+  state_channels: int,
+  seed: Optional[int] = None,
+  dtype: tf.DType = tf.float32,
+) -> ContextProcessor:
   """Creates a `ContextProcessor` whose hidden layer has twice the state's size.
 
   Args:

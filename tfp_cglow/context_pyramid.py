@@ -1,5 +1,9 @@
 """The context pyramid: one map of the context for each block."""
 
+from __future__ import annotations
+
+from typing import Optional
+
 import numpy as np
 import tensorflow as tf
 
@@ -47,14 +51,14 @@ class ContextPyramid(tf.Module):
 
 
 def build_context_pyramid(
-  context_channels,
-  num_blocks,
-  pyramid_channels=None,
-  seed=None,
-  network_dtype=None,
-  dtype=tf.float32,
-  name='context_pyramid',
-):
+  context_channels: int,
+  num_blocks: int,
+  pyramid_channels: Optional[int] = None,
+  seed: Optional[int] = None,
+  network_dtype: Optional[tf.DType] = None,
+  dtype: tf.DType = tf.float32,
+  name: str = 'context_pyramid',
+) -> ContextPyramid:
   """Creates a `ContextPyramid`.
 
   Args:

@@ -1,5 +1,9 @@
 """A convolutional GRU: a state that remembers what is out of sight."""
 
+from __future__ import annotations
+
+from typing import Optional
+
 import numpy as np
 import tensorflow as tf
 
@@ -69,7 +73,12 @@ class ConvGRU(context_processor.StateProcessor):
     return h + update * (tf.tanh(candidate) - h)
 
 
-def build_conv_gru(channels, state_channels, seed=None, dtype=tf.float32):
+def build_conv_gru(
+  channels: int,
+  state_channels: int,
+  seed: Optional[int] = None,
+  dtype: tf.DType = tf.float32,
+) -> ConvGRU:
   """Creates a `ConvGRU` whose first C state channels begin as a frame's copy.
 
   With open gates they are then a moving average of the frames: a content worth

@@ -1,5 +1,10 @@
 """Learned dequantisation noise: a flow from uniform noise to better noise."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional
+
 import numpy as np
 import tensorflow as tf
 
@@ -73,14 +78,14 @@ def _inside(noise):
 
 
 def build_flow_noise(
-  frame_shape,
-  n_bits,
-  context_channels=0,
-  num_steps=4,
-  hidden_channels=32,
-  seed=None,
-  name='flow_noise',
-):
+  frame_shape: Sequence[int],
+  n_bits: int,
+  context_channels: int = 0,
+  num_steps: int = 4,
+  hidden_channels: int = 32,
+  seed: Optional[int] = None,
+  name: str = 'flow_noise',
+) -> FlowNoise:
   """Creates a `FlowNoise` of affine coupling steps at half resolution.
 
   Args:

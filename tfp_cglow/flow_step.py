@@ -1,6 +1,9 @@
 """One step of the flow: ActNorm, invertible 1x1 convolution, coupling."""
 
+from __future__ import annotations
+
 import functools
+from typing import Optional
 
 import numpy as np
 import tensorflow as tf
@@ -264,14 +267,14 @@ def make_step_variables(values, dtype):
 
 
 def build_flow_step(
-  channels,
-  hidden_channels,
-  coupling='additive',
-  context_channels=None,
-  seed=None,
-  dtype=tf.float32,
-  name='flow_step',
-):
+  channels: int,
+  hidden_channels: int,
+  coupling: str = 'additive',
+  context_channels: Optional[int] = None,
+  seed: Optional[int] = None,
+  dtype: tf.DType = tf.float32,
+  name: str = 'flow_step',
+) -> FlowStep:
   """Creates one `FlowStep` with Glow's coupling network and own variables."""
   network = networks.conv_network(hidden_channels, context_channels)
   maker = FlowStepMaker(coupling, network.apply, context_channels, dtype)

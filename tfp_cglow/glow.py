@@ -1,7 +1,12 @@
 """Conditional Glow: the bijector, which only computes."""
 
+from __future__ import annotations
+
+from typing import Optional
+
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tfp_cglow import conditional_bijector
 from tfp_cglow import labels
@@ -93,7 +98,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     )
 
   @property
-  def output_shape(self):
+  def output_shape(self) -> tuple[int, ...]:
     return self._output_shape
 
   @property
@@ -126,7 +131,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     return self._adapted
 
   @property
-  def num_labels(self):
+  def num_labels(self) -> Optional[int]:
     table = self._label_maps
     if self._label_prior is not None:
       return self._label_prior.num_labels
@@ -153,7 +158,7 @@ class Glow(conditional_bijector.ConditionalBijector):
       expected['label'] = labels.label_description(self.num_labels)
     return expected
 
-  def level_shapes(self):
+  def level_shapes(self) -> list[tuple[int, int, int]]:
     """Shapes `[h, w, c]` of the levels' latents, fine to coarse."""
     height, width, channels = self._output_shape
     level_shapes = []
@@ -162,7 +167,9 @@ class Glow(conditional_bijector.ConditionalBijector):
       level_shapes.append((height, width, channels))
     return level_shapes + [(height // 2, width // 2, channels * 4)]
 
-  def split_latent(self, z):
+  def split_latent(
+    self, z: tf.types.experimental.TensorLike
+  ) -> list[tf.Tensor]:
     """Cuts a latent vector `[..., H*W*C]` into one tensor a level.
 
     Returns:
@@ -181,7 +188,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     parts = tf.split(z, [int(np.prod(s)) for s in shapes_], axis=-1)
     return [shapes.reshape_trailing(p, 1, s) for p, s in zip(parts, shapes_)]
 
-  def prepared(self):
+  def prepared(self) -> Glow:
     """An equal bijector with its steps' parameters read and inverses computed.
 
     For loops over `forward` (a video's frames): the 1x1 convolutions' inverses
@@ -193,7 +200,13 @@ class Glow(conditional_bijector.ConditionalBijector):
     ]
     return self.copy(blocks=blocks)
 
-  def log_prob_by_label(self, frames, base, weights=None, **conditions):
+  def log_prob_by_label(
+    self,
+    frames: tf.types.experimental.TensorLike,
+    base: tfp.distributions.Distribution,
+    weights: Optional[tf.types.experimental.TensorLike] = None,
+    **conditions: tf.types.experimental.TensorLike,
+  ) -> tf.Tensor:
     """Log-density of `frames` under every label.
 
     One pass where labels enter through the prior; one pass a label where they
@@ -216,7 +229,13 @@ class Glow(conditional_bijector.ConditionalBijector):
       self.log_prob_terms_by_label(frames, base, weights, **conditions)
     )
 
-  def log_prob_terms_by_label(self, frames, base, weights=None, **conditions):
+  def log_prob_terms_by_label(
+    self,
+    frames: tf.types.experimental.TensorLike,
+    base: tfp.distributions.Distribution,
+    weights: Optional[tf.types.experimental.TensorLike] = None,
+    **conditions: tf.types.experimental.TensorLike,
+  ) -> tuple[tf.Tensor, tf.Tensor]:
     """The two terms of `log_prob_by_label`, with the same arguments.
 
     Args:

@@ -1,11 +1,20 @@
 """Videos between two videos, in latent space."""
 
+from __future__ import annotations
+
+from typing import Optional
+
 import tensorflow as tf
+import tf_keras as tfk
 
 __all__ = ['interpolate', 'interpolate_latents']
 
 
-def interpolate_latents(latents_a, latents_b, num):
+def interpolate_latents(
+  latents_a: tf.types.experimental.TensorLike,
+  latents_b: tf.types.experimental.TensorLike,
+  num: int,
+) -> tf.Tensor:
   """Spherical interpolation, which keeps latents as long as drawn ones.
 
   ```none
@@ -56,8 +65,13 @@ def interpolate_latents(latents_a, latents_b, num):
 
 
 def interpolate(
-  model, latents_a, latents_b, num, labels=None, first_frames=None
-):
+  model: tfk.Model,
+  latents_a: tf.types.experimental.TensorLike,
+  latents_b: tf.types.experimental.TensorLike,
+  num: int,
+  labels: Optional[tf.types.experimental.TensorLike] = None,
+  first_frames: Optional[tf.types.experimental.TensorLike] = None,
+) -> tf.Tensor:
   """Decodes what lies between two sets of videos' latents.
 
   ```none

@@ -1,5 +1,9 @@
 """The invertible 1x1 convolution, parameterised by its LU decomposition."""
 
+from __future__ import annotations
+
+from typing import Optional
+
 import numpy as np
 import tensorflow as tf
 
@@ -140,8 +144,11 @@ def init_invertible_conv1x1(rng, channels, num_steps=None):
 
 
 def build_invertible_conv1x1(
-  channels, seed=None, dtype=tf.float32, name='invertible_conv1x1'
-):
+  channels: int,
+  seed: Optional[int] = None,
+  dtype: tf.DType = tf.float32,
+  name: str = 'invertible_conv1x1',
+) -> InvertibleConv1x1:
   """Creates an `InvertibleConv1x1` that starts as a random rotation."""
   values = init_invertible_conv1x1(np.random.default_rng(seed), channels)
   constants = ('sign', 'permutation')

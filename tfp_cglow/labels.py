@@ -1,5 +1,7 @@
 """Labels as conditions: integers, or weights of a mixture of labels."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
 from tfp_cglow import conditional_bijector
@@ -142,8 +144,11 @@ class LabelPrior(conditional_bijector.ConditionalBijector):
 
 
 def build_label_prior(
-  num_labels, num_dims, dtype=tf.float32, name='label_prior'
-):
+  num_labels: int,
+  num_dims: int,
+  dtype: tf.DType = tf.float32,
+  name: str = 'label_prior',
+) -> LabelPrior:
   """Creates a `LabelPrior` with zero tables: N(0, 1) for every label."""
   zeros = tf.zeros([num_labels, num_dims], dtype)
   return LabelPrior(

@@ -1,5 +1,9 @@
 """Bits per dimension, quantisation and noise: defined here and nowhere else."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -13,7 +17,11 @@ __all__ = [
 ]
 
 
-def bits_per_dim(log_prob, event_shape, n_bits):
+def bits_per_dim(
+  log_prob: tf.types.experimental.TensorLike,
+  event_shape: Sequence[int],
+  n_bits: int,
+) -> tf.Tensor:
   """Bits per dimension of data on a grid of `2**n_bits` levels.
 
   ```none
@@ -36,7 +44,11 @@ def bits_per_dim(log_prob, event_shape, n_bits):
   return -log_prob / (num_dims * np.log(2.0)) + n_bits
 
 
-def quantise(frames, n_bits, dtype=tf.float32):
+def quantise(
+  frames: tf.types.experimental.TensorLike,
+  n_bits: int,
+  dtype: tf.DType = tf.float32,
+) -> tf.Tensor:
   """Moves values to the centres of `2**n_bits` bins, in [-0.5, 0.5).
 
   ```none
@@ -100,7 +112,11 @@ def _bin_centres(unit, n_bits):
   return (index + 0.5) / levels - 0.5
 
 
-def dequantise(centres, n_bits, noise):
+def dequantise(
+  centres: tf.types.experimental.TensorLike,
+  n_bits: int,
+  noise: tf.types.experimental.TensorLike,
+) -> tf.Tensor:
   """Spreads bin centres evenly over their bins.
 
   Args:

@@ -5,7 +5,10 @@ x, context)` gives a tensor. Parameters are arguments, so that `Scan` can stack
 them. Maps are `[..., H, W, C]` with any number of leading dimensions.
 """
 
+from __future__ import annotations
+
 import collections
+from typing import Optional
 
 import numpy as np
 import tensorflow as tf
@@ -54,11 +57,11 @@ def to_variables(values, dtype):
 
 
 def conv_network(
-  hidden_channels,
-  context_channels=None,
-  context_injection='input',
-  network_dtype=None,
-):
+  hidden_channels: int,
+  context_channels: Optional[int] = None,
+  context_injection: str = 'input',
+  network_dtype: Optional[tf.DType] = None,
+) -> Network:
   """Glow's coupling network: conv3x3, ReLU, conv1x1, ReLU, zero conv3x3.
 
   The last layer starts at zero (Glow, section 3.3), so a coupling starts as

@@ -1,5 +1,7 @@
 """The multi-scale architecture's split, with a learned prior."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
 from tfp_cglow import coupling
@@ -60,7 +62,9 @@ def join(kept, latent):
   return tf.concat([kept, latent], axis=-1)
 
 
-def build_split(channels, dtype=tf.float32, name='split'):
+def build_split(
+  channels: int, dtype: tf.DType = tf.float32, name: str = 'split'
+) -> Split:
   """Creates a `Split` whose prior starts as N(0, 1): a zero conv3x3 (Glow)."""
   half = channels // 2
   kernel = tf.Variable(tf.zeros([3, 3, half, channels], dtype), name='kernel')

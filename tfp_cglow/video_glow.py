@@ -1,6 +1,13 @@
 """`VideoGlow`: the Keras model of a head, a tail and a context processor."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
 import difflib
+from typing import Any
+from typing import Optional
+from typing import Union
 
 import numpy as np
 import tensorflow as tf
@@ -60,25 +67,25 @@ class VideoGlow(tfk.Model):
 
   def __init__(
     self,
-    frame_shape,
-    num_labels=None,
-    n_bits=5,
-    state_channels=16,
+    frame_shape: Sequence[int],
+    num_labels: Optional[int] = None,
+    n_bits: int = 5,
+    state_channels: int = 16,
     *,
-    head,
-    tail,
-    processor='residual',
-    previous_frames=1,
-    tail_labels=False,
-    tail_frames_per_step=None,
-    label_loss_weight=1.0,
-    label_dropout=0.0,
-    context_noise=0.0,
-    dequantisation='matched',
-    noise=None,
-    seed=None,
-    name='video_glow',
-  ):
+    head: Optional[dict[str, Any]],
+    tail: Optional[dict[str, Any]],
+    processor: str = 'residual',
+    previous_frames: int = 1,
+    tail_labels: bool = False,
+    tail_frames_per_step: Optional[int] = None,
+    label_loss_weight: float = 1.0,
+    label_dropout: float = 0.0,
+    context_noise: float = 0.0,
+    dequantisation: str = 'matched',
+    noise: Optional[dict[str, Any]] = None,
+    seed: Optional[int] = None,
+    name: str = 'video_glow',
+  ) -> None:
     """Creates the model and its variables.
 
     Args:
@@ -215,7 +222,12 @@ class VideoGlow(tfk.Model):
 
   # Likelihood.
 
-  def log_prob(self, frames, label=None, seed=0):
+  def log_prob(
+    self,
+    frames: tf.types.experimental.TensorLike,
+    label: Optional[tf.types.experimental.TensorLike] = None,
+    seed: tf.types.experimental.TensorLike = 0,
+  ) -> tuple[Optional[tf.Tensor], Optional[tf.Tensor]]:
     """Log-density of dequantised frames.
 
     Args:
@@ -236,7 +248,11 @@ class VideoGlow(tfk.Model):
     clips = tf.range(tf.shape(frames)[0])
     return densities.log_prob(self, frames, label, seed, clips)
 
-  def classify(self, frames, seed=0):
+  def classify(
+    self,
+    frames: tf.types.experimental.TensorLike,
+    seed: tf.types.experimental.TensorLike = 0,
+  ) -> tf.Tensor:
     """Classifies videos by Bayes' rule, with training's label frequencies.
 
     Args:
@@ -256,11 +272,16 @@ class VideoGlow(tfk.Model):
     return densities.classify(self, frames, seed, clips)
 
   @property
-  def takes_labels(self):
+  def takes_labels(self) -> bool:
     """Python `bool`: whether head or tail depends on the label."""
     return any(g is not None and g.num_labels for g in (self.head, self.tail))
 
-  def invertibility_report(self, frames, label=None, seed=0):
+  def invertibility_report(
+    self,
+    frames: tf.types.experimental.TensorLike,
+    label: Optional[tf.types.experimental.TensorLike] = None,
+    seed: tf.types.experimental.TensorLike = 0,
+  ) -> dict[str, Any]:
     """`tfp_cglow.invertibility_report` of head and tail.
 
     Args:
@@ -276,7 +297,9 @@ class VideoGlow(tfk.Model):
       for name, args, conditions in self._parts_on(frames, label, seed)
     }
 
-  def round_trip_errors(self, frames, label=None, seed=0):
+  def round_trip_errors(
+    self, frames: Any, label: Any = None, seed: Any = 0
+  ) -> dict[str, tf.Tensor]:
     """`tfp_cglow.round_trip_error` of head and tail.
 
     Args:
@@ -306,7 +329,7 @@ class VideoGlow(tfk.Model):
       conditions['context'] = targets.contexts
       yield 'tail', (self.tail, targets.later), conditions
 
-  def label_log_prior(self):
+  def label_log_prior(self) -> tf.Tensor:
     """`[num_labels]`: log of the training frequencies, one count added."""
     counts = tf.convert_to_tensor(self.label_counts) + 1.0
     return tf.math.log(counts / tf.reduce_sum(counts))
@@ -342,13 +365,13 @@ class VideoGlow(tfk.Model):
 
   def sample(
     self,
-    labels=None,
-    num_frames=1,
-    first_frames=None,
-    temperature=0.7,
-    seed=None,
-    num_videos=None,
-  ):
+    labels: Optional[tf.types.experimental.TensorLike] = None,
+    num_frames: tf.types.experimental.TensorLike = 1,
+    first_frames: Optional[tf.types.experimental.TensorLike] = None,
+    temperature: tf.types.experimental.TensorLike = 0.7,
+    seed: Optional[tf.types.experimental.TensorLike] = None,
+    num_videos: Optional[int] = None,
+  ) -> tf.Tensor:
     """Generates videos.
 
     Args:
@@ -396,7 +419,11 @@ class VideoGlow(tfk.Model):
       rollout.row_seeds(seed, batch_size),
     )
 
-  def encode(self, frames, labels=None):
+  def encode(
+    self,
+    frames: tf.types.experimental.TensorLike,
+    labels: Optional[tf.types.experimental.TensorLike] = None,
+  ) -> tf.Tensor:
     """The latents of videos, of which `decode` makes the quantised frames.
 
     Frames are taken at the centres of their bins: nothing is drawn.
@@ -415,7 +442,12 @@ class VideoGlow(tfk.Model):
     frames, labels = self._check(frames, labels)
     return rollout.encode(self, frames, labels)
 
-  def decode(self, latents, labels=None, first_frames=None):
+  def decode(
+    self,
+    latents: tf.types.experimental.TensorLike,
+    labels: Optional[tf.types.experimental.TensorLike] = None,
+    first_frames: Optional[tf.types.experimental.TensorLike] = None,
+  ) -> tf.Tensor:
     """The videos of latents, each frame given those decoded before it.
 
     Args:
@@ -450,8 +482,13 @@ class VideoGlow(tfk.Model):
   # Training.
 
   def compile(
-    self, optimizer, clip_norms=None, skip_spikes=False, ema=None, **kwargs
-  ):
+    self,
+    optimizer: Union[tfk.optimizers.Optimizer, tfk.optimizers.legacy.Optimizer],
+    clip_norms: Optional[Mapping[str, float]] = None,
+    skip_spikes: bool = False,
+    ema: Optional[float] = None,
+    **kwargs: Any,
+  ) -> None:
     """Configures training.
 
     A step whose loss or gradients are not finite is skipped: it changes neither
@@ -532,7 +569,7 @@ class VideoGlow(tfk.Model):
     return {**groups, 'labels': of_labels} if of_labels else groups
 
   @property
-  def adapted(self):
+  def adapted(self) -> bool:
     """Whether `adapt` ran (or a checkpoint of an adapted model was loaded)."""
     return all(
       bool(g.adapted.read_value())
@@ -540,7 +577,12 @@ class VideoGlow(tfk.Model):
       if g is not None
     )
 
-  def adapt(self, frames, label=None, seed=None):
+  def adapt(
+    self,
+    frames: tf.types.experimental.TensorLike,
+    label: Optional[tf.types.experimental.TensorLike] = None,
+    seed: Optional[tf.types.experimental.TensorLike] = None,
+  ) -> None:
     """Initialises every ActNorm from a batch; `fit` calls it when needed.
 
     Inside `Strategy.run` the statistics are those of all replicas' clips.
@@ -574,7 +616,13 @@ class VideoGlow(tfk.Model):
     if getattr(self, 'weight_average', None) is not None:
       self.weight_average.restart()
 
-  def fit(self, x=None, y=None, batch_size=None, **kwargs):
+  def fit(
+    self,
+    x: Any = None,
+    y: Any = None,
+    batch_size: Optional[int] = None,
+    **kwargs: Any,
+  ) -> tfk.callbacks.History:
     """`tf_keras.Model.fit`, after `adapt` on the first batch if not done.
 
     Args:

@@ -1,0 +1,37 @@
+"""Tries an installed wheel: `cd EMPTY; ENV/bin/python try_wheel.py README.md`.
+
+In a folder without the source tree: README's first Python example, the smallest
+preset of `python -m train.main`, and what the package's metadata say.
+"""
+
+import importlib.metadata
+import pathlib
+import re
+import subprocess
+import sys
+
+EXTRAS = {'beam', 'dev', 'serving', 'tfds', 'tfio'}
+
+
+def main():
+  readme = pathlib.Path(sys.argv[1]).read_text('utf-8')
+  metadata = importlib.metadata.metadata('tfp-cglow')
+  extras = set(metadata.get_all('Provides-Extra'))
+  assert extras >= EXTRAS, f'Expected the extras {EXTRAS}, got {extras}.'
+
+  example = re.search(r'```python\n(.*?)```', readme, re.DOTALL)[1]
+  names = {}
+  exec(compile(example, 'README.md', 'exec'), names)
+  package = pathlib.Path(names['tfp_cglow'].__file__).parent
+  assert 'site-packages' in package.parts, package
+  assert (package / 'py.typed').is_file(), package
+  print('README example:', names['nats'].shape, names['samples'].shape)
+
+  command = '-m train.main --preset=smoke --workdir=run'.split()
+  subprocess.run([sys.executable, *command], check=True)
+  assert pathlib.Path('run/export/1/saved_model.pb').is_file()
+  print(f'train.main of {package.parent} trained and exported.')
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,367 @@
+"""README's and docs' commands: all are parsed, the cheap ones are run.
+
+`NOT_RUN` says of every command that is not run here why. A command that no
+entry fits, and an entry that fits no command, fail.
+"""
+
+import ast
+import contextlib
+import functools
+import io
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+from absl import flags
+from absl.testing import absltest
+from absl.testing import flagsaver
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from train import ablation_rows
+from train import main
+from train import presets
+from train import shapes
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PAGES = [
+  'README.md',
+  'CONTRIBUTING.md',
+  *sorted(
+    p.relative_to(ROOT).as_posix()
+    for p in (ROOT / 'docs').rglob('*.md')
+    if p.parent.name != 'api'
+  ),
+]
+
+# Beginnings of commands, the longest that fits counts, and why they are not run
+# (all of train.main's, the benchmarks' and make's are parsed).
+NOT_RUN = {
+  '.venv/bin/python -m pytest': 'the test runner itself',
+  '.venv/bin/python -m train.main': 'the demo, `make demo`',
+  'TF_CONFIG=': 'needs two machines; tests/train/workers_test.py has two',
+  'bash .ci/run': 'CI itself',
+  'curl': 'needs a server; tests/client_test.py speaks its protocol',
+  'docker': 'needs Docker',
+  'make': 'CI runs the targets',
+  'pip install': 'needs a package index; CI tries the wheel',
+  'pre-commit': 'needs the hook program',
+  'python -m build': 'needs a package index; CI builds the wheel',
+  'python -c': 'needs other machines; tests/train/record_inputs_test.py has '
+  'the service in one process',
+  'python -m train.main': 'trains for minutes to days, or needs data that are '
+  'not here; the modes are run below, and by tests/train',
+  'python benchmarks/': 'minutes, on a quiet machine',
+  'python benchmarks/sizes.py': 'the first is run below, the other is alike',
+  'benchmarks/': 'minutes, on a quiet machine',
+  'python examples/client.py': 'tests/client_test.py runs it',
+  'saved_model_cli': "TensorFlow's own; the signatures are called below",
+  'tensorboard': "TensorBoard's own",
+}
+
+# Scripts and files that stand in blocks, by their first words, and why their
+# lines are no commands to be parsed.
+NO_COMMANDS = {
+  '#!/bin/bash': 'a Slurm job: bash checks its syntax below',
+  'VIDEOS/': 'a folder',
+  'MOMENTS/': 'a folder',
+  'max_batch_size': "TensorFlow Serving's configuration",
+  'B * (k * head': 'a formula',
+}
+
+# What is run of docs/videos.md, in this order, in one folder: the beginning of
+# the command, and what makes it small.
+SMALL = (
+  '--preset=smoke --set steps=2 --set batch_size=2 --set frame_size=16 '
+  '--set num_frames=4 --set valid_fraction=0.4 --set eval_every=2 '
+  '--set checkpoint_every=2 --set quality_samples=0 --set num_samples=1 '
+  '--set sample_frames=4 --set export=false'
+)
+_MAIN = 'python -m train.main'
+RUN = [
+  (f'{_MAIN} --dataset=folder --data_dir=VIDEOS --workdir=runs/mine', SMALL),
+  (f'{_MAIN} --mode=evaluate', ''),
+  (f'{_MAIN} --mode=sample --workdir=runs/mine --labels', ''),
+  (f'{_MAIN} --mode=sample --workdir=runs/mine --interpolate', ''),
+  (f'{_MAIN} --mode=prepare', '--set frame_size=16 --set valid_fraction=0.4'),
+  (f'{_MAIN} --dataset=tfrecord', f'{SMALL} --set valid_fraction=none'),
+]
+LABELS = ('cat', 'dog', 'fish')
+
+# Inline flags that are another program's, or only named.
+OTHER_FLAGS = {
+  '--enable_batching': 'TensorFlow Serving',
+  '--kill-on-bad-exit': 'srun',
+  '--signal': 'sbatch',
+  '--strict': 'mkdocs',
+  '--help': 'absl',
+}
+
+
+def _text(page):
+  return (ROOT / page).read_text('utf-8')
+
+
+def _fenced(page):
+  """(language, text) of the fenced blocks."""
+  return re.findall(r'^```(\S*)\n(.*?)^```', _text(page), re.M | re.S)
+
+
+def _indented(page):
+  """The blocks indented by four spaces."""
+  text = re.sub(r'^```.*?^```', '', _text(page), flags=re.M | re.S)
+  found = re.findall(r'(?<=\n\n)(?: {4}[^\n]*\n)+', text)
+  return [re.sub('^ {4}', '', block, flags=re.M) for block in found]
+
+
+def _shell_blocks(page):
+  fenced = [text for language, text in _fenced(page) if language == 'sh']
+  return fenced + _indented(page)
+
+
+def _inline(page):
+  text = re.sub(r'^```.*?^```|^ {4}.*?$', '', _text(page), flags=re.M | re.S)
+  return re.findall(r'`([^`\n]+)`', text)
+
+
+def _lines(block):
+  """A shell block's commands, with continued lines and quotes joined."""
+  command = ''
+  for line in block.splitlines():
+    command += line + '\n'
+    if line.endswith('\\') or command.count("'") % 2:
+      continue
+    if command.strip():
+      yield command.replace('\\\n', ' ').strip()
+    command = ''
+
+
+def _commands(page):
+  """Every command of a page, of blocks and inline."""
+  for block in _shell_blocks(page):
+    if not block.startswith(tuple(NO_COMMANDS)):
+      yield from _lines(block)
+  programs = ('python ', 'make ', 'benchmarks/', 'pip ', '.venv/bin/')
+  for text in _inline(page):
+    if text.startswith(programs):
+      yield text
+
+
+ALL = [(page, command) for page in PAGES for command in _commands(page)]
+
+
+def _arguments(command):
+  """A command's arguments, examples in the place of what it leaves open."""
+  examples = {'=K': '=4', '=...': '=DIR', 'LAST': '20'}
+  for placeholder, example in examples.items():
+    command = command.replace(placeholder, example)
+  return shlex.split(command, comments=True)
+
+
+def _parse_train(arguments):
+  """The config of `python -m train.main ARGUMENTS`."""
+  with flagsaver.flagsaver():
+    flags.FLAGS.unparse_flags()
+    rest = flags.FLAGS(['main', *arguments])
+    if rest[1:]:
+      raise ValueError(f'Unexpected arguments: {rest[1:]}.')
+    main._check_flags()
+    config = main._config()
+    if flags.FLAGS.mode == 'ablate':
+      ablation_rows.rows_for(config.num_frames > 1, flags.FLAGS.rows)
+    main._temperatures()
+    return config
+
+
+@functools.cache
+def _benchmark_flags(path):
+  """Names of the flags that a script defines, and values of its choices."""
+  names = {}
+  for node in ast.walk(ast.parse((ROOT / path).read_text('utf-8'))):
+    name = getattr(getattr(node, 'func', None), 'attr', '')
+    if name.startswith('DEFINE_') or name == 'add_argument':
+      first = ast.literal_eval(node.args[0]).lstrip('-')
+      choices = None
+      if name == 'DEFINE_enum' and isinstance(node.args[2], ast.List):
+        choices = ast.literal_eval(node.args[2])
+      names[first] = choices
+  return names
+
+
+def _check_script(arguments):
+  path, *rest = arguments
+  known = _benchmark_flags(path)
+  for argument in rest:
+    if not argument.startswith('--'):
+      continue
+    name, _, value = argument[2:].partition('=')
+    if name not in known and name not in main.flags.FLAGS:
+      raise ValueError(f'{path} has no flag --{name}.')
+    if known.get(name) and value not in known[name]:
+      raise ValueError(f'--{name} of {path} is one of {known[name]}.')
+
+
+def _check_make(arguments):
+  targets = re.findall(r'^([\w-]+):', _text('Makefile'), re.M)
+  for target in arguments:
+    if '=' not in target and target not in targets:
+      raise ValueError(f'Makefile has no target {target}.')
+
+
+def _check(command):
+  """Raises an error for a command that its program would refuse."""
+  words = _arguments(re.sub(r'^TF_CONFIG=.*? python', 'python', command))
+  words = [re.sub(r'^\.venv/bin/', '', word) for word in words]
+  if words[:3] == ['python', '-m', 'train.main']:
+    _parse_train(words[3:])
+  elif words and words[0] == 'python' and words[1].endswith('.py'):
+    _check_script(words[1:])
+  elif words and words[0].startswith('benchmarks/'):
+    _check_script(words)
+  elif words and words[0] == 'make':
+    _check_make(words[1:])
+
+
+def _reason(command):
+  fitting = [k for k in NOT_RUN if command.startswith(k)]
+  return max(fitting, key=len, default=None)
+
+
+def _with_mode(text):
+  """The arguments of inline flags, with the mode that they are for."""
+  arguments = _arguments(text)
+  names = {a[2:].partition('=')[0] for a in arguments if a.startswith('--')}
+  modes = [main._OF_MODES[n][0] for n in names if n in main._OF_MODES]
+  if modes and 'mode' not in names:
+    arguments.append(f'--mode={modes[0]}')
+  if 'model=gan' not in text and 'loss' in names:
+    arguments.append('--preset=gan_paper')
+  return arguments
+
+
+class ParsedTest(parameterized.TestCase):
+  @parameterized.named_parameters(
+    (f'{i}_{page}', command) for i, (page, command) in enumerate(ALL)
+  )
+  def test_command(self, command):
+    _check(command)
+    self.assertIsNotNone(_reason(command), f'NOT_RUN has no reason: {command}')
+
+  def test_reasons_are_needed(self):
+    used = {_reason(command) for _, command in ALL}
+    self.assertEmpty(set(NOT_RUN) - used)
+    blocks = [b for page in PAGES for b in _shell_blocks(page)]
+    for start in NO_COMMANDS:
+      self.assertTrue(any(b.startswith(start) for b in blocks), start)
+
+  @parameterized.parameters(PAGES)
+  def test_inline_flags(self, page):
+    for text in _inline(page):
+      if not text.startswith('--') or text == '--':
+        continue
+      name = re.match(r'--([\w-]+)', text)
+      with self.subTest(text):
+        if name and name[0] in OTHER_FLAGS:
+          continue
+        self.assertIn(name[1], flags.FLAGS)
+        if '=' in text:
+          _parse_train(_with_mode(text))
+
+  @parameterized.parameters(PAGES)
+  def test_shell_syntax(self, page):
+    for block in _shell_blocks(page):
+      if block.startswith(tuple(NO_COMMANDS)) and not block.startswith('#!'):
+        continue
+      done = subprocess.run(
+        ['bash', '-n'], input=block, text=True, capture_output=True
+      )
+      self.assertEqual((done.returncode, done.stderr), (0, ''), block)
+
+  @parameterized.parameters(
+    'python -m train.main --no_such_flag',
+    'python -m train.main --preset=papper',
+    'python -m train.main --set stepz=3',
+    'python -m train.main --labels=cat',  # Of another mode.
+    'python -m train.main --mode=ablate --rows=no_such_row',
+    'python benchmarks/sizes.py --no_such_flag',
+    'benchmarks/glow_step.py --sweep=width',
+    'make no-such-target',
+  )
+  def test_a_wrong_command_is_noticed(self, command):
+    errors = (ValueError, flags.Error, main.app.UsageError)
+    with self.assertRaises(errors):
+      _check(command)
+
+  def test_presets_are_named(self):
+    text = ''.join(map(_text, PAGES))
+    for preset in presets.PRESETS:
+      found = re.search(rf'`[^`\n]*\b{preset}\b[^`\n]*`', text)
+      self.assertIsNotNone(found, preset)
+
+
+class RunTest(absltest.TestCase):
+  def test_counted_sizes(self):
+    command = next(c for _, c in ALL if c.startswith('python benchmarks/sizes'))
+    done = subprocess.run(
+      [sys.executable, *_arguments(command)[1:]],
+      cwd=ROOT,
+      env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+      stdout=subprocess.PIPE,
+      text=True,
+      check=True,
+    )
+    rows = done.stdout.strip().splitlines()
+    self.assertContainsSubset(rows, _text('docs/sizes.md').splitlines())
+    self.assertGreater(len(rows), 6)
+
+  def test_small(self):
+    folder = self.create_tempdir().full_path
+    rng = np.random.default_rng(0)
+    for label in LABELS:
+      os.makedirs(os.path.join(folder, 'VIDEOS', label))
+      for i in range(8):
+        frames = rng.integers(0, 256, [4, 16, 16, 3]).astype(np.uint8)
+        path = os.path.join(folder, 'VIDEOS', label, f'{i}.mp4')
+        shapes.write_video(path, frames)
+    with _chdir(folder):
+      for start, more in RUN:
+        page = 'docs/videos.md'
+        command = next(c for c in _commands(page) if c.startswith(start))
+        with self.subTest(command):
+          self.assertEqual(self._run(f'{command} {more}'), 0)
+      self._run_python('docs/videos.md')
+      self._run_main(['--mode=export', '--workdir=runs/mine'])
+      os.chdir('runs/mine')
+      self._run_python('docs/serving.md')
+
+  def _run(self, command):
+    return self._run_main(_arguments(command)[3:])
+
+  def _run_main(self, arguments):
+    with flagsaver.flagsaver(), contextlib.redirect_stdout(io.StringIO()):
+      flags.FLAGS.unparse_flags()
+      flags.FLAGS(['main', *arguments])
+      return main.main(['main'])
+
+  def _run_python(self, page):
+    """The page's last Python block."""
+    blocks = [text for language, text in _fenced(page) if language == 'python']
+    exec(compile(blocks[-1], page, 'exec'), {'tf': tf})
+
+
+@contextlib.contextmanager
+def _chdir(folder):
+  before = os.getcwd()
+  os.chdir(folder)
+  try:
+    yield
+  finally:
+    os.chdir(before)
+
+
+if __name__ == '__main__':
+  absltest.main()
