@@ -52,7 +52,7 @@ _FVD_SIZE = flags.DEFINE_integer('fvd_size', 224, 'Of the frames it takes.')
 flags.mark_flag_as_required('group')
 
 _TEMPERATURES = (1.0, 0.7)
-_JUDGE_STEPS = 2000
+_JUDGE_STEPS = 1000
 _MAX_REAL = 10_000
 _FASHION = (
   'faces',

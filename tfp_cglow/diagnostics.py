@@ -66,7 +66,11 @@ def invertibility_report(
   return {'max_error': float(tf.reduce_max(errors)), 'steps': rows}
 
 
-def round_trip_error(glow, frames, **conditions):
+def round_trip_error(
+  glow: glow_lib.Glow,
+  frames: tf.types.experimental.TensorLike,
+  **conditions: tf.types.experimental.TensorLike,
+) -> tf.Tensor:
   """Where a frame does not come back: |y - forward(inverse(y))|.
 
   Args:

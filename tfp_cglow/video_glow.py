@@ -298,7 +298,10 @@ class VideoGlow(tfk.Model):
     }
 
   def round_trip_errors(
-    self, frames: Any, label: Any = None, seed: Any = 0
+    self,
+    frames: tf.types.experimental.TensorLike,
+    label: Optional[tf.types.experimental.TensorLike] = None,
+    seed: tf.types.experimental.TensorLike = 0,
   ) -> dict[str, tf.Tensor]:
     """`tfp_cglow.round_trip_error` of head and tail.
 
