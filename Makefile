@@ -17,7 +17,7 @@ TFIO_TESTS := $(wildcard tests/conformance_test.py tests/tfp_cglow \
 .DEFAULT_GOAL := help
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-extras test-tfio setup setup-docs docs notebooks lint format build-file help
+.PHONY: demo test test-all test-extras test-tfio setup setup-docs docs test-docs notebooks lint format build-file help
 
 help:
 	@echo 'make demo        train, evaluate and sample on real video, some minutes'
@@ -26,6 +26,7 @@ help:
 	@echo 'make test-tfio   the library and data tests with TensorFlow I/O'
 	@echo 'make test-extras the tests of TensorFlow Datasets, Apache Beam and serving'
 	@echo 'make docs        the site of docs/, in build/site'
+	@echo 'make test-docs   runs the commands of docs/ that are cheap'
 	@echo 'make notebooks   runs the notebooks of examples/'
 	@echo 'make setup       the environment only'
 	@echo 'make lint        ruff, and whether BUILD is current'
@@ -66,6 +67,9 @@ setup-docs: setup
 # On PATH: ruff formats the signatures. (With -q, --strict would see no warnings.)
 docs: setup-docs
 	PATH="$(CURDIR)/.venv/bin:$$PATH" $(RUN) -m mkdocs build --strict
+
+test-docs: setup
+	TFP_CGLOW_RUN_DOCS=1 $(RUN) -m pytest tests/docs_commands_test.py -k RunTest
 
 notebooks: setup-docs
 	$(RUN) .ci/run_notebooks.py examples/*.ipynb

@@ -303,6 +303,9 @@ class ParsedTest(parameterized.TestCase):
       self.assertIsNotNone(found, preset)
 
 
+@absltest.skipUnless(
+  os.environ.get('TFP_CGLOW_RUN_DOCS'), 'Takes minutes: `make test-docs`.'
+)
 class RunTest(absltest.TestCase):
   def test_counted_sizes(self):
     command = next(c for _, c in ALL if c.startswith('python benchmarks/sizes'))
