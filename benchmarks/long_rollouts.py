@@ -6,7 +6,7 @@ Trains `cglow_mixture` on clips of eight frames with and without noise on its
 contexts (`context_noise`), from each seed, each run the training program in a
 process of its own with one thread of TensorFlow's, `--jobs` at a time (the same
 command again goes on). Then continues held-out clips from two given frames to
-`--frames` frames, at temperatures 0.7 and 1.
+`--frames` frames, at several temperatures.
 
 Prints JSON, for each setting and temperature: the ratio of the generated
 frames' deviation and of their gradient energy (mean squared difference of
@@ -40,10 +40,12 @@ _NOISE = flags.DEFINE_list('noise', ['0', '2'], 'Settings of context_noise.')
 _SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Of each setting.')
 _FRAMES = flags.DEFINE_integer('frames', 120, 'Of a rollout.')
 _CLIPS = flags.DEFINE_integer('clips', 16, 'Held-out clips that are continued.')
+_TEMPERATURES = flags.DEFINE_list(
+  'temperatures', ['0.7', '0.85', '1'], 'Of the rollouts.'
+)
 _JOBS = flags.DEFINE_integer('jobs', 2, 'Runs at a time.')
 _SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
 
-_TEMPERATURES = (0.7, 1.0)
 _GIVEN = 2
 _BLOCK = 8  # Frames.
 _TOLERANCE = 0.25
@@ -139,7 +141,7 @@ def main(argv):
   rows = [
     _row(noise, temperature, [folders[noise, s] for s in _SEEDS.value])
     for noise in _NOISE.value
-    for temperature in _TEMPERATURES
+    for temperature in map(float, _TEMPERATURES.value)
   ]
   print(json.dumps(rows, indent=2))
 

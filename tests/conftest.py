@@ -14,6 +14,7 @@ tf.config.set_logical_device_configuration(
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # Before xdist reads the marks.
 def pytest_collection_modifyitems(items):
   """What a class sets up once is used by all its tests: in one process."""
   for item in items:

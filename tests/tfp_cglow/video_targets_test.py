@@ -88,10 +88,10 @@ class NoisyTargetsTest(tf.test.TestCase):
   def test_context_noise_is_told_and_spares_the_targets(self):
     frames = tf.fill([200, 3, *_SHAPE], tf.constant(130, tf.uint8))
     model = _model(context_noise=2.0)
-    _, contexts, later, _ = _targets(model, frames)
-    _, noisy_contexts, same_later, _ = _targets(
-      model, frames, context_noise=2.0
-    )
+    _, contexts, later, _ = tf.function(lambda: _targets(model, frames))()
+    _, noisy_contexts, same_later, _ = tf.function(
+      lambda: _targets(model, frames, context_noise=2.0)
+    )()
     self.assertAllEqual(later, same_later)
     self.assertAllEqual(contexts[..., 1], tf.zeros_like(contexts[..., 1]))
     change, share = tf.unstack((noisy_contexts - contexts) * [32.0, 1.0], 2, -1)
