@@ -1,7 +1,6 @@
 """What the tests of one process share."""
 
 from absl import flags
-import pytest
 import tensorflow as tf
 
 # pytest parses no absl flags; absl's test classes need them parsed.
@@ -12,11 +11,3 @@ tf.config.set_logical_device_configuration(
   tf.config.list_physical_devices('CPU')[0],
   [tf.config.LogicalDeviceConfiguration()] * 2,
 )
-
-
-@pytest.hookimpl(tryfirst=True)  # Before xdist reads the marks.
-def pytest_collection_modifyitems(items):
-  """What a class sets up once is used by all its tests: in one process."""
-  for item in items:
-    if item.cls is not None and 'setUpClass' in vars(item.cls):
-      item.add_marker(pytest.mark.xdist_group(item.cls.__qualname__))
