@@ -6,7 +6,7 @@ PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.10)
 TFIO_PYTHONS := python3.11 python3.10 python3.12 python3.9 python3
 
 RUN := .venv/bin/python
-PYTEST := -m pytest -n 2 --dist worksteal
+PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # The library's tests and the data pipeline's.
 DATA_MODULES := clips data datasets decode feeding frame_cache images inputs \
   moments natvid pixels record_inputs records shapes skip_log sources \

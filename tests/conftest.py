@@ -1,7 +1,18 @@
 """What the tests of one process share."""
 
-from absl import flags
-import tensorflow as tf
+import gc
+import os
+
+# One thread: the processes of the tests are as many as the cores.
+os.environ.setdefault('TF_NUM_INTRAOP_THREADS', '1')
+os.environ.setdefault('TF_NUM_INTEROP_THREADS', '1')
+
+from absl import flags  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+# Of files whose tests share a costly run: begun first, or one of the processes
+# would be left alone with them.
+_LONG_FILES = ('training_test.py', 'export_test.py', 'main_test.py')
 
 # pytest parses no absl flags; absl's test classes need them parsed.
 flags.FLAGS.mark_as_parsed()
@@ -11,3 +22,13 @@ tf.config.set_logical_device_configuration(
   tf.config.list_physical_devices('CPU')[0],
   [tf.config.LogicalDeviceConfiguration()] * 2,
 )
+
+# Most of a test's time goes into making graphs that run a few times. Bazel's
+# run of the same tests, without this file, has TensorFlow's usual passes.
+tf.config.optimizer.set_experimental_options({'disable_meta_optimizer': True})
+gc.freeze()
+gc.set_threshold(100_000, 20, 50)
+
+
+def pytest_collection_modifyitems(items):
+  items.sort(key=lambda item: item.path.name not in _LONG_FILES)

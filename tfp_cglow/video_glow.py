@@ -104,8 +104,8 @@ class VideoGlow(tfk.Model):
       label_dropout: Float, probability of the null label in training.
       context_noise: Float, in levels: half of training's clips get contexts
         with noise of a random deviation up to it, which the tail is told; else
-        it is told zero. For long rollouts, whose own errors come back as
-        context (noise conditioning augmentation, Ho et al. 2022).
+        it is told zero (noise conditioning augmentation, Ho et al. 2022). Meant
+        for long rollouts; where it was measured it did not help them.
       dequantisation: 'matched', or 'legacy': the paper's, noise of 2**-n_bits
         on frames that keep their 8 bits, also in the context. Its bits/dim
         bound no code length. Or 'flow': noise within a level that is learned
@@ -118,33 +118,8 @@ class VideoGlow(tfk.Model):
       ValueError: if an argument's value does not fit.
     """
     super().__init__(name=name)
-    if head is None and tail is None:
-      raise ValueError('`head` and `tail` are both None: nothing to model.')
-    if previous_frames not in (1, 2):
-      raise ValueError(
-        f'`previous_frames` must be 1 or 2, but got {previous_frames}.'
-      )
-    if context_noise < 0:
-      raise ValueError(
-        f'`context_noise` must be at least 0, but got {context_noise}.'
-      )
-    if processor not in _PROCESSORS:
-      raise ValueError(
-        f'`processor` must be one of {list(_PROCESSORS)}, but got '
-        f'{processor!r}.'
-      )
-    if dequantisation not in ('matched', 'legacy', 'flow'):
-      raise ValueError(
-        "`dequantisation` must be 'matched', 'legacy' or 'flow', "
-        f'but got {dequantisation!r}.'
-      )
-    if dequantisation == 'legacy' and any(
-      (keywords or {}).get('context_mixture') for keywords in (head, tail)
-    ):
-      raise ValueError(
-        "`context_mixture` expects dequantisation 'matched', but got 'legacy': "
-        'its frames are of no levels.'
-      )
+    _check_parts(head, tail, dequantisation)
+    _check_choices(processor, previous_frames, context_noise, dequantisation)
     self.frame_shape = tuple(int(d) for d in frame_shape)
     self.num_dims = int(np.prod(self.frame_shape))
     self.num_labels = num_labels
@@ -735,3 +710,35 @@ class VideoGlow(tfk.Model):
     else:
       frames, label = data, None
     return frames, label if self.num_labels is not None else None
+
+
+def _check_parts(head, tail, dequantisation):
+  if head is None and tail is None:
+    raise ValueError('`head` and `tail` are both None: nothing to model.')
+  if dequantisation == 'legacy' and any(
+    (keywords or {}).get('context_mixture') for keywords in (head, tail)
+  ):
+    raise ValueError(
+      "`context_mixture` expects dequantisation 'matched', but got 'legacy': "
+      'its frames are of no levels.'
+    )
+
+
+def _check_choices(processor, previous_frames, context_noise, dequantisation):
+  if previous_frames not in (1, 2):
+    raise ValueError(
+      f'`previous_frames` must be 1 or 2, but got {previous_frames}.'
+    )
+  if context_noise < 0:
+    raise ValueError(
+      f'`context_noise` must be at least 0, but got {context_noise}.'
+    )
+  if processor not in _PROCESSORS:
+    raise ValueError(
+      f'`processor` must be one of {list(_PROCESSORS)}, but got {processor!r}.'
+    )
+  if dequantisation not in ('matched', 'legacy', 'flow'):
+    raise ValueError(
+      "`dequantisation` must be 'matched', 'legacy' or 'flow', "
+      f'but got {dequantisation!r}.'
+    )

@@ -305,29 +305,8 @@ class VideoGan(tfk.Model):
     )
     clips = replicas.clip_identities(batch_size)
     groups = self.parameter_groups()
-    with tf.GradientTape(persistent=True) as tape:
-      unbounded = self._generate(real, label, seed, clips)
-      generated = tf.tanh(unbounded)
-      values = self._judge(real, generated, label)
-      excess = losses_lib.excess(unbounded, self.n_bits)
-      penalty = shortfall = 0.0
-      if self._r1_weight:
-        penalty = losses_lib.gradient_penalty(self.discriminator, real, label)
-      if self._diversity_weight:
-        others = tf.tanh(self._generate(real, label, seed + 1, clips))
-        shortfall = losses_lib.diversity_shortfall(
-          generated, others, real, label
-        )
-      d_loss = values['discriminator_loss'] + self._r1_weight * penalty
-      g_loss = values['generator_loss'] + self._diversity_weight * shortfall
-      g_loss += self._saturation_weight * excess
-    gradients = {
-      'generator': tape.gradient(g_loss, groups['generator']),
-      'discriminator': tape.gradient(d_loss, groups['discriminator']),
-    }
-    del tape
-    values.update(
-      gradient_penalty=penalty, diversity_shortfall=shortfall, excess=excess
+    values, gradients = self._values_and_gradients(
+      real, label, seed, clips, groups
     )
     values, gradients = replicas.mean_over_replicas((values, gradients))
     norms = {k: tf.linalg.global_norm(g) for k, g in gradients.items()}
@@ -360,6 +339,34 @@ class VideoGan(tfk.Model):
     share = 1.0 / replicas.num_replicas()
     self._num_skipped.update_state(share * (1.0 - weight))
     return {m.name: m.result() for m in self.metrics}
+
+  def _values_and_gradients(self, real, label, seed, clips, groups):
+    """What is logged, and each network's gradients of its own loss."""
+    with tf.GradientTape(persistent=True) as tape:
+      unbounded = self._generate(real, label, seed, clips)
+      generated = tf.tanh(unbounded)
+      values = self._judge(real, generated, label)
+      excess = losses_lib.excess(unbounded, self.n_bits)
+      penalty = shortfall = 0.0
+      if self._r1_weight:
+        penalty = losses_lib.gradient_penalty(self.discriminator, real, label)
+      if self._diversity_weight:
+        others = tf.tanh(self._generate(real, label, seed + 1, clips))
+        shortfall = losses_lib.diversity_shortfall(
+          generated, others, real, label
+        )
+      d_loss = values['discriminator_loss'] + self._r1_weight * penalty
+      g_loss = values['generator_loss'] + self._diversity_weight * shortfall
+      g_loss += self._saturation_weight * excess
+    gradients = {
+      'generator': tape.gradient(g_loss, groups['generator']),
+      'discriminator': tape.gradient(d_loss, groups['discriminator']),
+    }
+    del tape
+    values.update(
+      gradient_penalty=penalty, diversity_shortfall=shortfall, excess=excess
+    )
+    return values, gradients
 
   def test_step(self, data):
     frames, label = self._unpack(data)
