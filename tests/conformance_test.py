@@ -110,7 +110,14 @@ def _context_affine(kind):
 
 def _context_mixture(num_groups):
   return lambda dtype: tfp_cglow.build_context_mixture(
-    2, 4, 3, num_groups, context_frames=2, hidden_channels=4, dtype=dtype
+    2,
+    4,
+    3,
+    num_groups,
+    context_frames=2,
+    hidden_channels=4,
+    strip_pooling=num_groups > 1,
+    dtype=dtype,
   )
 
 

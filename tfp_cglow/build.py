@@ -54,6 +54,7 @@ def build_glow(
   mixture_components: int = 5,
   mixture_hidden_channels: int = 64,
   mixture_blocks: int = 2,
+  mixture_strip_pooling: bool = False,
   coupling_network: Optional[Callable] = None,
   context_network: Optional[Callable] = None,
   unroll: bool = False,
@@ -121,6 +122,8 @@ def build_glow(
     mixture_components: Python `int`, of each mixture.
     mixture_hidden_channels: Python `int`, of `ContextMixture`'s networks.
     mixture_blocks: Python `int`, gated residual blocks of each of them.
+    mixture_strip_pooling: Python `bool`: they also see means of whole rows and
+      columns, so that what leaves the frame on one side can enter on another.
     coupling_network: `(init, apply)`, see `networks.Network`; or with
       `unroll=True` also a callable `(in_channels, out_channels) -> network`
       whose result is called as `network(kept, context)` (Keras layers, say).
@@ -191,6 +194,7 @@ def build_glow(
       num_components=mixture_components,
       hidden_channels=mixture_hidden_channels,
       num_blocks=mixture_blocks,
+      strip_pooling=mixture_strip_pooling,
       seed=_draw(rng),
       **dtypes,
     )

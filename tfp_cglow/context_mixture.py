@@ -302,6 +302,7 @@ def build_context_mixture(
   num_components: int = 5,
   hidden_channels: int = 64,
   num_blocks: int = 2,
+  strip_pooling: bool = False,
   seed: Optional[int] = None,
   network_dtype: Optional[tf.DType] = None,
   dtype: tf.DType = tf.float32,
@@ -322,6 +323,8 @@ def build_context_mixture(
     num_components: Python `int` K of each mixture.
     hidden_channels: Python `int`, of the networks.
     num_blocks: Python `int`, of each network.
+    strip_pooling: Python `bool`: networks also see means of whole rows and
+      columns, see `MixtureNetwork`.
     seed: Python `int` or None.
     network_dtype: `tf.DType` of the networks' computation, or None.
     dtype: `tf.DType` of data, latent and variables.
@@ -349,6 +352,7 @@ def build_context_mixture(
       grid_mixture.NUM_PARAMETERS * num_components,
       hidden_channels,
       num_blocks,
+      strip_pooling=strip_pooling,
       seed=int(rng.integers(2**31)),
       network_dtype=network_dtype,
       dtype=dtype,

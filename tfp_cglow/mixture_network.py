@@ -13,12 +13,20 @@ class MixtureNetwork(tf.Module):
 
   ```none
   h = conv3x3(inputs)
-  h += u * sigmoid(v),  [u, v] = f(relu(h)), block by block
+  h += s + u * sigmoid(v),  [u, v] = f(relu(h)), block by block
   raw_c = conv1x1(relu(conv1x1([relu(h), known channels])))
   ```
 
-  with f: conv3x3, ReLU, conv1x1. Head c sees the channels before c, so that
-  channels are conditioned on each other without another pass of the blocks.
+  with f: conv3x3, ReLU, conv1x1; s is zero, or with strip pooling [1] what a
+  conv1x1 makes of relu(h)'s mean over each whole row and of that over each
+  column: what enters the frame on one side may have left it on the other. Head
+  c sees the channels before c, so that channels are conditioned on each other
+  without another pass of the blocks.
+
+  #### References
+
+  [1]: Qibin Hou, Li Zhang, Ming-Ming Cheng and Jiashi Feng. Strip Pooling:
+       Rethinking Spatial Pooling for Scene Parsing. _CVPR_, 2020.
   """
 
   def __init__(self, params, network_dtype=None, name='mixture_network'):
@@ -26,8 +34,8 @@ class MixtureNetwork(tf.Module):
 
     Args:
       params: `dict` of 'first', a layer, 'blocks', a list of pairs of layers,
-        and 'heads', a list of pairs; a layer is a `dict` of 'kernel' and
-        'bias'.
+        with strip pooling 'strips', a list of a pair for each block, and
+        'heads', a list of pairs; a layer is a `dict` of 'kernel' and 'bias'.
       network_dtype: `tf.DType` of the computation, or None: the input's.
       name: Python `str`.
     """
@@ -38,7 +46,9 @@ class MixtureNetwork(tf.Module):
   def features(self, inputs):
     """What the heads have in common: `[..., H, W, D]` to `[..., H, W, F]`."""
     h = self._conv(self.params['first'], inputs)
-    for first, second in self.params['blocks']:
+    for i, (first, second) in enumerate(self.params['blocks']):
+      if 'strips' in self.params:
+        h += self._strips(self.params['strips'][i], tf.nn.relu(h))
       update = self._conv(first, tf.nn.relu(h))
       update, gate = tf.split(
         self._conv(second, tf.nn.relu(update)), 2, axis=-1
@@ -61,6 +71,11 @@ class MixtureNetwork(tf.Module):
     h = self._conv(first, tf.concat([features, *known], axis=-1))
     return self._conv(second, tf.nn.relu(h))
 
+  def _strips(self, layers, x):
+    of_rows, of_columns = layers
+    rows = self._conv(of_rows, tf.reduce_mean(x, -2, keepdims=True))
+    return rows + self._conv(of_columns, tf.reduce_mean(x, -3, keepdims=True))
+
   def _conv(self, layer, x):
     dtype = self._network_dtype or x.dtype
     kernel, bias = (tf.cast(layer[k], dtype) for k in ('kernel', 'bias'))
@@ -74,6 +89,7 @@ def build_mixture_network(
   num_parameters,
   hidden_channels,
   num_blocks,
+  strip_pooling=False,
   seed=None,
   network_dtype=None,
   dtype=tf.float32,
@@ -87,6 +103,7 @@ def build_mixture_network(
     num_parameters: Python `int` P.
     hidden_channels: Python `int`.
     num_blocks: Python `int`, gated residual blocks.
+    strip_pooling: Python `bool`: before each of them, see `MixtureNetwork`.
     seed: Python `int` or None.
     network_dtype: `tf.DType` of the computation, or None.
     dtype: `tf.DType` of the variables.
@@ -103,7 +120,13 @@ def build_mixture_network(
       {'kernel': kernel * (not is_zero), 'bias': np.zeros([num_out])}, dtype
     )
 
-  params = {
+  params = {}
+  if strip_pooling:
+    params['strips'] = [
+      [layer(1, hidden, hidden, is_zero=True) for _ in range(2)]
+      for _ in range(num_blocks)
+    ]
+  params |= {
     'first': layer(3, in_channels, hidden),
     'blocks': [
       [layer(3, hidden, hidden), layer(1, hidden, 2 * hidden, is_zero=True)]

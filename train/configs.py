@@ -48,6 +48,7 @@ class GlowConfig:
   mixture_components: int = 5
   mixture_hidden_channels: int = 64
   mixture_blocks: int = 2
+  mixture_strip_pooling: bool = False
   gradients: str = 'stored'
   network_dtype: Optional[str] = None
 

@@ -28,6 +28,7 @@ def _mixture(
     **{
       'context_frames': int(has_context),
       'hidden_channels': 4,
+      'strip_pooling': num_groups > 1,
       'dtype': tf.float64,
       **kwargs,
     },
@@ -58,6 +59,19 @@ def _order(num_groups):
 
 
 class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.parameters(False, True)
+  def test_strips_reach_across_the_frame(self, strip_pooling):
+    mixture = _mixture(1, strip_pooling=strip_pooling)
+    context = _uniform(16, 16, 2, seed=1).numpy()
+    changed = context.copy()
+    changed[5, 0] *= -1.0
+    y = _uniform(16, 16, 1)
+    before, after = (mixture.inverse(y, context=c) for c in (context, changed))
+    has_moved = np.abs(after - before)[..., 0] > 0
+    self.assertTrue(has_moved[5, 0])
+    # The last pixel of that row.
+    self.assertEqual(has_moved[5, 15], strip_pooling)
+
   @_kinds
   def test_probabilities_of_all_images_sum_to_one(
     self, num_groups, has_context
