@@ -69,21 +69,7 @@ _FASHION = (
     'warmup_steps=100',
   ),
 )
-_MOTION = (
-  'cglow_small',
-  (
-    'model=tail',
-    'dataset=shapes:motion',
-    'previous_frames=1',
-    'videos_per_label=100',
-    'tail_labels=true',
-    'tail.label_conditioning=embedding',
-    'label_loss_weight=0',
-    'tail.motion_radius=3',
-    'tail_frames_per_step=3',
-    'steps=300',
-  ),
-)
+_MOTION = ('cglow_small', (*training_runs.MOTION_LABELS, 'steps=300'))
 _ROWS_OF = {
   'fashion': {
     **{

@@ -37,15 +37,7 @@ _CLIPS = flags.DEFINE_integer('clips', 64, 'Held-out clips that are continued.')
 _SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
 
 _SETTINGS = [
-  'model=tail',
-  'dataset=shapes:motion',
-  'previous_frames=1',
-  'videos_per_label=100',
-  'tail_labels=true',
-  'tail.label_conditioning=embedding',
-  'label_loss_weight=0',
-  'tail.motion_radius=3',
-  'tail_frames_per_step=3',
+  *training_runs.MOTION_LABELS,
   'log_every=50',
   'eval_every=100000',
   'checkpoint_every=100000',

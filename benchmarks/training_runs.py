@@ -15,10 +15,29 @@ from train import paired
 from train import presets
 from train import run_folder
 
-__all__ = ['NUMBERS_ONLY', 'ONE_THREAD', 'over_seeds', 'train']
+__all__ = [
+  'MOTION_LABELS',
+  'NUMBERS_ONLY',
+  'ONE_THREAD',
+  'over_seeds',
+  'train',
+]
 
 # Neither a SavedModel nor samples nor continuations.
 NUMBERS_ONLY = ('export=false', 'num_samples=0', 'quality_samples=0')
+
+# A tail of `cglow_small` on clips whose first frame says nothing of the label.
+MOTION_LABELS = (
+  'model=tail',
+  'dataset=shapes:motion',
+  'previous_frames=1',
+  'videos_per_label=100',
+  'tail_labels=true',
+  'tail.label_conditioning=embedding',
+  'label_loss_weight=0',
+  'tail.motion_radius=3',
+  'tail_frames_per_step=3',
+)
 
 # Of the environment: for runs that share a machine.
 ONE_THREAD = {

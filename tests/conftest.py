@@ -23,8 +23,9 @@ tf.config.set_logical_device_configuration(
   [tf.config.LogicalDeviceConfiguration()] * 2,
 )
 
-# Most of a test's time goes into making graphs that run a few times. Bazel's
-# run of the same tests, without this file, has TensorFlow's usual passes.
+# Most of a test's time goes into making graphs that run a few times. The
+# programs that tests start, and Bazel's run of the fast tests, have
+# TensorFlow's usual passes.
 tf.config.optimizer.set_experimental_options({'disable_meta_optimizer': True})
 gc.freeze()
 gc.set_threshold(100_000, 20, 50)
