@@ -8,6 +8,7 @@ process of its own with one thread of TensorFlow's, `--jobs` at a time (the same
 command again goes on). Then continues held-out clips from two given frames to
 `--frames` frames, at several temperatures.
 
+Writes some of them to the runs' samples: `rollout_TEMPERATURE.gif` and `.png`.
 Prints JSON, for each setting and temperature: the ratio of the generated
 frames' deviation and of their gradient energy (mean squared difference of
 neighbouring pixels) to those of the held-out clips, each over blocks of eight
@@ -48,6 +49,7 @@ _SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
 
 _GIVEN = 2
 _BLOCK = 8  # Frames.
+_SHOWN = 4  # Rollouts, of those measured.
 _TOLERANCE = 0.25
 _STATISTICS = ('deviations', 'gradient_energies')
 
@@ -78,6 +80,7 @@ def _rollouts(folder, temperature):
   """Ratios to the data's by block, and the distance from the first frame."""
   from train import continuations
   from train import runs
+  from train import samples
 
   run = runs.load(folder.path)
   frames, label = continuations.even_clips(
@@ -91,6 +94,9 @@ def _rollouts(folder, temperature):
     num_given=_GIVEN,
     num_frames=_FRAMES.value,
     temperature=temperature,
+  )
+  samples.save_videos(
+    folder.samples / f'rollout_{temperature}', videos[:_SHOWN]
   )
   drift = continuations.drift(
     continuations.as_context(run.model, frames), videos, _GIVEN
