@@ -27,6 +27,7 @@ tf.config.set_logical_device_configuration(
 # programs that tests start, and Bazel's run of the fast tests, have
 # TensorFlow's usual passes.
 tf.config.optimizer.set_experimental_options({'disable_meta_optimizer': True})
+# A graph in the making is many objects, none of them garbage.
 gc.freeze()
 gc.set_threshold(100_000, 20, 50)
 

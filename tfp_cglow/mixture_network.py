@@ -13,15 +13,17 @@ class MixtureNetwork(tf.Module):
 
   ```none
   h = conv3x3(inputs)
-  h += s + u * sigmoid(v),  [u, v] = f(relu(h)), block by block
+  block by block:
+    h += s(relu(h))
+    h += u * sigmoid(v),  [u, v] = f(relu(h))
   raw_c = conv1x1(relu(conv1x1([relu(h), known channels])))
   ```
 
-  with f: conv3x3, ReLU, conv1x1; s is zero, or with strip pooling [1] what a
-  conv1x1 makes of relu(h)'s mean over each whole row and of that over each
-  column: what enters the frame on one side may have left it on the other. Head
-  c sees the channels before c, so that channels are conditioned on each other
-  without another pass of the blocks.
+  with f: conv3x3, ReLU, conv1x1; s is zero, or with strip pooling [1] a conv1x1
+  of the means over whole rows plus one of those over whole columns: what enters
+  the frame on one side may have left it on the other. Head c sees the channels
+  before c, so that channels are conditioned on each other without another pass
+  of the blocks.
 
   #### References
 

@@ -69,8 +69,9 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
     before, after = (mixture.inverse(y, context=c) for c in (context, changed))
     has_moved = np.abs(after - before)[..., 0] > 0
     self.assertTrue(has_moved[5, 0])
-    # The last pixel of that row.
+    # The last pixels of its row and of its column.
     self.assertEqual(has_moved[5, 15], strip_pooling)
+    self.assertEqual(has_moved[15, 0], strip_pooling)
 
   @_kinds
   def test_probabilities_of_all_images_sum_to_one(
