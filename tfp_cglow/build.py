@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import math
 from typing import Optional
 
 import numpy as np
@@ -22,11 +23,12 @@ from tfp_cglow import squeeze
 
 __all__ = ['build_glow']
 
-_MIXTURE_GROUPS = {
-  'pixels': 1,
-  'quarters': 4,
-  'sixteenths': 7,
-  'sixty_fourths': 10,
+_MIXTURE_HALVINGS = {
+  'pixels': 0,
+  'quarters': 1,
+  'sixteenths': 2,
+  'sixty_fourths': 3,
+  'finest': None,  # As many as the frame's size allows.
 }
 
 
@@ -98,8 +100,9 @@ def build_glow(
     context_mixture: 'pixels' (each pixel given the context alone), 'quarters'
       (the four places of every 2x2 pixels one after another), 'sixteenths' and
       'sixty_fourths' (the first of these cut in four again, once or twice: for
-      frames without a context), or None: no `ContextMixture`. Frames are then
-      of `mixture_levels` levels, and there is no `context_affine`.
+      frames without a context), 'finest' (again and again, until a side of the
+      first is odd), or None: no `ContextMixture`. Frames are then of
+      `mixture_levels` levels, and there is no `context_affine`.
     num_labels: Python `int`, or None: takes no label.
     label_conditioning: 'prior' (`LabelPrior`), 'image' (the paper's: a learned
       image a label, joined to the context) or 'embedding' (a learned vector a
@@ -189,7 +192,7 @@ def build_glow(
       channels,
       total_context,
       mixture_levels,
-      num_groups=_MIXTURE_GROUPS[context_mixture],
+      num_groups=1 + 3 * _num_halvings(context_mixture, height, width),
       context_frames=context_frames,
       num_components=mixture_components,
       hidden_channels=mixture_hidden_channels,
@@ -286,7 +289,7 @@ def _check_context_mixture(
 ):
   if kind is None:
     return
-  _check_choice('context_mixture', kind, tuple(_MIXTURE_GROUPS))
+  _check_choice('context_mixture', kind, tuple(_MIXTURE_HALVINGS))
   if context_affine is not None:
     raise ValueError(
       '`context_mixture` takes the place of `context_affine`: expected one of '
@@ -299,6 +302,14 @@ def _check_context_mixture(
       f'{frame_channels} channels, but `context_channels` is '
       f'{context_channels}.'
     )
+
+
+def _num_halvings(kind, height, width):
+  halvings = _MIXTURE_HALVINGS[kind]
+  if halvings is None:
+    common = math.gcd(height, width)
+    halvings = (common & -common).bit_length() - 1  # Factors of two.
+  return halvings
 
 
 def _draw(rng):

@@ -1,6 +1,8 @@
 """The training objective: bits/dim of head and tail, and label evidence."""
 
+import dataclasses
 import functools
+from typing import Optional
 
 import numpy as np
 import tensorflow as tf
@@ -45,6 +47,7 @@ def loss_terms(
   clips,
   subset_size=None,
   label_dropout=0.0,
+  label_candidates=None,
   context_noise=0.0,
 ):
   """Mean bits/dim of each submodel, label scores, and the loss.
@@ -62,6 +65,11 @@ def loss_terms(
     clips: int `[B]`, identities for the noise.
     subset_size: Python `int` or None, see `noisy_targets`.
     label_dropout: Float, probability of the null label.
+    label_candidates: Python `int` K, or None: all. Where labels enter through
+      the context, and so each costs a pass, the cross entropy and the accuracy
+      are those of the label among K, the others drawn (ranking noise
+      contrastive estimation, [1]): the fewer, the easier. Through the prior all
+      labels cost one pass, and are all scored.
     context_noise: Float, in levels, see `noisy_targets`.
 
   Returns:
@@ -69,27 +77,30 @@ def loss_terms(
     parts, the flow's log-determinant (with that of learned noise) and the
     latents' log-density, nats a dimension; cross entropy of p(label | frame) in
     nats, accuracy of its argmax.
+
+  #### References
+
+  [1]: Zhuang Ma and Michael Collins. Noise Contrastive Estimation and Negative
+       Sampling for Conditional Models: Consistency and Statistical Efficiency.
+       _EMNLP_, 2018.
   """
   targets = video_targets.noisy_targets(
     model, frames, seed, clips, subset_size, context_noise
   )
-  row = _label_rows(model, label, seed, clips, label_dropout)
+  rows = _label_rows(model, label, seed, clips, label_dropout, label_candidates)
   terms = {}
   if model.head is not None:
     terms.update(
-      _submodel_terms(
-        model, 'head', targets.first, targets.first_log_det, label, row
-      )
+      _submodel_terms(model, 'head', targets.first, targets.first_log_det, rows)
     )
   if model.tail is not None:
-    by_frame = [t if t is None else t[:, tf.newaxis] for t in (label, row)]
     terms.update(
       _submodel_terms(
         model,
         'tail',
         targets.later,
         targets.later_log_det,
-        *by_frame,
+        rows.by_frame(),
         context=targets.contexts,
       )
     )
@@ -100,12 +111,69 @@ def loss_terms(
   return terms
 
 
-def _submodel_terms(
-  model, name, frames, noise_log_det, label, row, **conditions
-):
+@dataclasses.dataclass(frozen=True)
+class _LabelRows:
+  """Rows of labels for each frame; `num_labels` is the null label.
+
+  Attributes:
+    label: int `[...]`, or None.
+    given: int `[...]`, the same, or the null label where that was dropped.
+    candidates: int `[..., K]`, others and the label, or None: all labels.
+    has_null: Python `bool`, whether `given` may be the null label.
+  """
+
+  label: Optional[tf.Tensor]
+  given: Optional[tf.Tensor]
+  candidates: Optional[tf.Tensor]
+  has_null: bool
+
+  def by_frame(self):
+    """The same rows for every frame of a clip."""
+    more = lambda t, axis: None if t is None else tf.expand_dims(t, axis)
+    return dataclasses.replace(
+      self,
+      label=more(self.label, -1),
+      given=more(self.given, -1),
+      candidates=more(self.candidates, -2),
+    )
+
+
+def _label_rows(model, label, seed, clips, dropout, num_candidates):
+  if label is None:
+    return _LabelRows(None, None, None, False)
+  num_labels, given, candidates = model.num_labels, label, None
+  seed = likelihood.as_seed(seed)
+  if dropout:
+    (uniform,) = tf.unstack(_uniform(seed, -2, clips, 1), axis=-1)
+    null = tf.cast(num_labels, label.dtype)
+    given = tf.where(uniform < dropout, null, label)
+  if num_candidates is not None:
+    # Others in the order of random numbers, then the label: a tie is an error.
+    order = _uniform(seed, -4, clips, num_labels)
+    order -= tf.one_hot(label, num_labels)
+    others = tf.math.top_k(order, num_candidates - 1).indices
+    candidates = tf.concat(
+      [tf.cast(others, label.dtype), label[:, tf.newaxis]], axis=-1
+    )
+  return _LabelRows(label, given, candidates, dropout > 0)
+
+
+def _uniform(seed, stream, clips, size):
+  """Each clip's own numbers in [0, 1), `[B, size]`."""
+  seed = likelihood.fold_in(seed, stream)
+  return tf.map_fn(
+    lambda clip: tf.random.stateless_uniform(
+      [size], likelihood.fold_in(seed, clip), alg='philox'
+    ),
+    clips,
+    fn_output_signature=tf.float32,
+  )
+
+
+def _submodel_terms(model, name, frames, noise_log_det, rows, **conditions):
   glow = getattr(model, name)
-  log_prob, log_det, by_label = _log_prob_and_scores(
-    model, glow, frames, row, **conditions
+  log_prob, log_det, scores, target = _log_prob_and_scores(
+    model, glow, frames, rows, **conditions
   )
   log_prob += noise_log_det
   log_det += noise_log_det
@@ -117,59 +185,67 @@ def _submodel_terms(
       tf.reduce_mean(log_prob - log_det) / model.num_dims
     ),
   }
-  if by_label is not None:
-    scores = by_label + model.label_log_prior()
-    label = tf.broadcast_to(label, tf.shape(scores)[:-1])
+  if scores is not None:
+    target = tf.broadcast_to(target, tf.shape(scores)[:-1])
     cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(
-      labels=label, logits=scores
+      labels=target, logits=scores
     )
-    correct = tf.argmax(scores, -1, output_type=label.dtype) == label
+    correct = tf.argmax(scores, -1, output_type=target.dtype) == target
     accuracy = tf.reduce_mean(tf.cast(correct, tf.float32))
     terms[f'{name}_label_cross_entropy'] = tf.reduce_mean(cross_entropy)
     terms[f'{name}_label_accuracy'] = accuracy
   return terms
 
 
-def _label_rows(model, label, seed, clips, label_dropout):
-  """Labels, `num_labels` (the null label) in place of the dropped ones."""
-  if label is None or not label_dropout:
-    return label
-  seed = likelihood.fold_in(likelihood.as_seed(seed), -2)
-  uniform = tf.map_fn(
-    lambda clip: tf.random.stateless_uniform(
-      [], likelihood.fold_in(seed, clip), alg='philox'
-    ),
-    clips,
-    fn_output_signature=tf.float32,
-  )
-  null = tf.cast(model.num_labels, label.dtype)
-  return tf.where(uniform < label_dropout, null, label)
+def _log_prob_and_scores(model, glow, targets, rows, **conditions):
+  """Log-densities and log-determinants `[...]`, and labels' scores.
 
-
-def _log_prob_and_scores(model, glow, targets, row, **conditions):
-  """Log-densities and log-determinants `[...]`; every label's score, or None.
-
-  The scores, `[..., L]`, are log-densities.
+  The scores, log p(frame, label), are `[..., K]`; with them comes the index of
+  the right one. Or both are None.
   """
   if not scores_labels(model, glow):
     if glow.num_labels is not None:
-      conditions['label'] = tf.one_hot(row, model.num_labels)
+      conditions['label'] = tf.one_hot(rows.given, model.num_labels)
     flow = tfd.TransformedDistribution(model.base, glow)
     log_prob = flow.log_prob(targets, bijector_kwargs=conditions)
     # Known from the line above: the bijector keeps it.
     log_det = glow.inverse_log_det_jacobian(
       targets, event_ndims=3, **conditions
     )
-    return log_prob, log_det, None
-  labels_and_null = tf.concat(
-    [tf.eye(model.num_labels), tf.zeros([1, model.num_labels])], axis=0
+    return log_prob, log_det, None, None
+  labels, given, num_scored, target = _passes(model, glow, rows)
+  # The passes first; the null label's row is zero.
+  weights = tf.one_hot(
+    tf.experimental.numpy.moveaxis(labels, -1, 0), model.num_labels
   )
   base_log_prob, log_det = glow.log_prob_terms_by_label(
-    targets, model.base, weights=labels_and_null, **conditions
+    targets, model.base, weights=weights, **conditions
   )
   by_label = base_log_prob + log_det
-  row = tf.broadcast_to(row, tf.shape(by_label)[:-1])
+  log_prior = tf.gather(model.label_log_prior(), labels[..., :num_scored])
+  given = tf.broadcast_to(given, tf.shape(by_label)[:-1])
   pick = functools.partial(
-    tf.gather, indices=row, batch_dims=by_label.shape.rank - 1
+    tf.gather, indices=given, batch_dims=by_label.shape.rank - 1
   )
-  return pick(by_label), pick(log_det), by_label[..., :-1]
+  scores = by_label[..., :num_scored] + log_prior
+  return pick(by_label), pick(log_det), scores, target
+
+
+def _passes(model, glow, rows):
+  """Labels `[..., P]` to be scored, and what of them is what.
+
+  Returns:
+    labels: int `[..., P]`.
+    given: int `[...]`, the index of the label that the model was given.
+    num_scored: How many of the labels compete, the first ones.
+    target: int `[...]`, the index of the right one among them.
+  """
+  if rows.candidates is None or glow.label_prior is not None:
+    labels = tf.range(model.num_labels + 1)
+    return labels, rows.given, model.num_labels, rows.label
+  num_candidates = rows.candidates.shape[-1]
+  last = tf.fill(tf.shape(rows.label), num_candidates - 1)
+  if not rows.has_null:
+    return rows.candidates, last, num_candidates, last
+  labels = tf.concat([rows.candidates, rows.given[..., tf.newaxis]], axis=-1)
+  return labels, last + 1, num_candidates, last

@@ -79,6 +79,7 @@ class VideoGlow(tfk.Model):
     tail_labels: bool = False,
     tail_frames_per_step: Optional[int] = None,
     label_loss_weight: float = 1.0,
+    label_loss_candidates: Optional[int] = None,
     label_dropout: float = 0.0,
     context_noise: float = 0.0,
     dequantisation: str = 'matched',
@@ -101,6 +102,10 @@ class VideoGlow(tfk.Model):
       tail_frames_per_step: Python `int`: train the tail on that many random
         frames of a clip a step (an unbiased estimate); None: on all.
       label_loss_weight: Float, weight of the cross entropy of p(label | frame).
+      label_loss_candidates: Python `int`, 2 to `num_labels`: where labels enter
+        through the context, and so each costs a pass, the cross entropy and the
+        accuracy in `fit` and `evaluate` are among so many labels, the right one
+        and others drawn for each clip and step; None: among all.
       label_dropout: Float, probability of the null label in training.
       context_noise: Float, in levels: half of training's clips get contexts
         with noise of a random deviation up to it, which the tail is told; else
@@ -120,6 +125,7 @@ class VideoGlow(tfk.Model):
     super().__init__(name=name)
     _check_parts(head, tail, dequantisation)
     _check_choices(processor, previous_frames, context_noise, dequantisation)
+    _check_candidates(label_loss_candidates, num_labels)
     self.frame_shape = tuple(int(d) for d in frame_shape)
     self.num_dims = int(np.prod(self.frame_shape))
     self.num_labels = num_labels
@@ -127,6 +133,7 @@ class VideoGlow(tfk.Model):
     self.previous_frames = previous_frames
     self.tail_frames_per_step = tail_frames_per_step
     self.label_loss_weight = label_loss_weight
+    self.label_loss_candidates = label_loss_candidates
     self.label_dropout = label_dropout
     self.context_noise = context_noise
     self.dequantisation = dequantisation
@@ -645,6 +652,7 @@ class VideoGlow(tfk.Model):
         replicas.clip_identities(tf.shape(frames)[0]),
         subset_size=self.tail_frames_per_step,
         label_dropout=self.label_dropout,
+        label_candidates=self.label_loss_candidates,
         context_noise=self.context_noise,
       )
     groups = self.parameter_groups()
@@ -694,7 +702,14 @@ class VideoGlow(tfk.Model):
     # weight.
     frames, label = map(replicas.at_least_one_row, (frames, label))
     clips = first + tf.range(tf.shape(frames)[0])
-    losses = objective.loss_terms(self, frames, label, 0, clips)
+    losses = objective.loss_terms(
+      self,
+      frames,
+      label,
+      0,
+      clips,
+      label_candidates=self.label_loss_candidates,
+    )
     for name, value in losses.items():
       self._means[name].update_state(
         value, sample_weight=tf.cast(batch_size, tf.float32)
@@ -721,6 +736,16 @@ def _check_parts(head, tail, dequantisation):
     raise ValueError(
       "`context_mixture` expects dequantisation 'matched', but got 'legacy': "
       'its frames are of no levels.'
+    )
+
+
+def _check_candidates(num_candidates, num_labels):
+  if num_candidates is not None and not 2 <= num_candidates <= (
+    num_labels or 0
+  ):
+    raise ValueError(
+      '`label_loss_candidates` must be None or between 2 and the number of '
+      f'labels, but got {num_candidates} with {num_labels} labels.'
     )
 
 

@@ -22,6 +22,7 @@ __all__ = [
   'Checkpoints',
   'NotFiniteError',
   'parts_of',
+  'weights_of',
 ]
 
 _NAME = re.compile(r'step_(\d{8,})')
@@ -53,6 +54,14 @@ class NotFiniteError(RuntimeError):
 def parts_of(model):
   """What a run's checkpoint holds of a compiled `VideoGlow`: `dict`."""
   return {'model': model, 'optimizer': model.optimizer}
+
+
+def weights_of(model):
+  """What using a model takes, without its optimiser's state: `dict`."""
+  children = tf.train.TrackableView(model).children(model)
+  optimizers = tfk.optimizers.Optimizer, tfk.optimizers.legacy.Optimizer
+  kept = {k: v for k, v in children.items() if not isinstance(v, optimizers)}
+  return {'model': tf.train.Checkpoint(**kept)}
 
 
 class Checkpoints:
@@ -284,7 +293,8 @@ class Checkpoints:
       status.assert_existing_objects_matched()
     except (AssertionError, ValueError, tf.errors.OpError) as e:
       raise on_disk.CheckpointError(
-        f'The checkpoint {path} is intact, but does not fit this model: '
+        f'The checkpoint {path} is intact, but does not fit this model '
+        '(that of --mode=pack is for --init_from, not to be resumed): '
         f'{on_disk.first_line(e)}'
       ) from e
 

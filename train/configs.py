@@ -135,6 +135,7 @@ class Config:
   tail_clip_norm: float = 5.0
   processor_clip_norm: float = 5.0
   label_loss_weight: float = 1.0
+  label_loss_candidates: Optional[int] = None  # Scored in a step; None: all.
   label_dropout: float = 0.0
   context_noise: float = 0.0  # Levels, at most; of half of training's clips.
   tail_frames_per_step: Optional[int] = None
@@ -316,6 +317,7 @@ def _check_gan(config):
     ('dequantisation', 'matched'),
     ('tail_frames_per_step', None),
     ('label_dropout', 0.0),
+    ('label_loss_candidates', None),
     ('context_noise', 0.0),
   ):
     if getattr(config, name) != value:

@@ -18,7 +18,16 @@ from train import presets  # noqa: E402
 _MODE = flags.DEFINE_enum(
   'mode',
   'train',
-  ['train', 'evaluate', 'sample', 'export', 'prepare', 'ablate', 'report'],
+  [
+    'train',
+    'evaluate',
+    'sample',
+    'export',
+    'prepare',
+    'ablate',
+    'report',
+    'pack',
+  ],
   'What to do.',
 )
 _PRESET = flags.DEFINE_enum(
@@ -94,7 +103,10 @@ _SET = flags.DEFINE_multi_string(
   'set', [], 'key=value, any config field; repeatable.'
 )
 _INIT_FROM = flags.DEFINE_string(
-  'init_from', None, "Start from another run's weights: WORKDIR[:head|:tail]."
+  'init_from',
+  None,
+  "Start from another run's weights: WORKDIR[:head|:tail]; or from several, "
+  'with commas between them.',
 )
 _STRATEGY = flags.DEFINE_enum(
   'strategy',
@@ -110,8 +122,11 @@ _CHECKPOINT = flags.DEFINE_enum(
   'checkpoint',
   'newest',
   ['newest', 'best'],
-  '--mode=evaluate, sample, export, report: which; the best is that of the '
-  'lowest held-out bits/dim among those kept.',
+  '--mode=evaluate, sample, export, report, pack: which; the best is that of '
+  'the lowest held-out bits/dim among those kept.',
+)
+_PACK_DIR = flags.DEFINE_string(
+  'pack_dir', None, '--mode=pack: where a copy without training state goes.'
 )
 _IMPORTANCE_SAMPLES = flags.DEFINE_integer(
   'importance_samples',
@@ -152,7 +167,8 @@ _OF_MODES = {
   'init_from': ['train'],
   'strategy': ['train'],
   'profile_steps': ['train'],
-  'checkpoint': ['evaluate', 'sample', 'export', 'report'],
+  'checkpoint': ['evaluate', 'sample', 'export', 'report', 'pack'],
+  'pack_dir': ['pack'],
   'importance_samples': ['evaluate'],
   'seeds': ['ablate'],
   'rows': ['ablate'],
@@ -323,6 +339,14 @@ def _report():
   print(page.write(workdirs, _CHECKPOINT.value))
 
 
+def _pack():
+  from train import pack
+
+  if not _PACK_DIR.value:
+    raise app.UsageError('--mode=pack needs --pack_dir, a folder to be made.')
+  print(pack.pack_run(_workdir(), _PACK_DIR.value, _CHECKPOINT.value))
+
+
 def _set_up_logging():
   """Shows the program's own news, and of TensorFlow's only what is wrong."""
   if not flags.FLAGS['verbosity'].present:
@@ -348,6 +372,7 @@ def main(argv):
     'prepare': _prepare,
     'ablate': _ablate,
     'report': _report,
+    'pack': _pack,
   }
   # What the user can put right is a line, not a traceback.
   from train import errors

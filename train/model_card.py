@@ -64,25 +64,27 @@ def data_facts(config, num_train_clips=None, num_valid_clips=None):
 
 def model_card(
   model,
-  limits,
-  functions,
+  limits=None,
+  functions=None,
   label_names=None,
   data=None,
   config=None,
   metrics=None,
   title='Video model',
+  usage=None,
 ):
   """A card as Markdown.
 
   Args:
     model: `VideoGlow`.
-    limits: `request_checks.Limits`.
-    functions: `dict` from names to signatures.
+    limits: `request_checks.Limits`, or None: there is no SavedModel.
+    functions: `dict` from names to signatures, or None, the same.
     label_names: List of `str`, or None.
     data: `dict` as of `data_facts`, or None.
     config: `dict`, as config.json has it, or None.
     metrics: `dict`, as metrics.json has it, or None.
     title: `str`.
+    usage: `str`, Markdown, or None: the SavedModel's.
 
   Returns:
     `str`.
@@ -93,7 +95,7 @@ def model_card(
     ('Labels', _labels(label_names)),
     ('Held-out numbers', _table(metrics or {})),
     ('Limits', _limits(model, limits)),
-    ('Use', _usage(functions)),
+    ('Use', usage or _usage(functions)),
     ('Signatures', _signatures(functions)),
     ('Config', _table(config)),
   ]
@@ -122,9 +124,13 @@ def _labels(names):
 
 def _limits(model, limits):
   height, width, _ = model.frame_shape
-  lines = [
-    f'A request has at most {limits.max_rows} rows and {limits.max_frames} '
-    'frames; others are refused.',
+  lines = []
+  if limits is not None:
+    lines.append(
+      f'A request has at most {limits.max_rows} rows and {limits.max_frames} '
+      'frames; others are refused.'
+    )
+  lines += [
     f'Frames are {height}x{width}, and each value is one of '
     f'{2**model.n_bits} levels.',
     'It knows the data it was trained on: other frames get a likelihood and '
@@ -144,6 +150,8 @@ def _limits(model, limits):
 
 
 def _usage(functions):
+  if not functions:
+    return ''
   signature = signatures_lib.default_signature(functions)
   _, specs = functions[signature].structured_input_signature
   arguments = '\n'.join(f'  {k}=...,  # {_type(s)}' for k, s in specs.items())
@@ -151,6 +159,8 @@ def _usage(functions):
 
 
 def _signatures(functions):
+  if not functions:
+    return ''
   rows = ['| name | what | inputs | outputs |', '| --- | --- | --- | --- |']
   for name, function in functions.items():
     _, inputs = function.structured_input_signature

@@ -17,7 +17,7 @@ _PAPER_GLOW = configs.GlowConfig(
 )
 
 _SMOKE_GLOW = configs.GlowConfig(
-  num_glow_blocks=2,
+  num_glow_blocks=1,
   num_steps_per_block=1,
   hidden_channels=8,
   affine_hidden_channels=8,

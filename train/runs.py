@@ -62,7 +62,7 @@ def load(workdir, which='newest'):
   label_names = folder.read_labels()
   model = systems.of(config).build_model(config, len(label_names))
   checkpoints = checkpoints_lib.Checkpoints(
-    checkpoints_lib.parts_of(model), folder.checkpoints, is_chief=False
+    checkpoints_lib.weights_of(model), folder.checkpoints, is_chief=False
   )
   step = checkpoints.restore(which)
   if step is None:

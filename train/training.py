@@ -38,7 +38,8 @@ class Options:
   """What a run does not depend on, and may be another after a resume.
 
   Attributes:
-    init_from: 'WORKDIR[:head|:tail]' of a run to start from, or None.
+    init_from: 'WORKDIR[:head|:tail]' of a run to start from, or of several with
+      commas between them, or None.
     strategy: One of `workers.STRATEGIES`.
     profile_steps: The first and the last step to be profiled, or None.
   """
@@ -139,9 +140,9 @@ class _Training:
     """Weights of another run, ActNorm's initialisation, untrained numbers."""
     model, valid = self.model, self.inputs.valid_dataset()
     if self.options.init_from is not None:
-      mismatches = weights.init_from(model, self.options.init_from)
-      for mismatch in mismatches:
-        logging.warning('--init_from: not copied: %s', mismatch)
+      for spec in self.options.init_from.split(','):
+        for mismatch in weights.init_from(model, spec):
+          logging.warning('--init_from: not copied: %s', mismatch)
     logging.info('Evaluating the untrained model.')
     evaluate = functools.partial(self.system.evaluate, model, valid)
     untrained = evaluate(self.workers)

@@ -59,9 +59,8 @@ def init_from(model, spec):
   folder = run_folder.RunFolder(path)
   config = folder.read_config()
   source = systems.of(config).build_model(config, len(folder.read_labels()))
-  # The weights are enough, whatever else that run has saved.
   saved = checkpoints.Checkpoints(
-    {'model': source}, folder.checkpoints, is_chief=False
+    checkpoints.weights_of(source), folder.checkpoints, is_chief=False
   )
   if saved.restore() is None:
     raise configs.ConfigError(f'{path} has no checkpoint to start from.')

@@ -126,6 +126,28 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
       half.forward(tf.identity(x), context=context), y, 1e-5, 1e-5
     )
 
+  @parameterized.parameters(
+    ([16, 16, 1], 'sixty_fourths'),
+    ([4, 4, 1], 'sixteenths'),
+    ([12, 4, 1], 'sixteenths'),
+    ([6, 4, 1], 'quarters'),
+  )
+  def test_the_finest_mixture_halves_as_long_as_both_sides_are_even(
+    self, shape, other
+  ):
+    # 16 halves once more than the most that has a name.
+    shapes = lambda kind: [
+      v.shape
+      for v in tfp_cglow.build_glow(
+        shape, 1, 0, context_mixture=kind, mixture_hidden_channels=2
+      ).trainable_variables
+    ]
+    expected = shapes(other)
+    if shape[0] == 16:
+      quarter = shapes('quarters')
+      expected += quarter[len(shapes('pixels')) :]
+    self.assertCountEqual(shapes('finest'), expected)
+
   @parameterized.named_parameters(
     ('rank', {'output_shape': [4, 4]}, r'\[H, W, C\], but got \[4, 4\]'),
     ('size', {'output_shape': [4, 6, 1]}, '4.*4x6'),

@@ -1,5 +1,7 @@
 """Tests of `objective`."""
 
+from unittest import mock
+
 from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
@@ -12,7 +14,12 @@ _NUM_LABELS = 3
 
 
 def _model(way='prior', **kwargs):
-  glow = {'num_glow_blocks': 1, 'num_steps_per_block': 1, 'hidden_channels': 4}
+  glow = {
+    'num_glow_blocks': 1,
+    'num_steps_per_block': 1,
+    'hidden_channels': 4,
+    'pyramid_channels': 4,
+  }
   arguments = {
     'num_labels': _NUM_LABELS,
     'state_channels': 0,
@@ -102,6 +109,74 @@ class LossTermsTest(tf.test.TestCase, parameterized.TestCase):
     for name, value in (('head', head), ('tail', tail)):
       bits = tf.reduce_mean(tfp_cglow.bits_per_dim(value, _SHAPE, 5))
       self.assertAllClose(terms[f'{name}_bits_per_dim'], bits, 1e-5)
+
+  @parameterized.product(way=['prior', 'image', 'embedding'], dropout=[0, 1])
+  def test_all_labels_as_candidates_change_nothing(self, way, dropout):
+    # Nor does their order.
+    model = _model(way, label_loss_weight=2.0)
+    some, every = (
+      _terms(model, self.LABEL, label_candidates=n, label_dropout=dropout)[1]
+      for n in (_NUM_LABELS, None)
+    )
+    self.assertCountEqual(some, every)
+    for name, value in every.items():
+      self.assertAllClose(some[name], value, 1e-5, 1e-5, msg=name)
+
+  @parameterized.parameters('image', 'embedding')
+  def test_two_candidates(self, way):
+    # A clip's other label is drawn: over seeds each is there, and the cross
+    # entropy is one of those between the label and another.
+    model = _model(way, label_loss_weight=2.0, tail=None, tail_labels=False)
+    model.label_counts.assign([3.0, 1.0, 0.0])
+    label = self.LABEL[:1]
+    frames = tf.zeros([1, 1, *_SHAPE], tf.uint8)
+    seen = set()
+    for seed in range(12):
+      terms = objective.loss_terms(
+        model, frames, label, seed, tf.range(1), label_candidates=2
+      )
+      by_label = [
+        objective.loss_terms(
+          model, frames, tf.constant([k]), seed, tf.range(1)
+        )['head_bits_per_dim']
+        * (-model.num_dims * np.log(2.0))
+        for k in range(_NUM_LABELS)
+      ]
+      scores = tf.stack(by_label) + np.log([4 / 7, 2 / 7, 1 / 7])
+      expected = [
+        tf.reduce_logsumexp([scores[0], scores[k]]) - scores[0] for k in (1, 2)
+      ]
+      cross_entropy = terms['head_label_cross_entropy']
+      (k,) = np.flatnonzero(np.isclose(cross_entropy, expected, 1e-4))
+      seen.add(k)
+      self.assertAllClose(
+        terms['loss'],
+        terms['head_bits_per_dim']
+        + 2.0 * cross_entropy / (model.num_dims * np.log(2.0)),
+      )
+    self.assertLen(seen, 2)
+
+  @parameterized.parameters(0.0, 0.5)
+  def test_a_pass_a_candidate(self, dropout):
+    # And one for what was given, where that may be the null label.
+    model = _model('embedding', label_loss_weight=2.0)
+    for glow in (model.head, model.tail):
+      self.enter_context(
+        mock.patch.object(
+          glow,
+          'log_prob_terms_by_label',
+          side_effect=glow.log_prob_terms_by_label,
+        )
+      )
+    _terms(model, self.LABEL, label_candidates=2, label_dropout=dropout)
+    for glow in (model.head, model.tail):
+      ((_, kwargs),) = glow.log_prob_terms_by_label.call_args_list
+      self.assertLen(kwargs['weights'], 2 + (dropout > 0))
+
+  @parameterized.parameters(1, 4)
+  def test_number_of_candidates(self, number):
+    with self.assertRaisesRegex(ValueError, 'between 2 and .* got'):
+      _model(label_loss_candidates=number)
 
   def test_no_labels(self):
     model = _model(num_labels=None)

@@ -210,8 +210,10 @@ class MainTest(parameterized.TestCase):
     ('init_from', {'mode': 'ablate', 'init_from': 'x'}, '--init_from is for'),
     ('bound', {'importance_samples': 3}, '--importance_samples is for'),
     ('rows', {'mode': 'evaluate', 'rows': ['residual']}, 'mode=ablate'),
+    ('pack', {'pack_dir': 'x'}, '--pack_dir is for --mode=pack'),
+    ('pack_where', {'mode': 'pack'}, 'needs --pack_dir'),
   )
-  def test_flags_of_other_modes_are_refused(self, values, message):
+  def test_flags_that_do_not_fit_the_mode_are_refused(self, values, message):
     with self.assertRaisesRegex(app.UsageError, message):
       self._run(**values)
 

@@ -320,6 +320,24 @@ class TrainingTest(tf.test.TestCase):
     self.assertTrue(all('expected' in m for m in mismatches), mismatches)
     self.assertNotEmpty(mismatches)
 
+  def test_init_from_two_runs(self):
+    config = configs.override(self.config, [*_QUICK, 'seed=5', 'steps=1'])
+    with (
+      unittest.mock.patch.object(
+        weights, 'init_from', return_value=['head/x: no']
+      ) as init_from,
+      self.assertLogs(level='WARNING') as logs,
+    ):
+      training.train(
+        config,
+        os.path.join(self.root, 'two'),
+        training.Options('a:head,b:tail'),
+      )
+    self.assertEqual(
+      [call.args[1] for call in init_from.call_args_list], ['a:head', 'b:tail']
+    )
+    self.assertLen([m for m in logs.output if 'head/x: no' in m], 2)
+
   def test_init_from_nothing(self):
     model = models.build_model(self.config, 8)
     with self.assertRaisesRegex(run_folder.RunFolderError, 'holds no run'):
