@@ -30,6 +30,14 @@ tf.config.optimizer.set_experimental_options({'disable_meta_optimizer': True})
 # A graph in the making is many objects, none of them garbage.
 gc.freeze()
 gc.set_threshold(100_000, 20, 50)
+_file = ['']  # Whose tests run.
+
+
+def pytest_runtest_logfinish(location):
+  """Returns what a file's tests have left, before the next file's."""
+  if location[0] != _file[0]:
+    _file[0] = location[0]
+    gc.collect()
 
 
 def pytest_collection_modifyitems(items):

@@ -87,6 +87,7 @@ RUN = [
   (f'{_MAIN} --mode=evaluate', ''),
   (f'{_MAIN} --mode=sample --workdir=runs/mine --labels', ''),
   (f'{_MAIN} --mode=sample --workdir=runs/mine --interpolate', ''),
+  (f'{_MAIN} --mode=pack', ''),
   (f'{_MAIN} --mode=prepare', '--set frame_size=16 --set valid_fraction=0.4'),
   (f'{_MAIN} --dataset=tfrecord', f'{SMALL} --set valid_fraction=none'),
 ]

@@ -140,9 +140,9 @@ class _Training:
     """Weights of another run, ActNorm's initialisation, untrained numbers."""
     model, valid = self.model, self.inputs.valid_dataset()
     if self.options.init_from is not None:
-      for spec in self.options.init_from.split(','):
-        for mismatch in weights.init_from(model, spec):
-          logging.warning('--init_from: not copied: %s', mismatch)
+      mismatches = weights.init_from(model, self.options.init_from)
+      for mismatch in mismatches:
+        logging.warning('--init_from: not copied: %s', mismatch)
     logging.info('Evaluating the untrained model.')
     evaluate = functools.partial(self.system.evaluate, model, valid)
     untrained = evaluate(self.workers)

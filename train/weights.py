@@ -40,7 +40,8 @@ def init_from(model, spec):
 
   Args:
     model: `VideoGlow` or `VideoGan`, to be changed.
-    spec: 'WORKDIR' or 'WORKDIR:PART', such as 'runs/demo:head'.
+    spec: 'WORKDIR' or 'WORKDIR:PART', such as 'runs/demo:head'; or several,
+      with commas between them, of which later ones win.
 
   Returns:
     List of `str`: what was not copied, and why.
@@ -49,6 +50,10 @@ def init_from(model, spec):
     CheckpointError: if the run's checkpoints are damaged.
     ConfigError: if the run has no checkpoint, or nothing fits.
   """
+  return sum((_init_from_one(model, one) for one in spec.split(',')), [])
+
+
+def _init_from_one(model, spec):
   path, _, part = spec.partition(':')
   parts = model.submodels()
   if part and part not in parts:

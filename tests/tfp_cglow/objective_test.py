@@ -128,31 +128,33 @@ class LossTermsTest(tf.test.TestCase, parameterized.TestCase):
     # entropy is one of those between the label and another.
     model = _model(way, label_loss_weight=2.0, tail=None, tail_labels=False)
     model.label_counts.assign([3.0, 1.0, 0.0])
-    label = self.LABEL[:1]
     frames = tf.zeros([1, 1, *_SHAPE], tf.uint8)
-    seen = set()
-    for seed in range(12):
-      terms = objective.loss_terms(
-        model, frames, label, seed, tf.range(1), label_candidates=2
+    nats_a_bit_per_dim = model.num_dims * np.log(2.0)
+
+    @tf.function
+    def terms_of(seed, label, label_candidates=None):
+      return objective.loss_terms(
+        model, frames, label, seed, tf.range(1), None, 0.0, label_candidates
       )
-      by_label = [
-        objective.loss_terms(
-          model, frames, tf.constant([k]), seed, tf.range(1)
-        )['head_bits_per_dim']
-        * (-model.num_dims * np.log(2.0))
-        for k in range(_NUM_LABELS)
-      ]
-      scores = tf.stack(by_label) + np.log([4 / 7, 2 / 7, 1 / 7])
+
+    seen = set()
+    for seed in range(8):
+      seed = tf.constant([0, seed])
+      labels = [tf.constant([k]) for k in range(_NUM_LABELS)]
+      bits = [terms_of(seed, k)['head_bits_per_dim'] for k in labels]
+      scores = np.log([4 / 7, 2 / 7, 1 / 7]) - nats_a_bit_per_dim * tf.stack(
+        bits
+      )
       expected = [
         tf.reduce_logsumexp([scores[0], scores[k]]) - scores[0] for k in (1, 2)
       ]
+      terms = terms_of(seed, labels[0], label_candidates=2)
       cross_entropy = terms['head_label_cross_entropy']
       (k,) = np.flatnonzero(np.isclose(cross_entropy, expected, 1e-4))
       seen.add(k)
       self.assertAllClose(
         terms['loss'],
-        terms['head_bits_per_dim']
-        + 2.0 * cross_entropy / (model.num_dims * np.log(2.0)),
+        terms['head_bits_per_dim'] + 2.0 * cross_entropy / nats_a_bit_per_dim,
       )
     self.assertLen(seen, 2)
 

@@ -38,8 +38,8 @@ class MainTest(parameterized.TestCase):
     ('no_such_folder', {'dataset': 'folder', 'data_dir': '/none'}, '/none'),
     (
       'size',
-      {'preset': 'smoke', 'set': ['frame_size=30']},
-      'divisible by 4, but got frames of 30x30',
+      {'preset': 'smoke', 'set': ['frame_size=31']},
+      'divisible by 2, but got frames of 31x31',
     ),
     ('loss_of_a_flow', {'loss': 'hinge'}, '--loss is for --model=gan'),
     (

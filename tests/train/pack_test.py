@@ -1,6 +1,7 @@
 """Tests of `pack`."""
 
 import pathlib
+import shutil
 
 from absl.testing import absltest
 import numpy as np
@@ -86,6 +87,29 @@ class PackRunTest(absltest.TestCase):
     )
     with self.assertRaisesRegex(on_disk.CheckpointError, '--init_from'):
       resumed.restore()
+
+  def test_parts_of_two_runs(self):
+    first, folder = self._make_run()
+    pack.pack_run(folder.path, self.packed)
+    second = runs.load(self.packed).model
+    for variable in second.trainable_variables:
+      variable.assign_add(tf.ones_like(variable))
+    second_path = self.root / 'second'
+    checkpoints.Checkpoints(
+      checkpoints.weights_of(second), second_path / 'checkpoints'
+    ).save(_STEP)
+    for path in ('config.json', 'labels.txt'):
+      shutil.copy(self.packed / path, second_path)
+    config = run_folder.RunFolder(self.packed).read_config()
+    model = models.build_model(config, len(_LABELS))
+    weights.init_from(model, f'{self.packed}:head,{second_path}:tail')
+    for name, donor in (('head', first), ('tail', second)):
+      for ours, theirs in zip(
+        model.submodels()[name].variables,
+        donor.submodels()[name].variables,
+        strict=True,
+      ):
+        np.testing.assert_array_equal(ours, theirs)
 
   def test_says_nothing_of_this_machine(self):
     _, folder = self._make_run()
