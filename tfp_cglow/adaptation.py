@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 
 from tfp_cglow import actnorm
 from tfp_cglow import conditional_bijector
+from tfp_cglow import conditioned
 from tfp_cglow import flow_step
 from tfp_cglow import glow as glow_lib
 from tfp_cglow import replicas
@@ -16,6 +17,9 @@ from tfp_cglow import reversible
 from tfp_cglow import scan
 
 __all__ = ['adapt']
+
+# With variables inside, `tfb.Chain(...)` is of this class.
+_CHAIN = tfp.bijectors.Chain.__bases__[0]
 
 
 def adapt(
@@ -31,7 +35,8 @@ def adapt(
 
   Args:
     bijector: A `Glow`, `Scan`, `FlowStep` or `ActNorm` whose ActNorm
-      parameters are `tf.Variable`s. Other bijectors are only applied.
+      parameters are `tf.Variable`s, or a `tfb.Chain` or `Conditioned` of them.
+      Bijectors without an ActNorm are only applied.
     frames: `[..., H, W, C]`, dequantised data.
     **conditions: As `bijector.inverse` takes them.
 
@@ -39,18 +44,42 @@ def adapt(
     `bijector.inverse(frames, **conditions)` after the initialisation.
 
   Raises:
-    ValueError: if `bijector` is a `Glow` that was adapted before.
+    TypeError: if `bijector` is none.
+    ValueError: if it is a `Glow` that was adapted before, or another bijector
+      that has an ActNorm inside.
     RuntimeError: inside a `tf.function`.
   """
   if not tf.executing_eagerly():
     raise RuntimeError('`adapt` assigns variables once: call it eagerly.')
+  if not isinstance(bijector, tfp.bijectors.Bijector):
+    raise TypeError(
+      f'`adapt` expects a bijector, but got {type(bijector).__name__}.'
+    )
   frames = tf.convert_to_tensor(frames, dtype_hint=bijector.dtype)
   return _adapt(bijector, frames, **conditions)
 
 
 @functools.singledispatch
 def _adapt(bijector, y, **conditions):
+  for inside in bijector.submodules:
+    if isinstance(inside, (actnorm.ActNorm, scan.Scan)):
+      raise ValueError(
+        f'`adapt` cannot reach `{inside.name}` inside of `{bijector.name}`, a '
+        f'{type(bijector).__name__}: adapt it by itself.'
+      )
   return bijector.inverse(y, **conditions)
+
+
+@_adapt.register(_CHAIN)
+def _(bijector, y, **conditions):
+  for part in bijector.bijectors:
+    y = _adapt(part, y, **conditions.get(part.name, {}))
+  return y
+
+
+@_adapt.register
+def _(bijector: conditioned.Conditioned, y, **others):
+  return _adapt(bijector.bijector, y, **bijector.bound, **others)
 
 
 @_adapt.register

@@ -148,6 +148,17 @@ def build_glow(
     ValueError: if an argument's value is unknown, or sizes do not fit.
   """
   height, width, channels = _check_shape(output_shape, num_glow_blocks)
+  _check_coupling_network(coupling_network, unroll)
+  for parameter, value in (
+    ('context_channels', context_channels),
+    ('vector_channels', vector_channels),
+    ('num_labels', num_labels),
+  ):
+    if value is not None and value < 1:
+      raise ValueError(
+        f'`{parameter}` must be at least 1, or None for no such condition, but '
+        f'got {value}.'
+      )
   _check_choice(
     'label_conditioning', label_conditioning, ('prior', 'image', 'embedding')
   )
@@ -255,16 +266,39 @@ def build_glow(
 
 
 def _check_shape(output_shape, num_glow_blocks):
-  shape = [int(d) for d in output_shape]
-  if len(shape) != 3:
-    raise ValueError(f'`output_shape` must be [H, W, C], but got {shape}.')
+  shape = tf.TensorShape(output_shape)
+  if shape.rank != 3 or not shape.is_fully_defined():
+    raise ValueError(
+      '`output_shape` must be [H, W, C], without a batch, but got '
+      f'{list(output_shape)}.'
+    )
+  shape = shape.as_list()
+  if num_glow_blocks < 1:
+    raise ValueError(
+      f'`num_glow_blocks` must be at least 1, but got {num_glow_blocks}.'
+    )
   divisor = 2**num_glow_blocks
-  if num_glow_blocks < 1 or shape[0] % divisor or shape[1] % divisor:
+  if shape[0] % divisor or shape[1] % divisor:
+    fitting = _num_even_halvings(*shape[:2])
     raise ValueError(
       f'{num_glow_blocks} blocks need a height and width divisible by '
-      f'{divisor}, but got frames of {shape[0]}x{shape[1]}.'
+      f'{divisor}, but got frames of {shape[0]}x{shape[1]}. '
+      + (
+        f'At most {fitting} fit these; or pad or crop.'
+        if fitting
+        else 'Pad or crop to an even size.'
+      )
     )
   return shape
+
+
+def _check_coupling_network(network, unroll):
+  if network is None or unroll or isinstance(network, (tuple, list)):
+    return
+  raise ValueError(
+    '`coupling_network` must be a pair (init, apply), or with `unroll=True` a '
+    f'callable, but got {network!r} without it.'
+  )
 
 
 def _check_choice(name, value, choices):
@@ -306,10 +340,13 @@ def _check_context_mixture(
 
 def _num_halvings(kind, height, width):
   halvings = _MIXTURE_HALVINGS[kind]
-  if halvings is None:
-    common = math.gcd(height, width)
-    halvings = (common & -common).bit_length() - 1  # Factors of two.
-  return halvings
+  return _num_even_halvings(height, width) if halvings is None else halvings
+
+
+def _num_even_halvings(height, width):
+  """How often both can be halved: their common factors of two."""
+  common = math.gcd(height, width)
+  return (common & -common).bit_length() - 1
 
 
 def _draw(rng):

@@ -2,6 +2,7 @@
 
 import difflib
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -14,11 +15,27 @@ __all__ = [
   'ConditionalBijector',
   'check_condition_names',
   'check_context',
+  'check_known',
   'context_description',
   'convert_parameter',
+  'leading_shape',
+  'leading_shape_tensor',
 ]
 
 convert_parameter = tensor_util.convert_nonref_to_tensor
+
+
+def check_known(owner, expected, given):
+  """Raises `ValueError` for a condition that is not one of `expected`."""
+  described = ', '.join(f'{k}: {v}' for k, v in expected.items()) or 'none'
+  for name in given:
+    if name not in expected:
+      near = difflib.get_close_matches(name, expected, n=1)
+      hint = f' Did you mean `{near[0]}`?' if near else ''
+      raise ValueError(
+        f'`{owner}` got an unknown condition `{name}`. '
+        f'Conditions expected: {described}.{hint}'
+      )
 
 
 def check_condition_names(owner, expected, given):
@@ -37,15 +54,7 @@ def check_condition_names(owner, expected, given):
     ValueError: if a condition is missing or unknown.
   """
   given = {name: value for name, value in given.items() if value is not None}
-  described = ', '.join(f'{k}: {v}' for k, v in expected.items()) or 'none'
-  for name in given:
-    if name not in expected:
-      near = difflib.get_close_matches(name, expected, n=1)
-      hint = f' Did you mean `{near[0]}`?' if near else ''
-      raise ValueError(
-        f'`{owner}` got an unknown condition `{name}`. '
-        f'Conditions expected: {described}.{hint}'
-      )
+  check_known(owner, expected, given)
   for name in expected:
     if name not in given:
       raise ValueError(
@@ -53,6 +62,73 @@ def check_condition_names(owner, expected, given):
         f'but got: {", ".join(given) or "none"}.'
       )
   return given
+
+
+# Dimensions that belong to one row of a condition.
+_ROW_NDIMS = {'context': 3, 'vector': 1}
+
+
+def _num_leading(name, value):
+  """How many leading dimensions a condition has; None: that is not known.
+
+  Conditions of other names than the contract's are taken to have none.
+  """
+  if name == 'label':
+    row_ndims = 1 if tf.as_dtype(value.dtype).is_floating else 0
+  elif name in _ROW_NDIMS:
+    row_ndims = _ROW_NDIMS[name]
+  else:
+    return 0
+  rank = tf.TensorShape(value.shape).rank
+  return None if rank is None else max(rank - row_ndims, 0)
+
+
+def _as_array(value):
+  return value if hasattr(value, 'dtype') else np.asarray(value)
+
+
+def leading_shape(name, value):
+  """The leading dimensions of a condition `context`, `vector` or `label`.
+
+  Args:
+    name: Python `str`, of the condition.
+    value: Its value, or None.
+
+  Returns:
+    `tf.TensorShape`, perhaps of unknown rank; [] of any other condition.
+  """
+  value = _as_array(value)
+  num_leading = _num_leading(name, value)
+  if num_leading is None:
+    return tf.TensorShape(None)
+  return (
+    tf.TensorShape(value.shape)[:num_leading]
+    if num_leading
+    else tf.TensorShape([])
+  )
+
+
+def leading_shape_tensor(name, value):
+  """The same as an int32 tensor; the rank is to be known."""
+  value = _as_array(value)
+  return tf.shape(value)[: _num_leading(name, value)]
+
+
+def _check_leading(owner, data, event_ndims, conditions):
+  """Raises if a condition's leading dimensions do not fit the data's."""
+  if data.shape.rank is None:
+    return
+  leading = data.shape[: data.shape.rank - event_ndims]
+  for name, value in conditions.items():
+    of_condition = leading_shape(name, value)
+    try:
+      leading = tf.broadcast_static_shape(leading, of_condition)
+    except ValueError as e:
+      raise ValueError(
+        f'`{owner}` expects leading dimensions of `{name}` that broadcast with '
+        f'{leading}, those of the data and the conditions before, but got '
+        f'{of_condition}.'
+      ) from e
 
 
 class ConditionalBijector(tfp.bijectors.Bijector):
@@ -88,14 +164,19 @@ class ConditionalBijector(tfp.bijectors.Bijector):
     return {}
 
   def _augmented_forward(self, x, **conditions):
-    conditions = check_condition_names(self.name, self.conditions, conditions)
+    conditions = self._check(x, self.forward_min_event_ndims, conditions)
     y, ildj = self._forward_and_ildj(x, **conditions)
     return y, {'ildj': ildj}
 
   def _augmented_inverse(self, y, **conditions):
-    conditions = check_condition_names(self.name, self.conditions, conditions)
+    conditions = self._check(y, self.inverse_min_event_ndims, conditions)
     x, ildj = self._inverse_and_ildj(y, **conditions)
     return x, {'ildj': ildj}
+
+  def _check(self, data, event_ndims, conditions):
+    conditions = check_condition_names(self.name, self.conditions, conditions)
+    _check_leading(self.name, data, event_ndims, conditions)
+    return conditions
 
   def _inverse_log_det_jacobian(self, y, **conditions):
     # Asked for before `inverse`: the cache gets both from one pass.

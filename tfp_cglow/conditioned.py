@@ -5,6 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_cglow import conditional_bijector
+
 __all__ = ['Conditioned']
 
 
@@ -17,7 +19,12 @@ class Conditioned(tfp.bijectors.Bijector):
   flow = tfd.TransformedDistribution(
       base, tfp_cglow.Conditioned(glow, context=c, label=y))
   flow.log_prob(frames)
+  flow.sample()  # One for each row of the conditions.
   ```
+
+  The leading dimensions of `context`, `vector` and `label` are its batch shape,
+  and so the distribution's: `flow.sample(5)` is five independent samples for
+  each row.
   """
 
   def __init__(
@@ -34,7 +41,14 @@ class Conditioned(tfp.bijectors.Bijector):
       validate_args: Python `bool`.
       name: Python `str`.
       **conditions: The keywords that every call passes to `bijector`.
+
+    Raises:
+      ValueError: if `bijector` takes no such condition.
     """
+    if isinstance(bijector, conditional_bijector.ConditionalBijector):
+      conditional_bijector.check_known(
+        bijector.name, bijector.conditions, conditions
+      )
     parameters = dict(
       bijector=bijector, validate_args=validate_args, name=name, **conditions
     )
@@ -57,6 +71,37 @@ class Conditioned(tfp.bijectors.Bijector):
   @property
   def bijector(self):
     return self._bijector
+
+  @property
+  def bound(self):
+    """`dict` of the conditions, by name."""
+    return dict(self._bound)
+
+  def experimental_batch_shape(self, x_event_ndims=None, y_event_ndims=None):
+    shape = tf.TensorShape([])
+    for name, value in _leaves(self._bound):
+      leading = conditional_bijector.leading_shape(name, value)
+      shape = tf.broadcast_static_shape(shape, leading)
+    return self._without_events(shape, x_event_ndims, y_event_ndims)
+
+  def experimental_batch_shape_tensor(
+    self, x_event_ndims=None, y_event_ndims=None
+  ):
+    shape = tf.zeros([0], tf.int32)
+    for name, value in _leaves(self._bound):
+      leading = conditional_bijector.leading_shape_tensor(name, value)
+      shape = tf.broadcast_dynamic_shape(shape, leading)
+    return self._without_events(shape, x_event_ndims, y_event_ndims)
+
+  def _without_events(self, shape, x_event_ndims, y_event_ndims):
+    """Less those dimensions that belong to larger events."""
+    if x_event_ndims is not None:
+      more = x_event_ndims - self.forward_min_event_ndims
+    elif y_event_ndims is not None:
+      more = y_event_ndims - self.inverse_min_event_ndims
+    else:
+      more = 0
+    return shape[:-more] if more else shape
 
   # Conditions that are not bound go through: `bijector` checks them.
 
@@ -87,3 +132,12 @@ class Conditioned(tfp.bijectors.Bijector):
 
   def _inverse_event_shape_tensor(self, shape):
     return self._bijector.inverse_event_shape_tensor(shape)
+
+
+def _leaves(conditions):
+  """Pairs of a name and a value; those of a chain's parts are in a `dict`."""
+  for name, value in conditions.items():
+    if isinstance(value, dict):
+      yield from _leaves(value)
+    elif value is not None:
+      yield name, value

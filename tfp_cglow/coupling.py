@@ -17,6 +17,8 @@ __all__ = [
 class _Coupling(conditional_bijector.ConditionalBijector):
   """Applies `network` to the kept half; subclasses say what it does."""
 
+  _NUM_OUTPUTS = 1  # Of the network, for each channel that is moved.
+
   def __init__(
     self, network, context_channels, dtype, parameters, name, validate_args
   ):
@@ -42,9 +44,18 @@ class _Coupling(conditional_bijector.ConditionalBijector):
 
   def network_output(self, kept, context=None):
     """What the network says about the kept half `[..., H, W, C / 2]`."""
-    if context is None:
-      return self._network(kept)
-    return self._network(kept, context)
+    arguments = (kept,) if context is None else (kept, context)
+    output = self._network(*arguments)
+    *size, channels = kept.shape[-3:]
+    expected = [*size, self._NUM_OUTPUTS * channels]
+    if not output.shape[-3:].is_compatible_with(expected):
+      # It would broadcast, and the log-determinant be wrong.
+      raise ValueError(
+        f'`{self.name}` expects its network to give '
+        f'[..., {", ".join(map(str, expected))}] for {kept.shape}, but got '
+        f'{output.shape}.'
+      )
+    return output
 
   def forward_half(self, moved, output):
     """The moved half's data side, given the network's output."""
@@ -154,6 +165,8 @@ class AffineCoupling(_Coupling):
 
   Data `y` and latent `x` are `[..., H, W, C]`, `C` even.
   """
+
+  _NUM_OUTPUTS = 2
 
   def __init__(
     self,

@@ -41,6 +41,8 @@ def check_label(owner, label, num_labels, dtype=tf.float32):
       f'`{owner}` expects `label` as integers or float weights, '
       f'but got dtype {label.dtype.name}.'
     )
+  if label.dtype not in (tf.int32, tf.int64):  # Which tf.gather takes.
+    label = tf.cast(label, tf.int64)
   value = tf.get_static_value(label)
   if value is not None and value.size:
     if value.min() < 0 or value.max() >= num_labels:

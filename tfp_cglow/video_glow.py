@@ -21,6 +21,7 @@ from tfp_cglow import conv_gru
 from tfp_cglow import densities
 from tfp_cglow import dequantisation as dequantisation_lib
 from tfp_cglow import diagnostics
+from tfp_cglow import keras_saving
 from tfp_cglow import labels as labels_lib
 from tfp_cglow import likelihood
 from tfp_cglow import objective
@@ -48,7 +49,7 @@ _CLIP_NORMS = {
 }
 
 
-class VideoGlow(tfk.Model):
+class VideoGlow(keras_saving.SavesModules):
   """A video model of conditional flows (Donahue, section IV).
 
   The head generates a video's first frame from a label; the tail generates
@@ -537,6 +538,17 @@ class VideoGlow(tfk.Model):
     """The parts that exist: `dict`, see `compile`'s `clip_norms`."""
     parts = {name: getattr(self, name) for name in _CLIP_NORMS}
     return {k: v for k, v in parts.items() if v is not None}
+
+  def module_variables(self):
+    """What Keras's `save` and `save_weights` keep, without averages."""
+    variables = {
+      f'{name}_{i}': variable
+      for name, module in self.submodels().items()
+      for i, variable in enumerate(module.variables)
+    }
+    if self.label_counts is not None:
+      variables['label_counts'] = self.label_counts
+    return variables
 
   def parameter_groups(self):
     """Trainable variables by name: each submodel's; 'labels', a part of them.

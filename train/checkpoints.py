@@ -291,6 +291,7 @@ class Checkpoints:
     try:
       status = self._checkpoint.read(str(path / on_disk.PREFIX))
       status.assert_existing_objects_matched()
+      status.expect_partial()  # Of the optimiser's state, where it has none.
     except (AssertionError, ValueError, tf.errors.OpError) as e:
       raise on_disk.CheckpointError(
         f'The checkpoint {path} is intact, but does not fit this model '

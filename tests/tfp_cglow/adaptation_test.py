@@ -125,6 +125,42 @@ class AdaptTest(tf.test.TestCase, parameterized.TestCase):
       )
     self.assertFalse(bool(glow.adapted))
 
+  def test_a_chain_and_bound_conditions(self):
+    step = lambda: tfp_cglow.build_flow_step(
+      4, 4, context_channels=2, seed=0, name='step'
+    )
+    y, context = _frames([6, 4, 4, 1]), tf.ones([6, 2, 2, 2])
+    expected = step()
+    tfp_cglow.adapt(
+      expected, tfp_cglow.Squeeze().inverse(y - 2.0), context=context
+    )
+    for bound in (False, True):
+      one = step()
+      chain = tfb.Chain([tfb.Shift(2.0), tfp_cglow.Squeeze(), one])
+      kwargs = {'step': {'context': context}}
+      if bound:
+        x = tfp_cglow.adapt(tfp_cglow.Conditioned(chain, **kwargs), y)
+      else:
+        x = tfp_cglow.adapt(chain, y, **kwargs)
+      self.assertAllClose(one.actnorm.shift, expected.actnorm.shift)
+      self.assertAllClose(one.actnorm.log_scale, expected.actnorm.log_scale)
+      self.assertAllClose(
+        x, chain.inverse(tf.identity(y), **kwargs), 1e-4, 1e-4
+      )
+
+  def test_an_actnorm_out_of_reach_raises(self):
+    norm = tfp_cglow.build_actnorm(1)
+    with self.assertRaisesRegex(ValueError, 'cannot reach `actnorm`'):
+      tfp_cglow.adapt(tfb.Invert(norm), _frames([2, 2, 2, 1]))
+    self.assertAllEqual(norm.shift, [0.0])
+
+  def test_no_bijector(self):
+    base = tfp.distributions.Sample(tfp.distributions.Normal(0.0, 1.0), [4])
+    glow = tfp_cglow.build_glow([2, 2, 1], 1, 1, 4)
+    flow = tfp.distributions.TransformedDistribution(base, glow)
+    with self.assertRaisesRegex(TypeError, 'expects a bijector, but got'):
+      tfp_cglow.adapt(flow, _frames([2, 2, 2, 1]))
+
   def test_other_bijectors_are_only_applied(self):
     y = tf.constant([1.0, 2.0])
     self.assertAllClose(tfp_cglow.adapt(tfb.Shift(1.0), y), [0.0, 1.0])

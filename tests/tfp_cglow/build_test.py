@@ -149,8 +149,17 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     self.assertCountEqual(shapes('finest'), expected)
 
   @parameterized.named_parameters(
-    ('rank', {'output_shape': [4, 4]}, r'\[H, W, C\], but got \[4, 4\]'),
-    ('size', {'output_shape': [4, 6, 1]}, '4.*4x6'),
+    ('rank', {'output_shape': [4, 4]}, r'\[H, W, C\].*but got \[4, 4\]'),
+    ('size', {'output_shape': [4, 6, 1]}, '4.*4x6. At most 1 fit'),
+    ('odd_size', {'output_shape': [5, 6, 1]}, '5x6. Pad or crop'),
+    ('batch', {'output_shape': [None, 4, 4, 1]}, 'without a batch.*None, 4'),
+    ('no_blocks', {'num_glow_blocks': 0}, 'at least 1, but got 0'),
+    ('no_channels', {'context_channels': 0}, 'at least 1, or None.*got 0'),
+    (
+      'callable_in_a_scan',
+      {'coupling_network': lambda num_in, num_out: None},
+      'unroll=True',
+    ),
     ('coupling', {'coupling': 'afine'}, "additive.*got 'afine'"),
     ('gradients', {'gradients': 'none'}, "reversible.*got 'none'"),
     ('injection', {'context_injection': 'first'}, "input.*got 'first'"),

@@ -75,6 +75,28 @@ class ConditionalBijectorTest(tf.test.TestCase):
 
 
 class CheckTest(tf.test.TestCase):
+  def test_leading_dimensions(self):
+    glow = tfp_cglow.build_glow(
+      [2, 2, 1], 1, 1, 4, context_channels=2, vector_channels=3, num_labels=2
+    )
+    fitting = {
+      'context': tf.zeros([4, 2, 2, 2]),
+      'vector': tf.zeros([3]),
+      'label': [0, 1, 0, 1],
+    }
+    frames, latents = tf.zeros([4, 2, 2, 1]), tf.zeros([4, 4])
+    for name, value in (
+      ('context', tf.zeros([5, 2, 2, 2])),
+      ('vector', tf.zeros([5, 3])),
+      ('label', [0, 1, 0, 1, 0]),
+      ('label', tf.zeros([5, 2])),
+    ):
+      conditions = {**fitting, name: value}
+      for call, data in ((glow.inverse, frames), (glow.forward, latents)):
+        with self.assertRaisesRegex(ValueError, rf'`{name}`.*\(5,\)'):
+          call(data, **conditions)
+    self.assertEqual(glow.inverse(frames[0], **fitting).shape, [4, 4])
+
   def test_names(self):
     check = conditional_bijector.check_condition_names
     expected = {'context': 'a map', 'label': 'an int'}

@@ -5,7 +5,7 @@ import tensorflow_probability as tfp
 
 import tfp_cglow
 
-tfb = tfp.bijectors
+tfb, tfd = tfp.bijectors, tfp.distributions
 
 
 class ConditionedTest(tf.test.TestCase):
@@ -43,6 +43,64 @@ class ConditionedTest(tf.test.TestCase):
     bound = tfp_cglow.Conditioned(prior, label=weights)
     self.assertIs(bound.bijector, prior)
     self.assertLen(bound.trainable_variables, 3)
+
+  def test_the_conditions_rows_are_the_batch(self):
+    glow = tfp_cglow.build_glow(
+      [2, 2, 1], 1, 1, 4, context_channels=2, vector_channels=3, num_labels=2
+    )
+    base = tfd.Sample(tfd.Normal(0.0, 1.0), [4])
+    for conditions, batch in (
+      ({'context': tf.zeros([5, 2, 2, 2])}, [5]),
+      ({'vector': tf.zeros([5, 3]), 'label': [0, 1, 0, 1, 0]}, [5]),
+      ({'label': tf.zeros([5, 2]), 'vector': tf.zeros([6, 1, 3])}, [6, 5]),
+      ({'context': tf.zeros([2, 2, 2]), 'vector': tf.zeros([3])}, []),
+      ({'label': None, 'context': tf.zeros([1, 2, 2, 2])}, [1]),
+    ):
+      bound = tfp_cglow.Conditioned(glow, **conditions)
+      self.assertEqual(bound.experimental_batch_shape(x_event_ndims=1), batch)
+      self.assertAllEqual(
+        bound.experimental_batch_shape_tensor(x_event_ndims=1), batch
+      )
+      flow = tfd.TransformedDistribution(base, bound)
+      self.assertEqual(flow.batch_shape, batch)
+    larger = bound.experimental_batch_shape(y_event_ndims=4)
+    self.assertEqual(larger, [])
+
+  def test_rows_are_drawn_independently(self):
+    glow = tfp_cglow.build_glow([2, 2, 1], 1, 1, 4, num_labels=2)
+    flow = tfd.TransformedDistribution(
+      tfd.Sample(tfd.Normal(0.0, 1.0), [4]),
+      tfp_cglow.Conditioned(glow, label=[0, 0, 1]),
+    )
+    self.assertEqual(flow.sample(seed=[0, 1]).shape, [3, 2, 2, 1])
+    samples = flow.sample(5, seed=[0, 1])
+    self.assertEqual(samples.shape, [5, 3, 2, 2, 1])
+    first = samples.numpy().reshape(15, -1)[:, 0]
+    self.assertLen(set(first.tolist()), 15)
+    self.assertEqual(flow.log_prob(tf.identity(samples)).shape, [5, 3])
+
+  def test_batch_of_unknown_size(self):
+    glow = tfp_cglow.build_glow([2, 2, 1], 1, 1, 4, context_channels=2)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2, 2, 2])])
+    def sample(context):
+      flow = tfd.TransformedDistribution(
+        tfd.Sample(tfd.Normal(0.0, 1.0), [4]),
+        tfp_cglow.Conditioned(glow, context=context),
+      )
+      return flow.sample(seed=[0, 1])
+
+    rows = sample(tf.zeros([7, 2, 2, 2])).numpy()
+    self.assertLen({row.tobytes() for row in rows}, 7)
+
+  def test_rows_of_a_chain_s_conditions(self):
+    chain = tfb.Chain([tfb.Exp(), tfp_cglow.build_label_prior(2, 3)])
+    bound = tfp_cglow.Conditioned(chain, label_prior={'label': [0, 1]})
+    self.assertEqual(bound.experimental_batch_shape(x_event_ndims=1), [2])
+
+  def test_an_unknown_condition_raises_at_once(self):
+    with self.assertRaisesRegex(ValueError, 'Did you mean `label`'):
+      tfp_cglow.Conditioned(tfp_cglow.build_label_prior(2, 3), lable=0)
 
   def test_a_missing_condition_raises(self):
     bound = tfp_cglow.Conditioned(tfp_cglow.build_label_prior(2, 3))

@@ -51,6 +51,26 @@ class CouplingTest(tf.test.TestCase, parameterized.TestCase):
       value = coupling.bounded_log_scale(raw)
     self.assertAllClose(tape.gradient(value, raw), 1.0)
 
+  @parameterized.product(
+    kind=['additive', 'affine'], network=['wide', 'narrow', 'pooled']
+  )
+  def test_a_network_of_another_shape_raises(self, kind, network):
+    cls = {
+      'additive': tfp_cglow.AdditiveCoupling,
+      'affine': tfp_cglow.AffineCoupling,
+    }[kind]
+    right = 1 if kind == 'additive' else 2
+    bijector = cls(
+      {
+        'wide': lambda kept: tf.concat([kept] * (right + 1), -1),
+        'narrow': lambda kept: kept[..., :1],
+        'pooled': lambda kept: tf.concat([kept[..., :1, :1, :]] * right, -1),
+      }[network]
+    )
+    for call in (bijector.inverse, bijector.forward):
+      with self.assertRaisesRegex(ValueError, 'expects its network to give'):
+        call(tf.ones([3, 2, 2, 4]))
+
   def test_odd_or_unknown_channels_raise(self):
     bijector = tfp_cglow.AdditiveCoupling(lambda kept: kept)
     with self.assertRaisesRegex(ValueError, 'even.*got shape'):

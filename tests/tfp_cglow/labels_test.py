@@ -31,6 +31,12 @@ class CheckLabelTest(tf.test.TestCase, parameterized.TestCase):
       with self.assertRaisesRegex(tf.errors.InvalidArgumentError, 'owner'):
         check(tf.constant(bad))
 
+  @parameterized.parameters('uint8', 'int16', 'uint32', 'int64')
+  def test_integers_of_every_kind(self, dtype):
+    label = tf.constant([0, 2], dtype)
+    checked = labels.check_label('x', label, 3)
+    self.assertAllEqual(labels.lookup(tf.constant([5, 6, 7]), checked), [5, 7])
+
   def test_empty_batch(self):
     self.assertEqual(
       labels.check_label('owner', tf.zeros([0], tf.int32), 3).shape, [0]

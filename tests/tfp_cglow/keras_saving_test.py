@@ -1,0 +1,91 @@
+"""Tests of `keras_saving`, through `VideoGlow`."""
+
+import os
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+import tf_keras as tfk
+
+import tfp_cglow
+
+_SIZES = {'num_glow_blocks': 1, 'num_steps_per_block': 1, 'hidden_channels': 4}
+
+
+def _model(seed=0, **kwargs):
+  arguments = {
+    'num_labels': 2,
+    'state_channels': 2,
+    'head': _SIZES,
+    'tail': {**_SIZES, 'context_affine': 'residual'},
+    'seed': seed,
+  }
+  return tfp_cglow.VideoGlow([4, 4, 1], **{**arguments, **kwargs})
+
+
+def _randomise(model):
+  rng = np.random.default_rng(0)
+  for variable in model.trainable_variables:
+    variable.assign(0.1 * rng.standard_normal(variable.shape))
+  for glow in (model.head, model.tail):
+    glow.adapted.assign(True)
+  model.label_counts.assign([3.0, 1.0])
+  return model
+
+
+class KerasSavingTest(tf.test.TestCase, parameterized.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.folder = self.get_temp_dir()
+
+  def assert_equal(self, ours, theirs):
+    self.assertLen(ours.variables, len(theirs.variables))
+    for a, b in zip(ours.variables, theirs.variables):
+      self.assertAllEqual(a, b)
+
+  @parameterized.parameters('model.weights.h5', 'model')
+  def test_weights(self, name):
+    path, model = os.path.join(self.folder, name), _randomise(_model())
+    model.save_weights(path)
+    other = _model(seed=1)
+    other.load_weights(path)
+    self.assert_equal(other, model)
+    self.assertTrue(other.adapted)
+
+  def test_whole_model(self):
+    path, model = os.path.join(self.folder, 'm.keras'), _randomise(_model())
+    model.compile(tfk.optimizers.legacy.Adam(1e-3))
+    frames = np.random.default_rng(0).integers(
+      0, 256, [2, 3, 4, 4, 1], np.uint8
+    )
+    model.fit(frames, np.array([0, 1], np.int32), verbose=0)
+    model.save(path)
+    again = tfk.models.load_model(
+      path, custom_objects={'VideoGlow': tfp_cglow.VideoGlow}, compile=False
+    )
+    label = np.array([0, 1])
+    ours, theirs = (m.log_prob(frames, label) for m in (again, model))
+    self.assertAllEqual(ours[0], theirs[0])
+    self.assertAllEqual(ours[1], theirs[1])
+
+  def test_of_another_model(self):
+    path = os.path.join(self.folder, 'm.weights.h5')
+    _model().save_weights(path)
+    with self.assertRaisesRegex(ValueError, r"not in both: \['processor_"):
+      _model(tail=None).load_weights(path)
+    other = _model(tail={**_SIZES, 'hidden_channels': 5})
+    with self.assertRaises(ValueError):
+      other.load_weights(path)
+
+  @parameterized.parameters('m.h5', 'm.hdf5')
+  def test_layers_format_is_refused(self, name):
+    path = os.path.join(self.folder, name)
+    for call in (_model().save_weights, _model().load_weights):
+      with self.assertRaisesRegex(ValueError, 'ends in .weights.h5'):
+        call(path)
+    with self.assertRaisesRegex(ValueError, 'ends in .weights.h5'):
+      _model().save_weights(os.path.join(self.folder, 'm'), save_format='h5')
+
+
+if __name__ == '__main__':
+  tf.test.main()
