@@ -1,5 +1,6 @@
 """Keras's own formats for a model whose weights lie in `tf.Module`s."""
 
+import tensorflow as tf
 import tf_keras as tfk
 
 __all__ = ['SavesModules']
@@ -13,7 +14,7 @@ class SavesModules(tfk.Model):
   `tf.train.Checkpoint` need none of this.
   """
 
-  def module_variables(self):
+  def module_variables(self) -> dict[str, tf.Variable]:
     """`dict` of a name without slashes to each variable."""
     raise NotImplementedError
 

@@ -539,7 +539,7 @@ class VideoGlow(keras_saving.SavesModules):
     parts = {name: getattr(self, name) for name in _CLIP_NORMS}
     return {k: v for k, v in parts.items() if v is not None}
 
-  def module_variables(self):
+  def module_variables(self) -> dict[str, tf.Variable]:
     """What Keras's `save` and `save_weights` keep, without averages."""
     variables = {
       f'{name}_{i}': variable

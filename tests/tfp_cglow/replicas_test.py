@@ -5,6 +5,7 @@ import tensorflow as tf
 import tf_keras as tfk
 
 import tfp_cglow
+from tfp_cglow import replicas
 
 _SIZES = dict(num_glow_blocks=1, num_steps_per_block=2, hidden_channels=8)
 _FRAMES = np.random.default_rng(0).integers(0, 256, [4, 3, 8, 8, 3], np.uint8)
@@ -91,6 +92,13 @@ class ReplicasTest(tf.test.TestCase):
     tail.assign(good)
     for a, b in zip(before, two.trainable_variables):
       self.assertAllEqual(a, b)
+
+  def test_counts_of_replicas_do_not_meet(self):
+    count = lambda: replicas.interleaved(tf.range(3))
+    first, second = self.strategy.run(count).values
+    self.assertAllEqual(first, [0, 2, 4])
+    self.assertAllEqual(second, [1, 3, 5])
+    self.assertAllEqual(count(), [0, 1, 2])
 
 
 if __name__ == '__main__':
