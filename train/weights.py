@@ -36,7 +36,8 @@ def variables_by_path(root):
 def init_from(model, spec):
   """Copies another run's weights, where the shapes agree.
 
-  ActNorm's parameters come along, with the mark that they are adapted.
+  Those of a run with `ema` are the averaged ones. ActNorm's parameters come
+  along, with the mark that they are adapted.
 
   Args:
     model: `VideoGlow` or `VideoGan`, to be changed.
@@ -69,6 +70,8 @@ def _init_from_one(model, spec):
   )
   if saved.restore() is None:
     raise configs.ConfigError(f'{path} has no checkpoint to start from.')
+  if source.weight_average is not None:
+    source.weight_average.assign()
   donors = source.submodels()
   if part:
     chosen = _WITH.get(part, ()) + (part,)

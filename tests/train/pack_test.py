@@ -137,11 +137,20 @@ class PackRunTest(absltest.TestCase):
 
   def test_averaged_weights(self):
     model, folder = self._make_run('ema=0.5')
+    for average in model.weight_average.averages:
+      average.assign_add(tf.ones_like(average))
+    checkpoints.Checkpoints(
+      checkpoints.parts_of(model), folder.checkpoints
+    ).save(_STEP)
     pack.pack_run(folder.path, self.packed)
     model.weight_average.assign()
-    packed = runs.load(self.packed).model.trainable_variables
-    for ours, theirs in zip(packed, model.trainable_variables, strict=True):
-      np.testing.assert_array_equal(ours, theirs)
+    other = models.build_model(folder.read_config(), len(_LABELS))
+    weights.init_from(other, str(folder.path))
+    for copy in (runs.load(self.packed).model, other):
+      for ours, theirs in zip(
+        copy.trainable_variables, model.trainable_variables, strict=True
+      ):
+        np.testing.assert_array_equal(ours, theirs)
 
   def test_nothing_is_overwritten_and_nothing_is_left(self):
     _, folder = self._make_run()
