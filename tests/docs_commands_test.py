@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -337,10 +338,12 @@ class RunTest(absltest.TestCase):
         command = next(c for c in _commands(page) if c.startswith(start))
         with self.subTest(command):
           self.assertEqual(self._run(f'{command} {more}'), 0)
-      self._run_python('docs/videos.md')
+      shutil.copy('VIDEOS/cat/0.mp4', 'clip.mp4')
+      for number in (0, 1):
+        self._run_python('docs/videos.md', number)
       self._run_main(['--mode=export', '--workdir=runs/mine'])
       os.chdir('runs/mine')
-      self._run_python('docs/serving.md')
+      self._run_python('docs/serving.md', -1)
 
   def _run(self, command):
     return self._run_main(_arguments(command)[3:])
@@ -351,10 +354,10 @@ class RunTest(absltest.TestCase):
       flags.FLAGS(['main', *arguments])
       return main.main(['main'])
 
-  def _run_python(self, page):
-    """The page's last Python block."""
+  def _run_python(self, page, number):
+    """One of the page's Python blocks."""
     blocks = [text for language, text in _fenced(page) if language == 'python']
-    exec(compile(blocks[-1], page, 'exec'), {'tf': tf})
+    exec(compile(blocks[number], page, 'exec'), {'tf': tf})
 
 
 @contextlib.contextmanager

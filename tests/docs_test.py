@@ -29,8 +29,9 @@ ELSEWHERE = {
   ('README.md', 'import numpy as np'): 'tests/examples_test.py runs it',
   ('docs/videos.md', 'from train import runs'): 'tests/docs_commands_test.py '
   'runs it in a run of its own',
+  ('docs/videos.md', 'from train import decode'): 'the same',
   ('docs/serving.md', 'import grpc'): 'needs a server and its package',
-  ('docs/serving.md', "loaded = tf.saved_model.load('export/1')"): (
+  ('docs/serving.md', 'import tensorflow as tf'): (
     'tests/docs_commands_test.py runs it in a run of its own'
   ),
 }

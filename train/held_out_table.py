@@ -2,6 +2,9 @@
 
 __all__ = ['format_table', 'label_lines', 'rows']
 
+# Of fewer, a calibration fitted on one half says nothing of the other.
+_LEAST_CLIPS = 30
+
 
 def format_table(metrics):
   """The held-out table as text.
@@ -19,7 +22,8 @@ def format_table(metrics):
   for name, *values in rows(metrics):
     cells = ''.join(f'{"-" if v is None else f"{v:.3f}":>8}' for v in values)
     lines.append(f'{name:32}{cells}')
-  lines += label_lines(metrics) + _continuation_lines(metrics)
+  lines += _verdict(metrics) + label_lines(metrics)
+  lines += _continuation_lines(metrics)
   return '\n'.join(lines)
 
 
@@ -35,9 +39,13 @@ def rows(metrics):
   def bits(prefix):
     return (metrics.get(f'{prefix}{p}_bits_per_dim') for p in ('head', 'tail'))
 
-  return [
+  untrained = [
     ('identity flow', *bits('identity_')),
+    ("before training, another run's", *bits('start_')),
     ('adapted, untrained flow', *bits('adapted_')),
+  ]
+  return [
+    *(row for row in untrained if any(v is not None for v in row[1:])),
     ('trained flow', *bits('')),
     *_importance_rows(metrics),
     ('no flow: pixel histogram', marginal, marginal),
@@ -54,12 +62,30 @@ def _importance_rows(metrics):
   return [(f'trained, {num_samples} noise samples', *bits)]
 
 
+def _verdict(metrics):
+  """Says so if what is held out is told better without a model."""
+  previous = metrics.get('previous_pixel_histogram_bits_per_dim')
+  tail = metrics.get('tail_bits_per_dim')
+  if tail is None or previous is None or tail < previous:
+    return []
+  return [
+    'The tail is worse than the histogram given the previous pixel: it does '
+    'not use',
+    'its context. Train it longer, or begin with --preset=cglow_mixture.',
+  ]
+
+
 def label_lines(metrics):
   """What the model has found of the label, if it takes one: list of `str`."""
   entropy = metrics.get('label_entropy_bits')
   calibrated = metrics.get('calibrated_label_information_bits')
   if calibrated is None:
     return []
+  if metrics['num_valid_clips'] < _LEAST_CLIPS:
+    return [
+      f'Label information: too few clips to tell, expected {_LEAST_CLIPS} at '
+      'least.'
+    ]
   return [
     f'Label information: {calibrated:.2f} of {entropy:.2f} bits a clip '
     f'(uncalibrated {metrics["label_information_bits"]:.2f}), accuracy '

@@ -162,8 +162,25 @@ _INTERPOLATE = flags.DEFINE_integer(
 )
 
 
-# Flags that one mode alone heeds: given with another, they would say nothing.
+# Flags that some modes alone heed: given with another, they would say nothing.
+_OF_CONFIG = {
+  name: ['train', 'prepare', 'ablate']
+  for name in (
+    'data_service',
+    'dataset',
+    'decode_device',
+    'decoder',
+    'fps',
+    'loss',
+    'max_skipped',
+    'model',
+    'set',
+    'split',
+  )
+}
 _OF_MODES = {
+  **_OF_CONFIG,
+  'data_dir': ['train', 'prepare', 'ablate', 'evaluate'],
   'init_from': ['train'],
   'strategy': ['train'],
   'profile_steps': ['train'],
@@ -187,7 +204,8 @@ def _check_flags():
     flag = flags.FLAGS[name]
     if flag.value != flag.default and _MODE.value not in modes:
       raise app.UsageError(
-        f'--{name} is for --mode={modes[0]}, but the mode is {_MODE.value}.'
+        f'--{name} is for --mode={modes[0]}, but the mode is {_MODE.value}'
+        + (': a run keeps its config.' if name in _OF_CONFIG else '.')
       )
 
 
@@ -268,7 +286,10 @@ def _evaluate():
   from train import systems
 
   metrics, config = runs.evaluate_run(
-    _workdir(), _IMPORTANCE_SAMPLES.value, _CHECKPOINT.value
+    _workdir(),
+    _IMPORTANCE_SAMPLES.value,
+    _CHECKPOINT.value,
+    _DATA_DIR.value,
   )
   print(systems.of(config).format_table(metrics))
 

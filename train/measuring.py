@@ -47,7 +47,7 @@ def measure(model, config, step, inputs, folder, num_importance_samples=None):
       model, inputs.valid_dataset(), inputs.label_names, scores
     ),
   }
-  for name in ('identity', 'adapted'):
+  for name in ('identity', 'start', 'adapted'):
     for part in ('head', 'tail'):
       key = f'{part}_bits_per_dim'
       values = [r[key] for r in rows if r.get('model') == name]

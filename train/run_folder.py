@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import io
 import json
@@ -31,6 +32,7 @@ class RunFolderError(ValueError):
   """A run's folder that cannot be used."""
 
 
+_CHANGEABLE = ('data_dir', 'data_service', 'max_skipped')
 _REASONS = {
   errno.EACCES: 'no permission',
   errno.EDQUOT: 'the quota is used up',
@@ -148,6 +150,9 @@ class RunFolder:
   def claim(self, config):
     """Writes the config, or checks that it is the one the folder has.
 
+    Where the data are and how many files may be skipped is no part of what a
+    run is, and may change; of a run without a checkpoint, so may all.
+
     Returns:
       Whether the folder held a run before.
 
@@ -157,7 +162,13 @@ class RunFolder:
     if not self.config_file.exists():
       write_atomically(self.config_file, configs.to_json(config))
       return False
-    changed = configs.differences(config, self.read_config())
+    before = self.read_config()
+    if not any(self.checkpoints.glob('*')):
+      before = config
+    kept = {name: getattr(config, name) for name in _CHANGEABLE}
+    changed = configs.differences(config, dataclasses.replace(before, **kept))
+    if not changed:
+      write_atomically(self.config_file, configs.to_json(config))
     if changed:
       raise RunFolderError(
         f'{self.path} holds a run with another config: '

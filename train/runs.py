@@ -72,19 +72,25 @@ def load(workdir, which='newest'):
   return Run(folder, config, label_names, model, step)
 
 
-def evaluate_run(workdir, num_importance_samples=None, which='newest'):
+def evaluate_run(
+  workdir, num_importance_samples=None, which='newest', data_dir=None
+):
   """Measures a run's checkpoint again; writes metrics.json.
 
   Args:
     workdir: Path.
     num_importance_samples: As of `measuring.measure`.
     which: As of `load`.
+    data_dir: Where the data are now, or None: where they were.
 
   Returns:
     metrics: `dict`, as written.
     config: The run's `Config`.
   """
   run = load(workdir, which)
+  if data_dir is not None:
+    moved = dataclasses.replace(run.config, data_dir=data_dir)
+    run = dataclasses.replace(run, config=moved)
   inputs = run.inputs()
   with inputs.raising():
     metrics = systems.of(run.config).measure(

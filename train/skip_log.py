@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 
@@ -78,9 +79,11 @@ class SkipLog:
       raise self._error
     if len(self) > self._max_skipped * self._num_files:
       first = '; '.join(str(e) for e in list(self.skipped.values())[:3])
+      share = math.ceil(100 * len(self) / self._num_files) / 100
       raise sources.DataError(
         f'Skipped {len(self)} of {self._num_files} files, expected at most '
-        f'the fraction {self._max_skipped} (max_skipped). First: {first}'
+        f'the fraction {self._max_skipped}: remove them, or allow more with '
+        f'--max_skipped={share:.2g}. First: {first}'
       )
 
   def fail(self, error):

@@ -9,6 +9,7 @@ import hashlib
 import mimetypes
 import os
 from typing import Optional
+import unicodedata
 
 from absl import logging
 
@@ -36,7 +37,13 @@ __all__ = [
   'warn_untrained',
 ]
 
-_SIDECARS = ('.txt', '.csv', '.json', '.jsonl', '.md', '.xml', '.yaml', '.yml')
+# What lies beside videos and images: texts, and files of desktops and phones.
+_SIDECARS = (
+  *('.txt', '.csv', '.json', '.jsonl', '.md', '.xml', '.yaml', '.yml', '.srt'),
+  *('.db', '.ini', '.aae'),
+)
+# And beside videos: photos.
+_PHOTOS = ('.jpg', '.jpeg', '.png', '.heic', '.bmp', '.tif', '.tiff')
 
 
 class DataError(ValueError):
@@ -370,7 +377,12 @@ def files_in(folder, kind='video'):
   Raises:
     DataError: if there are none.
   """
-  files = sorted(e.name for e in _entries(folder) if _may_be_video(e))
+  others = _SIDECARS + (_PHOTOS if kind == 'video' else ())
+  files = sorted(
+    e.name
+    for e in _entries(folder)
+    if not e.name.lower().endswith(others) and e.is_file()
+  )
   if not files:
     raise DataError(f'Expected {kind} files in the label folder {folder}.')
   return files
@@ -437,8 +449,10 @@ def _shorten(region, length, num_frames):
 
 
 def _resolve_label(name, label_names):
-  if name in label_names:
-    return list(label_names).index(name)
+  # A name with an umlaut may have been typed in another normal form.
+  normal = [unicodedata.normalize('NFC', known) for known in label_names]
+  if unicodedata.normalize('NFC', name) in normal:
+    return normal.index(unicodedata.normalize('NFC', name))
   try:
     label = int(name)
   except ValueError:
@@ -486,15 +500,13 @@ def _entries(folder):
   return [e for e in entries if e.name and not e.name.startswith('.')]
 
 
-def _may_be_video(entry):
-  return not entry.name.lower().endswith(_SIDECARS) and entry.is_file()
-
-
 def _is_flat(root):
   check_folder(root, 'a folder')
   entries = _entries(root)
   has_folders = any(e.is_dir() for e in entries)
-  return not has_folders and any(_may_be_video(e) for e in entries)
+  return not has_folders and any(
+    e.is_file() and not e.name.lower().endswith(_SIDECARS) for e in entries
+  )
 
 
 def _is_remote(path):

@@ -146,7 +146,9 @@ class _Training:
     logging.info('Evaluating the untrained model.')
     evaluate = functools.partial(self.system.evaluate, model, valid)
     untrained = evaluate(self.workers)
-    self._append_evaluation(0, self.system.UNTRAINED, untrained)
+    # With another run's weights it is no identity.
+    name = 'start' if self.options.init_from else self.system.UNTRAINED
+    self._append_evaluation(0, name, untrained)
     if not model.adapted:
       frames, label = next(iter(self._batches(0)))
       label = None if model.num_labels is None else label

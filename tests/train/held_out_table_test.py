@@ -36,6 +36,26 @@ class HeldOutTableTest(absltest.TestCase):
     line = held_out_table.format_table(metrics).splitlines()[-1]
     self.assertIn('1.25 of 2.00 bits', line)
     self.assertIn('uncalibrated -0.50', line)
+    few = held_out_table.format_table({**metrics, 'num_valid_clips': 29})
+    self.assertIn('too few clips', few)
+    self.assertNotIn('1.25', few)
+
+  def test_start_from_another_run_is_no_identity(self):
+    metrics = {
+      k.replace('identity', 'start'): v
+      for k, v in _METRICS.items()
+      if 'adapted' not in k
+    }
+    lines = held_out_table.format_table(metrics).splitlines()
+    self.assertStartsWith(lines[2], "before training, another run's")
+    self.assertStartsWith(lines[3], 'trained flow')
+
+  def test_says_if_the_tail_is_no_better_than_a_histogram(self):
+    for bits, is_said in ((1.674, False), (1.675, True), (None, False)):
+      text = held_out_table.format_table(
+        {**_METRICS, 'tail_bits_per_dim': bits}
+      )
+      self.assertEqual('The tail is worse' in text, is_said)
 
   def test_tighter_bound_is_a_row(self):
     metrics = {

@@ -210,6 +210,8 @@ class MainTest(parameterized.TestCase):
     ('init_from', {'mode': 'ablate', 'init_from': 'x'}, '--init_from is for'),
     ('bound', {'importance_samples': 3}, '--importance_samples is for'),
     ('rows', {'mode': 'evaluate', 'rows': ['residual']}, 'mode=ablate'),
+    ('config', {'mode': 'sample', 'set': ['temperature=0.1']}, 'keeps its'),
+    ('data', {'mode': 'sample', 'data_dir': 'x'}, '--data_dir is for'),
     ('pack', {'pack_dir': 'x'}, '--pack_dir is for --mode=pack'),
     ('pack_where', {'mode': 'pack'}, 'needs --pack_dir'),
   )

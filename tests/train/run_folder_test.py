@@ -25,6 +25,14 @@ class RunFolderTest(absltest.TestCase):
     self.assertFalse(self.folder.claim(config))
     self.assertTrue(self.folder.claim(config))
     other = configs.override(config, ['steps=7'])
+    self.assertTrue(self.folder.claim(other))  # Nothing has been trained.
+    self.assertEqual(self.folder.read_config(), other)
+    self.folder.claim(config)
+    (self.folder.checkpoints / 'step_00000000').mkdir()
+    moved = configs.override(config, ['data_dir=/moved', 'max_skipped=0.3'])
+    self.assertTrue(self.folder.claim(moved))
+    self.assertEqual(self.folder.read_config(), moved)
+    self.folder.claim(config)
     with self.assertRaisesRegex(
       run_folder.RunFolderError, 'steps: 6 -> 7.*another --workdir'
     ):

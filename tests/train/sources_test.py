@@ -47,7 +47,13 @@ class FolderSourceTest(tf.test.TestCase):
     self.root = make_tree(self.create_tempdir().full_path, VIDEOS)
 
   def test_lists_every_video_once_with_its_label(self):
-    make_tree(self.root, ['cat/.hidden.mp4', 'cat/notes.txt', 'README.md'])
+    make_tree(
+      self.root,
+      [
+        *('cat/.hidden.mp4', 'cat/notes.txt', 'README.md'),
+        *('cat/Thumbs.db', 'cat/photo.JPG'),
+      ],
+    )
     source = sources.folder_source(self.root, 8, valid_fraction=0.3)
     self.assertEqual(source.label_names, ('ant', 'cat'))
     regions = source.train + source.valid
@@ -199,6 +205,11 @@ class ResolveLabelsTest(tf.test.TestCase):
   def test_names_and_ids(self):
     labels = sources.resolve_labels(['parrot', '0', ' bunny'], self.NAMES)
     self.assertEqual(labels, [2, 0, 1])
+
+  def test_names_in_another_normal_form(self):
+    # As macOS types and unzips them.
+    for known, typed in (('Küche', 'Ku\u0308che'), ('Ku\u0308che', 'Küche')):
+      self.assertEqual(sources.resolve_labels([typed], ('a', known)), [1])
 
   def test_a_name_wins_over_an_id(self):
     self.assertEqual(sources.resolve_labels(['1'], ('5', '1', '0')), [1])
