@@ -70,6 +70,9 @@ FIELDS = {
     # Bazel's own empty __init__.py files are not the project's.
     'legacy_create_init': '0',
   },
+  'tests/pretrained_test': {
+    'data': 'glob(["examples/pretrained/**"])',
+  },
   'tests/docs_commands_test': {
     'data': """glob([
         "benchmarks/*.py",

@@ -19,6 +19,10 @@ _NUM_FEATURES = 2  # Of a channel, see `_features`.
 # two, every other one has all of its direct neighbours.
 _PLACES = ((0, 0), (1, 1), (0, 1), (1, 0))
 _FINER = len(_PLACES) - 1  # Groups that each halving adds.
+# So often a halving keeps the context's four places apart, as channels; further
+# ones take their mean, or the networks of the coarsest groups would be the
+# largest.
+_MOST_APART = 2
 
 
 class ContextMixture(conditional_bijector.ConditionalBijector):
@@ -43,6 +47,9 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
   Mixtures are centred on the previous frame's level, if the context has one;
   else on that of the known pixel above and to the left, within the group's 2x2
   pixels, and the networks are told where in the frame they are.
+
+  A group sees the context of the places around it, too: of all 4 or 16 pixels
+  that it is one of, and in groups that are coarser still of means of these.
 
   `forward` runs the networks one after another, each once, whatever the frame's
   size.
@@ -136,17 +143,24 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     )
     return moved, log_det
 
-  def _walk_scale(self, method, networks, frame, told, centre):
+  def _walk_scale(self, method, networks, frame, told, centre, depth=0):
     """The other side of a frame or of its first quarter, levels, log-det."""
     if len(networks) == 1:
       return self._walk_group(method, networks[0], frame, told, [], centre)
     if told is not None:
-      told = tf.concat([_group(told, place) for place in _PLACES], axis=-1)
+      places = [_group(told, place) for place in _PLACES]
+      is_apart = depth < _MOST_APART
+      told = tf.concat(places, -1) if is_apart else sum(places) / len(places)
     around = lambda place: None if centre is None else _group(centre, place)
     first = _PLACES[0]
     parts = [
       self._walk_scale(
-        method, networks[:-_FINER], _group(frame, first), told, around(first)
+        method,
+        networks[:-_FINER],
+        _group(frame, first),
+        told,
+        around(first),
+        depth + 1,
       )
     ]
     for network, place in zip(networks[-_FINER:], _PLACES[1:]):
@@ -344,7 +358,7 @@ def build_context_mixture(
 
   def network(num_halvings, num_known):
     return mixture_network.build_mixture_network(
-      4**num_halvings * of_context
+      len(_PLACES) ** min(num_halvings, _MOST_APART) * of_context
       + of_places
       + num_known * channels * _NUM_FEATURES,
       channels,

@@ -153,6 +153,8 @@ def sample_run(
       )
   except ValueError as e:
     raise configs.ConfigError(str(e)) from e
+  with run_folder.reporting(run.folder.samples):
+    run.folder.samples.mkdir(exist_ok=True)  # A packed run has none.
   return samples.save_videos(run.folder.samples / 'sampled', videos.numpy())
 
 

@@ -98,6 +98,24 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
     chances = 2.0 ** (-4 * bits)
     self.assertGreater(tf.reduce_max(chances), 2 * tf.reduce_min(chances))
 
+  def test_context_of_coarse_groups(self):
+    # All of it reaches the first pixel, in no more channels than at a quarter.
+    mixture = _mixture(13, context_frames=0)
+    sizes = [
+      v.shape[-2] for v in mixture.trainable_variables if v.shape[:2] == [3, 3]
+    ]
+    self.assertLessEqual(max(sizes), 16 * 2 + 2 + 3 * 2)
+    y, context = _uniform(16, 16, 1), _uniform(16, 16, 2, seed=1)
+    before = mixture.inverse(y, context=context)
+    for i, j in ((0, 0), (7, 9), (15, 15)):
+      changed = context.numpy()
+      changed[i, j] *= -1.0
+      self.assertNotEqual(
+        mixture.inverse(y, context=changed)[0, 0, 0], before[0, 0, 0]
+      )
+    x = tf.identity(before)
+    self.assertAllClose(mixture.forward(x, context=context), y)
+
   @_kinds
   def test_what_depends_on_what(self, num_groups, has_context):
     """Groups in their order; at a pixel, channels in theirs; levels alone."""
