@@ -33,11 +33,12 @@ gc.set_threshold(100_000, 20, 50)
 _file = ['']  # Whose tests run.
 
 
-def pytest_runtest_logfinish(location):
-  """Returns what a file's tests have left, before the next file's."""
+def pytest_runtest_logstart(location):
+  """Frees what a file's tests left; what is kept is not looked at again."""
   if location[0] != _file[0]:
     _file[0] = location[0]
     gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items):

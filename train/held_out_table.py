@@ -81,7 +81,7 @@ def label_lines(metrics):
   calibrated = metrics.get('calibrated_label_information_bits')
   if calibrated is None:
     return []
-  if metrics['num_valid_clips'] < _LEAST_CLIPS:
+  if metrics.get('num_valid_clips', _LEAST_CLIPS) < _LEAST_CLIPS:
     return [
       f'Label information: too few clips to tell, expected {_LEAST_CLIPS} at '
       'least.'

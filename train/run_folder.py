@@ -163,7 +163,8 @@ class RunFolder:
       write_atomically(self.config_file, configs.to_json(config))
       return False
     before = self.read_config()
-    if not any(self.checkpoints.glob('*')):
+    has_begun = self.metrics_file.exists() or any(self.checkpoints.glob('*'))
+    if not has_begun:
       before = config
     kept = {name: getattr(config, name) for name in _CHANGEABLE}
     changed = configs.differences(config, dataclasses.replace(before, **kept))
