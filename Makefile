@@ -69,7 +69,7 @@ docs: setup-docs
 	PATH="$(CURDIR)/.venv/bin:$$PATH" $(RUN) -m mkdocs build --strict
 
 test-docs: setup
-	TFP_CGLOW_RUN_DOCS=1 $(RUN) -m pytest tests/docs_commands_test.py -k RunTest
+	TFP_CGLOW_RUN_DOCS=1 $(RUN) -m pytest tests/docs_commands_test.py tests/pretrained_test.py -k 'RunTest or Pretrained'
 
 notebooks: setup-docs
 	$(RUN) .ci/run_notebooks.py examples/*.ipynb

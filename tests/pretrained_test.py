@@ -1,6 +1,8 @@
 """Tests of the model in examples/pretrained."""
 
+import os
 import pathlib
+import unittest
 
 import numpy as np
 import tensorflow as tf
@@ -34,6 +36,9 @@ class PretrainedTest(tf.test.TestCase):
     metrics = run_folder.RunFolder(PATH).read_metrics_file()
     self.assertIn(f'{metrics["tail_bits_per_dim"]:.6g}', card)
 
+  @unittest.skipUnless(
+    os.environ.get('TFP_CGLOW_RUN_DOCS'), 'With the commands: `make test-docs`.'
+  )
   def test_videos_move_as_their_label_says(self):
     run = runs.load(PATH)
     names = ['east_circle', 'west_circle']
