@@ -41,18 +41,19 @@ class SavesModules(tfk.Model):
       variable.assign(values[name])
 
   def save_weights(self, filepath, *args, **kwargs):
-    _refuse_layers_format(filepath, kwargs)
+    # A `.keras` of `save_weights` is of the old format, of `save` it is not.
+    _refuse_layers_format(filepath, ('.h5', '.hdf5', '.keras'), kwargs)
     return super().save_weights(filepath, *args, **kwargs)
 
   def load_weights(self, filepath, *args, **kwargs):
-    _refuse_layers_format(filepath, kwargs)
+    _refuse_layers_format(filepath, ('.h5', '.hdf5'), kwargs)
     return super().load_weights(filepath, *args, **kwargs)
 
 
-def _refuse_layers_format(filepath, kwargs):
+def _refuse_layers_format(filepath, endings, kwargs):
   path = str(filepath)
-  is_h5 = path.endswith(('.h5', '.hdf5')) and not path.endswith('.weights.h5')
-  if is_h5 or kwargs.get('save_format') == 'h5':
+  is_old = path.endswith(endings) and not path.endswith('.weights.h5')
+  if is_old or kwargs.get('save_format') == 'h5':
     raise ValueError(
       'Expected a path that ends in .weights.h5, or none of an ending '
       "(TensorFlow's format): Keras's old HDF5 format holds layers only, and "

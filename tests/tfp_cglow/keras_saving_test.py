@@ -73,9 +73,14 @@ class KerasSavingTest(tf.test.TestCase, parameterized.TestCase):
     _model().save_weights(path)
     with self.assertRaisesRegex(ValueError, r"not in both: \['processor_"):
       _model(tail=None).load_weights(path)
-    other = _model(tail={**_SIZES, 'hidden_channels': 5})
-    with self.assertRaises(ValueError):
+    other = _model(
+      tail={**_SIZES, 'context_affine': 'residual', 'hidden_channels': 5}
+    )
+    before = [v.numpy() for v in other.variables]
+    with self.assertRaisesRegex(ValueError, 'expects tail_.* of shape'):
       other.load_weights(path)
+    for variable, value in zip(other.variables, before):
+      self.assertAllEqual(variable, value)  # Nor a part of them.
 
   @parameterized.parameters('m.h5', 'm.hdf5')
   def test_layers_format_is_refused(self, name):
@@ -85,6 +90,8 @@ class KerasSavingTest(tf.test.TestCase, parameterized.TestCase):
         call(path)
     with self.assertRaisesRegex(ValueError, 'ends in .weights.h5'):
       _model().save_weights(os.path.join(self.folder, 'm'), save_format='h5')
+    with self.assertRaisesRegex(ValueError, 'ends in .weights.h5'):
+      _model().save_weights(os.path.join(self.folder, 'm.keras'))
 
 
 if __name__ == '__main__':
