@@ -2,7 +2,6 @@
 
 import difflib
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -68,23 +67,17 @@ def check_condition_names(owner, expected, given):
 _ROW_NDIMS = {'context': 3, 'vector': 1}
 
 
-def _num_leading(name, value):
-  """How many leading dimensions a condition has; None: that is not known.
+def _rows(name, value):
+  """A condition as a tensor, and how many of its dimensions lead, or None.
 
-  Conditions of other names than the contract's are taken to have none.
+  Conditions of other names than the contract's may be anything: no dimensions.
   """
-  if name == 'label':
-    row_ndims = 1 if tf.as_dtype(value.dtype).is_floating else 0
-  elif name in _ROW_NDIMS:
-    row_ndims = _ROW_NDIMS[name]
-  else:
-    return 0
-  rank = tf.TensorShape(value.shape).rank
-  return None if rank is None else max(rank - row_ndims, 0)
-
-
-def _as_array(value):
-  return value if hasattr(value, 'dtype') else np.asarray(value)
+  if name not in (*_ROW_NDIMS, 'label'):
+    return tf.zeros([]), 0
+  value = tf.convert_to_tensor(value)
+  row_ndims = _ROW_NDIMS.get(name, int(value.dtype.is_floating))
+  rank = value.shape.rank
+  return value, None if rank is None else max(rank - row_ndims, 0)
 
 
 def leading_shape(name, value):
@@ -92,26 +85,19 @@ def leading_shape(name, value):
 
   Args:
     name: Python `str`, of the condition.
-    value: Its value, or None.
+    value: Its value.
 
   Returns:
     `tf.TensorShape`, perhaps of unknown rank; [] of any other condition.
   """
-  value = _as_array(value)
-  num_leading = _num_leading(name, value)
-  if num_leading is None:
-    return tf.TensorShape(None)
-  return (
-    tf.TensorShape(value.shape)[:num_leading]
-    if num_leading
-    else tf.TensorShape([])
-  )
+  value, num_leading = _rows(name, value)
+  return value.shape if num_leading is None else value.shape[:num_leading]
 
 
 def leading_shape_tensor(name, value):
   """The same as an int32 tensor; the rank is to be known."""
-  value = _as_array(value)
-  return tf.shape(value)[: _num_leading(name, value)]
+  value, num_leading = _rows(name, value)
+  return tf.shape(value)[:num_leading]
 
 
 def _check_leading(owner, data, event_ndims, conditions):

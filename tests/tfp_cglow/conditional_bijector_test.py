@@ -75,6 +75,27 @@ class ConditionalBijectorTest(tf.test.TestCase):
 
 
 class CheckTest(tf.test.TestCase):
+  def test_own_conditions_may_be_anything(self):
+    class Shift(tfp_cglow.ConditionalBijector):
+      def __init__(self):
+        super().__init__(
+          forward_min_event_ndims=0, parameters={}, dtype=tf.float32
+        )
+
+      @property
+      def conditions(self):
+        return {'state': 'a pair'}
+
+      def _inverse_and_ildj(self, y, state):
+        return y - state[0] - state[1], tf.zeros_like(y)
+
+    @tf.function
+    def inverse(y, a, b):
+      return Shift().inverse(y, state=(a, b))
+
+    y, a, b = (tf.constant(v) for v in (6.0, 1.0, [2.0, 3.0]))
+    self.assertAllEqual(inverse(y, a, b), [3.0, 2.0])
+
   def test_leading_dimensions(self):
     glow = tfp_cglow.build_glow(
       [2, 2, 1], 1, 1, 4, context_channels=2, vector_channels=3, num_labels=2
