@@ -62,12 +62,18 @@ def adapt(
 @functools.singledispatch
 def _adapt(bijector, y, **conditions):
   for inside in bijector.submodules:
-    if isinstance(inside, (actnorm.ActNorm, scan.Scan)):
+    if _holds_actnorm(inside):
       raise ValueError(
         f'`adapt` cannot reach `{inside.name}` inside of `{bijector.name}`, a '
         f'{type(bijector).__name__}: adapt it by itself.'
       )
   return bijector.inverse(y, **conditions)
+
+
+def _holds_actnorm(module):
+  if isinstance(module, scan.Scan):
+    return isinstance(module.stacks, dict) and 'actnorm' in module.stacks
+  return isinstance(module, actnorm.ActNorm)
 
 
 @_adapt.register(_CHAIN)
@@ -99,7 +105,7 @@ def _(bijector: flow_step.FlowStep, y, **conditions):
 
 @_adapt.register
 def _(bijector: scan.Scan, y, **conditions):
-  if not (isinstance(bijector.stacks, dict) and 'actnorm' in bijector.stacks):
+  if not _holds_actnorm(bijector):
     return bijector.inverse(y, **conditions)
   run = functools.partial(_adapt_steps, bijector)
   if replicas.num_replicas() == 1:

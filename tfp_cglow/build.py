@@ -149,16 +149,11 @@ def build_glow(
   """
   height, width, channels = _check_shape(output_shape, num_glow_blocks)
   _check_coupling_network(coupling_network, unroll)
-  for parameter, value in (
-    ('context_channels', context_channels),
-    ('vector_channels', vector_channels),
-    ('num_labels', num_labels),
-  ):
-    if value is not None and value < 1:
-      raise ValueError(
-        f'`{parameter}` must be at least 1, or None for no such condition, but '
-        f'got {value}.'
-      )
+  _check_conditions(
+    context_channels=context_channels,
+    vector_channels=vector_channels,
+    num_labels=num_labels,
+  )
   _check_choice(
     'label_conditioning', label_conditioning, ('prior', 'image', 'embedding')
   )
@@ -290,6 +285,15 @@ def _check_shape(output_shape, num_glow_blocks):
       )
     )
   return shape
+
+
+def _check_conditions(**sizes):
+  for name, size in sizes.items():
+    if size is not None and size < 1:
+      raise ValueError(
+        f'`{name}` must be at least 1, or None for no such condition, but got '
+        f'{size}.'
+      )
 
 
 def _check_coupling_network(network, unroll):

@@ -175,6 +175,21 @@ class LossTermsTest(tf.test.TestCase, parameterized.TestCase):
       ((_, kwargs),) = glow.log_prob_terms_by_label.call_args_list
       self.assertLen(kwargs['weights'], 2 + (dropout > 0))
 
+  def test_candidates_of_training_and_of_evaluation(self):
+    model = _model('embedding', tail=None, tail_labels=False)
+    model.label_loss_candidates = 2
+    model.compile('adam')
+    frames = np.zeros([2, 1, *_SHAPE], np.uint8)
+    dataset = tf.data.Dataset.from_tensor_slices((frames, [0, 1])).batch(2)
+    for call in (model.fit, model.evaluate):
+      with mock.patch.object(
+        objective, 'loss_terms', side_effect=objective.loss_terms
+      ) as loss_terms:
+        call(dataset, verbose=0)
+      for of_call in loss_terms.call_args_list:
+        self.assertEqual(of_call.kwargs['label_candidates'], 2)
+      self.assertNotEmpty(loss_terms.call_args_list)
+
   @parameterized.parameters(1, 4)
   def test_number_of_candidates(self, number):
     with self.assertRaisesRegex(ValueError, 'between 2 and .* got'):
