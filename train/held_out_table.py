@@ -41,7 +41,7 @@ def rows(metrics):
 
   untrained = [
     ('identity flow', *bits('identity_')),
-    ("before training, another run's", *bits('start_')),
+    ('before training', *bits('start_')),
     ('adapted, untrained flow', *bits('adapted_')),
   ]
   return [

@@ -152,7 +152,7 @@ def folder_source(
     raise DataError(f'Expected 0 < valid_fraction < 1, got {valid_fraction}.')
   check_max_source_frames(max_source_frames, num_frames)
   root = absolute_path(root)
-  if flat_label is not None and _is_flat(root):
+  if flat_label is not None and _is_flat(root, kind):
     folders = {flat_label: ''}
   else:
     folders = {label_name: label_name for label_name in label_folders(root)}
@@ -377,12 +377,7 @@ def files_in(folder, kind='video'):
   Raises:
     DataError: if there are none.
   """
-  others = _SIDECARS + (_PHOTOS if kind == 'video' else ())
-  files = sorted(
-    e.name
-    for e in _entries(folder)
-    if not e.name.lower().endswith(others) and e.is_file()
-  )
+  files = sorted(e.name for e in _entries(folder) if _may_be(kind, e))
   if not files:
     raise DataError(f'Expected {kind} files in the label folder {folder}.')
   return files
@@ -500,13 +495,16 @@ def _entries(folder):
   return [e for e in entries if e.name and not e.name.startswith('.')]
 
 
-def _is_flat(root):
+def _may_be(kind, entry):
+  others = _SIDECARS + (_PHOTOS if kind == 'video' else ())
+  return not entry.name.lower().endswith(others) and entry.is_file()
+
+
+def _is_flat(root, kind):
   check_folder(root, 'a folder')
   entries = _entries(root)
   has_folders = any(e.is_dir() for e in entries)
-  return not has_folders and any(
-    e.is_file() and not e.name.lower().endswith(_SIDECARS) for e in entries
-  )
+  return not has_folders and any(_may_be(kind, e) for e in entries)
 
 
 def _is_remote(path):

@@ -209,7 +209,10 @@ class BadFilesTest(TreeTest):
     for number in range(3):
       self.break_file('dark', number)
     clips = self.clips(max_skipped=0.2)
-    message = r'Skipped 3 of 10 files, expected .* 0.2: .*dark/\d.mp4: cannot'
+    message = (
+      r'Skipped 3 of 10 files, expected .* 0.2: .*max_skipped=0.3.*'
+      r'dark/\d.mp4: cannot'
+    )
     dataset = data.train_dataset(clips, 4, 0)
     error = self.assertRaisesRegex(sources.DataError, message)
     with error, clips.skips.raising():

@@ -135,6 +135,13 @@ class PackRunTest(absltest.TestCase):
       self.assertIn(words, card)
     self.assertNotIn('Signatures', card)
 
+  def test_numbers_of_another_step_stay_behind(self):
+    _, folder = self._make_run()
+    folder.write_metrics({'step': _STEP + 1, 'num_train_clips': 12})
+    pack.pack_run(folder.path, self.packed)
+    metrics = run_folder.RunFolder(self.packed).read_metrics_file()
+    self.assertEqual(metrics, {'step': _STEP})
+
   def test_averaged_weights(self):
     model, folder = self._make_run('ema=0.5')
     for average in model.weight_average.averages:

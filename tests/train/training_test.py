@@ -180,7 +180,10 @@ class TrainingTest(tf.test.TestCase):
       runs.sample_run(self.workdir, ['8'], 2, [], seed=1)
 
   def test_evaluating_again_gives_the_same_numbers(self):
-    again, _ = runs.evaluate_run(self.workdir)
+    data, moved = (os.path.join(self.root, n) for n in ('data', 'moved'))
+    os.rename(data, moved)
+    self.addCleanup(os.rename, moved, data)
+    again, _ = runs.evaluate_run(self.workdir, data_dir=moved)
     for key in ('head_bits_per_dim', 'tail_bits_per_dim', 'seconds'):
       self.assertAllClose(again[key], self.metrics[key], rtol=1e-6)
 
@@ -271,6 +274,7 @@ class TrainingTest(tf.test.TestCase):
       ['model=head', 'skips_to_restore=2', 'max_restores=2', *_QUICK],
     )
     workdir = os.path.join(self.root, 'diverged')
+    options = training.Options(f'{self.workdir}:head')
     infinite = unittest.mock.patch.object(
       tf.linalg, 'global_norm', lambda g: tf.constant(np.inf)
     )
@@ -280,7 +284,10 @@ class TrainingTest(tf.test.TestCase):
         recovery.DivergedError, 'restored 2 times.* 0.25 of the learning rate'
       ),
     ):
-      training.train(config, workdir)
+      training.train(config, workdir, options)
+    rows = run_folder.RunFolder(workdir).read_metrics()
+    # Before training it was no identity, nor adapted anew.
+    self.assertEqual([r['model'] for r in rows if 'model' in r], ['start'])
 
   def test_another_config_is_refused(self):
     other = configs.override(self.config, ['learning_rate=0.5'])
