@@ -6,7 +6,8 @@
 - fashion: heads on Fashion-MNIST at 16x16, 5 bits, with the cross entropy of
   p(label | image) weighted 0, 1 and 10; and heads whose first bijector is a
   mixture of levels that sees the label, weighted the same, where the cross
-  entropy is between the label and one other. Images of every label are drawn.
+  entropy is between the label and one other; 'calibrated', of likelihoods to
+  the power of a tenth. Images of every label are drawn.
 - motion: tails on 'shapes:motion', whose label is the direction. Held-out clips
   are continued from their first frame, which says nothing of the label, under
   every label.
@@ -84,13 +85,18 @@ _ROWS_OF = {
     },
     'mixture': (_FASHION, (*_MIXTURE, 'label_loss_weight=0')),
     **{
-      f'mixture cross entropy {weight}': (
+      f'mixture {name} {weight}': (
         _FASHION,
         (
           *_MIXTURE,
           f'label_loss_weight={weight}',
           'label_loss_candidates=2',
+          f'label_loss_temperature={temperature}',
         ),
+      )
+      for name, temperature in (
+        ('cross entropy', 1),
+        ('calibrated cross entropy', 10),
       )
       for weight in (1, 10)
     },

@@ -75,8 +75,9 @@ def loss_terms(
   Returns:
     `dict` of scalars, named as `metric_names` says: bits/dim a frame; its
     parts, the flow's log-determinant (with that of learned noise) and the
-    latents' log-density, nats a dimension; cross entropy of p(label | frame) in
-    nats, accuracy of its argmax.
+    latents' log-density, nats a dimension; cross entropy in nats of p(label |
+    frame), its likelihoods at `model.label_loss_temperature`, and the accuracy
+    of the argmax of p(label | frame), at 1.
 
   #### References
 
@@ -172,7 +173,7 @@ def _uniform(seed, stream, clips, size):
 
 def _submodel_terms(model, name, frames, noise_log_det, rows, **conditions):
   glow = getattr(model, name)
-  log_prob, log_det, scores, target = _log_prob_and_scores(
+  log_prob, log_det, scores = _log_prob_and_scores(
     model, glow, frames, rows, **conditions
   )
   log_prob += noise_log_det
@@ -186,23 +187,43 @@ def _submodel_terms(model, name, frames, noise_log_det, rows, **conditions):
     ),
   }
   if scores is not None:
-    target = tf.broadcast_to(target, tf.shape(scores)[:-1])
-    cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(
-      labels=target, logits=scores
-    )
-    correct = tf.argmax(scores, -1, output_type=target.dtype) == target
-    accuracy = tf.reduce_mean(tf.cast(correct, tf.float32))
+    cross_entropy = scores.cross_entropy(model.label_loss_temperature)
     terms[f'{name}_label_cross_entropy'] = tf.reduce_mean(cross_entropy)
-    terms[f'{name}_label_accuracy'] = accuracy
+    terms[f'{name}_label_accuracy'] = scores.accuracy()
   return terms
 
 
-def _log_prob_and_scores(model, glow, targets, rows, **conditions):
-  """Log-densities and log-determinants `[...]`, and labels' scores.
+@dataclasses.dataclass(frozen=True)
+class _Scores:
+  """What labels compete with.
 
-  The scores, log p(frame, label), are `[..., K]`; with them comes the index of
-  the right one. Or both are None.
+  Attributes:
+    log_likelihoods: `[..., K]`, log p(frame | label).
+    log_prior: `[..., K]`, log p(label).
+    target: int `[...]`, the index of the right one.
   """
+
+  log_likelihoods: tf.Tensor
+  log_prior: tf.Tensor
+  target: tf.Tensor
+
+  def cross_entropy(self, temperature):
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(
+      labels=self.target,
+      logits=self.log_likelihoods / temperature + self.log_prior,
+    )
+
+  def accuracy(self):
+    best = tf.argmax(
+      self.log_likelihoods + self.log_prior,
+      axis=-1,
+      output_type=self.target.dtype,
+    )
+    return tf.reduce_mean(tf.cast(best == self.target, tf.float32))
+
+
+def _log_prob_and_scores(model, glow, targets, rows, **conditions):
+  """Log-densities and log-determinants `[...]`, and `_Scores` or None."""
   if not scores_labels(model, glow):
     if glow.num_labels is not None:
       conditions['label'] = tf.one_hot(rows.given, model.num_labels)
@@ -212,7 +233,7 @@ def _log_prob_and_scores(model, glow, targets, rows, **conditions):
     log_det = glow.inverse_log_det_jacobian(
       targets, event_ndims=3, **conditions
     )
-    return log_prob, log_det, None, None
+    return log_prob, log_det, None
   labels, given, num_scored, target = _passes(model, glow, rows)
   # The passes first; the null label's row is zero.
   weights = tf.one_hot(
@@ -227,8 +248,12 @@ def _log_prob_and_scores(model, glow, targets, rows, **conditions):
   pick = functools.partial(
     tf.gather, indices=given, batch_dims=by_label.shape.rank - 1
   )
-  scores = by_label[..., :num_scored] + log_prior
-  return pick(by_label), pick(log_det), scores, target
+  scores = _Scores(
+    by_label[..., :num_scored],
+    log_prior,
+    tf.broadcast_to(target, tf.shape(by_label)[:-1]),
+  )
+  return pick(by_label), pick(log_det), scores
 
 
 def _passes(model, glow, rows):

@@ -81,6 +81,7 @@ class VideoGlow(keras_saving.SavesModules):
     tail_frames_per_step: Optional[int] = None,
     label_loss_weight: float = 1.0,
     label_loss_candidates: Optional[int] = None,
+    label_loss_temperature: float = 1.0,
     label_dropout: float = 0.0,
     context_noise: float = 0.0,
     dequantisation: str = 'matched',
@@ -107,6 +108,10 @@ class VideoGlow(keras_saving.SavesModules):
         through the context, and so each costs a pass, the cross entropy and the
         accuracy in `fit` and `evaluate` are among so many labels, the right one
         and others drawn for each clip and step; None: among all.
+      label_loss_temperature: Float T > 0: in that cross entropy, p(label |
+        frame) is p(label) p(frame | label)^(1 / T), normalised. Likelihoods of
+        whole frames are too sure of the label (calibrated, T is above 1), and
+        at 1 a large weight is spent on the few frames that are far off.
       label_dropout: Float, probability of the null label in training.
       context_noise: Float, in levels: half of training's clips get contexts
         with noise of a random deviation up to it, which the tail is told; else
@@ -126,7 +131,7 @@ class VideoGlow(keras_saving.SavesModules):
     super().__init__(name=name)
     _check_parts(head, tail, dequantisation)
     _check_choices(processor, previous_frames, context_noise, dequantisation)
-    _check_candidates(label_loss_candidates, num_labels)
+    _check_label_loss(label_loss_candidates, label_loss_temperature, num_labels)
     self.frame_shape = tuple(int(d) for d in frame_shape)
     self.num_dims = int(np.prod(self.frame_shape))
     self.num_labels = num_labels
@@ -135,6 +140,7 @@ class VideoGlow(keras_saving.SavesModules):
     self.tail_frames_per_step = tail_frames_per_step
     self.label_loss_weight = label_loss_weight
     self.label_loss_candidates = label_loss_candidates
+    self.label_loss_temperature = label_loss_temperature
     self.label_dropout = label_dropout
     self.context_noise = context_noise
     self.dequantisation = dequantisation
@@ -751,7 +757,12 @@ def _check_parts(head, tail, dequantisation):
     )
 
 
-def _check_candidates(num_candidates, num_labels):
+def _check_label_loss(num_candidates, temperature, num_labels):
+  if not (np.isfinite(temperature) and temperature > 0.0):
+    raise ValueError(
+      '`label_loss_temperature` must be finite and above 0, but got '
+      f'{temperature}.'
+    )
   if num_candidates is not None and not 2 <= num_candidates <= (
     num_labels or 0
   ):

@@ -136,6 +136,7 @@ class Config:
   processor_clip_norm: float = 5.0
   label_loss_weight: float = 1.0
   label_loss_candidates: Optional[int] = None  # Scored in a step; None: all.
+  label_loss_temperature: float = 1.0  # Of the likelihoods in that loss.
   label_dropout: float = 0.0
   context_noise: float = 0.0  # Levels, at most; of half of training's clips.
   tail_frames_per_step: Optional[int] = None
@@ -318,6 +319,7 @@ def _check_gan(config):
     ('tail_frames_per_step', None),
     ('label_dropout', 0.0),
     ('label_loss_candidates', None),
+    ('label_loss_temperature', 1.0),
     ('context_noise', 0.0),
   ):
     if getattr(config, name) != value:

@@ -1,5 +1,6 @@
 """Tests of `objective`."""
 
+import functools
 from unittest import mock
 
 from absl.testing import parameterized
@@ -189,6 +190,35 @@ class LossTermsTest(tf.test.TestCase, parameterized.TestCase):
       for of_call in loss_terms.call_args_list:
         self.assertEqual(of_call.kwargs['label_candidates'], 2)
       self.assertNotEmpty(loss_terms.call_args_list)
+
+  @parameterized.parameters('prior', 'embedding')
+  def test_temperature(self, way):
+    # Of the likelihoods, not of the labels' frequencies; the rest is as it is.
+    model = _model(way, label_loss_weight=2.0, tail=None, tail_labels=False)
+    model.label_counts.assign([90.0, 6.0, 1.0])
+    frames = tf.zeros([1, 1, *_SHAPE], tf.uint8)
+    terms_of = functools.partial(
+      objective.loss_terms, model, frames, seed=0, clips=tf.range(1)
+    )
+    cold = [terms_of(tf.constant([k])) for k in range(_NUM_LABELS)]
+    model.label_loss_temperature = 40.0
+    warm = terms_of(tf.constant([1]))
+    nats_a_bit_per_dim = model.num_dims * np.log(2.0)
+    bits = tf.stack([t['head_bits_per_dim'] for t in cold])
+    scores = np.log([91, 7, 2]) - nats_a_bit_per_dim * bits / 40.0
+    cross_entropy = tf.reduce_logsumexp(scores) - scores[1]
+    self.assertAllClose(warm['head_label_cross_entropy'], cross_entropy, 1e-4)
+    self.assertAllClose(
+      warm['loss'],
+      warm['head_bits_per_dim'] + 2.0 * cross_entropy / nats_a_bit_per_dim,
+    )
+    for name in ('head_bits_per_dim', 'head_label_accuracy'):
+      self.assertAllClose(warm[name], cold[1][name])
+
+  @parameterized.parameters(0.0, -1.0, float('nan'), float('inf'))
+  def test_temperature_is_checked(self, temperature):
+    with self.assertRaisesRegex(ValueError, 'temperature.* above 0, but got'):
+      _model(label_loss_temperature=temperature)
 
   @parameterized.parameters(1, 4)
   def test_number_of_candidates(self, number):
