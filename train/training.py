@@ -31,6 +31,7 @@ from train import workers as workers_lib
 __all__ = ['Options', 'train']
 
 _LABEL_START = 'label_start.npz'  # Of the parameters' movement.
+_MOST_LABELS = 10  # Named in the log.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +102,7 @@ class _Training:
     if workers.is_chief:
       folder.claim(self.config)
       folder.write_labels(self.inputs.label_names)
+    _log_inputs(self.inputs)
     self.checkpoints = checkpoints_lib.Checkpoints(
       checkpoints_lib.parts_of(self.model),
       folder.checkpoints,
@@ -314,6 +316,18 @@ class _Training:
     if config.export and self.system.EXPORTS:
       self.system.export(model, config, folder)
     return metrics
+
+
+def _log_inputs(inputs):
+  names = inputs.label_names
+  more = ['...'] if len(names) > _MOST_LABELS else []
+  logging.info(
+    'Data: %d training and %d held-out clips, %d labels: %s.',
+    inputs.num_train_clips,
+    inputs.num_valid_clips,
+    len(names),
+    ', '.join([*names[:_MOST_LABELS], *more]),
+  )
 
 
 def _averaged(model):

@@ -280,12 +280,17 @@ class TrainingTest(tf.test.TestCase):
     )
     with (
       infinite,
+      self.assertLogs('absl', level='INFO') as logs,
       self.assertRaisesRegex(
         recovery.DivergedError, 'restored 2 times.* 0.25 of the learning rate'
       ),
     ):
       training.train(config, workdir, options)
     rows = run_folder.RunFolder(workdir).read_metrics()
+    inventory = (
+      r'Data: \d+ training and \d+ held-out clips, 8 labels: east, .*west'
+    )
+    self.assertRegex('\n'.join(logs.output), inventory)
     # Before training it was no identity, nor adapted anew.
     self.assertEqual([r['model'] for r in rows if 'model' in r], ['start'])
 
