@@ -5,6 +5,9 @@ import tf_keras as tfk
 
 __all__ = ['SavesModules']
 
+_OLD_FORMATS = ('h5', 'hdf5', 'keras')  # Names of one.
+_HDF5_SIGNATURE = b'\x89HDF\r\n\x1a\n'
+
 
 class SavesModules(tfk.Model):
   """Saves `module_variables()` in `.keras` and `.weights.h5`.
@@ -40,22 +43,39 @@ class SavesModules(tfk.Model):
     for name, variable in variables.items():
       variable.assign(values[name])
 
-  def save_weights(self, filepath, *args, **kwargs):
+  def save_weights(
+    self, filepath, overwrite=True, save_format=None, options=None
+  ):
+    is_old = (save_format or '').lower().strip() in _OLD_FORMATS
     # A `.keras` of `save_weights` is of the old format, of `save` it is not.
-    _refuse_layers_format(filepath, ('.h5', '.hdf5', '.keras'), kwargs)
-    return super().save_weights(filepath, *args, **kwargs)
+    _refuse(filepath, is_old or _ends_in(filepath, '.h5', '.hdf5', '.keras'))
+    return super().save_weights(filepath, overwrite, save_format, options)
 
-  def load_weights(self, filepath, *args, **kwargs):
-    _refuse_layers_format(filepath, ('.h5', '.hdf5'), kwargs)
-    return super().load_weights(filepath, *args, **kwargs)
+  def load_weights(
+    self, filepath, skip_mismatch=False, by_name=False, options=None
+  ):
+    _refuse(filepath, _ends_in(filepath, '.h5', '.hdf5') or _is_hdf5(filepath))
+    return super().load_weights(filepath, skip_mismatch, by_name, options)
 
 
-def _refuse_layers_format(filepath, endings, kwargs):
-  path = str(filepath)
-  is_old = path.endswith(endings) and not path.endswith('.weights.h5')
-  if is_old or kwargs.get('save_format') == 'h5':
+def _ends_in(path, *endings):
+  return str(path).endswith(endings)
+
+
+def _is_hdf5(path):
+  path = str(path)
+  if not tf.io.gfile.exists(path) or tf.io.gfile.isdir(path):
+    return False  # TensorFlow's format is a prefix of files' names.
+  with tf.io.gfile.GFile(path, 'rb') as f:
+    return f.read(len(_HDF5_SIGNATURE)) == _HDF5_SIGNATURE
+
+
+def _refuse(path, is_old):
+  """Raises for Keras's old format, which has no place for these variables."""
+  if is_old and not _ends_in(path, '.weights.h5'):
     raise ValueError(
-      'Expected a path that ends in .weights.h5, or none of an ending '
-      "(TensorFlow's format): Keras's old HDF5 format holds layers only, and "
-      f'this model has none. Got {path}.'
+      'Expected weights in a file whose name ends in .weights.h5 or, of '
+      "TensorFlow's format, has no ending, or a whole model in a .keras file "
+      "of `save`: Keras's old HDF5 format holds layers only, and this model "
+      f'has none. Got {path}.'
     )
