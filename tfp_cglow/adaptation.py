@@ -34,8 +34,9 @@ def adapt(
   applied. Runs eagerly; in `Strategy.run`, over the batches of all replicas.
 
   Args:
-    bijector: A `Glow`, `Scan`, `FlowStep` or `ActNorm` whose ActNorm
-      parameters are `tf.Variable`s, or a `tfb.Chain` or `Conditioned` of them.
+    bijector: A `Glow`, `Scan` of `FlowStep`s, `FlowStep` or `ActNorm` whose
+      ActNorm parameters are `tf.Variable`s, or a `tfb.Chain` or `Conditioned`
+      of them.
       Bijectors without an ActNorm are only applied.
     frames: `[..., H, W, C]`, dequantised data.
     **conditions: As `bijector.inverse` takes them.
@@ -59,21 +60,30 @@ def adapt(
   return _adapt(bijector, frames, **conditions)
 
 
-@functools.singledispatch
-def _adapt(bijector, y, **conditions):
-  for inside in bijector.submodules:
-    if _holds_actnorm(inside):
-      raise ValueError(
-        f'`adapt` cannot reach `{inside.name}` inside of `{bijector.name}`, a '
-        f'{type(bijector).__name__}: adapt it by itself.'
-      )
+def _adapt_none(bijector, y, **conditions):
+  norm = _find_actnorm(bijector)
+  if norm is not None:
+    raise ValueError(
+      f'`adapt` cannot reach `{norm.name}` inside of `{bijector.name}`, a '
+      f'{type(bijector).__name__}: adapt it by itself.'
+    )
   return bijector.inverse(y, **conditions)
 
 
-def _holds_actnorm(module):
-  if isinstance(module, scan.Scan):
-    return isinstance(module.stacks, dict) and 'actnorm' in module.stacks
-  return isinstance(module, actnorm.ActNorm)
+def _find_actnorm(bijector):
+  """An ActNorm in a bijector, the steps of scans included, or None."""
+  for module in (bijector, *bijector.submodules):
+    if isinstance(module, actnorm.ActNorm):
+      return module
+    if isinstance(module, scan.Scan):
+      slices = tf.nest.map_structure(lambda p: p[0], module.stacks)
+      norm = _find_actnorm(module.make_step(slices))
+      if norm is not None:
+        return norm
+  return None
+
+
+_adapt = functools.singledispatch(_adapt_none)
 
 
 @_adapt.register(_CHAIN)
@@ -105,8 +115,8 @@ def _(bijector: flow_step.FlowStep, y, **conditions):
 
 @_adapt.register
 def _(bijector: scan.Scan, y, **conditions):
-  if not _holds_actnorm(bijector):
-    return bijector.inverse(y, **conditions)
+  if not (isinstance(bijector.stacks, dict) and 'actnorm' in bijector.stacks):
+    return _adapt_none(bijector, y, **conditions)
   run = functools.partial(_adapt_steps, bijector)
   if replicas.num_replicas() == 1:
     # A graph of one step: eagerly, Python takes longer than the arithmetic. But

@@ -154,6 +154,21 @@ class AdaptTest(tf.test.TestCase, parameterized.TestCase):
       tfp_cglow.adapt(tfb.Invert(norm), _frames([2, 2, 2, 1]))
     self.assertAllEqual(norm.shift, [0.0])
 
+  def test_a_scan_of_actnorms_is_out_of_reach(self):
+    norms = tfp_cglow.Scan(
+      lambda p: tfp_cglow.ActNorm(p['shift'], p['log_scale']),
+      {k: tf.Variable(tf.zeros([2, 1])) for k in ('shift', 'log_scale')},
+    )
+    for bijector in (norms, tfb.Invert(norms), tfb.Chain([norms])):
+      with self.assertRaisesRegex(ValueError, 'cannot reach .* inside of'):
+        tfp_cglow.adapt(bijector, _frames([2, 2, 2, 1]))
+
+  def test_a_scan_without_actnorm_is_applied(self):
+    shifts = tfp_cglow.Scan(tfb.Shift, tf.constant([1.0, 2.0]))
+    y = _frames([2, 2, 2, 1])
+    self.assertAllClose(tfp_cglow.adapt(shifts, y), y - 3.0)
+    self.assertAllClose(tfp_cglow.adapt(tfb.Invert(shifts), y), y + 3.0)
+
   def test_no_bijector(self):
     base = tfp.distributions.Sample(tfp.distributions.Normal(0.0, 1.0), [4])
     glow = tfp_cglow.build_glow([2, 2, 1], 1, 1, 4)
