@@ -6,8 +6,9 @@
 - fashion: heads on Fashion-MNIST at 16x16, 5 bits, with the cross entropy of
   p(label | image) weighted 0, 1 and 10; and heads whose first bijector is a
   mixture of levels that sees the label, weighted the same, where the cross
-  entropy is between the label and one other; 'calibrated', of likelihoods to
-  the power of a tenth. Images of every label are drawn.
+  entropy is between the label and one other; 'tempered', of likelihoods to
+  the power of a tenth, so with a tenth of the gradient. Images of every label
+  are drawn.
 - motion: tails on 'shapes:motion', whose label is the direction. Held-out clips
   are continued from their first frame, which says nothing of the label, under
   every label.
@@ -83,7 +84,7 @@ _ROWS_OF = {
       f'cross entropy {weight}': (_FASHION, (f'label_loss_weight={weight}',))
       for weight in (0, 1, 10)
     },
-    'calibrated cross entropy 10': (
+    'tempered cross entropy 10': (
       _FASHION,
       ('label_loss_weight=10', 'label_loss_temperature=10'),
     ),
@@ -100,7 +101,7 @@ _ROWS_OF = {
       )
       for name, temperature in (
         ('cross entropy', 1),
-        ('calibrated cross entropy', 10),
+        ('tempered cross entropy', 10),
       )
       for weight in (1, 10)
     },

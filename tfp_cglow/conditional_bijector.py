@@ -2,6 +2,7 @@
 
 import difflib
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -65,15 +66,16 @@ def check_condition_names(owner, expected, given):
 
 # Dimensions that belong to one row of a condition.
 _ROW_NDIMS = {'context': 3, 'vector': 1}
+_NO_ROWS = np.zeros([])
 
 
 def _rows(name, value):
   """A condition as a tensor, and how many of its dimensions lead, or None.
 
-  Conditions of other names than the contract's may be anything: no dimensions.
+  Conditions of other names than the contract's may be anything: one of none.
   """
   if name not in (*_ROW_NDIMS, 'label'):
-    return tf.zeros([]), 0
+    return _NO_ROWS, 0
   value = tf.convert_to_tensor(value)
   row_ndims = _ROW_NDIMS.get(name, int(value.dtype.is_floating))
   rank = value.shape.rank
@@ -91,7 +93,8 @@ def leading_shape(name, value):
     `tf.TensorShape`, perhaps of unknown rank; [] of any other condition.
   """
   value, num_leading = _rows(name, value)
-  return value.shape if num_leading is None else value.shape[:num_leading]
+  shape = tf.TensorShape(value.shape)
+  return shape if num_leading is None else shape[:num_leading]
 
 
 def leading_shape_tensor(name, value):

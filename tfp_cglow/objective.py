@@ -76,8 +76,8 @@ def loss_terms(
     `dict` of scalars, named as `metric_names` says: bits/dim a frame; its
     parts, the flow's log-determinant (with that of learned noise) and the
     latents' log-density, nats a dimension; cross entropy in nats of p(label |
-    frame), its likelihoods at `model.label_loss_temperature`, and the accuracy
-    of the argmax of p(label | frame), at 1.
+    frame) at `model.label_loss_temperature`, so that it compares with others at
+    the same one only; and the accuracy of its argmax at temperature 1.
 
   #### References
 
@@ -199,7 +199,7 @@ class _Scores:
 
   Attributes:
     log_likelihoods: `[..., K]`, log p(frame | label).
-    log_prior: `[..., K]`, log p(label).
+    log_prior: log p(label), broadcasts with `[..., K]`.
     target: int `[...]`, the index of the right one.
   """
 

@@ -111,7 +111,9 @@ class VideoGlow(keras_saving.SavesModules):
       label_loss_temperature: Float T > 0: in that cross entropy, p(label |
         frame) is p(label) p(frame | label)^(1 / T), normalised. Likelihoods of
         whole frames are too sure of the label (calibrated, T is above 1), and
-        at 1 a large weight is spent on the few frames that are far off.
+        at 1 a large weight is spent on the few frames that are far off. Its
+        gradient is 1 / T as large: for the same pull on those, multiply the
+        weight by T.
       label_dropout: Float, probability of the null label in training.
       context_noise: Float, in levels: half of training's clips get contexts
         with noise of a random deviation up to it, which the tail is told; else

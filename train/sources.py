@@ -138,7 +138,7 @@ def folder_source(
     split_seed: `int`.
     max_source_frames: `int` or `None`: use a video's first frames only.
     name: `str`.
-    kind: `str`, what messages call a file.
+    kind: 'video', photos are none, or 'image'; messages call files so, too.
     flat_label: `str` or `None`: the one label of the files of a `root` that has
       no folders, which else is an error.
 
@@ -372,7 +372,7 @@ def files_in(folder, kind='video'):
 
   Args:
     folder: `str`.
-    kind: `str`, what the message calls a file.
+    kind: 'video', photos are none, or 'image'; the message says so, too.
 
   Raises:
     DataError: if there are none.

@@ -96,13 +96,13 @@ class _Training:
     self.interrupts = interrupts
     self.system = systems.of(self.config)
     self.inputs = inputs_lib.make_inputs(self.config, folder.skipped_log)
+    _log_inputs(self.inputs)
     num_labels = len(self.inputs.label_names)
     with workers.strategy.scope():
       self.model = self.system.build_model(self.config, num_labels)
     if workers.is_chief:
       folder.claim(self.config)
       folder.write_labels(self.inputs.label_names)
-    _log_inputs(self.inputs)
     self.checkpoints = checkpoints_lib.Checkpoints(
       checkpoints_lib.parts_of(self.model),
       folder.checkpoints,
@@ -322,7 +322,7 @@ def _log_inputs(inputs):
   names = inputs.label_names
   more = ['...'] if len(names) > _MOST_LABELS else []
   logging.info(
-    'Data: %d training and %d held-out clips, %d labels: %s.',
+    'Data: %d training and %d held-out clips; labels (%d): %s',
     inputs.num_train_clips,
     inputs.num_valid_clips,
     len(names),

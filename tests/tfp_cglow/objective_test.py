@@ -47,9 +47,13 @@ def _terms(model, label, **kwargs):
 class LossTermsTest(tf.test.TestCase, parameterized.TestCase):
   LABEL = tf.constant([0, 1, 2, 1])
 
-  @parameterized.product(way=['prior', 'image'], weight=[0.0, 2.0])
-  def test_values_by_hand(self, way, weight):
-    model = _model(way, label_loss_weight=weight)
+  @parameterized.product(
+    way=['prior', 'image'], weight=[0.0, 2.0], temperature=[1.0, 3.0]
+  )
+  def test_values_by_hand(self, way, weight, temperature):
+    model = _model(
+      way, label_loss_weight=weight, label_loss_temperature=temperature
+    )
     model.label_counts.assign([3.0, 1.0, 0.0])
     frames, terms = _terms(model, self.LABEL)
     self.assertCountEqual(terms, objective.metric_names(model))
@@ -72,14 +76,13 @@ class LossTermsTest(tf.test.TestCase, parameterized.TestCase):
       if way == 'image' and not weight:
         self.assertNotIn(f'{name}_label_accuracy', terms)
         continue
-      scores = tf.stack([e[i] for e in every], -1) + np.log(
-        [4 / 7, 2 / 7, 1 / 7]
-      )
+      log_likelihoods = tf.stack([e[i] for e in every], -1)
+      log_prior = np.log([4 / 7, 2 / 7, 1 / 7])
       label = self.LABEL.numpy().reshape([4] + [1] * i)
       chosen = tf.gather(
-        tf.nn.log_softmax(scores),
-        np.broadcast_to(label, scores.shape[:-1]),
-        batch_dims=scores.shape.rank - 1,
+        tf.nn.log_softmax(log_likelihoods / temperature + log_prior),
+        np.broadcast_to(label, log_likelihoods.shape[:-1]),
+        batch_dims=log_likelihoods.shape.rank - 1,
       )
       cross_entropy = -tf.reduce_mean(chosen)
       self.assertAllClose(
@@ -87,7 +90,7 @@ class LossTermsTest(tf.test.TestCase, parameterized.TestCase):
       )
       self.assertAllClose(
         terms[f'{name}_label_accuracy'],
-        np.mean(np.argmax(scores, -1) == label),
+        np.mean(np.argmax(log_likelihoods + log_prior, -1) == label),
       )
       expected += weight * cross_entropy / (16 * np.log(2.0))
     self.assertAllClose(terms['loss'], expected, 1e-5)
@@ -195,25 +198,28 @@ class LossTermsTest(tf.test.TestCase, parameterized.TestCase):
   def test_temperature(self, way):
     # Of the likelihoods, not of the labels' frequencies; the rest is as it is.
     model = _model(way, label_loss_weight=2.0, tail=None, tail_labels=False)
-    model.label_counts.assign([90.0, 6.0, 1.0])
+    model.label_counts.assign([0.0, 89.0, 5.0])
     frames = tf.zeros([1, 1, *_SHAPE], tf.uint8)
     terms_of = functools.partial(
       objective.loss_terms, model, frames, seed=0, clips=tf.range(1)
     )
-    cold = [terms_of(tf.constant([k])) for k in range(_NUM_LABELS)]
-    model.label_loss_temperature = 40.0
-    warm = terms_of(tf.constant([1]))
+    warm = [terms_of(tf.constant([k])) for k in range(_NUM_LABELS)]
+    model.label_loss_temperature = 1e-4  # Only the likelihoods count.
+    cold = terms_of(tf.constant([1]))
     nats_a_bit_per_dim = model.num_dims * np.log(2.0)
-    bits = tf.stack([t['head_bits_per_dim'] for t in cold])
-    scores = np.log([91, 7, 2]) - nats_a_bit_per_dim * bits / 40.0
+    bits = tf.stack([t['head_bits_per_dim'] for t in warm])
+    scores = np.log([1, 90, 6]) - nats_a_bit_per_dim * bits / 1e-4
     cross_entropy = tf.reduce_logsumexp(scores) - scores[1]
-    self.assertAllClose(warm['head_label_cross_entropy'], cross_entropy, 1e-4)
+    self.assertGreater(cross_entropy, 10.0)
+    self.assertAllClose(cold['head_label_cross_entropy'], cross_entropy, 0.05)
     self.assertAllClose(
-      warm['loss'],
-      warm['head_bits_per_dim'] + 2.0 * cross_entropy / nats_a_bit_per_dim,
+      cold['loss'],
+      cold['head_bits_per_dim']
+      + 2.0 * cold['head_label_cross_entropy'] / nats_a_bit_per_dim,
     )
-    for name in ('head_bits_per_dim', 'head_label_accuracy'):
-      self.assertAllClose(warm[name], cold[1][name])
+    self.assertAllClose(cold['head_bits_per_dim'], warm[1]['head_bits_per_dim'])
+    for terms in (warm[1], cold):
+      self.assertEqual(terms['head_label_accuracy'], 1.0)
 
   @parameterized.parameters(0.0, -1.0, float('nan'), float('inf'))
   def test_temperature_is_checked(self, temperature):

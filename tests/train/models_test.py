@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -41,6 +43,27 @@ class ModelsTest(tf.test.TestCase):
       config = configs.override(presets.PRESETS['smoke'], [f'model={name}'])
       model = models.build_model(config, 2)
       self.assertEqual(list(model.submodels()), parts)
+
+  def test_what_config_and_model_have_in_common(self):
+    values = {
+      'tail_labels': True,
+      'tail_frames_per_step': 1,
+      'label_loss_weight': 3.0,
+      'label_loss_candidates': 2,
+      'label_loss_temperature': 4.0,
+      'label_dropout': 0.25,
+      'context_noise': 2.0,
+      'n_bits': 6,
+      'previous_frames': 2,
+      'dequantisation': 'flow',
+    }
+    config = dataclasses.replace(presets.PRESETS['smoke'], **values)
+    model = models.build_model(config, 3)
+    for name, value in values.items():
+      if name == 'tail_labels':
+        self.assertEqual(model.tail.num_labels, 3)
+      else:
+        self.assertEqual(getattr(model, name), value, msg=name)
 
   def test_library_errors_become_config_errors(self):
     config = configs.override(
