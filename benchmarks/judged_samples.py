@@ -84,10 +84,6 @@ _ROWS_OF = {
       f'cross entropy {weight}': (_FASHION, (f'label_loss_weight={weight}',))
       for weight in (0, 1, 10)
     },
-    'tempered cross entropy 10': (
-      _FASHION,
-      ('label_loss_weight=10', 'label_loss_temperature=10'),
-    ),
     'mixture': (_FASHION, (*_MIXTURE, 'label_loss_weight=0')),
     **{
       f'mixture {name} {weight}': (
