@@ -1,6 +1,7 @@
-"""What lossless video codecs need for natvid's held-out frames, in bits/dim.
+"""What lossless video codecs need for held-out frames, in bits/dim.
 
   python benchmarks/codecs.py
+  python benchmarks/codecs.py --dataset=shapes
 
 FFV1 (version 3, range coder with large contexts) and H.264 (`-qp 0`,
 preset veryslow, RGB 4:4:4), through PyAV: all held-out clips of 32x32 at 5 bits
@@ -18,9 +19,12 @@ import os
 import sys
 
 from absl import app
+from absl import flags
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Of clips.')
 
 _N_BITS = 5
 _CODECS = {
@@ -49,7 +53,7 @@ def _held_out_levels():
   from train import configs
   from train import inputs as inputs_lib
 
-  config = inputs_lib.resolve(configs.Config(dataset='natvid'))
+  config = inputs_lib.resolve(configs.Config(dataset=_DATASET.value))
   inputs = inputs_lib.make_inputs(config, os.devnull)
   clips = np.concatenate([f.numpy() for f, _ in inputs.valid_dataset()])
   return clips >> (8 - _N_BITS)

@@ -12,11 +12,11 @@
   coarser levels of its own. Their dilated 3-D residual networks are gated
   residual convolutions over the two latents here.
 
-Trained on natvid's training clips, mirrored at random, on random frames of
-each; tested on the held-out clips, with uniform noise where the model is a
-flow. Both see what the library's tails see: time stands still before a clip.
-A run trains for `--seconds` after its graph is made: as many steps as fit by
-the time of its first ones.
+Trained on the training clips of `--dataset`, mirrored at random, on random
+frames of each; tested on the held-out clips, with uniform noise where the model
+is a flow. Both see what the library's tails see: time stands still before a
+clip. A run trains for `--seconds` after its graph is made: as many steps as fit
+by the time of its first ones.
 
 Prints JSON: bits/dim, steps and seconds of training by seed; mean and
 deviation.
@@ -36,6 +36,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _MODEL = flags.DEFINE_enum(
   'model', 'mixture', ['mixture', 'videoflow'], 'Which.'
 )
+_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Of clips.')
 _SECONDS = flags.DEFINE_float('seconds', 200.0, 'Of training.')
 _SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'A run of each.')
 _HIDDEN = flags.DEFINE_integer('hidden_channels', 64, 'Of the networks.')
@@ -177,7 +178,7 @@ def _inputs(seed):
   from train import configs
   from train import inputs as inputs_lib
 
-  config = configs.Config(dataset='natvid', flip=True, seed=seed)
+  config = configs.Config(dataset=_DATASET.value, flip=True, seed=seed)
   return inputs_lib.make_inputs(inputs_lib.resolve(config), os.devnull)
 
 

@@ -20,6 +20,7 @@ __all__ = [
   'NUMBERS_ONLY',
   'ONE_THREAD',
   'over_seeds',
+  'tightened',
   'train',
 ]
 
@@ -69,13 +70,41 @@ def train(path, preset, assignments):
     return folder
   logging.info('Training %s.', path)
   folder.path.mkdir(parents=True, exist_ok=True)
+  _run(
+    folder,
+    f'--preset={preset}',
+    *(f'--set={assignment}' for assignment in assignments),
+  )
+  return folder
+
+
+def tightened(folder, num_samples):
+  """A run's held-out numbers with the importance-weighted bound.
+
+  Args:
+    folder: `RunFolder` of a run that is done.
+    num_samples: Python `int`, draws of noise of each frame.
+
+  Returns:
+    `dict`, as of metrics.json, where it is written, too.
+
+  Raises:
+    RuntimeError: As of `train`.
+  """
+  if folder.read_metrics_file().get('num_importance_samples') != num_samples:
+    logging.info('Evaluating %s.', folder.path)
+    _run(folder, '--mode=evaluate', f'--importance_samples={num_samples}')
+  return folder.read_metrics_file()
+
+
+def _run(folder, *arguments):
+  """The training program; its output goes to the end of the run's log."""
   log = folder.path / 'log.txt'
   with open(log, 'a') as f:
     done = subprocess.run(
       [
-        *(sys.executable, '-m', 'train.main', f'--preset={preset}'),
+        *(sys.executable, '-m', 'train.main', *arguments),
         f'--workdir={folder.path.resolve()}',
-        *(f'--set={assignment}' for assignment in assignments),
       ],
       stdout=f,
       stderr=f,
@@ -85,8 +114,7 @@ def train(path, preset, assignments):
     )
   if done.returncode:
     end = log.read_text(errors='replace')[-2000:]
-    raise RuntimeError(f'{path} failed:\n{end}')
-  return folder
+    raise RuntimeError(f'{folder.path} failed:\n{end}')
 
 
 def over_seeds(values):
