@@ -22,7 +22,7 @@ def format_table(metrics):
   for name, *values in rows(metrics):
     cells = ''.join(f'{"-" if v is None else f"{v:.3f}":>8}' for v in values)
     lines.append(f'{name:32}{cells}')
-  lines += _verdict(metrics) + label_lines(metrics)
+  lines += _source_lines(metrics) + _verdict(metrics) + label_lines(metrics)
   lines += _continuation_lines(metrics)
   return '\n'.join(lines)
 
@@ -50,6 +50,7 @@ def rows(metrics):
     *_importance_rows(metrics),
     ('no flow: pixel histogram', marginal, marginal),
     ('no flow: given previous pixel', None, previous),
+    *_published_rows(metrics),
   ]
 
 
@@ -60,6 +61,27 @@ def _importance_rows(metrics):
     return []
   bits = (metrics[f'{part}_bits_per_dim_iw'] for part in ('head', 'tail'))
   return [(f'trained, {num_samples} noise samples', *bits)]
+
+
+def _published_rows(metrics):
+  """What others have reported of the same frames."""
+  return [
+    (
+      number['title'],
+      *(
+        number['bits_per_dim'] if number['part'] == part else None
+        for part in ('head', 'tail')
+      ),
+    )
+    for number in metrics.get('published', ())
+  ]
+
+
+def _source_lines(metrics):
+  return [
+    f'{number["title"]}: {number["source"]}; {number["note"]}.'
+    for number in metrics.get('published', ())
+  ]
 
 
 def _verdict(metrics):

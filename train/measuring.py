@@ -7,6 +7,7 @@ from train import breakdown
 from train import configs
 from train import continuations
 from train import importance
+from train import published
 from train import references
 
 __all__ = ['measure', 'no_bound', 'training_seconds']
@@ -53,6 +54,7 @@ def measure(model, config, step, inputs, folder, num_importance_samples=None):
       values = [r[key] for r in rows if r.get('model') == name]
       metrics[f'{name}_{key}'] = values[-1] if values else None
   metrics.update(_reference_bits(config, inputs))
+  metrics['published'] = published.numbers_for(config)
   metrics['num_train_clips'] = inputs.num_train_clips
   metrics['num_valid_clips'] = inputs.num_valid_clips
   metrics['seconds'] = training_seconds(rows)

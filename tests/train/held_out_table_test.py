@@ -1,6 +1,8 @@
 from absl.testing import absltest
 
 from train import held_out_table
+from train import presets
+from train import published
 
 _METRICS = {
   'head_bits_per_dim': 2.0714,
@@ -69,6 +71,15 @@ class HeldOutTableTest(absltest.TestCase):
     self.assertEqual(
       lines[5].split(), 'trained, 8 noise samples 2.000 -'.split()
     )
+
+  def test_published_numbers_are_rows_with_their_source(self):
+    (number,) = published.numbers_for(presets.PRESETS['bair'])
+    lines = held_out_table.format_table(
+      {**_METRICS, 'published': [number]}
+    ).splitlines()
+    self.assertEqual(lines[7].split()[-3:], ['VideoFlow', '-', '1.870'])
+    self.assertIn('Kumar', lines[8])
+    self.assertIn('three given', lines[8])
 
   def test_continuations(self):
     by_horizon = {'psnr': [30.0, 20.04], 'ssim': [0.9, 0.5]}
