@@ -56,12 +56,15 @@ _SHARED = (
 )
 _ROWS_BY_NAME = {
   'affine': ('cglow_small', ()),
-  'affine, learned noise': ('cglow_small', ('dequantisation=flow',)),
-  'affine, half the steps, twice as wide': (
+  'affine with learned noise': ('cglow_small', ('dequantisation=flow',)),
+  'affine with half the steps twice as wide': (
     'cglow_small',
     ('tail.num_steps_per_block=2', 'tail.hidden_channels=128'),
   ),
-  'affine, twice the context': ('cglow_small', ('tail.pyramid_channels=32',)),
+  'affine with twice the context': (
+    'cglow_small',
+    ('tail.pyramid_channels=32',),
+  ),
   # Marino et al. (2021), one autoregressive affine transform and no more.
   'affine alone': (
     'cglow_small',
@@ -72,12 +75,12 @@ _ROWS_BY_NAME = {
       'tail.affine_hidden_channels=128',
     ),
   ),
-  'mixture of pixels, small flow': ('cglow_mixture', ()),
-  'mixture of pixels, small flow, learned noise': (
+  'mixture of pixels and small flow': ('cglow_mixture', ()),
+  'mixture of pixels and small flow with learned noise': (
     'cglow_mixture',
     ('dequantisation=flow',),
   ),
-  'mixture of pixels with strips, small flow': (
+  'mixture of pixels with strips and small flow': (
     'cglow_mixture',
     ('tail.mixture_strip_pooling=true',),
   ),
@@ -85,11 +88,11 @@ _ROWS_BY_NAME = {
     'cglow_mixture',
     ('tail.context_mixture=quarters', 'tail.num_steps_per_block=0'),
   ),
-  'mixture of quarters, small flow': (
+  'mixture of quarters and small flow': (
     'cglow_mixture',
     ('tail.context_mixture=quarters',),
   ),
-  "mixture of quarters, the affine row's flow": (
+  "mixture of quarters and the affine row's flow": (
     'cglow_mixture',
     (
       'tail.context_mixture=quarters',
@@ -99,6 +102,17 @@ _ROWS_BY_NAME = {
     ),
   ),
 }
+
+
+def _rows():
+  rows = _ROWS.value or list(_ROWS_BY_NAME)
+  unknown = set(rows) - set(_ROWS_BY_NAME)
+  if unknown:
+    raise app.UsageError(
+      f'Expected --rows of {", ".join(_ROWS_BY_NAME)}, but got '
+      f'{", ".join(sorted(unknown))}.'
+    )
+  return rows
 
 
 def _train(name, row, seed, steps):
@@ -186,7 +200,7 @@ def main(argv):
   del argv
   logging.set_verbosity(logging.INFO)
   os.environ.update(training_runs.ONE_THREAD)
-  rows = _ROWS.value or list(_ROWS_BY_NAME)
+  rows = _rows()
   with concurrent.futures.ThreadPoolExecutor(_JOBS.value) as pool:
     probe = lambda row: _seconds_per_step(
       _train(_folder_name(row, 'probe'), row, 0, _PROBE_STEPS)
