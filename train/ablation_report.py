@@ -251,8 +251,9 @@ def _difference(ours, theirs):
 def _incomparable(a, b):
   """Why two cells cannot be compared clip by clip, or None."""
   for key in ablation_rows.DATA_KEYS:
-    if a.config.get(key) != b.config.get(key):
-      return f'other {key}: {b.config.get(key)}, {a.config.get(key)}'
+    values = [ablation_rows.data_value(key, x.config.get(key)) for x in (b, a)]
+    if values[0] != values[1]:
+      return f'other {key}: {values[0]}, {values[1]}'
   if not all(x.cell.folder.scores_file.exists() for x in (a, b)):
     return 'no scores.npz'
   if not np.array_equal(a.clip_scores()[0], b.clip_scores()[0]):

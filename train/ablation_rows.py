@@ -25,6 +25,7 @@ __all__ = [
   'ROWS',
   'Row',
   'cells_of',
+  'data_value',
   'rows_for',
 ]
 
@@ -59,6 +60,20 @@ DATA_KEYS = (
   'n_bits',
   'dequantisation',
 )
+
+
+def data_value(key, value):
+  """What a field of `DATA_KEYS` says of the data.
+
+  Args:
+    key: `str`, the field.
+    value: Its value in a run.
+
+  Returns:
+    The value; 'matched' for learned noise, whose bits/dim bound the same code
+    length as those with uniform noise.
+  """
+  return 'matched' if (key, value) == ('dequantisation', 'flow') else value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,6 +242,14 @@ _TAIL_ROWS = (
     'difference',
   ),
   Row(
+    'residual_alone',
+    'tail',
+    'learned shift and scale, no flow',
+    None,
+    (*_tail('residual'), 'tail.num_steps_per_block=0'),
+    'residual',
+  ),
+  Row(
     'residual_state',
     'tail',
     '+ state (GRU)',
@@ -251,6 +274,14 @@ _TAIL_ROWS = (
     'motion',
   ),
   Row(
+    'motion_learned_noise',
+    'tail',
+    '+ learned noise',
+    None,
+    (*_tail('motion', previous_frames=2), 'dequantisation=flow'),
+    'motion_two_frames',
+  ),
+  Row(
     'mixture_pixels',
     'tail',
     "mixture of each pixel's levels + two frames",
@@ -265,6 +296,22 @@ _TAIL_ROWS = (
     None,
     _tail('none', 'quarters', previous_frames=2),
     'mixture_pixels',
+  ),
+  *(
+    Row(
+      f'mixture_{name}',
+      'tail',
+      f'mixture + two frames, {title}',
+      None,
+      (*_tail('none', 'pixels', previous_frames=2), assignment),
+      'mixture_pixels',
+    )
+    for name, title, assignment in (
+      ('alone', 'no flow', 'tail.num_steps_per_block=0'),
+      ('strips', 'strip pooling', 'tail.mixture_strip_pooling=true'),
+      ('learned_noise', 'learned noise', 'dequantisation=flow'),
+      ('context_noise', 'noise on contexts', 'context_noise=2'),
+    )
   ),
   Row(
     'motion_label',
