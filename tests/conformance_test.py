@@ -117,6 +117,7 @@ def _context_mixture(num_groups):
     context_frames=2,
     hidden_channels=4,
     strip_pooling=num_groups > 1,
+    motion_radius=int(num_groups > 1),
     dtype=dtype,
   )
 

@@ -57,6 +57,7 @@ def build_glow(
   mixture_hidden_channels: int = 64,
   mixture_blocks: int = 2,
   mixture_strip_pooling: bool = False,
+  mixture_motion_radius: int = 0,
   coupling_network: Optional[Callable] = None,
   context_network: Optional[Callable] = None,
   unroll: bool = False,
@@ -127,6 +128,8 @@ def build_glow(
     mixture_blocks: Python `int`, gated residual blocks of each of them.
     mixture_strip_pooling: Python `bool`: they also see means of whole rows and
       columns, so that what leaves the frame on one side can enter on another.
+    mixture_motion_radius: Python `int`: they centre mixtures on the previous
+      frame moved by so many pixels at most; 0: not moved.
     coupling_network: `(init, apply)`, see `networks.Network`; or with
       `unroll=True` also a callable `(in_channels, out_channels) -> network`
       whose result is called as `network(kept, context)` (Keras layers, say).
@@ -204,6 +207,7 @@ def build_glow(
       hidden_channels=mixture_hidden_channels,
       num_blocks=mixture_blocks,
       strip_pooling=mixture_strip_pooling,
+      motion_radius=mixture_motion_radius,
       seed=_draw(rng),
       **dtypes,
     )

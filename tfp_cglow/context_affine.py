@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_cglow import conditional_bijector
+from tfp_cglow import motion
 from tfp_cglow import networks
 from tfp_cglow import shapes
 
@@ -58,24 +59,10 @@ def motion_mean(context, channels, logits):
   Raises:
     ValueError: if K exceeds twice a frame's height or width by more than one.
   """
-  size = int(round(logits.shape[-1] ** 0.5))
+  radius = int(round(logits.shape[-1] ** 0.5)) // 2
   previous = context[..., :channels]
-  centre = tf.one_hot(size**2 // 2, size**2, _CENTRE_LOGIT, dtype=logits.dtype)
-  weights = tf.nn.softmax(logits + centre)
-  radius, (height, width) = size // 2, previous.shape[-3:-1]
-  if radius > min(height, width):
-    raise ValueError(
-      f'Motion of {radius} pixels needs frames as large, but they are '
-      f'{height}x{width}.'
-    )
-  edges = [[0, 0]] * (previous.shape.rank - 3) + [[radius, radius]] * 2
-  padded = tf.pad(previous, edges + [[0, 0]], mode='SYMMETRIC')
-  return sum(
-    weights[..., k : k + 1]
-    * padded[
-      ..., k // size : k // size + height, k % size : k % size + width, :
-    ]
-    for k in range(size**2)
+  return motion.blend(
+    motion.neighbours(previous, radius), logits, _CENTRE_LOGIT
   )
 
 
@@ -253,7 +240,8 @@ def build_context_affine(
       raise ValueError(
         f'`motion_radius` must be at least 1, but got {motion_radius}.'
       )
-    base_mean, base_channels = motion_mean, (2 * motion_radius + 1) ** 2
+    base_mean = motion_mean
+    base_channels = motion.num_neighbours(motion_radius)
   elif kind == 'recall':
     offset = check_recall(recall_offset, channels, context_channels)
     base_mean = functools.partial(recall_mean, offset=offset)

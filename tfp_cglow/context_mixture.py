@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfp_cglow import conditional_bijector
 from tfp_cglow import grid_mixture
 from tfp_cglow import mixture_network
+from tfp_cglow import motion
 from tfp_cglow import shapes
 
 __all__ = ['ContextMixture', 'build_context_mixture']
@@ -23,6 +24,8 @@ _FINER = len(_PLACES) - 1  # Groups that each halving adds.
 # ones take their mean, or the networks of the coarsest groups would be the
 # largest.
 _MOST_APART = 2
+# Softmax weight of not moving is 0.99 at the start, of 25 places.
+_CENTRE_LOGIT = 8.0
 
 
 class ContextMixture(conditional_bijector.ConditionalBijector):
@@ -45,8 +48,11 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
   `GridMixture`: no bits are lost to the noise.
 
   Mixtures are centred on the previous frame's level, if the context has one;
-  else on that of the known pixel above and to the left, within the group's 2x2
-  pixels, and the networks are told where in the frame they are.
+  with `motion_radius` on that of the pixel it came from: a mixture of those
+  around it, with weights that the group's network gives (`motion.blend`).
+  Without a previous frame they are centred on the level of the known pixel
+  above and to the left, within the group's 2x2 pixels, and the networks are
+  told where in the frame they are.
 
   A group sees the context of the places around it, too: of all 4 or 16 pixels
   that it is one of, and in groups that are coarser still of means of these.
@@ -66,6 +72,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     context_channels,
     num_levels,
     context_frames=1,
+    motion_radius=0,
     dtype=tf.float32,
     validate_args=False,
     name='context_mixture',
@@ -79,6 +86,8 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       num_levels: Python `int` L, of the frames.
       context_frames: Python `int`: the context begins with so many frames of C
         channels, the newest first; 0: it has none.
+      motion_radius: Python `int`, pixels by which the previous frame may be
+        moved, as the networks' `motion` says; 0: it is not.
       dtype: `tf.DType` of data and latent.
       validate_args: Python `bool`.
       name: Python `str`.
@@ -94,10 +103,12 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
         f'`num_levels` must be at least 2, but got {num_levels}.'
       )
     _check_frames(context_frames, context_channels, context_frames)
+    _check_motion(motion_radius, context_frames)
     self._networks = list(mixture_networks)
     self._context_channels = context_channels
     self._num_levels = num_levels
     self._context_frames = context_frames
+    self._motion_radius = motion_radius
     super().__init__(
       forward_min_event_ndims=3,
       validate_args=validate_args,
@@ -137,14 +148,31 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       frame, context = shapes.align_leading(frame, context)
       told = self._context_features(context, channels)
       if self._context_frames:
-        centre = (context[..., :channels] + 0.5) * self._num_levels - 0.5
-    moved, _, log_det = self._walk_scale(
+        previous = (context[..., :channels] + 0.5) * self._num_levels - 0.5
+        centre = tf.concat(
+          motion.neighbours(previous, self._motion_radius), axis=-1
+        )
+    moved, _, _, log_det = self._walk_scale(
       method, self._networks, frame, told, centre
     )
     return moved, log_det
 
   def _walk_scale(self, method, networks, frame, told, centre, depth=0):
-    """The other side of a frame or of its first quarter, levels, log-det."""
+    """The other side of a frame or of its first quarter, and what is known.
+
+    Args:
+      method: Of `GridMixture`.
+      networks: List of `MixtureNetwork`s.
+      frame: `[..., h, w, C]`.
+      told: `[..., h, w, D]`, or None.
+      centre: `[..., h, w, n C]`, the previous frame at the n places where
+        pixels may come from, in levels; or None.
+      depth: Python `int`, how often the frame was halved.
+
+    Returns:
+      The other side, its levels, where mixtures were centred (None without a
+      previous frame), and the log-det.
+    """
     if len(networks) == 1:
       return self._walk_group(method, networks[0], frame, told, [], centre)
     if told is not None:
@@ -165,8 +193,8 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     ]
     for network, place in zip(networks[-_FINER:], _PLACES[1:]):
       known = [
-        self._level_features(levels, around(p))
-        for p, (_, levels, _) in zip(_PLACES, parts)
+        self._level_features(levels, reference)
+        for _, levels, reference, _ in parts
       ]
       parts.append(
         self._walk_group(
@@ -179,13 +207,14 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
           like=parts[0][1],
         )
       )
-    moved, levels, log_dets = zip(*parts)
-    return _join(moved), _join(levels), sum(log_dets)
+    moved, levels, references, log_dets = zip(*parts)
+    reference = None if centre is None else _join(references)
+    return _join(moved), _join(levels), reference, sum(log_dets)
 
   def _walk_group(
     self, method, network, values, told, known, centre, like=None
   ):
-    """One group's other side, its levels, and the log-det.
+    """One group: as `_walk_scale`.
 
     Args:
       method: Of `GridMixture`.
@@ -193,14 +222,17 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       values: `[..., h, w, C]`.
       told: `[..., h, w, D]`, or None.
       known: List of maps, of the groups before.
-      centre: `[..., h, w, C]`, the previous frame's levels, or None.
+      centre: As of `_walk_scale`.
       like: `[..., h, w, C]`, the first quarter's levels, or None.
     """
     told = [] if told is None else [told]
     if not self._context_frames:
       told.append(_coordinates(values))
     features = network.features(tf.concat([*told, *known], axis=-1))
-    around = self._reference(values, like) if centre is None else centre
+    reference = None
+    if centre is not None:
+      reference = self._moved(network, features, centre)
+    around = self._start(values, like) if reference is None else reference
     moved, levels, seen, log_det = [], [], [], 0.0
     for c in range(values.shape[-1]):
       mixture = grid_mixture.GridMixture(
@@ -209,12 +241,20 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       value, ildj, level = getattr(mixture, method)(values[..., c])
       moved.append(value)
       levels.append(level)
-      of_channel = None if centre is None else centre[..., c : c + 1]
+      of_channel = None if centre is None else reference[..., c : c + 1]
       seen.append(self._level_features(level[..., tf.newaxis], of_channel))
       log_det += tf.reduce_sum(ildj, [-2, -1])
-    return tf.stack(moved, axis=-1), tf.stack(levels, axis=-1), log_det
+    moved, levels = tf.stack(moved, axis=-1), tf.stack(levels, axis=-1)
+    return moved, levels, reference, log_det
 
-  def _reference(self, values, like):
+  def _moved(self, network, features, centre):
+    """The previous frame `[..., h, w, C]`, each pixel from where it was."""
+    if not self._motion_radius:
+      return centre
+    places = tf.split(centre, motion.num_neighbours(self._motion_radius), -1)
+    return motion.blend(places, network.motion(features), _CENTRE_LOGIT)
+
+  def _start(self, values, like):
     """Where mixtures are without a previous frame."""
     middle = tf.fill(tf.shape(values), self._middle(values.dtype))
     return middle if like is None else like
@@ -222,11 +262,11 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
   def _middle(self, dtype):
     return tf.constant((self._num_levels - 1) / 2, dtype)
 
-  def _level_features(self, levels, centre):
+  def _level_features(self, levels, reference):
     """What networks see of levels: how they differ from the previous frame."""
-    if centre is None:
-      centre = self._middle(levels.dtype)
-    return self._features(levels - centre)
+    if reference is None:
+      reference = self._middle(levels.dtype)
+    return self._features(levels - reference)
 
   def _features(self, difference):
     """Differences in levels, large and small ones: `[..., 2 C]`."""
@@ -293,6 +333,14 @@ def _check_frames(context_frames, context_channels, least_channels):
     )
 
 
+def _check_motion(radius, context_frames):
+  if radius < 0 or (radius and not context_frames):
+    raise ValueError(
+      '`motion_radius` must be at least 0, and 0 without a previous frame in '
+      f'the context, but got {radius} and {context_frames} frame(s).'
+    )
+
+
 def _group(frame, place):
   """A place's pixels of every 2x2: `[..., H / 2, W / 2, C]`."""
   return frame[..., place[0] :: 2, place[1] :: 2, :]
@@ -317,6 +365,7 @@ def build_context_mixture(
   hidden_channels: int = 64,
   num_blocks: int = 2,
   strip_pooling: bool = False,
+  motion_radius: int = 0,
   seed: Optional[int] = None,
   network_dtype: Optional[tf.DType] = None,
   dtype: tf.DType = tf.float32,
@@ -339,6 +388,8 @@ def build_context_mixture(
     num_blocks: Python `int`, of each network.
     strip_pooling: Python `bool`: networks also see means of whole rows and
       columns, see `MixtureNetwork`.
+    motion_radius: Python `int`: mixtures are centred on the previous frame
+      moved by so many pixels at most, see `motion.blend`; 0: not moved.
     seed: Python `int` or None.
     network_dtype: `tf.DType` of the networks' computation, or None.
     dtype: `tf.DType` of data, latent and variables.
@@ -352,6 +403,7 @@ def build_context_mixture(
   """
   _check_num_groups(num_groups)
   _check_frames(context_frames, context_channels, context_frames * channels)
+  _check_motion(motion_radius, context_frames)
   rng = np.random.default_rng(seed)
   of_context = _num_context_features(context_channels, channels, context_frames)
   of_places = 0 if context_frames else 2
@@ -367,6 +419,7 @@ def build_context_mixture(
       hidden_channels,
       num_blocks,
       strip_pooling=strip_pooling,
+      num_places=motion.num_neighbours(motion_radius),
       seed=int(rng.integers(2**31)),
       network_dtype=network_dtype,
       dtype=dtype,
@@ -383,6 +436,7 @@ def build_context_mixture(
     context_channels,
     num_levels,
     context_frames=context_frames,
+    motion_radius=motion_radius,
     dtype=dtype,
     name=name,
   )

@@ -17,6 +17,7 @@ class MixtureNetwork(tf.Module):
     h += s(relu(h))
     h += u * sigmoid(v),  [u, v] = f(relu(h))
   raw_c = conv1x1(relu(conv1x1([relu(h), known channels])))
+  motion = conv1x1(relu(h)),  if asked for
   ```
 
   with f: conv3x3, ReLU, conv1x1; s is zero, or with strip pooling [1] a conv1x1
@@ -36,8 +37,9 @@ class MixtureNetwork(tf.Module):
 
     Args:
       params: `dict` of 'first', a layer, 'blocks', a list of pairs of layers,
-        with strip pooling 'strips', a list of a pair for each block, and
-        'heads', a list of pairs; a layer is a `dict` of 'kernel' and 'bias'.
+        with strip pooling 'strips', a list of a pair for each block, 'heads',
+        a list of pairs, and for motion 'motion', a layer; a layer is a `dict`
+        of 'kernel' and 'bias'.
       network_dtype: `tf.DType` of the computation, or None: the input's.
       name: Python `str`.
     """
@@ -73,6 +75,10 @@ class MixtureNetwork(tf.Module):
     h = self._conv(first, tf.concat([features, *known], axis=-1))
     return self._conv(second, tf.nn.relu(h))
 
+  def motion(self, features):
+    """Logits of where a pixel comes from, of `features`: `[..., H, W, n]`."""
+    return self._conv(self.params['motion'], features)
+
   def _strips(self, layers, x):
     of_rows, of_columns = layers
     rows = self._conv(of_rows, tf.reduce_mean(x, -2, keepdims=True))
@@ -92,6 +98,7 @@ def build_mixture_network(
   hidden_channels,
   num_blocks,
   strip_pooling=False,
+  num_places=1,
   seed=None,
   network_dtype=None,
   dtype=tf.float32,
@@ -106,6 +113,7 @@ def build_mixture_network(
     hidden_channels: Python `int`.
     num_blocks: Python `int`, gated residual blocks.
     strip_pooling: Python `bool`: before each of them, see `MixtureNetwork`.
+    num_places: Python `int`: above 1, `motion` gives so many logits.
     seed: Python `int` or None.
     network_dtype: `tf.DType` of the computation, or None.
     dtype: `tf.DType` of the variables.
@@ -142,4 +150,6 @@ def build_mixture_network(
       for c in range(channels)
     ],
   }
+  if num_places > 1:
+    params['motion'] = layer(1, hidden, num_places, is_zero=True)
   return MixtureNetwork(params, network_dtype)

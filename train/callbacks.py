@@ -74,6 +74,7 @@ class Logging(_ByStep):
     self._is_chief = is_chief
     self._waited = inputs.wait_seconds
     self._seconds = 0.0
+    self._processor_seconds = 0.0
     self._step_start = None
     self._logged_step = initial_step
     self._progress = None
@@ -84,19 +85,21 @@ class Logging(_ByStep):
       self._progress = progress.Progress(self._initial_step, self._num_steps)
 
   def on_train_batch_begin(self, batch, logs=None):
-    self._step_start = time.perf_counter()
+    self._step_start = time.perf_counter(), time.process_time()
 
   def on_step(self, step, logs):
     is_due = self._is_due(step, self._every)
     values = {k: float(v) for k, v in logs.items()} if is_due else None
-    self._seconds += time.perf_counter() - self._step_start
+    start, processor_start = self._step_start
+    self._seconds += time.perf_counter() - start
+    self._processor_seconds += time.process_time() - processor_start
     if not is_due:
       return
     num_skipped_files = self._inputs.check_skips()
     if self._is_chief:
       values['skipped_files'] = num_skipped_files
       self._log(step, values)
-    self._seconds = 0.0
+    self._seconds = self._processor_seconds = 0.0
     self._waited = self._inputs.wait_seconds
     self._logged_step = step
     self.model.reset_metrics()
@@ -105,6 +108,7 @@ class Logging(_ByStep):
     values['clips_per_second'] = values.pop('clips') / self._seconds
     waited = self._inputs.wait_seconds - self._waited
     values['wait_fraction'] = waited / self._seconds
+    values['processor_seconds'] = self._processor_seconds
     values.update(self._watch.measure(step - self._logged_step))
     values['learning_rate'] = float(_learning_rate(self.model.optimizer))
     self._folder.append_metrics('train', step, **values)

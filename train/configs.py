@@ -49,6 +49,7 @@ class GlowConfig:
   mixture_hidden_channels: int = 64
   mixture_blocks: int = 2
   mixture_strip_pooling: bool = False
+  mixture_motion_radius: int = 0
   gradients: str = 'stored'
   network_dtype: Optional[str] = None
 

@@ -220,6 +220,11 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
       },
       'first 2 channels.*is 1',
     ),
+    (
+      'motion_needs_the_frame',
+      {'context_mixture': 'pixels', 'mixture_motion_radius': 1},
+      'got 1 and 0 frame',
+    ),
     ('affine_needs_context', {'context_affine': 'learned'}, 'need a context'),
   )
   def test_bad_arguments(self, arguments, message):

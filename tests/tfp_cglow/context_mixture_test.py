@@ -29,6 +29,7 @@ def _mixture(
       'context_frames': int(has_context),
       'hidden_channels': 4,
       'strip_pooling': num_groups > 1,
+      'motion_radius': int(has_context),
       'dtype': tf.float64,
       **kwargs,
     },
@@ -100,7 +101,7 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_context_of_coarse_groups(self):
     # All of it reaches the first pixel, in no more channels than at a quarter.
-    mixture = _mixture(13, context_frames=0)
+    mixture = _mixture(13, context_frames=0, motion_radius=0)
     sizes = [
       v.shape[-2] for v in mixture.trainable_variables if v.shape[:2] == [3, 3]
     ]
@@ -154,6 +155,20 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
     near = tf.abs(y - context) < 1.5 / 32
     self.assertGreater(tf.reduce_mean(tf.cast(near, tf.float32)), 0.6)
 
+  @parameterized.parameters(1, 4)
+  def test_centred_where_the_network_says_that_pixels_were(self, num_groups):
+    mixture = tfp_cglow.build_context_mixture(
+      1, 1, 32, num_groups, hidden_channels=4, motion_radius=1
+    )
+    context = tfp_cglow.quantise(tf.random.uniform([8, 8, 1], 0.2, 0.8), 5)
+    moved = tf.roll(context, 1, axis=1)
+    for network in mixture.parameters['mixture_networks']:
+      network.params['motion']['bias'].assign(50.0 * tf.one_hot(3, 9))
+    x = mixture.inverse(moved, context=context)[:, 1:]
+    self.assertAllClose(x, tf.zeros_like(x), atol=0.1)
+    still = mixture.inverse(context, context=context)[:, 1:]
+    self.assertGreater(tf.reduce_mean(tf.abs(still)), 0.5)
+
   def test_wrong_arguments(self):
     with self.assertRaisesRegex(ValueError, 'must be 1, or 4.*but got 3'):
       tfp_cglow.build_context_mixture(1, 1, 4, num_groups=3)
@@ -161,6 +176,11 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
       tfp_cglow.build_context_mixture(1, 1, 1)
     with self.assertRaisesRegex(ValueError, '2 frame.*6 channels.*has 5'):
       tfp_cglow.build_context_mixture(3, 5, 32, context_frames=2)
+    for radius, frames in ((-1, 1), (1, 0)):
+      with self.assertRaisesRegex(ValueError, f'got {radius} and {frames} fr'):
+        tfp_cglow.build_context_mixture(
+          1, 1, 4, context_frames=frames, motion_radius=radius
+        )
     mixture = _mixture(4)
     with self.assertRaisesRegex(ValueError, 'divisible by 2.*3x4'):
       mixture.inverse(_uniform(3, 4, 1), context=_uniform(3, 4, 2))

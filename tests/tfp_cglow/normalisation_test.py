@@ -49,7 +49,11 @@ class NormalisationTest(tf.test.TestCase, parameterized.TestCase):
     options = {
       'head': {},
       'tail': {'context_channels': 1, 'context_affine': 'residual'},
-      'mixture': {'context_channels': 1, **mixture},
+      'mixture': {
+        'context_channels': 1,
+        'mixture_motion_radius': 1,
+        **mixture,
+      },
       'head_mixture': mixture,
     }[part]
     glow = tfp_cglow.build_glow(_SHAPE, 1, 3, 8, coupling, seed=0, **options)

@@ -145,20 +145,26 @@ class LoggingTest(tf.test.TestCase):
     self.assertEqual(self.model.reset_metrics.call_count, 2)
 
   def test_clips_per_second_is_of_the_steps_alone(self):
-    with unittest.mock.patch.object(callbacks.time, 'perf_counter') as clock:
-      clock.return_value = 0.0
+    with (
+      unittest.mock.patch.object(callbacks.time, 'perf_counter') as clock,
+      unittest.mock.patch.object(callbacks.time, 'process_time') as processor,
+    ):
+      clock.return_value = processor.return_value = 0.0
       callback = self._callback(initial_step=0, num_steps=4)
       for batch in range(4):
         callback.on_train_batch_begin(batch)
         clock.return_value += 0.5
+        processor.return_value += 0.75
         callback._inputs.wait_seconds += 0.25
         logs = {'clips': 8.0 * (batch + 1), 'skipped_steps': 0.0}
         callback.on_train_batch_end(batch, logs)
         clock.return_value += 100.0  # An evaluation.
+        processor.return_value += 200.0
       callback.on_train_end()
     (row,) = self.folder.read_metrics()
     self.assertEqual(row['clips_per_second'], 16.0)
     self.assertEqual(row['wait_fraction'], 0.5)
+    self.assertEqual(row['processor_seconds'], 4 * 0.75)
 
 
 class TrainingTest(tf.test.TestCase):
