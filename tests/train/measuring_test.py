@@ -11,6 +11,7 @@ from train import inputs as inputs_lib
 from train import measuring
 from train import models
 from train import presets
+from train import published
 from train import run_folder
 
 
@@ -42,6 +43,15 @@ class MeasuringTest(tf.test.TestCase, parameterized.TestCase):
       self.assertAllClose(metrics[f'{part}_bits_per_dim'], scores[part].mean())
     self.assertEqual(metrics['step'], 2)
     self.assertNotIn('continuation_psnr_mean_of_samples', metrics)
+
+  def test_published_numbers_of_the_same_frames(self):
+    data = {'dataset': 'shapes', 'frame_size': 16}
+    number = {'title': 'theirs', 'part': 'head', 'bits_per_dim': 1.0}
+    with unittest.mock.patch.object(
+      published, 'NUMBERS', ({**number, 'data': data},)
+    ):
+      metrics, _ = self._measure('model=head', 'quality_samples=0')
+    self.assertEqual(metrics['published'], [number])
 
   @parameterized.parameters('head', 'tail')
   def test_one_part_alone(self, part):
