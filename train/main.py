@@ -376,7 +376,9 @@ def _set_up_logging():
 
 
 def _is_own_or_error(record):
-  is_own = pathlib.Path(record.pathname).parent == pathlib.Path(__file__).parent
+  root = pathlib.Path(__file__).parents[1]
+  folders = pathlib.Path(record.pathname).parents
+  is_own = root / 'train' in folders or root / 'tfp_cglow' in folders
   return is_own or record.levelno >= std_logging.ERROR
 
 

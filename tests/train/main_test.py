@@ -1,5 +1,6 @@
 import contextlib
 import io
+import logging
 import os
 import pathlib
 import signal
@@ -59,6 +60,26 @@ class MainTest(parameterized.TestCase):
     self.assertLen(stderr.strip().splitlines(), 1)
     self.assertStartsWith(stderr, 'error: ')
     self.assertIn(message, stderr)
+
+  @parameterized.parameters(
+    ('train/main.py', True),
+    ('train/gan/video_gan.py', True),
+    ('train/report/held_out.py', True),
+    ('tfp_cglow/video_glow.py', True),
+    ('elsewhere/train/main.py', False),
+    ('trained/main.py', False),
+  )
+  def test_shows_records_of_its_packages_and_errors(self, path, is_own):
+    root = pathlib.Path(main.__file__).parents[1]
+    for level, is_shown in (
+      (logging.INFO, is_own),
+      (logging.WARNING, is_own),
+      (logging.ERROR, True),
+    ):
+      record = logging.makeLogRecord(
+        {'pathname': str(root / path), 'levelno': level}
+      )
+      self.assertEqual(main._is_own_or_error(record), is_shown)
 
   def test_clips_longer_than_every_video(self):
     data_dir = self.create_tempdir().full_path
