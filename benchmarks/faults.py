@@ -9,7 +9,6 @@ Trains a small flow on natvid for 300 steps, with a fault in the middle of it:
   inf_gradient    one gradient of the tail is infinite, the loss is not
   nan_slot        an optimiser's slot becomes NaN: so do the weights, for good
   spike           one step's loss is a million times as large
-  spike_skipped   the same with skip_spikes=true
   sigterm         SIGTERM, then the same command again
   truncated       the same, and half of the newest checkpoint is lost
   full_disk       the disk is filled, then emptied, and the same command again;
@@ -198,16 +197,16 @@ class _Run:
     self.log = pathlib.Path(_RUNS.value) / f'{name}_seed_{seed}.txt'
     self._seed = seed
 
-  def train(self, inject=None, *assignments):
+  def train(self, inject=None):
     """Runs the program to its end, with the fault `inject`."""
     script = ['-m', 'train.main']
     if inject is not None:
       script = [os.path.abspath(__file__), f'--inject={inject}']
-    self.wait(self._start(script, assignments))
+    self.wait(self._start(script))
 
   def start(self):
     """Starts the program; waits until it is in the middle of training."""
-    process = self._start(['-m', 'train.main'], ())
+    process = self._start(['-m', 'train.main'])
     while process.poll() is None and self._step() < _FAULT_STEP:
       time.sleep(0.1)
     return process
@@ -215,8 +214,8 @@ class _Run:
   def wait(self, process):
     self.exit_codes.append(process.wait())
 
-  def _start(self, script, assignments):
-    settings = [*_SETTINGS, f'seed={self._seed}', *assignments]
+  def _start(self, script):
+    settings = [*_SETTINGS, f'seed={self._seed}']
     with open(self.log, 'a', encoding='utf-8') as f:
       return subprocess.Popen(
         [
@@ -295,7 +294,6 @@ _SCENARIOS = {
   'inf_gradient': lambda run: run.train('inf_gradient'),
   'nan_slot': lambda run: run.train('nan_slot'),
   'spike': lambda run: run.train('spike'),
-  'spike_skipped': lambda run: run.train('spike', 'skip_spikes=true'),
   'sigterm': _sigterm,
   'truncated': _truncated,
   'full_disk': _full_disk,

@@ -1,4 +1,4 @@
-"""Which training steps are taken: finite ones and, by choice, no spikes."""
+"""Which training steps are taken, the finite ones, and which are spikes."""
 
 import tensorflow as tf
 
@@ -15,19 +15,12 @@ class StepGuard(tf.Module):
 
   A step that is not finite is never taken. A loss is a spike where it lies more
   than half a bit/dim and 20 median absolute deviations above the median of the
-  last 64 losses of steps that were taken; a spike is taken unless
-  `skip_spikes`. Everything it knows is variables, so a checkpoint has it.
+  last 64 losses of steps that were taken; it is taken, too. Everything that the
+  guard knows is variables, so a checkpoint has it.
   """
 
-  def __init__(self, skip_spikes=False, name='step_guard'):
-    """Creates the guard.
-
-    Args:
-      skip_spikes: Python `bool`.
-      name: Python `str`.
-    """
+  def __init__(self, name='step_guard'):
     super().__init__(name=name)
-    self.skip_spikes = skip_spikes
     self._losses = _variable(tf.zeros([_WINDOW]), 'losses')
     self._num_taken = _variable(tf.zeros([], tf.int64), 'num_taken')
     self._num_skipped = _variable(tf.zeros([], tf.int64), 'skipped_in_a_row')
@@ -48,9 +41,8 @@ class StepGuard(tf.Module):
       is_taken: Boolean scalar.
       is_spike: Boolean scalar; False for a loss that is not finite.
     """
-    is_finite = tf.reduce_all([tf.math.is_finite(v) for v in [loss, *norms]])
-    is_spike = is_finite & self._is_spike(loss)
-    is_taken = is_finite & ~is_spike if self.skip_spikes else is_finite
+    is_taken = tf.reduce_all([tf.math.is_finite(v) for v in [loss, *norms]])
+    is_spike = is_taken & self._is_spike(loss)
     self._remember(loss, is_taken)
     return is_taken, is_spike
 

@@ -479,7 +479,6 @@ class VideoGlow(keras_saving.SavesModules):
     self,
     optimizer: Union[tfk.optimizers.Optimizer, tfk.optimizers.legacy.Optimizer],
     clip_norms: Optional[Mapping[str, float]] = None,
-    skip_spikes: bool = False,
     ema: Optional[float] = None,
     **kwargs: Any,
   ) -> None:
@@ -494,8 +493,6 @@ class VideoGlow(keras_saving.SavesModules):
         'tail_noise' to the largest norm of that submodel's gradient of
         bits/dim; entries not given keep the paper's code's: 50 for the head, 5
         for the others.
-      skip_spikes: Python `bool`, whether a step is skipped, too, if its loss
-        lies far above those before (see `StepGuard`).
       ema: Python `float`, decay of `weight_average`, an exponential moving
         average of the weights; None: there is none.
       **kwargs: Of `tf_keras.Model.compile`.
@@ -520,7 +517,7 @@ class VideoGlow(keras_saving.SavesModules):
     super().compile(optimizer=optimizer, **kwargs)
     updates.create_slots(self.optimizer, self.trainable_variables)
     self._clip_norms = {**_CLIP_NORMS, **(clip_norms or {})}
-    self.step_guard = step_guard.StepGuard(skip_spikes)
+    self.step_guard = step_guard.StepGuard()
     self.weight_average = None
     if ema is not None:
       self.weight_average = weight_average.WeightAverage(

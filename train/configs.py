@@ -143,7 +143,6 @@ class Config:
   tail_frames_per_step: Optional[int] = None
   ema: Optional[float] = None  # Decay of the weights' average, which is then
   # evaluated, sampled and exported.
-  skip_spikes: bool = False  # Skip steps whose loss is far above the last ones.
   skips_to_restore: int = 10  # In a row: back to the last good checkpoint.
   max_restores: int = 3  # Each halves the learning rate; then training ends.
 
@@ -315,7 +314,6 @@ def check(config):
 def _check_gan(config):
   """What a GAN has not, and would be asked for in vain."""
   for name, value in (
-    ('skip_spikes', False),
     ('dequantisation', 'matched'),
     ('tail_frames_per_step', None),
     ('label_dropout', 0.0),

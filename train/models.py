@@ -59,7 +59,6 @@ def build_model(config, num_labels):
       'tail': config.tail_clip_norm,
       'processor': config.processor_clip_norm,
     },
-    skip_spikes=config.skip_spikes,
     ema=config.ema,
   )
   return model

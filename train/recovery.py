@@ -152,8 +152,7 @@ def recover(failure, recoveries, checkpoints, folder, max_restores):
       f'{recoveries.learning_rate_scale:g} of the learning rate '
       f'(max_restores={max_restores}). The checkpoints are those of steps '
       f'{", ".join(map(str, steps)) or "none"}. Start another run with a lower '
-      'learning_rate, a longer warmup_steps or, of a flow, smaller clip norms '
-      'or skip_spikes=true.'
+      'learning_rate, a longer warmup_steps or, of a flow, smaller clip norms.'
     )
   good = max(steps)
   earlier = [s for s in steps if s < good]

@@ -31,9 +31,9 @@ def training(runs):
     'training',
     'Curves of training',
     'Means over the steps since the last log. Triangles on the floor: steps '
-    'that were skipped as they were not finite or, by choice, spikes of the '
-    'loss; diamonds: spikes that were seen; dotted uprights: a checkpoint was '
-    'restored. Runs that diverged end where their numbers do.',
+    'that were skipped as they were not finite; diamonds: spikes of the loss; '
+    'dotted uprights: a checkpoint was restored. Runs that diverged end where '
+    'their numbers do.',
     'Fig. 6',
   )
   if not _has(runs, 'loss'):

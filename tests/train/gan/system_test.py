@@ -124,7 +124,6 @@ class SystemTest(tf.test.TestCase):
     with self.assertRaisesRegex(configs.ConfigError, 'checkpoint=best'):
       runs.load(self.workdir, 'best')
     for wrong, message in (
-      ('skip_spikes=true', 'skip_spikes'),
       ('tail_frames_per_step=1', 'tail_frames_per_step'),
       ('label_dropout=0.1', 'label_dropout'),
       ('label_loss_candidates=2', 'label_loss_candidates'),
