@@ -63,8 +63,7 @@ class GanConfig:
   num_first_view_nets: int = 2
   label_channels: int = 16
   continued_fraction: float = 0.0  # Of generated clips, from real first frames.
-  loss: str = 'least_squares'  # Or 'non_saturating', 'hinge'.
-  r1_weight: float = 0.0
+  loss: str = 'least_squares'  # Or 'hinge'.
   diversity_weight: float = 0.0
   saturation_weight: float = 0.0
   spectral_normalisation: bool = False

@@ -90,7 +90,7 @@ _MODEL = flags.DEFINE_enum(
   'The whole flow, or one part alone (head: images); or the GAN.',
 )
 _LOSS = flags.DEFINE_string(
-  'loss', None, "Of --model=gan: 'least_squares', 'non_saturating' or 'hinge'."
+  'loss', None, "Of --model=gan: 'least_squares' or 'hinge'."
 )
 _WORKDIR = flags.DEFINE_string(
   'workdir',

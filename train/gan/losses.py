@@ -3,19 +3,13 @@
 import numpy as np
 import tensorflow as tf
 
-__all__ = ['LOSSES', 'diversity_shortfall', 'excess', 'gradient_penalty']
+__all__ = ['LOSSES', 'diversity_shortfall', 'excess']
 
 
 def _least_squares(real, fake):
   """Mao et al., Least Squares Generative Adversarial Networks, 2017."""
   d_loss = tf.reduce_mean((real - 1.0) ** 2) + tf.reduce_mean(fake**2)
   return 0.5 * d_loss, 0.5 * tf.reduce_mean((fake - 1.0) ** 2)
-
-
-def _non_saturating(real, fake):
-  """Goodfellow et al., Generative Adversarial Nets, 2014, section 3."""
-  d_loss = tf.nn.softplus(-real) + tf.nn.softplus(fake)
-  return tf.reduce_mean(d_loss), tf.reduce_mean(tf.nn.softplus(-fake))
 
 
 def _hinge(real, fake):
@@ -28,34 +22,8 @@ def _hinge(real, fake):
 # discriminator and generator.
 LOSSES = {
   'least_squares': _least_squares,
-  'non_saturating': _non_saturating,
   'hinge': _hinge,
 }
-
-
-def gradient_penalty(discriminator, frames, label):
-  """R1: the squared gradient of the score of real videos.
-
-  ```none
-  0.5 E |d mean_t score_t / d frames|^2
-  ```
-
-  Mescheder, Geiger and Nowozin, Which Training Methods for GANs do actually
-  Converge?, 2018, equation 9.
-
-  Args:
-    discriminator: Callable on frames and label, to `[B, T]`.
-    frames: `[B, T, H, W, C]`.
-    label: Of the frames.
-
-  Returns:
-    Scalar.
-  """
-  with tf.GradientTape() as tape:
-    tape.watch(frames)
-    score = tf.reduce_sum(tf.reduce_mean(discriminator(frames, label), axis=1))
-  gradient = tape.gradient(score, frames)
-  return 0.5 * tf.reduce_mean(tf.reduce_sum(gradient**2, axis=[1, 2, 3, 4]))
 
 
 def diversity_shortfall(videos, other_videos, real, label):

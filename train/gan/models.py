@@ -46,7 +46,6 @@ def build_model(config, num_labels):
       d_optimizer=_adam(_Times(rate, gan.discriminator_rate_factor), gan),
       g_optimizer=_adam(rate, gan),
       loss=gan.loss,
-      r1_weight=gan.r1_weight,
       diversity_weight=gan.diversity_weight,
       saturation_weight=gan.saturation_weight,
       ema=config.ema,

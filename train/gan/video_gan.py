@@ -221,7 +221,6 @@ class VideoGan(tfk.Model):
     d_optimizer,
     g_optimizer,
     loss='least_squares',
-    r1_weight=0.0,
     diversity_weight=0.0,
     saturation_weight=0.0,
     ema=None,
@@ -236,8 +235,7 @@ class VideoGan(tfk.Model):
     Args:
       d_optimizer: A `tf_keras` optimiser, of the discriminator.
       g_optimizer: A `tf_keras` optimiser, of the generator.
-      loss: 'least_squares', 'non_saturating' or 'hinge'.
-      r1_weight: Float, of the `gradient_penalty`.
+      loss: 'least_squares' or 'hinge'.
       diversity_weight: Float, of `diversity_shortfall` in the generator's loss;
         0: not computed, else a second video is made for each.
       saturation_weight: Float, of `excess` in the generator's loss.
@@ -253,7 +251,6 @@ class VideoGan(tfk.Model):
         f'`loss` must be one of {list(losses_lib.LOSSES)}, but got {loss!r}.'
       )
     for key, weight in (
-      ('r1_weight', r1_weight),
       ('diversity_weight', diversity_weight),
       ('saturation_weight', saturation_weight),
     ):
@@ -265,7 +262,6 @@ class VideoGan(tfk.Model):
     updates.create_slots(d_optimizer, groups['discriminator'])
     updates.create_slots(g_optimizer, groups['generator'])
     self._loss = losses_lib.LOSSES[loss]
-    self._r1_weight = r1_weight
     self._diversity_weight = diversity_weight
     self._saturation_weight = saturation_weight
     self.step_guard = step_guard.StepGuard()
@@ -277,8 +273,7 @@ class VideoGan(tfk.Model):
     # Metrics are over all replicas: Keras would sum them over workers again.
     self.distribute_reduction_method = 'first'
     names = ['discriminator_loss', 'generator_loss', 'real_score']
-    names += ['generated_score', 'gradient_penalty', 'diversity_shortfall']
-    names += ['excess', 'saturation']
+    names += ['generated_score', 'diversity_shortfall', 'excess', 'saturation']
     names += [
       f'{kind}_{statistic}'
       for kind in ('generated', 'real')
@@ -347,25 +342,22 @@ class VideoGan(tfk.Model):
       generated = tf.tanh(unbounded)
       values = self._judge(real, generated, label)
       excess = losses_lib.excess(unbounded, self.n_bits)
-      penalty = shortfall = 0.0
-      if self._r1_weight:
-        penalty = losses_lib.gradient_penalty(self.discriminator, real, label)
+      shortfall = 0.0
       if self._diversity_weight:
         others = tf.tanh(self._generate(real, label, seed + 1, clips))
         shortfall = losses_lib.diversity_shortfall(
           generated, others, real, label
         )
-      d_loss = values['discriminator_loss'] + self._r1_weight * penalty
       g_loss = values['generator_loss'] + self._diversity_weight * shortfall
       g_loss += self._saturation_weight * excess
     gradients = {
       'generator': tape.gradient(g_loss, groups['generator']),
-      'discriminator': tape.gradient(d_loss, groups['discriminator']),
+      'discriminator': tape.gradient(
+        values['discriminator_loss'], groups['discriminator']
+      ),
     }
     del tape
-    values.update(
-      gradient_penalty=penalty, diversity_shortfall=shortfall, excess=excess
-    )
+    values.update(diversity_shortfall=shortfall, excess=excess)
     return values, gradients
 
   def test_step(self, data):
