@@ -17,7 +17,7 @@ __all__ = [
   'check',
   'differences',
   'from_json',
-  'keep_choices',
+  'keep_device',
   'override',
   'pairs',
   'to_json',
@@ -100,8 +100,8 @@ class Config:
   frame_stride: int = 1  # Every so many pictures.
   crop: str = 'center'  # Or 'letterbox'.
   flip: bool = False  # Half of the training clips mirrored.
-  decoder: str = 'auto'  # 'pyav' or 'tfio'; 'auto' is replaced by its choice.
-  decode_device: str = 'auto'  # 'cpu' or 'cuda'; the same.
+  decoder: str = 'pyav'  # Or 'tfio'.
+  decode_device: str = 'auto'  # Is replaced by its choice: 'cpu' or 'cuda'.
   max_file_seconds: Optional[float] = 10.0  # Of decoding without a picture.
   max_picture_pixels: Optional[int] = 2**25  # 8K video.
   tfio_max_seconds: float = 30.0  # Longer files are decoded by PyAV.
@@ -246,7 +246,7 @@ CHOICES = {
   'model': ('video', 'head', 'tail', 'gan'),
   'processor': ('residual', 'gru'),
   'crop': ('center', 'letterbox'),
-  'decoder': ('auto', 'pyav', 'tfio'),
+  'decoder': ('pyav', 'tfio'),
   'decode_device': ('auto', 'cpu', 'cuda'),
   'split': ('time', 'source'),
   'record_encoding': ('raw', 'png'),
@@ -327,14 +327,11 @@ def _check_gan(config):
       )
 
 
-def keep_choices(config, before):
-  """`config` with what `before` chose for its 'auto' fields."""
-  chosen = {
-    name: getattr(before, name)
-    for name in ('decoder', 'decode_device')
-    if getattr(config, name) == 'auto'
-  }
-  return dataclasses.replace(config, **chosen)
+def keep_device(config, before):
+  """`config` with the device that `before` chose, if its own is 'auto'."""
+  if config.decode_device != 'auto':
+    return config
+  return dataclasses.replace(config, decode_device=before.decode_device)
 
 
 def to_json(config):

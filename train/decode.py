@@ -42,7 +42,7 @@ class Decoder:
     box: `int` or None, pixels: of each picture only the middle box is used.
     fps: `float` or None, frames a second.
     stride: `int`; 1 with `fps`.
-    backend: 'pyav' or 'tfio'; `resolve` chooses.
+    backend: 'pyav' or 'tfio'.
     device: 'cpu' or 'cuda', where PyAV decodes.
     max_seconds: `float` or None, the time limit; see `pyav_reader.open_video`.
       None where a run must be the same to the bit.
@@ -221,14 +221,14 @@ class Decoder:
 
 
 def resolve(backend, device):
-  """What 'auto' means on this machine.
+  """The device that decodes; what 'auto' means on this machine.
 
   Args:
-    backend: 'auto', 'pyav' or 'tfio'.
+    backend: 'pyav' or 'tfio'.
     device: 'auto', 'cpu' or 'cuda'.
 
   Returns:
-    The backend, 'pyav' or 'tfio', and the device, 'cpu' or 'cuda'.
+    'cpu' or 'cuda'.
 
   Raises:
     ValueError: if what was asked for cannot be had; it says why.
@@ -242,16 +242,16 @@ def resolve(backend, device):
     _check_tfio()
     if device == 'cuda':
       raise ValueError('decode_device=cuda is for decoder=pyav, got tfio.')
-  if device == 'auto':
-    try:
-      pyav_reader.check_cuda()
-      device = 'cpu' if backend == 'tfio' else 'cuda'
-    except ValueError:
-      device = 'cpu'
-  elif device == 'cuda':
+    return 'cpu'
+  if device == 'cpu':
+    return 'cpu'
+  try:
     pyav_reader.check_cuda()
-  # PyAV needs no more than its wheel, and reads only what is asked for.
-  return 'pyav' if backend == 'auto' else backend, device
+  except ValueError:
+    if device == 'cuda':
+      raise
+    return 'cpu'
+  return 'cuda'
 
 
 def is_blank(frames):

@@ -117,16 +117,16 @@ class Inputs:
 
 
 def resolve(config):
-  """The config with what 'auto' means on this machine.
+  """The config with the device that 'auto' means on this machine.
 
   Raises:
     ConfigError: if a decoder or device that was asked for cannot be had.
   """
   try:
-    decoder, device = decode.resolve(config.decoder, config.decode_device)
+    device = decode.resolve(config.decoder, config.decode_device)
   except ValueError as e:
     raise configs.ConfigError(str(e)) from None
-  return dataclasses.replace(config, decoder=decoder, decode_device=device)
+  return dataclasses.replace(config, decode_device=device)
 
 
 def make_inputs(config, skipped_log):

@@ -201,7 +201,7 @@ class RunFolder:
       before = self.read_config()
     except configs.ConfigError:
       return False
-    if configs.differences(configs.keep_choices(config, before), before):
+    if configs.differences(configs.keep_device(config, before), before):
       return False
     return (
       json.loads(self.metrics_file.read_text('utf-8'))['step'] == config.steps

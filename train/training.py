@@ -87,7 +87,7 @@ class _Training:
 
   def __init__(self, config, folder, options, workers, interrupts):
     if folder.config_file.exists():
-      config = configs.keep_choices(config, folder.read_config())
+      config = configs.keep_device(config, folder.read_config())
     self.config = inputs_lib.resolve(config)
     workers.check_same('config', configs.to_json(self.config))
     self.folder = folder

@@ -167,7 +167,9 @@ class AblationTest(parameterized.TestCase):
     self._run(rows=['previous'])
     file = self.workdir / 'previous' / 'seed_0' / 'config.json'
     text = file.read_text()
-    file.write_text(text.replace('"decoder": "auto"', '"decoder": "pyav"'))
+    file.write_text(
+      text.replace('"decode_device": "auto"', '"decode_device": "cpu"')
+    )
     self.assertNotEqual(file.read_text(), text)
     self._run(rows=['previous'])
     self.assertLen(self._started(), 1)

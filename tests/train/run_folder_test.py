@@ -168,7 +168,7 @@ class RunFolderTest(absltest.TestCase):
   def test_done_is_trained_to_its_end_with_this_config(self):
     folder = run_folder.RunFolder(self.create_tempdir().full_path)
     config = presets.PRESETS['smoke']
-    chosen = dataclasses.replace(config, decoder='pyav', decode_device='cpu')
+    chosen = dataclasses.replace(config, decode_device='cpu')
     self.assertFalse(folder.is_done(config))
     folder.create()
     folder.claim(chosen)
