@@ -183,7 +183,7 @@ class Evaluation(_ByStep):
       evaluate: Function of the step that gives the held-out bits/dim, a float,
         or None: not measured.
       show: Function of the step, called after `evaluate`, for instance to
-        write samples and histograms to a `TensorBoardLog`; or None.
+        write samples to a `TensorBoardLog`; or None.
       interrupts: `Interrupts`: a signal ends an evaluation and training. None:
         evaluations are completed, as many workers must do together.
     """

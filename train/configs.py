@@ -40,14 +40,11 @@ class GlowConfig:
   context_mixture: Optional[str] = None
   label_conditioning: str = 'prior'
   label_init_std: Optional[float] = None
-  label_channels: int = 16
   context_injection: str = 'input'
   pyramid_channels: Optional[int] = None
   affine_hidden_channels: int = 32
   motion_radius: int = 2
-  mixture_components: int = 5
   mixture_hidden_channels: int = 64
-  mixture_blocks: int = 2
   mixture_strip_pooling: bool = False
   mixture_motion_radius: int = 0
   gradients: str = 'stored'
@@ -61,7 +58,6 @@ class GanConfig:
   num_levels: int = 3  # Of the pyramids, the frame not counted.
   base_channels: int = 16  # Of the first of them; each has twice the last's.
   num_first_view_nets: int = 2
-  label_channels: int = 16
   continued_fraction: float = 0.0  # Of generated clips, from real first frames.
   loss: str = 'least_squares'  # Or 'hinge'.
   diversity_weight: float = 0.0
@@ -104,10 +100,8 @@ class Config:
   decode_device: str = 'auto'  # Is replaced by its choice: 'cpu' or 'cuda'.
   max_file_seconds: Optional[float] = 10.0  # Of decoding without a picture.
   max_picture_pixels: Optional[int] = 2**25  # 8K video.
-  tfio_max_seconds: float = 30.0  # Longer files are decoded by PyAV.
   cache: str = 'memory'  # Of decoded files: 'memory', 'disk' or 'none'.
   cache_gigabytes: float = 1.0  # In memory.
-  num_shards: Optional[int] = None  # Of prepared records; None: by size.
   record_encoding: str = 'raw'  # Or 'png'.
   record_compression: str = ''  # Or 'GZIP'.
   data_service: Optional[str] = None  # 'grpc://host:port', for 'tfrecord'.
@@ -154,12 +148,10 @@ class Config:
   temperature: float = 0.7
   quality_samples: int = 10  # Continuations of a held-out clip; 0: neither
   # these nor the check that a seed repeats its numbers.
-  quality_clips: int = 16  # Of which there are so many.
   quality_given: Optional[int] = None  # From so many frames; None: those seen.
   export: bool = True  # Write the SavedModel.
   export_max_frames: int = 256  # That a request to it may ask for.
   tensorboard_samples: int = 2  # Videos at each evaluation.
-  histograms: bool = False  # Of the weights, for TensorBoard.
 
 
 def override(config, assignments):
@@ -285,7 +277,6 @@ def check(config):
     ('frame_stride', 1),
     ('num_samples', 0),
     ('quality_samples', 0),
-    ('quality_clips', 1),
     ('skips_to_restore', 1),
     ('max_restores', 0),
     ('tensorboard_samples', 0),

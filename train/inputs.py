@@ -195,7 +195,6 @@ def prepare(config, folder, runner=None):
     _decoder(config, source),
     folder,
     max_frames=config.max_source_frames,
-    num_shards=config.num_shards,
     encoding=config.record_encoding,
     compression=config.record_compression,
     max_skipped=config.max_skipped,
@@ -313,7 +312,6 @@ def _decoder(config, source):
     device=config.decode_device,
     max_seconds=config.max_file_seconds,
     max_pixels=config.max_picture_pixels,
-    tfio_max_seconds=config.tfio_max_seconds,
   )
 
 

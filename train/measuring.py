@@ -10,7 +10,9 @@ from train import importance
 from train import published
 from train import references
 
-__all__ = ['measure', 'no_bound', 'training_seconds']
+__all__ = ['QUALITY_CLIPS', 'measure', 'no_bound', 'training_seconds']
+
+QUALITY_CLIPS = 16  # Held-out clips that are continued.
 
 # The histograms have a thousand cells; more clips would not move them.
 _MAX_REFERENCE_CLIPS = 1024
@@ -75,7 +77,7 @@ def _of_samples(model, config, inputs):
       inputs.valid_dataset(),
       config.quality_samples,
       config.temperature,
-      config.quality_clips,
+      QUALITY_CLIPS,
       config.quality_given or num_given,
       seed=config.seed,
     )

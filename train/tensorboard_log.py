@@ -1,12 +1,10 @@
-"""What TensorBoard shows: numbers, videos and weights."""
+"""What TensorBoard shows: numbers and videos."""
 
 import io
 
 import numpy as np
 from PIL import Image
 import tensorflow as tf
-
-from train import weights
 
 __all__ = ['TensorBoardLog']
 
@@ -73,21 +71,6 @@ class TensorBoardLog:
         tf.summary.image(f'{prefix}/{name}/strip', strip[np.newaxis])
         if clips.shape[1] > 1:
           _write_gif(f'{prefix}/{name}/video', clips, frames_per_second)
-
-  def histograms(self, model, step):
-    """Writes a histogram of each of a model's variables, by its path.
-
-    Args:
-      model: `tf.Module` or Keras model.
-      step: Python `int`.
-    """
-    if not self._is_chief:
-      return
-    trained = {id(v) for v in model.trainable_variables}
-    with self._writer.as_default(step=step):
-      for name, variable in weights.variables_by_path(model).items():
-        if id(variable) in trained:
-          tf.summary.histogram(f'weights/{name}', variable)
 
 
 def _write_scalars(prefix, values):

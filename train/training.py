@@ -277,12 +277,10 @@ class _Training:
     return self.system.held_out_score(values)
 
   def _show(self, board, step):
-    """Videos and, by choice, histograms for TensorBoard."""
+    """Videos for TensorBoard."""
     if self.config.tensorboard_samples:
       with _averaged(self.model):
         board.videos('samples', self._videos, step)
-    if self.config.histograms:
-      board.histograms(self.model, step)
 
   def _videos(self):
     real = continuations.even_clips(

@@ -4,7 +4,6 @@ import os
 import numpy as np
 from PIL import Image
 import tensorflow as tf
-import tf_keras as tfk
 
 from train import tensorboard_log
 
@@ -95,27 +94,10 @@ class TensorBoardLogTest(tf.test.TestCase):
       board.videos('eval', lambda: {'made': videos}, 3)
     self.assertCountEqual(_read(self.folder), ['eval/made/strip'])
 
-  def test_histograms(self):
-    model = tfk.Sequential([tfk.layers.Dense(2), tfk.layers.Dense(3)])
-    model.compile('adam', 'mse')
-    model.build([None, 4])
-    model.optimizer.build(model.trainable_variables)
-    with tensorboard_log.TensorBoardLog(self.folder) as board:
-      board.histograms(model, 5)
-    found = _read(self.folder)
-    self.assertLen(found, 4)  # No optimiser's slots, no metrics.
-    for step, value in found.values():
-      self.assertEqual(step, 5)
-      self.assertEqual(
-        value.metadata.plugin_data.plugin_name, 'histograms', value.tag
-      )
-    self.assertTrue(all(tag.startswith('weights/') for tag in found), found)
-
   def test_only_the_chief_writes(self):
     with tensorboard_log.TensorBoardLog(self.folder, is_chief=False) as board:
       board.scalars('eval', {'a': 1.0}, 1)
       board.videos('eval', self.fail, 1)
-      board.histograms(tf.Module(), 1)
     self.assertEmpty(os.listdir(self.folder))
 
 

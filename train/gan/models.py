@@ -36,7 +36,6 @@ def build_model(config, num_labels):
       n_bits=config.n_bits,
       widths=[gan.base_channels * 2**i for i in range(gan.num_levels)],
       num_first_view_nets=gan.num_first_view_nets,
-      label_channels=gan.label_channels,
       continued_fraction=gan.continued_fraction,
       spectral_normalisation=gan.spectral_normalisation,
       zero_start=gan.zero_start,

@@ -97,7 +97,7 @@ def measure(model, config, step, inputs, folder, num_importance_samples=None):
       valid,
       config.quality_samples,
       config.temperature,
-      config.quality_clips,
+      measuring.QUALITY_CLIPS,
       config.quality_given or 1,
       seed=config.seed,
     )
