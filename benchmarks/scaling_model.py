@@ -32,7 +32,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from train import presets as presets_lib  # noqa: E402
 
 _PRESETS = flags.DEFINE_list(
-  'presets', ['paper', 'paper_deep_tail', 'cglow'], 'The first is modelled.'
+  'presets', ['paper', 'cglow'], 'The first is modelled.'
 )
 _LABELS = flags.DEFINE_integer('labels', 200, 'Of Moments in Time Mini.')
 _CLIPS = flags.DEFINE_integer('clips', 100_000, 'Of an epoch.')

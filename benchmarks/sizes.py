@@ -35,7 +35,7 @@ from train import presets as presets_lib  # noqa: E402
 _PRESETS = flags.DEFINE_list(
   'presets',
   ['demo', 'paper_small', 'cglow_small', 'cglow_mixture']
-  + ['paper', 'paper_deep_tail', 'cglow', 'bair'],
+  + ['paper', 'cglow', 'bair'],
   'Of flows.',
 )
 _LABELS = flags.DEFINE_integer('labels', 4, 'Of the data.')

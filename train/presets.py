@@ -147,13 +147,6 @@ PRESETS = {
     ema=0.99,
   ),
   'paper': _PAPER,
-  # The paper's text says "approximately 16 convolutions" of the tail, its code
-  # has four steps; this is the text.
-  'paper_deep_tail': dataclasses.replace(
-    _PAPER,
-    preset='paper_deep_tail',
-    tail=dataclasses.replace(_PAPER.tail, num_steps_per_block=8),
-  ),
   # Ours, at about the paper's cost a step.
   'cglow': dataclasses.replace(
     _PAPER,

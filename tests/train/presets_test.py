@@ -37,7 +37,6 @@ class PresetsTest(parameterized.TestCase):
     shape = lambda glow: (glow.num_glow_blocks, glow.num_steps_per_block)
     self.assertEqual(shape(paper.head), (4, 32))
     self.assertEqual(shape(paper.tail), (4, 1))
-    self.assertEqual(shape(_preset('paper_deep_tail').tail), (4, 8))
     for glow in (paper.head, paper.tail):
       self.assertEqual((glow.hidden_channels, glow.coupling), (512, 'additive'))
       self.assertEqual(glow.label_init_std, 1.0)
