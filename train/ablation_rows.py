@@ -139,14 +139,13 @@ def _paper_tail(state_channels, labels=_NO_LABELS):
 
 def _tail(
   affine,
-  mixture='none',
   state_channels=0,
   previous_frames=1,
   labels=_NO_LABELS,
 ):
   return (
     f'tail.context_affine={affine}',
-    f'tail.context_mixture={mixture}',
+    'tail.context_mixture=none',
     'processor=gru',
     f'state_channels={state_channels}',
     f'previous_frames={previous_frames}',
@@ -242,14 +241,6 @@ _TAIL_ROWS = (
     'difference',
   ),
   Row(
-    'residual_alone',
-    'tail',
-    'learned shift and scale, no flow',
-    None,
-    (*_tail('residual'), 'tail.num_steps_per_block=0'),
-    'residual',
-  ),
-  Row(
     'residual_state',
     'tail',
     '+ state (GRU)',
@@ -280,38 +271,6 @@ _TAIL_ROWS = (
     None,
     (*_tail('motion', previous_frames=2), 'dequantisation=flow'),
     'motion_two_frames',
-  ),
-  Row(
-    'mixture_pixels',
-    'tail',
-    "mixture of each pixel's levels + two frames",
-    None,
-    _tail('none', 'pixels', previous_frames=2),
-    'motion_two_frames',
-  ),
-  Row(
-    'mixture_quarters',
-    'tail',
-    '+ given the other pixels, quarter by quarter',
-    None,
-    _tail('none', 'quarters', previous_frames=2),
-    'mixture_pixels',
-  ),
-  *(
-    Row(
-      f'mixture_{name}',
-      'tail',
-      f'mixture + two frames, {title}',
-      None,
-      (*_tail('none', 'pixels', previous_frames=2), assignment),
-      'mixture_pixels',
-    )
-    for name, title, assignment in (
-      ('alone', 'no flow', 'tail.num_steps_per_block=0'),
-      ('strips', 'strip pooling', 'tail.mixture_strip_pooling=true'),
-      ('learned_noise', 'learned noise', 'dequantisation=flow'),
-      ('context_noise', 'noise on contexts', 'context_noise=2'),
-    )
   ),
   Row(
     'motion_label',
@@ -347,14 +306,6 @@ _HEAD_ROWS = (
     None,
     ('head.context_mixture=none', *_NO_LABELS),
     'paper_head',
-  ),
-  Row(
-    'head_mixture',
-    'head',
-    '+ mixture of levels, sixteenths first',
-    None,
-    ('head.context_mixture=sixteenths', *_NO_LABELS),
-    'head_no_label',
   ),
   Row(
     'head_image',
