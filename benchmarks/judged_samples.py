@@ -14,7 +14,7 @@
   every label.
 
 Each row is trained from each seed by the training program (the same command
-again goes on) and judged at temperatures 1.0 and 0.7 (`train/judge.py`):
+again goes on) and judged at temperatures 1.0 and 0.7 (`benchmarks/judge.py`):
 
 - recognised: the share of samples that a classifier takes for their label; it
   was trained on real training videos.
@@ -132,7 +132,7 @@ class _Real:
   """Real videos as a run's model sees them, and their judge."""
 
   def __init__(self, run):
-    from train import judge
+    from benchmarks import judge
 
     inputs = run.inputs()
     self.num_labels = len(run.label_names)
@@ -152,7 +152,7 @@ class _Real:
     }
 
   def judge_of(self, videos, labels):
-    from train import judge
+    from benchmarks import judge
 
     return judge.train_judge(videos, labels, self.num_labels, _JUDGE_STEPS)
 
@@ -210,7 +210,7 @@ def _sample(run, real, temperature):
 
 
 def _judged(run, real, temperature):
-  from train import judge
+  from benchmarks import judge
 
   videos, labels = _sample(run, real, temperature)
   rng = np.random.default_rng(0)

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from train import judge
+from benchmarks import judge
 
 
 def _videos(num_videos, seed=0, noise=20):
