@@ -48,7 +48,6 @@ def loss_terms(
   subset_size=None,
   label_dropout=0.0,
   label_candidates=None,
-  context_noise=0.0,
 ):
   """Mean bits/dim of each submodel, label scores, and the loss.
 
@@ -70,7 +69,6 @@ def loss_terms(
       are those of the label among K, the others drawn (ranking noise
       contrastive estimation, [1]): the fewer, the easier. Through the prior all
       labels cost one pass, and are all scored.
-    context_noise: Float, in levels, see `noisy_targets`.
 
   Returns:
     `dict` of scalars, named as `metric_names` says: bits/dim a frame; its
@@ -85,9 +83,7 @@ def loss_terms(
        Sampling for Conditional Models: Consistency and Statistical Efficiency.
        _EMNLP_, 2018.
   """
-  targets = video_targets.noisy_targets(
-    model, frames, seed, clips, subset_size, context_noise
-  )
+  targets = video_targets.noisy_targets(model, frames, seed, clips, subset_size)
   rows = _label_rows(model, label, seed, clips, label_dropout, label_candidates)
   terms = {}
   if model.head is not None:

@@ -83,7 +83,6 @@ class VideoGlow(keras_saving.SavesModules):
     label_loss_candidates: Optional[int] = None,
     label_loss_temperature: float = 1.0,
     label_dropout: float = 0.0,
-    context_noise: float = 0.0,
     dequantisation: str = 'matched',
     noise: Optional[dict[str, Any]] = None,
     seed: Optional[int] = None,
@@ -115,10 +114,6 @@ class VideoGlow(keras_saving.SavesModules):
         gradient is 1 / T as large: for the same pull on those, multiply the
         weight by T.
       label_dropout: Float, probability of the null label in training.
-      context_noise: Float, in levels: half of training's clips get contexts
-        with noise of a random deviation up to it, which the tail is told; else
-        it is told zero (noise conditioning augmentation, Ho et al. 2022). Meant
-        for long rollouts; where it was measured it did not help them.
       dequantisation: 'matched', or 'legacy': the paper's, noise of 2**-n_bits
         on frames that keep their 8 bits, also in the context. Its bits/dim
         bound no code length. Or 'flow': noise within a level that is learned
@@ -132,7 +127,7 @@ class VideoGlow(keras_saving.SavesModules):
     """
     super().__init__(name=name)
     _check_parts(head, tail, dequantisation)
-    _check_choices(processor, previous_frames, context_noise, dequantisation)
+    _check_choices(processor, previous_frames, dequantisation)
     _check_label_loss(label_loss_candidates, label_loss_temperature, num_labels)
     self.frame_shape = tuple(int(d) for d in frame_shape)
     self.num_dims = int(np.prod(self.frame_shape))
@@ -144,7 +139,6 @@ class VideoGlow(keras_saving.SavesModules):
     self.label_loss_candidates = label_loss_candidates
     self.label_loss_temperature = label_loss_temperature
     self.label_dropout = label_dropout
-    self.context_noise = context_noise
     self.dequantisation = dequantisation
     draw = np.random.default_rng(seed)
     seeds = [int(s) for s in draw.integers(2**31, size=4)]
@@ -166,9 +160,7 @@ class VideoGlow(keras_saving.SavesModules):
           channels, state_channels, seed=seeds[1]
         )
       defaults = {
-        'context_channels': (
-          channels * previous_frames + state_channels + bool(context_noise)
-        ),
+        'context_channels': channels * previous_frames + state_channels,
         'recall_offset': channels * previous_frames,
         'context_frames': previous_frames,
         'mixture_levels': 2**n_bits,
@@ -673,7 +665,6 @@ class VideoGlow(keras_saving.SavesModules):
         subset_size=self.tail_frames_per_step,
         label_dropout=self.label_dropout,
         label_candidates=self.label_loss_candidates,
-        context_noise=self.context_noise,
       )
     groups = self.parameter_groups()
     gradients = tape.gradient(losses['loss'], groups)
@@ -774,14 +765,10 @@ def _check_label_loss(num_candidates, temperature, num_labels):
     )
 
 
-def _check_choices(processor, previous_frames, context_noise, dequantisation):
+def _check_choices(processor, previous_frames, dequantisation):
   if previous_frames not in (1, 2):
     raise ValueError(
       f'`previous_frames` must be 1 or 2, but got {previous_frames}.'
-    )
-  if context_noise < 0:
-    raise ValueError(
-      f'`context_noise` must be at least 0, but got {context_noise}.'
     )
   if processor not in _PROCESSORS:
     raise ValueError(

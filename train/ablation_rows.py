@@ -310,7 +310,6 @@ _TAIL_ROWS = (
       ('alone', 'no flow', 'tail.num_steps_per_block=0'),
       ('strips', 'strip pooling', 'tail.mixture_strip_pooling=true'),
       ('learned_noise', 'learned noise', 'dequantisation=flow'),
-      ('context_noise', 'noise on contexts', 'context_noise=2'),
     )
   ),
   Row(

@@ -40,7 +40,6 @@ def build_model(config, num_labels):
       label_loss_candidates=config.label_loss_candidates,
       label_loss_temperature=config.label_loss_temperature,
       label_dropout=config.label_dropout,
-      context_noise=config.context_noise,
       dequantisation=config.dequantisation,
       noise={
         'num_steps': config.noise_steps,

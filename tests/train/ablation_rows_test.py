@@ -80,7 +80,6 @@ class RowsTest(parameterized.TestCase):
       'mixture_alone': 'tail.num_steps_per_block: 4 -> 0',
       'mixture_strips': 'tail.mixture_strip_pooling: False -> True',
       'mixture_learned_noise': "dequantisation: 'matched' -> 'flow'",
-      'mixture_context_noise': 'context_noise: 0.0 -> 2.0',
       'motion_learned_noise': "dequantisation: 'matched' -> 'flow'",
       'residual_alone': 'tail.num_steps_per_block: 4 -> 0',
       'residual_cross_entropy': 'label_loss_weight: 0.0 -> 1.0',

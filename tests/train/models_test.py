@@ -52,7 +52,6 @@ class ModelsTest(tf.test.TestCase):
       'label_loss_candidates': 2,
       'label_loss_temperature': 4.0,
       'label_dropout': 0.25,
-      'context_noise': 2.0,
       'n_bits': 6,
       'previous_frames': 2,
       'dequantisation': 'flow',
