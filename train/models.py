@@ -37,8 +37,6 @@ def build_model(config, num_labels):
       tail_labels=config.tail_labels,
       tail_frames_per_step=config.tail_frames_per_step,
       label_loss_weight=config.label_loss_weight,
-      label_loss_candidates=config.label_loss_candidates,
-      label_loss_temperature=config.label_loss_temperature,
       label_dropout=config.label_dropout,
       dequantisation=config.dequantisation,
       noise={

@@ -49,8 +49,6 @@ class ModelsTest(tf.test.TestCase):
       'tail_labels': True,
       'tail_frames_per_step': 1,
       'label_loss_weight': 3.0,
-      'label_loss_candidates': 2,
-      'label_loss_temperature': 4.0,
       'label_dropout': 0.25,
       'n_bits': 6,
       'previous_frames': 2,

@@ -127,8 +127,6 @@ class SystemTest(tf.test.TestCase):
       ('skip_spikes=true', 'skip_spikes'),
       ('tail_frames_per_step=1', 'tail_frames_per_step'),
       ('label_dropout=0.1', 'label_dropout'),
-      ('label_loss_candidates=2', 'label_loss_candidates'),
-      ('label_loss_temperature=2', 'label_loss_temperature'),
       ('dequantisation=legacy', "`dequantisation`.*'legacy'"),
       ('num_frames=1', '`num_frames` must be at least 2'),
     ):
