@@ -2,23 +2,21 @@
 
   python benchmarks/long_rollouts.py --workdir=runs/rollouts --dataset=natvid
 
-Trains `cglow_mixture` on clips of eight frames with and without noise on its
-contexts (`context_noise`), from each seed, each run the training program in a
-process of its own with one thread of TensorFlow's, `--jobs` at a time (the same
-command again goes on). Then continues held-out clips from two given frames to
-`--frames` frames, at several temperatures.
+Trains `cglow_mixture` on clips of eight frames from each seed, each run the
+training program in a process of its own with one thread of TensorFlow's,
+`--jobs` at a time (the same command again goes on). Then continues held-out
+clips from two given frames to `--frames` frames, at several temperatures.
 
 Writes some of them to the runs' samples: `rollout_TEMPERATURE.gif` and `.png`.
-Prints JSON, for each setting and temperature: the ratio of the generated
-frames' deviation and of their gradient energy (mean squared difference of
-neighbouring pixels) to those of the held-out clips, each over blocks of eight
-frames; the extremes over all blocks and seeds; whether every one is within 25%;
-and how far the newest frame is from the first (root-mean-square, levels of
-255): 0 would be a still picture. And held-out bits/dim, which noise may cost.
+Prints JSON, for each temperature: the ratio of the generated frames' deviation
+and of their gradient energy (mean squared difference of neighbouring pixels) to
+those of the held-out clips, each over blocks of eight frames; the extremes over
+all blocks and seeds; whether every one is within 25%; and how far the newest
+frame is from the first (root-mean-square, levels of 255): 0 would be a still
+picture. And held-out bits/dim.
 """
 
 import concurrent.futures
-import itertools
 import json
 import os
 import pathlib
@@ -37,8 +35,7 @@ _WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
 _DATASET = flags.DEFINE_string('dataset', 'natvid', 'Of clips.')
 _FRAME_SIZE = flags.DEFINE_integer('frame_size', 32, 'Of its frames.')
 _STEPS = flags.DEFINE_integer('steps', 800, 'Of each run.')
-_NOISE = flags.DEFINE_list('noise', ['0', '2'], 'Settings of context_noise.')
-_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Of each setting.')
+_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'A run each.')
 _FRAMES = flags.DEFINE_integer('frames', 120, 'Of a rollout.')
 _CLIPS = flags.DEFINE_integer('clips', 16, 'Held-out clips that are continued.')
 _TEMPERATURES = flags.DEFINE_list(
@@ -54,10 +51,9 @@ _TOLERANCE = 0.25
 _STATISTICS = ('deviations', 'gradient_energies')
 
 
-def _train(job):
-  noise, seed = job
+def _train(seed):
   return training_runs.train(
-    pathlib.Path(_WORKDIR.value) / f'noise_{noise}' / f'seed_{seed}',
+    pathlib.Path(_WORKDIR.value) / f'seed_{seed}',
     'cglow_mixture',
     [
       *training_runs.NUMBERS_ONLY,
@@ -69,7 +65,6 @@ def _train(job):
       'eval_every=100000',
       'checkpoint_every=100000',
       'tensorboard_samples=0',
-      f'context_noise={noise}',
       f'seed={seed}',
       *_SET.value,
     ],
@@ -114,9 +109,9 @@ def _blocks(values):
   return [float(np.mean(values[i : i + _BLOCK])) for i in starts]
 
 
-def _row(noise, temperature, folders):
+def _row(temperature, folders):
   of_runs = [_rollouts(folder, temperature) for folder in folders]
-  row = {'context_noise': noise, 'temperature': temperature}
+  row = {'temperature': temperature}
   for name in _STATISTICS:
     ratios = np.array([r[name] for r in of_runs])
     row[name] = {
@@ -141,14 +136,9 @@ def _row(noise, temperature, folders):
 def main(argv):
   del argv
   os.environ.update(training_runs.ONE_THREAD)
-  jobs = list(itertools.product(_NOISE.value, _SEEDS.value))
   with concurrent.futures.ThreadPoolExecutor(_JOBS.value) as pool:
-    folders = dict(zip(jobs, pool.map(_train, jobs)))
-  rows = [
-    _row(noise, temperature, [folders[noise, s] for s in _SEEDS.value])
-    for noise in _NOISE.value
-    for temperature in map(float, _TEMPERATURES.value)
-  ]
+    folders = list(pool.map(_train, _SEEDS.value))
+  rows = [_row(t, folders) for t in map(float, _TEMPERATURES.value)]
   print(json.dumps(rows, indent=2))
 
 

@@ -216,8 +216,7 @@ class Glow(conditional_bijector.ConditionalBijector):
       frames: `[..., H, W, C]`.
       base: `tfd.Distribution` over latent vectors `[H*W*C]`.
       weights: Float `[R, num_labels]`, the mixtures of labels asked for, or
-        None: each label alone, R = num_labels. Where labels enter through the
-        context, also `[R, ..., num_labels]`: R of its own for each frame.
+        None: each label alone, R = num_labels.
       **conditions: All the conditions but `label`.
 
     Returns:

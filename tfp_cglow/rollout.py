@@ -179,7 +179,7 @@ def next_frame(model, tail, label, recent, state, latent, guard=tf.identity):
   """
   clean = [video_targets.clean_given(model, f) for f in recent]
   state = video_targets.next_state(model, state, clean[0])
-  context = video_targets.context_map(model, [*clean, *state])
+  context = tf.concat([*clean, *state], axis=-1)
   kwargs = model.label_kwargs(tail, label)
   frame = guard(tail.forward(latent, context=context, **kwargs))
   return _to_frame(model, frame), state

@@ -80,10 +80,7 @@ class VideoGlow(keras_saving.SavesModules):
     tail_labels: bool = False,
     tail_frames_per_step: Optional[int] = None,
     label_loss_weight: float = 1.0,
-    label_loss_candidates: Optional[int] = None,
-    label_loss_temperature: float = 1.0,
     label_dropout: float = 0.0,
-    context_noise: float = 0.0,
     dequantisation: str = 'matched',
     noise: Optional[dict[str, Any]] = None,
     seed: Optional[int] = None,
@@ -104,21 +101,7 @@ class VideoGlow(keras_saving.SavesModules):
       tail_frames_per_step: Python `int`: train the tail on that many random
         frames of a clip a step (an unbiased estimate); None: on all.
       label_loss_weight: Float, weight of the cross entropy of p(label | frame).
-      label_loss_candidates: Python `int`, 2 to `num_labels`: where labels enter
-        through the context, and so each costs a pass, the cross entropy and the
-        accuracy in `fit` and `evaluate` are among so many labels, the right one
-        and others drawn for each clip and step; None: among all.
-      label_loss_temperature: Float T > 0: in that cross entropy, p(label |
-        frame) is p(label) p(frame | label)^(1 / T), normalised. Likelihoods of
-        whole frames are too sure of the label (calibrated, T is above 1), and
-        at 1 a large weight is spent on the few frames that are far off. Its
-        gradient is 1 / T as large: for the same pull on those, multiply the
-        weight by T.
       label_dropout: Float, probability of the null label in training.
-      context_noise: Float, in levels: half of training's clips get contexts
-        with noise of a random deviation up to it, which the tail is told; else
-        it is told zero (noise conditioning augmentation, Ho et al. 2022). Meant
-        for long rollouts; where it was measured it did not help them.
       dequantisation: 'matched', or 'legacy': the paper's, noise of 2**-n_bits
         on frames that keep their 8 bits, also in the context. Its bits/dim
         bound no code length. Or 'flow': noise within a level that is learned
@@ -132,8 +115,7 @@ class VideoGlow(keras_saving.SavesModules):
     """
     super().__init__(name=name)
     _check_parts(head, tail, dequantisation)
-    _check_choices(processor, previous_frames, context_noise, dequantisation)
-    _check_label_loss(label_loss_candidates, label_loss_temperature, num_labels)
+    _check_choices(processor, previous_frames, dequantisation)
     self.frame_shape = tuple(int(d) for d in frame_shape)
     self.num_dims = int(np.prod(self.frame_shape))
     self.num_labels = num_labels
@@ -141,10 +123,7 @@ class VideoGlow(keras_saving.SavesModules):
     self.previous_frames = previous_frames
     self.tail_frames_per_step = tail_frames_per_step
     self.label_loss_weight = label_loss_weight
-    self.label_loss_candidates = label_loss_candidates
-    self.label_loss_temperature = label_loss_temperature
     self.label_dropout = label_dropout
-    self.context_noise = context_noise
     self.dequantisation = dequantisation
     draw = np.random.default_rng(seed)
     seeds = [int(s) for s in draw.integers(2**31, size=4)]
@@ -166,9 +145,7 @@ class VideoGlow(keras_saving.SavesModules):
           channels, state_channels, seed=seeds[1]
         )
       defaults = {
-        'context_channels': (
-          channels * previous_frames + state_channels + bool(context_noise)
-        ),
+        'context_channels': channels * previous_frames + state_channels,
         'recall_offset': channels * previous_frames,
         'context_frames': previous_frames,
         'mixture_levels': 2**n_bits,
@@ -669,8 +646,6 @@ class VideoGlow(keras_saving.SavesModules):
         replicas.clip_identities(tf.shape(frames)[0]),
         subset_size=self.tail_frames_per_step,
         label_dropout=self.label_dropout,
-        label_candidates=self.label_loss_candidates,
-        context_noise=self.context_noise,
       )
     groups = self.parameter_groups()
     gradients = tape.gradient(losses['loss'], groups)
@@ -719,14 +694,7 @@ class VideoGlow(keras_saving.SavesModules):
     # weight.
     frames, label = map(replicas.at_least_one_row, (frames, label))
     clips = first + tf.range(tf.shape(frames)[0])
-    losses = objective.loss_terms(
-      self,
-      frames,
-      label,
-      0,
-      clips,
-      label_candidates=self.label_loss_candidates,
-    )
+    losses = objective.loss_terms(self, frames, label, 0, clips)
     for name, value in losses.items():
       self._means[name].update_state(
         value, sample_weight=tf.cast(batch_size, tf.float32)
@@ -756,29 +724,10 @@ def _check_parts(head, tail, dequantisation):
     )
 
 
-def _check_label_loss(num_candidates, temperature, num_labels):
-  if not (np.isfinite(temperature) and temperature > 0.0):
-    raise ValueError(
-      '`label_loss_temperature` must be finite and above 0, but got '
-      f'{temperature}.'
-    )
-  if num_candidates is not None and not 2 <= num_candidates <= (
-    num_labels or 0
-  ):
-    raise ValueError(
-      '`label_loss_candidates` must be None or between 2 and the number of '
-      f'labels, but got {num_candidates} with {num_labels} labels.'
-    )
-
-
-def _check_choices(processor, previous_frames, context_noise, dequantisation):
+def _check_choices(processor, previous_frames, dequantisation):
   if previous_frames not in (1, 2):
     raise ValueError(
       f'`previous_frames` must be 1 or 2, but got {previous_frames}.'
-    )
-  if context_noise < 0:
-    raise ValueError(
-      f'`context_noise` must be at least 0, but got {context_noise}.'
     )
   if processor not in _PROCESSORS:
     raise ValueError(

@@ -12,7 +12,6 @@ __all__ = [
   'clean_generated',
   'clean_given',
   'contexts_of',
-  'context_map',
   'initial_state',
   'next_state',
   'noisy_targets',
@@ -49,9 +48,7 @@ def check_frames(frames, frame_shape):
   return frames
 
 
-def noisy_targets(
-  model, frames, seed, clips, subset_size=None, context_noise=0.0
-):
+def noisy_targets(model, frames, seed, clips, subset_size=None):
   """Noisy targets and the contexts they are predicted from.
 
   Args:
@@ -61,9 +58,6 @@ def noisy_targets(
     clips: int `[B]`, the clips' identities in the noise.
     subset_size: Python `int` n: only that many random frames of 1..T-1; None:
       all of them.
-    context_noise: Float, in levels: half of the clips get contexts with
-      Gaussian noise of a deviation up to it, back on the grid of levels; the
-      deviation is the context's last channel, as a share. The targets get none.
 
   Returns:
     `Targets`:
@@ -91,10 +85,7 @@ def noisy_targets(
   clean, first, later = draw(model, frames, seed, clips, times)
   contexts = None
   if model.tail is not None:
-    seen, share = clean, None
-    if context_noise:
-      seen, share = _corrupted(model, clean, seed, clips, context_noise)
-    contexts = tf.gather(contexts_of(model, seen, share), times - 1, axis=1)
+    contexts = tf.gather(contexts_of(model, clean), times - 1, axis=1)
   log_dets = [0.0, 0.0]
   if model.head_noise is not None:
     first, log_dets[0] = model.head_noise(first, clean[:, 0])
@@ -125,42 +116,12 @@ def _legacy_frames(model, frames, seed, clips, times):
   return noisy, noisy[:, 0], tf.gather(noisy, times, axis=1)
 
 
-def _corrupted(model, clean, seed, clips, context_noise):
-  """Frames with noise, and its deviation's share of `context_noise`: `[B]`."""
-  seed = likelihood.fold_in(likelihood.as_seed(seed), -3)
-  shape = tf.shape(clean)[1:]
-
-  def of_clip(clip):
-    of_share, of_noise = (
-      likelihood.fold_in(likelihood.fold_in(seed, clip), i) for i in range(2)
-    )
-    share = tf.nn.relu(
-      tf.random.stateless_uniform([], of_share, -1.0, 1.0, alg='philox')
-    )
-    noise = tf.random.stateless_normal(shape, of_noise, alg='philox')
-    return share * noise, share
-
-  noise, share = tf.map_fn(
-    of_clip, clips, fn_output_signature=(clean.dtype, clean.dtype)
-  )
-  noisy = clean + noise * (context_noise / 2.0**model.n_bits)
-  # Clips without noise stay as they are, bit for bit.
-  noisy = tf.where(
-    share[:, tf.newaxis, tf.newaxis, tf.newaxis, tf.newaxis] > 0,
-    clean_generated(model, noisy),
-    clean,
-  )
-  return noisy, share
-
-
-def contexts_of(model, clean, noise_share=None):
+def contexts_of(model, clean):
   """Context maps of frames 1..T-1, from clean frames `[B, T, H, W, C]`.
 
   Args:
     model: `VideoGlow`.
     clean: Frames as contexts have them.
-    noise_share: `[B]`, what a model with `context_noise` is told of their
-      noise; None: there is none.
 
   Returns:
     `[B, T - 1, H, W, C_ctx]`.
@@ -172,26 +133,7 @@ def contexts_of(model, clean, noise_share=None):
     recent.append(before[:, : tf.shape(clean)[1] - 1])
   if model.processor is not None:
     recent.append(model.processor.scan(recent[0]))
-  if noise_share is not None:
-    noise_share = noise_share[:, tf.newaxis, tf.newaxis, tf.newaxis, tf.newaxis]
-  return context_map(model, recent, noise_share)
-
-
-def context_map(model, maps, noise_share=None):
-  """Joins what a context is made of.
-
-  Args:
-    model: `VideoGlow`.
-    maps: The previous frames, newest first, and the state, if there is one.
-    noise_share: As of `contexts_of`, to be broadcast against the maps.
-
-  Returns:
-    `[..., H, W, C_ctx]`.
-  """
-  if model.context_noise:
-    told = tf.zeros_like(maps[0][..., :1])
-    maps = [*maps, told if noise_share is None else told + noise_share]
-  return tf.concat(maps, axis=-1)
+  return tf.concat(recent, axis=-1)
 
 
 def initial_state(model, given):

@@ -129,10 +129,7 @@ class Config:
   tail_clip_norm: float = 5.0
   processor_clip_norm: float = 5.0
   label_loss_weight: float = 1.0
-  label_loss_candidates: Optional[int] = None  # Scored in a step; None: all.
-  label_loss_temperature: float = 1.0  # Of the likelihoods in that loss.
   label_dropout: float = 0.0
-  context_noise: float = 0.0  # Levels, at most; of half of training's clips.
   tail_frames_per_step: Optional[int] = None
   ema: Optional[float] = None  # Decay of the weights' average, which is then
   # evaluated, sampled and exported.
@@ -307,9 +304,6 @@ def _check_gan(config):
     ('dequantisation', 'matched'),
     ('tail_frames_per_step', None),
     ('label_dropout', 0.0),
-    ('label_loss_candidates', None),
-    ('label_loss_temperature', 1.0),
-    ('context_noise', 0.0),
   ):
     if getattr(config, name) != value:
       raise ConfigError(

@@ -21,10 +21,9 @@ def evaluate(model, dataset, workers=None):
 
   Returns:
     `dict` with head_bits_per_dim, tail_bits_per_dim and label_accuracy (of
-    the head's argmax_y p(y | first frame), or of a tail alone, a frame; among
-    the model's `label_loss_candidates`, if that is set); None where there is no
-    such thing; and the parts of the bits/dim in nats a dimension: ..._log_det
-    and ..._base_log_prob.
+    the head's argmax_y p(y | first frame), or of a tail alone, a frame); None
+    where there is no such thing; and the parts of the bits/dim in nats a
+    dimension: ..._log_det and ..._base_log_prob.
   """
   if workers is None or workers.num_replicas == 1:
     values = model.evaluate(dataset, verbose=0, return_dict=True)
@@ -47,12 +46,7 @@ def evaluate(model, dataset, workers=None):
 def _shared(model, dataset, workers):
   """Means over the clips: each worker's first device takes every n-th batch."""
   terms_of = tf.function(
-    functools.partial(
-      objective.loss_terms,
-      model,
-      label_candidates=model.label_loss_candidates,
-    ),
-    reduce_retracing=True,
+    functools.partial(objective.loss_terms, model), reduce_retracing=True
   )
   names, sums, first = None, 0.0, 0
   for number, (frames, label) in enumerate(dataset):

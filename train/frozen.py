@@ -29,7 +29,6 @@ class FrozenModel:
     self.num_labels = model.num_labels
     self.n_bits = model.n_bits
     self.previous_frames = model.previous_frames
-    self.context_noise = model.context_noise
     self.dequantisation = model.dequantisation
     self.takes_labels = model.takes_labels
     self.processor = model.processor

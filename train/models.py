@@ -37,10 +37,7 @@ def build_model(config, num_labels):
       tail_labels=config.tail_labels,
       tail_frames_per_step=config.tail_frames_per_step,
       label_loss_weight=config.label_loss_weight,
-      label_loss_candidates=config.label_loss_candidates,
-      label_loss_temperature=config.label_loss_temperature,
       label_dropout=config.label_dropout,
-      context_noise=config.context_noise,
       dequantisation=config.dequantisation,
       noise={
         'num_steps': config.noise_steps,

@@ -311,11 +311,6 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
     ('previous', {'previous_frames': 3}, '1 or 2, but got 3'),
     ('dequantisation', {'dequantisation': 'none'}, "legacy.*'none'"),
     (
-      'context_noise',
-      {'context_noise': -1.0},
-      '`context_noise` must be at least 0, but got -1.0',
-    ),
-    (
       'legacy_mixture',
       {'dequantisation': 'legacy', 'tail': {'context_mixture': 'pixels'}},
       "'matched', but got 'legacy'",
@@ -521,23 +516,6 @@ class FitTest(tf.test.TestCase, parameterized.TestCase):
     used = moves_of_table(0.0)
     self.assertAllGreater(used[:2], 0.0)
     self.assertEqual(used[2], 0.0)
-
-  def test_context_noise_in_training_only(self):
-    frames = np.repeat(_frames(4, 1), 4, axis=1)  # Told exactly, if told.
-    label = tf.constant([0, 1, 0, 1])
-    losses = {}
-    for noise in (1e-6, 8.0):  # In levels: one that never shows.
-      model = self._compiled(
-        tfk.optimizers.legacy.SGD(0.0), adapted=True, context_noise=noise
-      )
-      dataset = _dataset(frames, label)
-      losses[noise] = (
-        model.fit(dataset, verbose=0).history['loss'][0],
-        model.evaluate(dataset, verbose=0, return_dict=True)['loss'],
-      )
-    (train, test), (noisy_train, noisy_test) = losses.values()
-    self.assertAllClose(noisy_test, test, rtol=1e-6)
-    self.assertNotAllClose(noisy_train, train, rtol=1e-4)
 
   def test_a_subset_of_frames_a_step(self):
     model = self._compiled(tail_frames_per_step=1)

@@ -312,7 +312,6 @@ class PartsTest(parameterized.TestCase, tf.test.TestCase):
       'mixture_flow_noise',
       {
         'dequantisation': 'flow',
-        'context_noise': 1.0,
         'tail': {**_GLOW, 'context_mixture': 'quarters'},
       },
     ),

@@ -126,9 +126,6 @@ class SystemTest(tf.test.TestCase):
     for wrong, message in (
       ('tail_frames_per_step=1', 'tail_frames_per_step'),
       ('label_dropout=0.1', 'label_dropout'),
-      ('label_loss_candidates=2', 'label_loss_candidates'),
-      ('label_loss_temperature=2', 'label_loss_temperature'),
-      ('context_noise=1', 'context_noise'),
       ('dequantisation=legacy', "`dequantisation`.*'legacy'"),
       ('num_frames=1', '`num_frames` must be at least 2'),
     ):
