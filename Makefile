@@ -8,11 +8,7 @@ TFIO_PYTHONS := python3.11 python3.10 python3.12 python3.9 python3
 RUN := .venv/bin/python
 PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # The library's tests and the data pipeline's.
-DATA_MODULES := clips data datasets decode feeding frame_cache images inputs \
-  moments natvid pixels record_inputs records shapes skip_log sources \
-  tfio_decode
-TFIO_TESTS := $(wildcard tests/conformance_test.py tests/tfp_cglow \
-  $(DATA_MODULES:%=tests/train/%_test.py))
+TFIO_TESTS := tests/conformance_test.py tests/tfp_cglow tests/train/data
 
 .DEFAULT_GOAL := help
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -56,7 +52,7 @@ test-tfio:
 # The tests that skip without the extras' packages.
 test-extras: setup
 	$(RUN) -m pip install -q --disable-pip-version-check -r requirements/extras.txt
-	$(RUN) $(PYTEST) tests/train/tfds_inputs_test.py tests/train/prepare_test.py tests/train/warmup_test.py
+	$(RUN) $(PYTEST) tests/train/data/tfds_inputs_test.py tests/train/data/records/prepare_test.py tests/train/serving/warmup_test.py
 
 setup:
 	@.ci/venv .venv requirements/latest.txt 10 13 $(PYTHONS)

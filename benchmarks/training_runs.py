@@ -10,10 +10,10 @@ import sys
 
 from absl import logging
 
-from train import configs
-from train import paired
-from train import presets
-from train import run_folder
+from train.config import configs
+from train.config import presets
+from train.evaluation import paired
+from train.storage import run_folder
 
 __all__ = [
   'MOTION_LABELS',

@@ -18,7 +18,7 @@ from PIL import Image
 import tensorflow as tf
 
 import tfp_cglow
-from train import export
+from train.serving import export
 
 _CLIENT = pathlib.Path(__file__).parents[1] / 'examples' / 'client.py'
 _SHAPE = [4, 4, 3]

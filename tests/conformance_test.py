@@ -15,8 +15,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import tfp_cglow
-from tfp_cglow import coupling as coupling_lib
-from tfp_cglow import networks
+from tfp_cglow.bijectors import coupling as coupling_lib
+from tfp_cglow.networks import convolutional
 
 tfd = tfp.distributions
 
@@ -43,9 +43,11 @@ def _weights(num_labels):
 
 
 def _network(context_channels, in_channels, out_channels, dtype):
-  init, apply = networks.conv_network(4, context_channels)
+  init, apply = convolutional.conv_network(4, context_channels)
   values = init(1, in_channels + (context_channels or 0), out_channels)
-  return networks.BoundNetwork(apply, networks.to_variables(values, dtype))
+  return convolutional.BoundNetwork(
+    apply, convolutional.to_variables(values, dtype)
+  )
 
 
 def _coupling(kind, context_channels):
@@ -801,7 +803,7 @@ class _Counter:
     self.calls = collections.Counter()
 
   def coupling_network(self, hidden_channels=4):
-    init, apply = networks.conv_network(hidden_channels)
+    init, apply = convolutional.conv_network(hidden_channels)
 
     def counted(params, x, context=None):
       self.calls['coupling'] += 1

@@ -23,10 +23,10 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
-from train import ablation_rows
 from train import main
-from train import presets
-from train import shapes
+from train.ablation import ablation_rows
+from train.config import presets
+from train.data.sets import moving_shapes
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = [
@@ -44,7 +44,7 @@ PAGES = [
 NOT_RUN = {
   '.venv/bin/python -m pytest': 'the test runner itself',
   '.venv/bin/python -m train.main': 'the demo, `make demo`',
-  'TF_CONFIG=': 'needs two machines; tests/train/workers_test.py has two',
+  'TF_CONFIG=': 'needs two machines; tests/train/loop/workers_test.py has two',
   'bash .ci/run': 'CI itself',
   'curl': 'needs a server; tests/client_test.py speaks its protocol',
   'docker': 'needs Docker',
@@ -52,12 +52,12 @@ NOT_RUN = {
   'pip install': 'needs a package index; CI tries the wheel',
   'pre-commit': 'needs the hook program',
   'python -m build': 'needs a package index; CI builds the wheel',
-  'python -c': 'needs other machines; tests/train/record_inputs_test.py has '
-  'the service in one process',
+  'python -c': 'needs other machines; record_inputs_test.py has the service in '
+  'one process',
   'python -m train.main': 'trains for minutes to days, or needs data that are '
   'not here; the modes are run below, and by tests/train',
   'python benchmarks/': 'minutes, on a quiet machine',
-  'python benchmarks/sizes.py': 'the first is run below, the other is alike',
+  'python benchmarks/speed/sizes.py': 'one is run below, the other is alike',
   'benchmarks/': 'minutes, on a quiet machine',
   'python examples/client.py': 'tests/client_test.py runs it',
   'saved_model_cli': "TensorFlow's own; the signatures are called below",
@@ -289,8 +289,8 @@ class ParsedTest(parameterized.TestCase):
     'python -m train.main --set stepz=3',
     'python -m train.main --labels=cat',  # Of another mode.
     'python -m train.main --mode=ablate --rows=no_such_row',
-    'python benchmarks/sizes.py --no_such_flag',
-    'benchmarks/glow_step.py --sweep=width',
+    'python benchmarks/speed/sizes.py --no_such_flag',
+    'benchmarks/speed/glow_step.py --sweep=width',
     'make no-such-target',
   )
   def test_a_wrong_command_is_noticed(self, command):
@@ -310,7 +310,9 @@ class ParsedTest(parameterized.TestCase):
 )
 class RunTest(absltest.TestCase):
   def test_counted_sizes(self):
-    command = next(c for _, c in ALL if c.startswith('python benchmarks/sizes'))
+    command = next(
+      c for _, c in ALL if c.startswith('python benchmarks/speed/sizes')
+    )
     done = subprocess.run(
       [sys.executable, *_arguments(command)[1:]],
       cwd=ROOT,
@@ -331,7 +333,7 @@ class RunTest(absltest.TestCase):
       for i in range(8):
         frames = rng.integers(0, 256, [4, 16, 16, 3]).astype(np.uint8)
         path = os.path.join(folder, 'VIDEOS', label, f'{i}.mp4')
-        shapes.write_video(path, frames)
+        moving_shapes.write_video(path, frames)
     with _chdir(folder):
       for start, more in RUN:
         page = 'docs/videos.md'

@@ -7,8 +7,8 @@ import unittest
 import numpy as np
 import tensorflow as tf
 
-from train import run_folder
-from train import runs
+from train.runs import loading
+from train.storage import run_folder
 
 PATH = pathlib.Path(__file__).parents[1] / 'examples' / 'pretrained' / 'shapes'
 _MOST_BYTES = 10e6
@@ -40,7 +40,7 @@ class PretrainedTest(tf.test.TestCase):
     os.environ.get('TFP_CGLOW_RUN_DOCS'), 'With the commands: `make test-docs`.'
   )
   def test_videos_move_as_their_label_says(self):
-    run = runs.load(PATH)
+    run = loading.load(PATH)
     names = ['east_circle', 'west_circle']
     labels = np.repeat([run.label_names.index(n) for n in names], 12)
     videos = run.model.sample(labels, num_frames=6, seed=0).numpy()

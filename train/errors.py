@@ -1,16 +1,16 @@
 """The errors that a user can put right; the command line shows one line."""
 
-from train import ablation
-from train import checkpoint_files
-from train import configs
-from train import recovery
-from train import run_folder
-from train import sources
+from train.ablation import grid
+from train.config import configs
+from train.data import sources
+from train.loop import recovery
+from train.storage import checkpoint_files
+from train.storage import run_folder
 
 __all__ = ['USER_ERRORS']
 
 USER_ERRORS = (
-  ablation.AblationError,
+  grid.AblationError,
   checkpoint_files.CheckpointError,
   configs.ConfigError,
   recovery.DivergedError,

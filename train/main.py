@@ -12,8 +12,8 @@ from absl import app  # noqa: E402
 from absl import flags  # noqa: E402
 from absl import logging  # noqa: E402
 
-from train import configs  # noqa: E402
-from train import presets  # noqa: E402
+from train.config import configs  # noqa: E402
+from train.config import presets  # noqa: E402
 
 _MODE = flags.DEFINE_enum(
   'mode',
@@ -242,21 +242,21 @@ def _workdir():
 
 
 def _train():
-  from train import export as export_lib
-  from train import profiling
-  from train import systems
-  from train import training
+  from train.loop import profiling
+  from train.loop import session
+  from train.serving import export as export_lib
+  from train.systems import choice
 
-  options = training.Options(
+  options = session.Options(
     _INIT_FROM.value,
     _STRATEGY.value,
     profiling.parse_steps(_PROFILE_STEPS.value),
   )
   config = _config()
-  metrics, folder = training.train(config, _workdir(), options)
+  metrics, folder = session.train(config, _workdir(), options)
   if metrics is None:  # The chief says it.
     return
-  print(f'\n{systems.of(config).format_table(metrics)}\n')
+  print(f'\n{choice.of(config).format_table(metrics)}\n')
   version = export_lib.newest_version(folder.exports)
   export = folder.exports / str(version)
   for name, path in (
@@ -272,7 +272,7 @@ def _train():
       [
         sys.executable,
         '-m',
-        'train.sample_export',
+        'train.serving.sample_export',
         str(export),
         f'--output={folder.samples / "from_saved_model"}',
         f'--frames={1 if config.model == "head" else 8}',
@@ -282,22 +282,22 @@ def _train():
 
 
 def _evaluate():
-  from train import runs
-  from train import systems
+  from train.runs import loading
+  from train.systems import choice
 
-  metrics, config = runs.evaluate_run(
+  metrics, config = loading.evaluate_run(
     _workdir(),
     _IMPORTANCE_SAMPLES.value,
     _CHECKPOINT.value,
     _DATA_DIR.value,
   )
-  print(systems.of(config).format_table(metrics))
+  print(choice.of(config).format_table(metrics))
 
 
 def _sample():
-  from train import runs
+  from train.runs import loading
 
-  paths = runs.sample_run(
+  paths = loading.sample_run(
     _workdir(),
     _LABELS.value,
     _NUM_FRAMES.value,
@@ -319,13 +319,13 @@ def _temperatures():
 
 
 def _export():
-  from train import runs
+  from train.runs import loading
 
-  print(runs.export_run(_workdir(), _CHECKPOINT.value))
+  print(loading.export_run(_workdir(), _CHECKPOINT.value))
 
 
 def _prepare():
-  from train import inputs
+  from train.data import inputs
 
   config = _config()
   folder = _PREPARED_DIR.value or os.path.join(
@@ -335,12 +335,12 @@ def _prepare():
 
 
 def _ablate():
-  from train import ablation
+  from train.ablation import grid
 
   preset = presets.PRESETS[_PRESET.value]
   if configs.override(preset, _assignments()).model == 'gan':
     raise configs.ConfigError('--mode=ablate is for flows, but this is a GAN.')
-  paths = ablation.run(
+  paths = grid.run(
     _PRESET.value,
     _assignments(),
     _workdir(),
@@ -361,7 +361,7 @@ def _report():
 
 
 def _pack():
-  from train import pack
+  from train.runs import pack
 
   if not _PACK_DIR.value:
     raise app.UsageError('--mode=pack needs --pack_dir, a folder to be made.')
@@ -399,8 +399,8 @@ def main(argv):
   }
   # What the user can put right is a line, not a traceback.
   from train import errors
-  from train import interrupts
-  from train import workers
+  from train.loop import interrupts
+  from train.loop import workers
 
   try:
     modes[_MODE.value]()

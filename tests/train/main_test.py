@@ -16,9 +16,9 @@ import numpy as np
 import PIL.Image
 
 from train import main
-from train import presets
-from train import run_folder
-from train import shapes
+from train.config import presets
+from train.data.sets import moving_shapes
+from train.storage import run_folder
 
 
 class MainTest(parameterized.TestCase):
@@ -63,9 +63,9 @@ class MainTest(parameterized.TestCase):
 
   @parameterized.parameters(
     ('train/main.py', True),
-    ('train/gan/video_gan.py', True),
+    ('train/systems/gan/video_gan.py', True),
     ('train/report/held_out.py', True),
-    ('tfp_cglow/video_glow.py', True),
+    ('tfp_cglow/video/video_glow.py', True),
     ('elsewhere/train/main.py', False),
     ('trained/main.py', False),
   )
@@ -83,7 +83,7 @@ class MainTest(parameterized.TestCase):
 
   def test_clips_longer_than_every_video(self):
     data_dir = self.create_tempdir().full_path
-    shapes.write_shapes(
+    moving_shapes.write_shapes(
       data_dir,
       'shapes:motion',
       videos_per_label=3,

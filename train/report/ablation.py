@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import textwrap
 
-from train import ablation_figure
-from train import ablation_markdown
-from train import ablation_rows
+from train.ablation import ablation_figure
+from train.ablation import ablation_markdown
+from train.ablation import ablation_rows
 from train.report import figures
 from train.report import sections
 

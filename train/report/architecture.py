@@ -11,9 +11,9 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tfp_cglow import flow_step
-from tfp_cglow import scan
-from tfp_cglow import split
+from tfp_cglow.bijectors import flow_step
+from tfp_cglow.bijectors import scan
+from tfp_cglow.bijectors import split
 from train.report import diagram
 from train.report import figures
 

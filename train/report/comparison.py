@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from train import ablation_rows
-from train import configs
-from train import model_card
-from train import paired
-from train import plots
+from train.ablation import ablation_rows
+from train.config import configs
+from train.evaluation import paired
+from train.report import gallery
 from train.report import sections
+from train.serving import model_card
 
 __all__ = ['sections_of', 'unique_names']
 
@@ -38,7 +38,7 @@ def sections_of(named):
     sections: List of `sections.Section`.
     figures: List of `figures.Figure`.
   """
-  drawn = plots.of_runs(named)
+  drawn = gallery.of_runs(named)
   shown = [f for f in drawn if not f.missing]
   result = [
     sections.Section('runs', 'Runs', _runs(named)),

@@ -11,8 +11,8 @@ import dataclasses
 
 import numpy as np
 
-from train.gan import curves as gan_curves
 from train.report import figures
+from train.systems.gan import curves as gan_curves
 
 __all__ = ['gan', 'gradients', 'training']
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import jinja2
 
-from train import plots
-from train import run_folder
 from train.report import ablation
 from train.report import comparison
+from train.report import gallery
 from train.report import run_data
 from train.report import run_page
+from train.storage import run_folder
 
 __all__ = ['Page', 'render', 'write']
 
@@ -68,7 +68,7 @@ def write(workdirs, which='newest'):
     parent = paths[0].resolve().parent
     page, path = _comparison(paths), parent / 'comparison.html'
     folder = parent / 'comparison_figures'
-  plots.save(page.figures, folder)
+  gallery.save(page.figures, folder)
   run_folder.write_atomically(path, render(page))
   return path
 
@@ -77,7 +77,7 @@ def _page_of(path, which):
   values = run_data.read_ablation(path)
   if values is not None:
     name = path.resolve().name
-    drawn = [plots.of_ablation(values)]
+    drawn = [gallery.of_ablation(values)]
     return Page(name, 'An ablation', ablation.sections_of(values), drawn)
   run = run_data.read(path)
   made, drawn = run_page.sections_of(run, which)

@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from train import continuations
-from train import sampling
 from train.report import figures
+from train.samples import continuations
+from train.samples import sweeps
 
 __all__ = ['first_frames', 'interpolation', 'strips', 'temperatures']
 
@@ -141,7 +141,7 @@ def temperatures(shown):
     )
   else:
     ids = shown.labels(_MAX_LABELS)
-    videos = sampling.temperature_sweep(
+    videos = sweeps.temperature_sweep(
       shown.model, ids, num_frames, _TEMPERATURES, shown.config.seed
     ).numpy()
     videos = videos.reshape([len(ids), len(_TEMPERATURES), *videos.shape[1:]])
@@ -163,7 +163,7 @@ def interpolation(shown):
     return figures.missing(figure, why)
   ids = shown.labels(2)
   num_frames = 1 if shown.has_no_tail else min(_MAX_FRAMES, 4)
-  videos = sampling.between_two(
+  videos = sweeps.between_two(
     shown.model,
     ids,
     num_frames,

@@ -6,9 +6,9 @@ import importlib.metadata
 import platform
 import shlex
 
-from train import configs
-from train import model_card
-from train import presets
+from train.config import configs
+from train.config import presets
+from train.serving import model_card
 
 __all__ = ['assignments', 'commands', 'versions']
 

@@ -10,9 +10,9 @@ import json
 import pathlib
 import zipfile
 
-from train import configs
-from train import json_lines
-from train import run_folder
+from train.config import configs
+from train.storage import json_lines
+from train.storage import run_folder
 
 __all__ = ['RunData', 'read', 'read_ablation']
 

@@ -6,8 +6,8 @@ import dataclasses
 
 from PIL import Image as pil
 
-from train import plots
 from train.report import figures
+from train.report import gallery
 from train.report import inverse
 from train.report import run_tables
 from train.report import sections
@@ -29,8 +29,8 @@ def sections_of(run, which='newest'):
     figures: List of `figures.Figure`, those that the sections show.
   """
   videos, found = _videos(run)
-  drawn = {f.name: f for f in plots.of_files(run)}
-  drawn |= {f.name: f for f in plots.of_model(run, which)}
+  drawn = {f.name: f for f in gallery.of_files(run)}
+  drawn |= {f.name: f for f in gallery.of_model(run, which)}
   groups = (
     ('architecture', 'Architecture', ('architecture',)),
     ('training', 'Training', ('training', 'label_gradients', 'gan')),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from train import configs
-from train import held_out_table
-from train import model_card
-from train import presets
-from train.gan import table as gan_table
+from train.config import configs
+from train.config import presets
+from train.evaluation import held_out_table
 from train.report import reproduce
 from train.report import sections
+from train.serving import model_card
+from train.systems.gan import table as gan_table
 
 __all__ = ['facts', 'metrics', 'reproduction', 'settings', 'skipped']
 

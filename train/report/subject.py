@@ -9,9 +9,9 @@ from absl import logging
 import numpy as np
 import tensorflow as tf
 
-from train import continuations
 from train import errors
-from train import runs
+from train.runs import loading
+from train.samples import continuations
 
 __all__ = ['Subject', 'load']
 
@@ -100,7 +100,7 @@ def load(workdir, which='newest'):
   Raises:
     ConfigError, RunFolderError, CheckpointError: as of `runs.load`.
   """
-  run = runs.load(workdir, which)
+  run = loading.load(workdir, which)
   frames = label = None
   why = ''
   try:

@@ -2,10 +2,10 @@ from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
 
-from train import configs
-from train import presets
-from train import systems
+from train.config import configs
+from train.config import presets
 from train.report import architecture
+from train.systems import choice
 
 _SMALL = ['frame_size=8', 'head.hidden_channels=4', 'tail.hidden_channels=4']
 _GAN = ['gan.num_levels=2', 'gan.base_channels=4', 'gan.num_first_view_nets=1']
@@ -13,7 +13,7 @@ _GAN = ['gan.num_levels=2', 'gan.base_channels=4', 'gan.num_first_view_nets=1']
 
 def _model(*assignments):
   config = configs.override(presets.PRESETS['smoke'], [*_SMALL, *assignments])
-  return systems.of(config).build_model(config, num_labels=3)
+  return choice.of(config).build_model(config, num_labels=3)
 
 
 class ArchitectureTest(parameterized.TestCase):

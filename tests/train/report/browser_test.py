@@ -12,12 +12,12 @@ import time
 from absl.testing import absltest
 import numpy as np
 
-from train import configs
-from train import presets
-from train import run_folder
+from train.config import configs
+from train.config import presets
 from train.report import figures
 from train.report import page as page_lib
 from train.report import sections
+from train.storage import run_folder
 
 _CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 _DESKTOP, _PHONE = (1280, 900), (390, 844)

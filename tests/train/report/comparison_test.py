@@ -3,10 +3,10 @@ import dataclasses
 from absl.testing import absltest
 import numpy as np
 
-from train import presets
-from train import run_folder
+from train.config import presets
 from train.report import comparison
 from train.report import run_data
+from train.storage import run_folder
 
 _SMOKE = presets.PRESETS['smoke']
 

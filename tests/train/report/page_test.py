@@ -4,12 +4,12 @@ import re
 
 from absl.testing import absltest
 
-from train import configs
-from train import presets
-from train import run_folder
+from train.config import configs
+from train.config import presets
 from train.report import figures
 from train.report import page as page_lib
 from train.report import sections
+from train.storage import run_folder
 
 # 52360154 if it is evaluated: no time or version has these digits.
 _NASTY = '<script>alert("1")</script>{{ 7907*6622 }}'

@@ -2,11 +2,11 @@ import shlex
 
 from absl.testing import absltest
 
-from train import configs
-from train import presets
-from train import run_folder
+from train.config import configs
+from train.config import presets
 from train.report import reproduce
 from train.report import run_data
+from train.storage import run_folder
 
 
 def _run(config, name='run'):

@@ -4,9 +4,9 @@ import pathlib
 from absl.testing import absltest
 import numpy as np
 
-from train import presets
-from train import run_folder
+from train.config import presets
 from train.report import run_data
+from train.storage import run_folder
 
 
 class RunDataTest(absltest.TestCase):

@@ -1,0 +1,159 @@
+"""Does training stay stable? Couplings x learning rates x data sets x seeds.
+
+  python benchmarks/drills/stability.py --workdir=runs/stability --seeds=3
+
+Trains a small flow for 1,000 steps in each of the twelve settings: affine and
+additive couplings, learning rates of 1e-4, 1e-3 and 5e-3 (kept after the
+warm-up), natvid and shapes. Each run is the training program in a process of
+its own, with one thread of TensorFlow's; the same command again goes on.
+
+A setting's row has, summed over its seeds: the steps that were skipped, the
+spikes among those taken (losses far above the last ones, see `StepGuard`) and
+the restores of a checkpoint; the held-out bits/dim, head plus tail, mean and
+standard deviation over seeds; the largest error of a frame's round trip, in
+levels of uint8; and the runs that failed. Steps that a restore took back are
+not counted. Prints JSON; the exit code is 1 if a run failed or is not finite.
+"""
+
+import concurrent.futures
+import itertools
+import json
+import math
+import os
+import sys
+
+from absl import app
+from absl import flags
+from absl import logging
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+sys.path.insert(
+  0,
+  os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+)
+
+from benchmarks import training_runs  # noqa: E402
+
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Of the runs.', required=True)
+_SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each setting.')
+_STEPS = flags.DEFINE_integer('steps', 1000, 'Of training.')
+_JOBS = flags.DEFINE_integer('jobs', 2, 'Runs at a time.')
+_OUTPUT = flags.DEFINE_string('output', None, 'A file for the JSON, too.')
+
+_DATASETS = ('natvid', 'shapes')
+_COUPLINGS = ('affine', 'additive')
+_LEARNING_RATES = (1e-4, 1e-3, 5e-3)
+
+
+def _assignments(dataset, coupling, learning_rate, seed):
+  return [
+    f'dataset={dataset}',
+    f'seed={seed}',
+    f'steps={_STEPS.value}',
+    f'learning_rate={learning_rate}',
+    f'final_learning_rate={learning_rate}',
+    *(f'{part}.coupling={coupling}' for part in ('head', 'tail')),
+    *(f'{part}.num_steps_per_block=2' for part in ('head', 'tail')),
+    *(f'{part}.hidden_channels=16' for part in ('head', 'tail')),
+    'batch_size=8',
+    'warmup_steps=50',
+    'log_every=50',
+    f'eval_every={_STEPS.value}',
+    'checkpoint_every=250',
+    'tensorboard_samples=0',
+    *training_runs.NUMBERS_ONLY,
+  ]
+
+
+def _run(setting, seed):
+  """A run's numbers: `dict`; with 'error' in place of them if it failed."""
+  name = '_'.join(map(str, (*setting, f'seed_{seed}'))).replace(':', '_')
+  try:
+    folder = training_runs.train(
+      os.path.join(_WORKDIR.value, name),
+      'smoke',
+      _assignments(*setting, seed),
+    )
+  except RuntimeError as e:
+    return {'name': name, 'error': str(e).splitlines()[-1]}
+  logging.info('Done: %s.', name)
+  return {'name': name, **_numbers(folder)}
+
+
+def _numbers(folder):
+  rows = folder.read_metrics()
+  metrics = json.loads(folder.metrics_file.read_text('utf-8'))
+  restores = [r for r in rows if r.get('event') == 'restore']
+  reports = [r for r in rows if r['kind'] == 'invertibility'][-1]
+  return {
+    **{
+      key: sum(int(r[key]) for r in rows if r['kind'] == 'train')
+      for key in ('skipped_steps', 'spikes')
+    },
+    'restores': len(restores),
+    'reasons': [r['reason'] for r in restores],
+    'bits_per_dim': metrics['head_bits_per_dim'] + metrics['tail_bits_per_dim'],
+    'round_trip_error_levels': max(
+      reports[part]['round_trip_error_levels'] for part in ('head', 'tail')
+    ),
+  }
+
+
+def _row(setting, runs):
+  """A line of the table, of a setting's runs, one a seed."""
+  done = [run for run in runs if 'error' not in run]
+  bits = training_runs.over_seeds([run['bits_per_dim'] for run in done])
+  errors = [run['round_trip_error_levels'] for run in done]
+  return {
+    **dict(zip(('dataset', 'coupling', 'learning_rate'), setting)),
+    **{
+      key: sum(run[key] for run in done)
+      for key in ('skipped_steps', 'spikes', 'restores')
+    },
+    'bits_per_dim': bits,
+    'round_trip_error_levels': max(errors, default=None),
+    'reasons': [reason for run in done for reason in run['reasons']],
+    'failed': [run['error'] for run in runs if 'error' in run],
+    'not_finite': [
+      run['name'] for run in done if not math.isfinite(run['bits_per_dim'])
+    ],
+  }
+
+
+def _table():
+  settings = list(itertools.product(_DATASETS, _COUPLINGS, _LEARNING_RATES))
+  # By seed first: what is known early is known of all settings.
+  jobs = list(itertools.product(range(_SEEDS.value), settings))
+  with concurrent.futures.ThreadPoolExecutor(_JOBS.value) as pool:
+    runs = list(pool.map(lambda job: _run(job[1], job[0]), jobs))
+  return [
+    _row(s, [run for job, run in zip(jobs, runs) if job[1] == s])
+    for s in settings
+  ]
+
+
+def main(argv):
+  del argv
+  logging.set_verbosity(logging.INFO)
+  os.environ.update(training_runs.ONE_THREAD)
+  rows = _table()
+  result = {
+    'steps': _STEPS.value,
+    'runs': _SEEDS.value * len(rows),
+    'rows': rows,
+    **{
+      key: sum(row[key] for row in rows)
+      for key in ('skipped_steps', 'spikes', 'restores')
+    },
+    'all_finite': not any(row['failed'] or row['not_finite'] for row in rows),
+  }
+  text = json.dumps(result, indent=2)
+  print(text)
+  if _OUTPUT.value:
+    with open(_OUTPUT.value, 'w', encoding='utf-8') as f:
+      f.write(text + '\n')
+  return 0 if result['all_finite'] else 1
+
+
+if __name__ == '__main__':
+  app.run(main)

@@ -1,0 +1,96 @@
+"""Continuations as VideoFlow reports them: the best of 100, by horizon.
+
+  python benchmarks/experiments/best_of_samples.py --runs=runs/a,runs/b,runs/c
+
+Takes runs of one setting from several seeds, each with a tail, and continues
+held-out clips from `--given` frames. Of `--samples` continuations of a clip the
+best is the one whose PSNR, or SSIM, averaged over the frames is highest (Kumar
+et al. 2020, section 5; one sample for the whole clip, the metrics apart). More
+samples make it better whatever the model; the mean of all of them and the last
+given frame, repeated, are beside it.
+
+Prints JSON: for each temperature PSNR (dB) and SSIM by horizon, means over runs
+with standard deviations, and how far apart two samples are (levels of 255).
+"""
+
+import json
+import os
+import sys
+
+from absl import app
+from absl import flags
+import numpy as np
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+sys.path.insert(
+  0,
+  os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+)
+
+_RUNS = flags.DEFINE_list(
+  'runs', None, 'Folders of one setting.', required=True
+)
+_SAMPLES = flags.DEFINE_integer('samples', 100, 'Of each clip.')
+_CLIPS = flags.DEFINE_integer('clips', 16, 'Held-out clips, spread evenly.')
+_GIVEN = flags.DEFINE_integer('given', 2, 'Frames that are given.')
+_TEMPERATURES = flags.DEFINE_list(
+  'temperatures', ['0.5', '0.7', '1'], 'Of all.'
+)
+
+
+def _of_run(path):
+  """`dict` from temperature to numbers by horizon."""
+  from train.runs import loading
+  from train.samples import continuations
+
+  run = loading.load(path)
+  frames, label = continuations.even_clips(
+    run.inputs().valid_dataset(), _CLIPS.value
+  )
+  real = continuations.as_context(run.model, frames)
+  results = {}
+  for temperature in map(float, _TEMPERATURES.value):
+    sampled = continuations.continue_clips(
+      run.model,
+      frames,
+      label,
+      _SAMPLES.value,
+      num_given=_GIVEN.value,
+      temperature=temperature,
+    )
+    results[temperature] = {
+      **continuations.quality(real, sampled, _GIVEN.value),
+      'diversity': continuations.diversity(sampled[:10], _GIVEN.value),
+    }
+    print(path, temperature, results[temperature], file=sys.stderr, flush=True)
+  return results
+
+
+def main(argv):
+  del argv
+  of_runs = [_of_run(path) for path in _RUNS.value]
+  rows = []
+  for temperature, first in of_runs[0].items():
+    row = {'temperature': temperature}
+    for name in first:
+      values = np.array([run[temperature][name] for run in of_runs])
+      row[name] = {
+        'mean': values.mean(axis=0).round(4).tolist(),
+        'standard_deviation': (
+          values.std(axis=0, ddof=1).round(4).tolist()
+          if len(values) > 1
+          else None
+        ),
+      }
+    rows.append(row)
+  result = {
+    'runs': len(of_runs),
+    'clips': _CLIPS.value,
+    'samples': _SAMPLES.value,
+    'rows': rows,
+  }
+  print(json.dumps(result, indent=2))
+
+
+if __name__ == '__main__':
+  app.run(main)

@@ -1,0 +1,241 @@
+"""Tails at equal training time: which part earns which bits.
+
+  python benchmarks/experiments/equal_time.py \\
+      --workdir=runs/equal_time --seconds=200
+
+Trains the tail of each row below on natvid (or `--dataset`) without labels, for
+as many steps as take `--seconds` of a processor by a probe of that row with one
+thread. Each run is the training program in a process of its own with one thread
+of TensorFlow's, `--jobs` at a time; the same command again goes on. Rows differ
+from `cglow_small` (an affine first bijector centred on the moved previous
+frame) or from `cglow_mixture` by what their name says; all see two previous
+frames, mirrored clips, and take two random frames of a clip a step.
+
+Prints JSON: for each row bits/dim of held-out frames 1.. by seed with mean and
+deviation, the same bound with `--importance_samples` draws of noise, steps and
+processor seconds of training. `--figure` draws bits/dim against these, from the
+evaluations of each run, by the probe's speed.
+"""
+
+import concurrent.futures
+import itertools
+import json
+import os
+import statistics
+import sys
+
+from absl import app
+from absl import flags
+from absl import logging
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+sys.path.insert(
+  0,
+  os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+)
+
+from benchmarks import training_runs  # noqa: E402
+
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Of the runs.', required=True)
+_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Of clips.')
+_FRAME_SIZE = flags.DEFINE_integer('frame_size', 32, 'Of its frames.')
+_SECONDS = flags.DEFINE_float('seconds', 200.0, 'Of training, a run.')
+_SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each row.')
+_ROWS = flags.DEFINE_list('rows', None, 'Of these alone.')
+_DRAWS = flags.DEFINE_integer('importance_samples', 16, 'Of the tighter bound.')
+_JOBS = flags.DEFINE_integer('jobs', 2, 'Runs at a time.')
+_FIGURE = flags.DEFINE_string('figure', None, 'A PNG to write.')
+
+_PROBE_STEPS = 100
+_EVALUATIONS = 4
+_SHARED = (
+  'model=tail',
+  'use_labels=false',
+  'flip=true',
+  'tail_frames_per_step=2',
+  *training_runs.NUMBERS_ONLY,
+  'tensorboard_samples=0',
+  'log_every=20',
+)
+_ROWS_BY_NAME = {
+  'affine': ('cglow_small', ()),
+  'affine with learned noise': ('cglow_small', ('dequantisation=flow',)),
+  'affine with half the steps twice as wide': (
+    'cglow_small',
+    ('tail.num_steps_per_block=2', 'tail.hidden_channels=128'),
+  ),
+  'affine with twice the context': (
+    'cglow_small',
+    ('tail.pyramid_channels=32',),
+  ),
+  # Marino et al. (2021), one autoregressive affine transform and no more.
+  'affine alone': (
+    'cglow_small',
+    (
+      'tail.context_affine=residual',
+      'tail.num_steps_per_block=0',
+      'tail.num_glow_blocks=1',
+      'tail.affine_hidden_channels=128',
+    ),
+  ),
+  'mixture of pixels and small flow': ('cglow_mixture', ()),
+  'mixture of pixels and small flow with learned noise': (
+    'cglow_mixture',
+    ('dequantisation=flow',),
+  ),
+  'mixture of moved pixels and small flow': (
+    'cglow_mixture',
+    ('tail.mixture_motion_radius=3',),
+  ),
+  'mixture of moved pixels with strips and small flow': (
+    'cglow_mixture',
+    ('tail.mixture_motion_radius=3', 'tail.mixture_strip_pooling=true'),
+  ),
+  'mixture of pixels with strips and small flow': (
+    'cglow_mixture',
+    ('tail.mixture_strip_pooling=true',),
+  ),
+  'mixture of quarters alone': (
+    'cglow_mixture',
+    ('tail.context_mixture=quarters', 'tail.num_steps_per_block=0'),
+  ),
+  'mixture of quarters and small flow': (
+    'cglow_mixture',
+    ('tail.context_mixture=quarters',),
+  ),
+  "mixture of quarters and the affine row's flow": (
+    'cglow_mixture',
+    (
+      'tail.context_mixture=quarters',
+      'tail.num_glow_blocks=3',
+      'tail.num_steps_per_block=4',
+      'tail.hidden_channels=64',
+    ),
+  ),
+}
+
+
+def _rows():
+  rows = _ROWS.value or list(_ROWS_BY_NAME)
+  unknown = set(rows) - set(_ROWS_BY_NAME)
+  if unknown:
+    raise app.UsageError(
+      f'Expected --rows of {", ".join(_ROWS_BY_NAME)}, but got '
+      f'{", ".join(sorted(unknown))}.'
+    )
+  return rows
+
+
+def _train(name, row, seed, steps):
+  preset, assignments = _ROWS_BY_NAME[row]
+  every = max(steps // _EVALUATIONS, 1)
+  return training_runs.train(
+    os.path.join(_WORKDIR.value, name),
+    preset,
+    [
+      *_SHARED,
+      f'dataset={_DATASET.value}',
+      f'frame_size={_FRAME_SIZE.value}',
+      *assignments,
+      f'seed={seed}',
+      f'steps={steps}',
+      f'eval_every={every}',
+      f'checkpoint_every={steps}',
+    ],
+  )
+
+
+def _measured(seed, row, steps):
+  folder = _train(_folder_name(row, seed), row, seed, steps[row])
+  training_runs.tightened(folder, _DRAWS.value)
+  return folder
+
+
+def _folder_name(row, seed):
+  return f'{"".join(c if c.isalnum() else "_" for c in row)}_seed_{seed}'
+
+
+def _seconds_per_step(folder):
+  """Processor time: what else the machine does makes a run longer, not this."""
+  rows = [r for r in folder.read_metrics() if r['kind'] == 'train']
+  # The first interval has the tracing in it.
+  ends = zip(rows, rows[1:])
+  return statistics.median(
+    b['processor_seconds'] / (b['step'] - a['step']) for a, b in ends
+  )
+
+
+def _curve(folder):
+  """Pairs of seconds of training, by the probe, and bits/dim."""
+  steps = folder.read_config().steps
+  rows = [r for r in folder.read_metrics() if r['kind'] == 'eval']
+  return [
+    (r['step'] / steps * _SECONDS.value, r['tail_bits_per_dim'])
+    for r in rows
+    if r['step']
+  ]
+
+
+def _result(row, folders):
+  metrics = [f.read_metrics_file() for f in folders]
+  bits = lambda key: training_runs.over_seeds([m[key] for m in metrics])
+  return {
+    'row': row,
+    'bits_per_dim': bits('tail_bits_per_dim'),
+    f'bits_per_dim_of_{_DRAWS.value}_draws': bits('tail_bits_per_dim_iw'),
+    'steps': folders[0].read_config().steps,
+    'seconds': [f.read_config().steps * _seconds_per_step(f) for f in folders],
+    'curves': [_curve(f) for f in folders],
+  }
+
+
+def _figure(results):
+  from matplotlib import figure
+  from matplotlib import ticker
+
+  drawing = figure.Figure(figsize=(8, 5), layout='constrained')
+  axes = drawing.add_subplot()
+  for i, result in enumerate(results):
+    for j, curve in enumerate(result['curves']):
+      axes.plot(
+        *zip(*curve),
+        color=f'C{i}',
+        marker='.',
+        label=result['row'] if not j else None,
+      )
+  axes.set(xlabel='processor seconds of training', ylabel='held-out bits/dim')
+  axes.set_yscale('log')
+  axes.yaxis.set_major_formatter(ticker.ScalarFormatter())
+  axes.yaxis.set_minor_formatter(ticker.ScalarFormatter())
+  axes.legend()
+  drawing.savefig(_FIGURE.value, dpi=100)
+
+
+def main(argv):
+  del argv
+  logging.set_verbosity(logging.INFO)
+  os.environ.update(training_runs.ONE_THREAD)
+  rows = _rows()
+  with concurrent.futures.ThreadPoolExecutor(_JOBS.value) as pool:
+    probe = lambda row: _seconds_per_step(
+      _train(_folder_name(row, 'probe'), row, 0, _PROBE_STEPS)
+    )
+    steps = {
+      row: round(_SECONDS.value / seconds)
+      for row, seconds in zip(rows, pool.map(probe, rows))
+    }
+    logging.info('Steps: %s.', steps)
+    jobs = list(itertools.product(range(_SEEDS.value), rows))
+    folders = dict(
+      zip(jobs, pool.map(lambda job: _measured(*job, steps), jobs))
+    )
+  results = [
+    _result(row, [folders[i, row] for i in range(_SEEDS.value)]) for row in rows
+  ]
+  if _FIGURE.value:
+    _figure(results)
+  print(json.dumps(results, indent=2))
+
+
+if __name__ == '__main__':
+  app.run(main)

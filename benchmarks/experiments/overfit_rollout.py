@@ -1,0 +1,254 @@
+"""Continuations of the one clip that a tail was trained on: the paper's, ours.
+
+  python benchmarks/experiments/overfit_rollout.py \\
+      --workdir=runs/overfit --seeds=3
+
+The paper's Fig. 8: overfit to one video, does the model generate it again? Here
+the tail of preset `overfit` ("ours") and that of `paper_small` in its place
+("paper": every key of the tail, a state of 16 channels of the paper's
+processor) are trained on the same clip, for as many steps. Everything else is
+the preset's, for the paper's tail, too: its learning rate, say, which
+`--paper_set=learning_rate=1e-3` changes to `paper_small`'s.
+
+Both continue the clip from its real first frame, on their own frames, at
+temperatures 0 and 0.7:
+
+  psnr               dB by horizon, against the real frames at the centres of
+                     the model's bins; of each sample, mean over samples
+  copy_psnr          of the first frame, repeated
+  drift              for four times the clip's length: a generated frame's
+                     mean, standard deviation and gradient energy over those of
+                     the real frames, mean over samples, at the end of the clip
+                     and of the whole
+  tail_bits_per_dim  of the clip, beside them
+
+The head has no part in this and is not trained: the two share no variables. Nor
+has the label, which neither tail takes. Nothing here is about unseen clips. A
+frame that is met exactly counts 148 dB.
+
+Each run is trained and measured in a process and a folder of its own under
+`--workdir`; the same command again reuses what is trained. Writes strips and
+GIFs of seed 0 (real, black after its end; the paper's; ours) to
+`<workdir>/strip_temperature_<t>`, every run's numbers, drift by horizon, to
+`<workdir>/results.json`, and prints JSON: means over seeds.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+from absl import app
+from absl import flags
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+sys.path.insert(
+  0,
+  os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+)
+
+from benchmarks import training_runs  # noqa: E402
+
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
+_SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each tail.')
+_STEPS = flags.DEFINE_integer('steps', None, "If not the preset's.")
+_NUM_FRAMES = flags.DEFINE_integer('num_frames', None, 'Of the clip; the same.')
+_SAMPLES = flags.DEFINE_integer('samples', 10, 'At temperature 0.7.')
+_SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
+_PAPER_SET = flags.DEFINE_multi_string(
+  'paper_set', [], "key=value, of the paper's tail's runs alone."
+)
+_RUN = flags.DEFINE_string('run', None, 'Internal: a tail and a seed.')
+
+_TAILS = ('paper', 'ours')
+_TEMPERATURES = (0.0, 0.7)
+_DRIFT_FACTOR = 4
+
+
+def _paper_tail():
+  """Assignments that make a config's tail `paper_small`'s."""
+  import dataclasses
+
+  from train.config import presets
+
+  paper = presets.PRESETS['paper_small']
+  keys = ('state_channels', 'processor', 'previous_frames')
+  return [
+    *(f'tail.{k}={v}' for k, v in dataclasses.asdict(paper.tail).items()),
+    *(f'{key}={getattr(paper, key)}' for key in keys),
+  ]
+
+
+def _assignments(tail, seed):
+  given = {'steps': _STEPS.value, 'num_frames': _NUM_FRAMES.value}
+  assignments = [f'{k}={v}' for k, v in given.items() if v is not None]
+  assignments += _SET.value
+  if tail == 'paper':
+    assignments += [*_paper_tail(), *_PAPER_SET.value]
+  assignments += ['model=tail', 'use_labels=false', f'seed={seed}']
+  return [*assignments, *training_runs.NUMBERS_ONLY]
+
+
+def _folder(tail, seed):
+  return pathlib.Path(_WORKDIR.value) / tail / f'seed_{seed}'
+
+
+def _load(path):
+  """A trained run's model, its clip `[1, T, H, W, C]` and label `[1]`."""
+  from train.runs import loading
+
+  run = loading.load(path)
+  frames, label = next(iter(run.inputs().valid_dataset()))
+  return run.model, frames.numpy(), label.numpy()
+
+
+def _measure(tail, seed):
+  """One run: trained, then continued."""
+  path = _folder(tail, seed)
+  folder = training_runs.train(path, 'overfit', _assignments(tail, seed))
+  metrics = json.loads(folder.metrics_file.read_text())
+  model, frames, label = _load(path)
+  return {
+    'tail_bits_per_dim': metrics['tail_bits_per_dim'],
+    'training_seconds': metrics['seconds'],
+    'parameters': {
+      k: sum(int(v.shape.num_elements()) for v in group)
+      for k, group in model.parameter_groups().items()
+    },
+    'temperatures': {
+      str(t): _continue(model, frames, label, t, path) for t in _TEMPERATURES
+    },
+  }
+
+
+def _continue(model, frames, label, temperature, path):
+  """Numbers of continuations of one clip; the first is kept for the strip."""
+  import numpy as np
+
+  from train.samples import continuations
+  from train.samples import sample_files
+
+  num_frames = frames.shape[1]
+  real = continuations.as_context(model, frames)
+  sampled = continuations.continue_clips(
+    model,
+    frames,
+    label,
+    num_samples=_SAMPLES.value if temperature else 1,
+    num_frames=_DRIFT_FACTOR * num_frames,
+    temperature=temperature,
+  )  # [N, 1, 4 T, H, W, C]
+  np.save(path / f'continued_{temperature}.npy', sampled[0])
+  np.save(path / 'real.npy', real)
+  psnr = sample_files.psnr(real[:, 1:], sampled[:, :, 1:num_frames])
+  copied = np.broadcast_to(real[:, :1], real[:, 1:].shape)
+  drift = continuations.drift(real, sampled[:, 0])
+  return {
+    'psnr': psnr.mean(axis=(0, 1)).tolist(),
+    'copy_psnr': sample_files.psnr(real[:, 1:], copied).mean(axis=0).tolist(),
+    'drift': drift['ratios'],
+  }
+
+
+def _run_alone(tail, seed):
+  """Runs `_measure` in a fresh process, with this one's flags."""
+  command = [sys.executable, os.path.abspath(__file__), *sys.argv[1:]]
+  path = _folder(tail, seed)
+  path.mkdir(parents=True, exist_ok=True)
+  with open(path / 'log.txt', 'a') as log:
+    done = subprocess.run(
+      [*command, f'--run={tail} {seed}'],
+      stdout=subprocess.PIPE,
+      stderr=log,
+      text=True,
+      check=False,
+    )
+  if done.returncode:
+    raise RuntimeError(f'{path} failed: see {path / "log.txt"}.')
+  return json.loads(done.stdout.splitlines()[-1])
+
+
+def _write_strip(temperature):
+  """Rows of seed 0: real, the paper's, ours."""
+  import numpy as np
+
+  from train.samples import sample_files
+
+  paths = [_folder(tail, 0) for tail in _TAILS]
+  real = np.load(paths[0] / 'real.npy')[0]
+  rows = [np.load(p / f'continued_{temperature}.npy')[0] for p in paths]
+  missing = len(rows[0]) - len(real)
+  real = np.pad(real, [(0, missing), (0, 0), (0, 0), (0, 0)])
+  stem = pathlib.Path(_WORKDIR.value) / f'strip_temperature_{temperature}'
+  return sample_files.save_videos(stem, np.stack([real, *rows]))
+
+
+def _over_seeds(values):
+  """Mean and sample standard deviation of numbers, or of lists by place."""
+  import numpy as np
+
+  values = np.asarray(values, np.float64)
+  deviation = values.std(axis=0, ddof=1) if len(values) > 1 else None
+  return {
+    'mean': values.mean(axis=0).round(4).tolist(),
+    'standard_deviation': None if deviation is None else deviation.tolist(),
+  }
+
+
+def _summary(runs, num_frames):
+  """One tail's runs, means over seeds."""
+  ends = {'of_clip': num_frames - 2, 'of_whole': -1}  # Frame 1 is place 0.
+  result = {
+    key: _over_seeds([run[key] for run in runs])
+    for key in ('tail_bits_per_dim', 'training_seconds')
+  }
+  result['parameters'] = runs[0]['parameters']
+  for temperature in map(str, _TEMPERATURES):
+    rows = [run['temperatures'][temperature] for run in runs]
+    result[f'temperature_{temperature}'] = {
+      'psnr': _over_seeds([row['psnr'] for row in rows]),
+      'copy_psnr': rows[0]['copy_psnr'],
+      'drift': {
+        key: {
+          end: _over_seeds([row['drift'][key][place] for row in rows])
+          for end, place in ends.items()
+        }
+        for key in rows[0]['drift']
+      },
+    }
+  return result
+
+
+def _compare():
+  from train.storage import run_folder
+
+  runs = {tail: [] for tail in _TAILS}
+  for seed in range(_SEEDS.value):
+    for tail in _TAILS:
+      runs[tail].append(_run_alone(tail, seed))
+  results = pathlib.Path(_WORKDIR.value) / 'results.json'
+  results.write_text(json.dumps(runs, indent=1) + '\n')
+  strips = [path for t in _TEMPERATURES for path in _write_strip(t)]
+  config = run_folder.RunFolder(_folder('ours', 0)).read_config()
+  return {
+    'steps': config.steps,
+    'num_frames': config.num_frames,
+    'seeds': _SEEDS.value,
+    'samples': _SAMPLES.value,
+    **{t: _summary(runs[t], config.num_frames) for t in _TAILS},
+    'strips': strips,
+  }
+
+
+def main(argv):
+  del argv
+  if _RUN.value:
+    tail, seed = _RUN.value.split()
+    print('\n' + json.dumps(_measure(tail, int(seed))))
+    return
+  print(json.dumps(_compare(), indent=2))
+
+
+if __name__ == '__main__':
+  app.run(main)

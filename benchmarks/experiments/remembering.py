@@ -1,0 +1,168 @@
+"""A memory that earns its cost: what comes back after two frames in the dark.
+
+  python benchmarks/experiments/remembering.py --workdir=runs/memory --seeds=3
+
+Videos of 'shapes:blink' show a scene for two frames, noise for two frames, and
+the scene again: a tail that sees two frames has forgotten it. Compared on the
+frames right after the dark (4 and 5 of 8), on the same held-out clips: two
+previous frames; these and a ConvGRU whose state the first bijector can recall;
+these and the paper's processor; and, for equal time, two previous frames for
+as many more steps as a step with memory is slower.
+
+Prints JSON: for each model held-out bits/dim by frame, after the dark and of
+all, training seconds, mean and sample standard deviation over seeds; and of the
+model with memory to each other one the paired difference after the dark, with a
+bootstrap interval over seeds and clips (`train/evaluation/paired.py`, which
+says how far three seeds carry). The equal time is that of steps alone, without
+start-up.
+"""
+
+import json
+import os
+import pathlib
+import sys
+
+from absl import app
+from absl import flags
+import numpy as np
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+sys.path.insert(
+  0,
+  os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+)
+
+from benchmarks import training_runs  # noqa: E402
+
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
+_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Of each model.')
+_STEPS = flags.DEFINE_integer('steps', 3000, 'Of each model.')
+_MODELS = flags.DEFINE_list('models', [], 'Names; all if not given.')
+_SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
+
+_EQUAL_TIME = 'two_frames_equal_time'
+_AFTER_THE_DARK = slice(3, 5)  # Frames 4 and 5, counted from frame 1.
+_TWO = ['previous_frames=2', 'state_channels=0', 'tail.context_affine=residual']
+_MODELS_AND_SETTINGS = {
+  'two_frames': _TWO,
+  'memory': [
+    'previous_frames=2',
+    'state_channels=8',
+    'processor=gru',
+    'tail.context_affine=recall',
+  ],
+  'papers_processor': [
+    'previous_frames=2',
+    'state_channels=16',
+    'processor=residual',
+    'tail.context_affine=residual',
+  ],
+}
+_SHARED = [
+  'model=tail',
+  'dataset=shapes:blink',
+  'videos_per_label=250',
+  'use_labels=false',
+  'frame_size=16',
+  'tail.num_glow_blocks=2',
+  'tail.num_steps_per_block=2',
+  'tail.hidden_channels=32',
+  'log_every=100',
+  'eval_every=100000',
+  'checkpoint_every=100000',
+  *training_runs.NUMBERS_ONLY,
+]
+
+
+def _train(name, settings, seed, steps):
+  """Scores `[N, T - 1]`, bits/dim; seconds of training and of a clip."""
+  path = pathlib.Path(_WORKDIR.value) / name / f'seed_{seed}'
+  assignments = [*_SHARED, *settings, f'seed={seed}', f'steps={steps}']
+  folder = training_runs.train(path, 'cglow_small', [*assignments, *_SET.value])
+  seconds = json.loads(folder.metrics_file.read_text())['seconds']
+  return (
+    folder.read_arrays('scores.npz')['tail'],
+    seconds,
+    _step_seconds(folder),
+  )
+
+
+def _train_all():
+  """`dict` of name to a list, one a seed, of (scores, seconds)."""
+  known = [*_MODELS_AND_SETTINGS, _EQUAL_TIME]
+  chosen = _MODELS.value or known
+  needed = {_EQUAL_TIME, 'two_frames', 'memory'}
+  if set(chosen) - set(known) or (
+    _EQUAL_TIME in chosen and not needed <= set(chosen)
+  ):
+    raise app.UsageError(
+      f'--models takes {known}, the last with {sorted(needed)} only, but got '
+      f'{chosen}.'
+    )
+  results = {
+    name: [_train(name, settings, seed, _STEPS.value) for seed in _SEEDS.value]
+    for name, settings in _MODELS_AND_SETTINGS.items()
+    if name in chosen
+  }
+  if _EQUAL_TIME in chosen:
+    runs = zip(_SEEDS.value, results['memory'], results['two_frames'])
+    results[_EQUAL_TIME] = [
+      _train(_EQUAL_TIME, _TWO, seed, _equal_time_steps(ours[2], theirs[2]))
+      for seed, ours, theirs in runs
+    ]
+  return results
+
+
+def _equal_time_steps(ours, theirs):
+  return int(np.ceil(_STEPS.value * max(ours / theirs, 1.0) / 100)) * 100
+
+
+def _step_seconds(folder):
+  """Median over the log, whose first row has the tracing."""
+  rows = [r for r in folder.read_metrics() if r['kind'] == 'train'][1:]
+  return float(np.median([1.0 / r['clips_per_second'] for r in rows]))
+
+
+def _row(runs):
+  scores = [s for s, _, _ in runs]
+  return {
+    'bits_per_dim_by_frame': np.mean(scores, axis=(0, 1)).tolist(),
+    'after_the_dark': training_runs.over_seeds(
+      [float(s[:, _AFTER_THE_DARK].mean()) for s in scores]
+    ),
+    'all_frames': training_runs.over_seeds([float(s.mean()) for s in scores]),
+    'training_seconds': training_runs.over_seeds(
+      [seconds for _, seconds, _ in runs]
+    ),
+  }
+
+
+def _difference(runs, to):
+  from train.evaluation import paired
+
+  of = lambda r: [s[:, _AFTER_THE_DARK].mean(axis=1) for s, _, _ in r]
+  difference = paired.paired_difference(of(runs), of(to))
+  return {
+    'mean': difference.mean,
+    'interval': [difference.low, difference.high],
+    'by_seed': difference.by_seed,
+  }
+
+
+def main(argv):
+  del argv
+  results = _train_all()
+  report = {name: _row(runs) for name, runs in results.items()}
+  ours = results.get('memory')
+  differences = {
+    f'memory - {name}': _difference(ours, runs)
+    for name, runs in results.items()
+    if ours is not None and name != 'memory'
+  }
+  print(
+    json.dumps({**report, 'after_the_dark_differences': differences}, indent=2)
+  )
+
+
+if __name__ == '__main__':
+  app.run(main)

@@ -1,0 +1,173 @@
+"""Memory of sampling, by the number of frames.
+
+  python benchmarks/speed/sampling_memory.py --preset=paper --frame_size=64
+
+The paper notes that generating frame by frame "can save memory if previous glow
+generations are freed". Here `VideoGlow.sample` makes videos of several lengths
+from random weights, each length in a process of its own, after a warm-up of two
+frames in that process: the same graph serves every length, so that the warm-up
+has traced it and filled the allocator. Then the kernel's record of the peak of
+resident memory is reset, which needs Linux, and the whole length is sampled.
+
+Prints JSON: `peak_bytes` of that call, `start_bytes`, what was resident before
+it, and `result_bytes`, of its uint8 frames. `growth_bytes_per_frame` is the
+slope of `peak_bytes` between two lengths, beside `result_bytes_per_frame`. A
+flow whose generations were kept would grow by their latents and hidden
+activations, too: `float_bytes_per_frame` is the least of them, one float32 copy
+of the frames and the state, and `hidden_bytes_per_frame` one hidden layer of
+the tail's first block. The result exists more than once at the end (gathered,
+transposed, joined), so that a slope of a few times its bytes is its own.
+Processes differ by one or two MiB: results must be larger than that.
+
+Neither training's memory is measured here nor the weights': those are the same
+at every length.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+from absl import app
+from absl import flags
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+sys.path.insert(
+  0,
+  os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+)
+
+_PRESET = flags.DEFINE_string('preset', 'paper', 'Of the model.')
+_FRAME_SIZE = flags.DEFINE_integer('frame_size', None, "If not the preset's.")
+_NUM_FRAMES = flags.DEFINE_list('num_frames', ['30', '120', '480'], 'Lengths.')
+_NUM_VIDEOS = flags.DEFINE_integer('num_videos', 8, 'Sampled at a time.')
+_RUN = flags.DEFINE_integer('run', None, 'Internal: one length.')
+
+_MIB = 2**20
+_NUM_LABELS = 4
+
+
+def _status_bytes(key):
+  """A field of Linux's record of this process, such as VmRSS or VmHWM."""
+  with open('/proc/self/status', encoding='ascii') as f:
+    rows = dict(line.split(':', 1) for line in f)
+  return int(rows[key].split()[0]) * 1024
+
+
+def _reset_peak():
+  with open('/proc/self/clear_refs', 'w', encoding='ascii') as f:
+    f.write('5')
+
+
+def _config():
+  from train.config import configs
+  from train.config import presets
+
+  config = presets.PRESETS[_PRESET.value]
+  size = _FRAME_SIZE.value or config.frame_size
+  return configs.override(config, [f'frame_size={size}', 'model=video'])
+
+
+def _measure(num_frames):
+  """One length, in this process."""
+  import tensorflow as tf
+
+  from train.systems.flow import models
+
+  model = models.build_model(_config(), _NUM_LABELS)
+  labels = None
+  if model.num_labels is not None:
+    labels = tf.range(_NUM_VIDEOS.value) % _NUM_LABELS
+
+  def sample(length):
+    return model.sample(
+      labels=labels,
+      num_frames=length,
+      num_videos=None if labels is not None else _NUM_VIDEOS.value,
+      seed=0,
+    )
+
+  sample(2)
+  _reset_peak()
+  start_bytes = _status_bytes('VmRSS')
+  videos = sample(num_frames)
+  peak_bytes = _status_bytes('VmHWM')
+  return {
+    'num_frames': num_frames,
+    'start_bytes': start_bytes,
+    'peak_bytes': peak_bytes,
+    'result_bytes': int(tf.size(videos)) * videos.dtype.size,
+  }
+
+
+def _run_alone(num_frames):
+  """Runs `_measure` in a fresh process, with this one's flags."""
+  command = [sys.executable, os.path.abspath(__file__), *sys.argv[1:]]
+  done = subprocess.run(
+    [*command, f'--run={num_frames}'],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  if done.returncode:
+    raise RuntimeError(f'{num_frames} frames failed:\n{done.stderr[-2000:]}')
+  return json.loads(done.stdout.splitlines()[-1])
+
+
+def _per_frame(config):
+  """Bytes a frame of all videos: the result's, floats', hidden layer's."""
+  pixels = _NUM_VIDEOS.value * config.frame_size**2
+  floats = config.channels + config.state_channels
+  return {
+    'result_bytes_per_frame': pixels * config.channels,
+    'float_bytes_per_frame': 4 * pixels * floats,
+    # The first block's maps are a quarter of the frame.
+    'hidden_bytes_per_frame': pixels * config.tail.hidden_channels,
+  }
+
+
+def _growth(before, after, per_frame):
+  num_frames = after['num_frames'] - before['num_frames']
+  growth = (after['peak_bytes'] - before['peak_bytes']) / num_frames
+  return {
+    'from_frames': before['num_frames'],
+    'to_frames': after['num_frames'],
+    'growth_bytes_per_frame': growth,
+    **{
+      f'growth_to_{name}': growth / value for name, value in per_frame.items()
+    },
+  }
+
+
+def _compare():
+  config = _config()
+  results = [_run_alone(n) for n in sorted(map(int, _NUM_FRAMES.value))]
+  per_frame = _per_frame(config)
+  pairs = list(zip(results, results[1:]))
+  if len(results) > 2:
+    pairs.append((results[0], results[-1]))
+  return {
+    'preset': _PRESET.value,
+    'frame_size': config.frame_size,
+    'num_videos': _NUM_VIDEOS.value,
+    **per_frame,
+    'results': [
+      {
+        **r,
+        'peak_mib': r['peak_bytes'] / _MIB,
+        'result_mib': r['result_bytes'] / _MIB,
+      }
+      for r in results
+    ],
+    'growth': [_growth(*pair, per_frame) for pair in pairs],
+  }
+
+
+def main(argv):
+  del argv
+  result = _compare() if _RUN.value is None else _measure(_RUN.value)
+  print(json.dumps(result, indent=2 if _RUN.value is None else None))
+
+
+if __name__ == '__main__':
+  app.run(main)

@@ -1,0 +1,154 @@
+"""Memory of training by the number of frames: GAN and flow.
+
+  python benchmarks/speed/training_memory.py --num_frames=8,16,30,60
+
+The paper gives as a reason for next-frame flows that they need not hold a whole
+video in memory. Here each system takes three training steps on random clips of
+several lengths, each length in a process of its own, and the kernel's record of
+the most that was resident is read, which needs Linux:
+
+- gan: `gan_paper`, which trains through all frames of a clip.
+- flow: `cglow_small`, head and tail, on all frames of a clip at once.
+- flow_subset: the same, its tail on `--subset` random frames of a clip a step
+  (`tail_frames_per_step`; an unbiased estimate of the gradient).
+
+Prints JSON: `peak_mib` and `seconds_per_step` (of the third step) by system and
+length, and `mib_per_frame`, the slope of `peak_mib` from the shortest to the
+longest. Draws `--figure`, a PNG, if that is given.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+from absl import app
+from absl import flags
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+sys.path.insert(
+  0,
+  os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+)
+
+_NUM_FRAMES = flags.DEFINE_list(
+  'num_frames', ['8', '16', '30', '60'], 'Of clips.'
+)
+_FRAME_SIZE = flags.DEFINE_integer('frame_size', 32, 'Of clips.')
+_BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'Clips.')
+_SUBSET = flags.DEFINE_integer('subset', 7, 'Frames of a clip a step.')
+_FIGURE = flags.DEFINE_string('figure', None, 'A file for the PNG.')
+_RUN = flags.DEFINE_list('run', None, 'Internal: a system and a length.')
+
+_SYSTEMS = ('gan', 'flow', 'flow_subset')
+_NUM_LABELS = 4
+
+
+def _measure(system, num_frames):
+  """Three steps, in this process."""
+  import numpy as np
+  import tensorflow as tf
+
+  from train.config import configs
+  from train.config import presets
+  from train.systems import choice
+
+  preset = 'gan_paper' if system == 'gan' else 'cglow_small'
+  assignments = [
+    f'frame_size={_FRAME_SIZE.value}',
+    f'num_frames={num_frames}',
+    f'batch_size={_BATCH_SIZE.value}',
+  ]
+  if system == 'flow_subset':
+    assignments.append(f'tail_frames_per_step={_SUBSET.value}')
+  config = configs.override(presets.PRESETS[preset], assignments)
+  model = choice.of(config).build_model(config, _NUM_LABELS)
+  size = _FRAME_SIZE.value
+  rng = np.random.default_rng(0)
+  frames = rng.integers(
+    0, 256, [_BATCH_SIZE.value, num_frames, size, size, 3], dtype=np.uint8
+  )
+  label = np.arange(_BATCH_SIZE.value, dtype=np.int32) % _NUM_LABELS
+  batch = tf.data.Dataset.from_tensors((frames, label)).repeat()
+  model.fit(batch, steps_per_epoch=2, verbose=0)
+  start = time.perf_counter()
+  model.fit(batch, steps_per_epoch=1, verbose=0)
+  return {
+    'system': system,
+    'num_frames': num_frames,
+    'peak_mib': _peak_mib(),
+    'seconds_per_step': time.perf_counter() - start,
+  }
+
+
+def _peak_mib():
+  with open('/proc/self/status', encoding='ascii') as f:
+    rows = dict(line.split(':', 1) for line in f)
+  return int(rows['VmHWM'].split()[0]) / 1024
+
+
+def _run_alone(system, num_frames):
+  done = subprocess.run(
+    [
+      sys.executable,
+      os.path.abspath(__file__),
+      *sys.argv[1:],
+      f'--run={system},{num_frames}',
+    ],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  if done.returncode:
+    raise RuntimeError(f'{system}, {num_frames}:\n{done.stderr[-2000:]}')
+  return json.loads(done.stdout.splitlines()[-1])
+
+
+def _slope(rows):
+  first, last = rows[0], rows[-1]
+  num = max(last['num_frames'] - first['num_frames'], 1)
+  return (last['peak_mib'] - first['peak_mib']) / num
+
+
+def _draw(by_system, path):
+  from matplotlib import figure as figure_lib
+
+  drawing = figure_lib.Figure(figsize=(5, 3.5), layout='constrained')
+  panel = drawing.subplots()
+  for system, rows in by_system.items():
+    panel.plot(
+      [row['num_frames'] for row in rows],
+      [row['peak_mib'] for row in rows],
+      'o-',
+      label=system.replace('_', ' '),
+    )
+  panel.set(
+    xlabel='frames of a clip', ylabel='peak memory (MiB)', ylim=(0, None)
+  )
+  panel.legend()
+  drawing.savefig(path, dpi=120)
+
+
+def main(argv):
+  del argv
+  if _RUN.value is not None:
+    system, num_frames = _RUN.value
+    print(json.dumps(_measure(system, int(num_frames))))
+    return
+  lengths = sorted(map(int, _NUM_FRAMES.value))
+  by_system = {s: [_run_alone(s, n) for n in lengths] for s in _SYSTEMS}
+  result = {
+    'frame_size': _FRAME_SIZE.value,
+    'batch_size': _BATCH_SIZE.value,
+    'subset': _SUBSET.value,
+    'rows': [row for rows in by_system.values() for row in rows],
+    'mib_per_frame': {s: _slope(rows) for s, rows in by_system.items()},
+  }
+  print(json.dumps(result, indent=2))
+  if _FIGURE.value:
+    _draw(by_system, _FIGURE.value)
+
+
+if __name__ == '__main__':
+  app.run(main)

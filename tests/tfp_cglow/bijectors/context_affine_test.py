@@ -1,0 +1,128 @@
+"""Tests of `context_affine`."""
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+import tfp_cglow
+from tfp_cglow.bijectors import context_affine
+
+
+class ContextAffineTest(tf.test.TestCase, parameterized.TestCase):
+  def test_residual_starts_as_the_difference_to_the_context(self):
+    affine = tfp_cglow.build_context_affine('residual', 2, 3, 4, seed=0)
+    y, context = tf.random.normal([2, 4, 4, 2]), tf.random.normal([2, 4, 4, 3])
+    self.assertAllClose(
+      affine.inverse(y, context=context), y - context[..., :2]
+    )
+    self.assertAllClose(
+      tf.zeros([2]), affine.inverse_log_det_jacobian(y, 3, context=context)
+    )
+
+  def test_learned_starts_as_the_identity(self):
+    affine = tfp_cglow.build_context_affine('learned', 2, 1, 4, seed=0)
+    y, context = tf.random.normal([2, 4, 4, 2]), tf.random.normal([2, 4, 4, 1])
+    self.assertAllClose(affine.inverse(y, context=context), y)
+
+  def test_values_by_hand(self):
+    network = lambda context: tf.concat([context, tf.ones_like(context)], -1)
+    affine = tfp_cglow.ContextAffine(network, context_channels=1)
+    log_scale = 4 * np.tanh(1 / 4)
+    y, context = tf.fill([2, 2, 1], 5.0), tf.fill([2, 2, 1], 3.0)
+    self.assertAllClose(
+      affine.inverse(y, context=context),
+      np.full([2, 2, 1], 2 * np.exp(log_scale)),
+    )
+    self.assertAllClose(
+      affine.inverse_log_det_jacobian(y, 3, context=context), 4 * log_scale
+    )
+
+  @parameterized.parameters(-1e6, 1e6)
+  def test_scale_is_bounded(self, raw):
+    network = lambda context: tf.fill([*context.shape[:-1], 2], raw)
+    affine = tfp_cglow.ContextAffine(network, context_channels=1)
+    y, context = tf.ones([1, 1, 1]), tf.zeros([1, 1, 1])
+    ildj = affine.inverse_log_det_jacobian(y, 3, context=context)
+    self.assertAllClose(ildj, np.sign(raw) * 4.0)
+
+  def test_own_base_mean(self):
+    affine = tfp_cglow.ContextAffine(
+      lambda context: tf.zeros([*context.shape[:-1], 2]),
+      context_channels=2,
+      base_mean=lambda context, channels: context[..., channels:],
+    )
+    y, context = tf.ones([1, 1, 1]), tf.constant([[[3.0, 5.0]]])
+    self.assertAllClose(affine.inverse(y, context=context), [[[-4.0]]])
+
+  def test_difference_learns_nothing(self):
+    affine = tfp_cglow.build_context_affine('difference', 2, 3, 4, seed=0)
+    y, context = tf.random.normal([2, 4, 4, 2]), tf.random.normal([2, 4, 4, 3])
+    self.assertAllClose(
+      affine.inverse(y, context=context), y - context[..., :2]
+    )
+    self.assertAllClose(
+      affine.inverse_log_det_jacobian(y, 3, context=context), [0.0, 0.0]
+    )
+    self.assertEmpty(affine.trainable_variables)
+
+  def test_motion_mean_by_hand(self):
+    rng = np.random.default_rng(0)
+    previous = rng.normal(size=[2, 3, 4, 5, 2]).astype(np.float32)
+    logits = rng.normal(size=[2, 3, 4, 5, 9]).astype(np.float32)
+    weights = np.exp(logits + 6.0 * np.eye(9)[4])
+    weights /= weights.sum(axis=-1, keepdims=True)
+    edges = [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)]
+    padded = np.pad(previous, edges, mode='symmetric')
+    expected = np.zeros_like(previous)
+    for i in range(4):
+      for j in range(5):
+        window = padded[:, :, i : i + 3, j : j + 3].reshape([2, 3, 9, 2])
+        row = weights[:, :, i, j, :, None]
+        expected[:, :, i, j] = (row * window).sum(axis=2)
+    context = tf.concat([previous, 7.0 * previous], axis=-1)
+    self.assertAllClose(
+      context_affine.motion_mean(context, 2, tf.constant(logits)), expected
+    )
+
+  def test_recall_mean_by_hand(self):
+    context = tf.constant([[[1.0, 9.0, 5.0]]])
+    mean = context_affine.recall_mean(
+      context, 1, tf.constant([[[2.0]]]), offset=2
+    )
+    self.assertAllClose(mean, [[[3.0]]])  # sigmoid(2 - 2) = 1 / 2.
+
+  @parameterized.parameters(('motion', 0.94), ('recall', 0.88))
+  def test_starts_near_the_previous_frame(self, kind, least):
+    affine = tfp_cglow.build_context_affine(kind, 1, 2, 4, seed=0)
+    previous = np.zeros([5, 5, 1], np.float32)
+    previous[2, 2] = 1.0
+    context = tf.concat([previous, tf.zeros([5, 5, 1])], axis=-1)
+    mean = affine.forward(tf.zeros([5, 5, 1]), context=context)
+    self.assertBetween(mean[2, 2, 0].numpy(), least, 1.0)
+
+  def test_motion_that_is_learned_moves_the_frame(self):
+    affine = tfp_cglow.build_context_affine(
+      'motion', 1, 1, 4, motion_radius=1, seed=0
+    )
+    bias = next(v for v in affine.trainable_variables if v.shape == [2 + 9])
+    bias.assign([0.0, 0.0] + [0.0] * 3 + [100.0] + [0.0] * 5)  # From the left.
+    previous = tf.reshape(tf.range(16.0), [4, 4, 1])
+    mean = affine.forward(tf.zeros([4, 4, 1]), context=previous)
+    self.assertAllClose(mean[:, 1:], previous[:, :-1])
+
+  def test_bad_arguments(self):
+    with self.assertRaisesRegex(ValueError, "learned.*residual.*got 'mean'"):
+      tfp_cglow.build_context_affine('mean', 1, 1, 4)
+    with self.assertRaisesRegex(ValueError, 'first 3 channels.*has 2'):
+      tfp_cglow.build_context_affine('residual', 3, 2, 4)
+    with self.assertRaisesRegex(ValueError, 'at least 1, but got 0'):
+      tfp_cglow.build_context_affine('motion', 3, 3, 4, motion_radius=0)
+    affine = tfp_cglow.build_context_affine('motion', 1, 1, 4, motion_radius=5)
+    with self.assertRaisesRegex(ValueError, '5 pixels.*4x4'):
+      affine.inverse(tf.zeros([4, 4, 1]), context=tf.zeros([4, 4, 1]))
+    with self.assertRaisesRegex(ValueError, 'channels 3 to 5.*has 5'):
+      tfp_cglow.build_context_affine('recall', 3, 5, 4)
+
+
+if __name__ == '__main__':
+  tf.test.main()

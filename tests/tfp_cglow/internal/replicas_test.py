@@ -1,0 +1,105 @@
+"""Two replicas train as one: the same losses, weights and statistics."""
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as tfk
+
+import tfp_cglow
+from tfp_cglow.internal import replicas
+
+_SIZES = dict(num_glow_blocks=1, num_steps_per_block=2, hidden_channels=8)
+_FRAMES = np.random.default_rng(0).integers(0, 256, [4, 3, 8, 8, 3], np.uint8)
+_LABELS = np.array([0, 1, 2, 1], np.int32)
+
+
+def _model():
+  model = tfp_cglow.VideoGlow(
+    [8, 8, 3],
+    num_labels=3,
+    state_channels=2,
+    head=_SIZES,
+    tail={**_SIZES, 'context_affine': 'residual'},
+    label_dropout=0.3,
+    tail_frames_per_step=1,
+    seed=0,
+  )
+  adam = tfk.optimizers.legacy.Adam(1e-2, epsilon=1e-8)
+  model.compile(adam, ema=0.5)
+  return model
+
+
+def _dataset(frames=_FRAMES, batch_size=4):
+  data = tf.data.Dataset.from_tensor_slices((frames, _LABELS[: len(frames)]))
+  return data.batch(batch_size).repeat()
+
+
+def _fit(model, steps=6):
+  losses = []
+  log = tfk.callbacks.LambdaCallback(
+    on_batch_end=lambda batch, logs: losses.append(logs['loss'])
+  )
+  model.fit(_dataset(), steps_per_epoch=steps, verbose=0, callbacks=[log])
+  return losses
+
+
+class ReplicasTest(tf.test.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cpu = tf.config.list_physical_devices('CPU')[0]
+    tf.config.set_logical_device_configuration(
+      cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+    cls.strategy = tf.distribute.MirroredStrategy(
+      ['CPU:0', 'CPU:1'],
+      # Another strategy of this process may have used up collectives' keys.
+      cross_device_ops=tf.distribute.ReductionToOneDevice(),
+    )
+    with cls.strategy.scope():
+      cls.model = _model()
+
+  def test_trains_as_one(self):
+    one, two = _model(), self.model
+    losses_one, losses_two = _fit(one), _fit(two)
+    self.assertAllClose(losses_one, losses_two, rtol=1e-5)
+    self.assertAllClose(one.label_counts, two.label_counts)
+    self.assertAllEqual(one.label_counts, [6.0, 12.0, 6.0])
+    for a, b in zip(one.trainable_variables, two.trainable_variables):
+      self.assertAllClose(a, b, rtol=1e-3, atol=5e-4, msg=a.name)
+    averages = zip(one.weight_average.averages, two.weight_average.averages)
+    for a, b in averages:
+      self.assertAllClose(a, b, rtol=1e-3, atol=5e-4)
+    self.assertEqual(two.optimizer.iterations.numpy(), 6)
+    # Every replica has the same weights.
+    for variable in two.trainable_variables:
+      first, second = self.strategy.experimental_local_results(variable)
+      self.assertAllEqual(first, second)
+    # An inference outside the strategy's step.
+    self.assertEqual(two.sample([0], num_frames=2).shape, [1, 2, 8, 8, 3])
+    # The last batch's second part is empty.
+    values = two.evaluate(
+      _dataset(_FRAMES[:3], 2).take(2), verbose=0, return_dict=True
+    )
+    self.assertAllInRange(values['tail_bits_per_dim'], 0.1, 20.0)
+    # One replica that is not finite keeps all from the step.
+    before = [v.numpy() for v in two.trainable_variables]
+    tail = two.tail.trainable_variables[0]
+    good = tail.numpy()
+    tail.assign(np.full_like(good, np.nan))
+    two.fit(_dataset(), steps_per_epoch=1, verbose=0)
+    self.assertEqual(two.optimizer.iterations.numpy(), 6)
+    self.assertEqual(two.step_guard.num_skipped_in_a_row.numpy(), 1)
+    tail.assign(good)
+    for a, b in zip(before, two.trainable_variables):
+      self.assertAllEqual(a, b)
+
+  def test_counts_of_replicas_do_not_meet(self):
+    count = lambda: replicas.interleaved(tf.range(3))
+    first, second = self.strategy.run(count).values
+    self.assertAllEqual(first, [0, 2, 4])
+    self.assertAllEqual(second, [1, 3, 5])
+    self.assertAllEqual(count(), [0, 1, 2])
+
+
+if __name__ == '__main__':
+  tf.test.main()

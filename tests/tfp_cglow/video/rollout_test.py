@@ -1,0 +1,159 @@
+"""Tests of `rollout`."""
+
+import numpy as np
+import tensorflow as tf
+
+import tfp_cglow
+from tfp_cglow.video import likelihood
+from tfp_cglow.video import rollout
+
+_SHAPE = [4, 4, 1]
+
+
+def _model(first=None, **kwargs):
+  glow = {'num_glow_blocks': 1, 'num_steps_per_block': 2, 'hidden_channels': 4}
+  model = tfp_cglow.VideoGlow(
+    _SHAPE,
+    num_labels=2,
+    state_channels=2,
+    head=glow,
+    tail={**glow, **(first or {'context_affine': 'residual'})},
+    tail_labels=True,
+    previous_frames=2,
+    seed=0,
+    **kwargs,
+  )
+  rng = np.random.default_rng(0)
+  for variable in model.trainable_variables:
+    variable.assign(0.15 * rng.standard_normal(variable.shape))
+  return model
+
+
+class RolloutTest(tf.test.TestCase):
+  def test_is_the_loop_by_hand(self):
+    model = _model()
+    label, seeds = tf.constant([0, 1]), rollout.row_seeds(3, 2)
+    temperature = tf.constant([0.7, 1.0])
+    actual = rollout.rollout(model, label, None, 4, temperature, seeds)
+
+    def draw(glow, time, **conditions):
+      z = likelihood.latent_noise(seeds, time, 16) * temperature[:, tf.newaxis]
+      return likelihood.requantise(
+        glow.forward(z, label=label, **conditions), 5
+      )
+
+    frames = [draw(model.head, 0)]
+    state = model.processor.initial_state(frames[0])
+    for time in range(1, 4):
+      state = model.processor(state, frames[-1])
+      before = frames[max(time - 2, 0)]
+      context = tf.concat([frames[-1], before, state], -1)
+      frames.append(draw(model.tail, time, context=context))
+    expected = likelihood.to_uint8(tf.stack(frames, axis=1))
+    self.assertAllEqual(actual, expected)
+
+  def test_one_loop_in_one_graph_inverts_once(self):
+    model = _model()
+
+    @tf.function
+    def sample(num_frames):
+      return rollout.rollout(
+        model,
+        tf.constant([0]),
+        None,
+        num_frames,
+        tf.ones([1]),
+        rollout.row_seeds(0, 1),
+      )
+
+    graph = sample.get_concrete_function(tf.TensorSpec([], tf.int32)).graph
+    solves = lambda nodes: sum('TriangularSolve' in node.op for node in nodes)
+    definition = graph.as_graph_def()
+    # Two solves each for the head's and the tail's block, outside the loop.
+    self.assertEqual(solves(definition.node), 4)
+    self.assertEqual(
+      sum(solves(f.node_def) for f in definition.library.function), 0
+    )
+
+  def test_a_part_of_the_result_continues_to_the_rest(self):
+    for dequantisation in ('matched', 'legacy'):
+      model = _model(dequantisation=dequantisation)
+      request = {'labels': [0, 1], 'num_frames': 5, 'seed': 3}
+      videos = model.sample(temperature=[0.7, 1.0], **request)
+      again = model.sample(
+        temperature=[0.7, 1.0], first_frames=videos[:, :2], **request
+      )
+      self.assertAllEqual(again, videos)
+
+  def test_guard_sees_every_generated_frame(self):
+    seen = []
+
+    def guard(frame):
+      seen.append(frame)
+      return tf.zeros_like(frame)
+
+    args = tf.ones([1]), rollout.row_seeds(0, 1)
+    videos = rollout.rollout(_model(), [0], None, 3, *args, guard)
+    self.assertLen(seen, 3)
+    self.assertAllEqual(videos, tf.fill([1, 3, *_SHAPE], 132))
+
+
+class EncodeTest(tf.test.TestCase):
+  def _videos(self):
+    values = np.random.default_rng(0).integers(0, 256, [2, 4, *_SHAPE])
+    return values.astype(np.uint8)
+
+  def test_decode_gives_the_quantised_frames(self):
+    for dequantisation, levels in (('matched', 32), ('legacy', 256)):
+      model, label = _model(dequantisation=dequantisation), [0, 1]
+      latents = rollout.encode(model, self._videos(), label)
+      self.assertEqual(latents.shape, [2, 4, 16])
+      width = 256 // levels
+      expected = self._videos() // width * width + width // 2
+      self.assertAllEqual(rollout.decode(model, latents, label), expected)
+
+  def test_decode_gives_the_quantised_frames_of_a_mixture(self):
+    model, label = _model({'context_mixture': 'quarters'}), [0, 1]
+    latents = rollout.encode(model, self._videos(), label)
+    expected = self._videos() // 8 * 8 + 4
+    self.assertAllEqual(rollout.decode(model, latents, label), expected)
+
+  def test_latents_are_the_flows_own(self):
+    model, label = _model(), tf.constant([0, 1])
+    latents = rollout.encode(model, self._videos(), label)
+    centres = likelihood.quantise(self._videos(), 5)
+    self.assertAllClose(
+      latents[:, 0], model.head.inverse(centres[:, 0], label=label)
+    )
+    state = model.processor(
+      model.processor.initial_state(centres[:, 0]), centres[:, 0]
+    )
+    context = tf.concat([centres[:, 0], centres[:, 0], state], -1)
+    self.assertAllClose(
+      latents[:, 1],
+      model.tail.inverse(centres[:, 1], context=context, label=label),
+      atol=1e-5,
+    )
+
+  def test_one_frame(self):
+    latents = rollout.encode(_model(), self._videos()[:, :1], [0, 1])
+    self.assertEqual(latents.shape, [2, 1, 16])
+    decoded = rollout.decode(_model(), latents, [0, 1])
+    self.assertAllEqual(decoded, self._videos()[:, :1] // 8 * 8 + 4)
+
+
+class RowSeedsTest(tf.test.TestCase):
+  def test_rows_differ_and_do_not_depend_on_the_batch_size(self):
+    seeds = rollout.row_seeds(5, 4)
+    self.assertEqual(seeds.shape, [4, 2])
+    self.assertLen(np.unique(seeds, axis=0), 4)
+    self.assertAllEqual(seeds[:2], rollout.row_seeds(5, 2))
+    self.assertNotAllEqual(seeds, rollout.row_seeds(6, 4))
+
+  def test_seeds_of_rows_stay(self):
+    seeds = tf.constant([[1, 2], [3, 4]])
+    self.assertAllEqual(rollout.row_seeds(seeds, 2), seeds)
+
+
+if __name__ == '__main__':
+  tf.test.main()

@@ -1,0 +1,82 @@
+import os
+
+from absl.testing import absltest
+import numpy as np
+
+from train.config import configs
+from train.config import presets
+from train.data import inputs
+from train.data import sources
+from train.data.sets import moving_shapes
+from train.data.sets import natvid
+
+
+class InputsTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    root = self.create_tempdir().full_path
+    moving_shapes.write_shapes(
+      root, 'shapes:motion', videos_per_label=3, num_frames=6, size=16, seed=0
+    )
+    self.config = configs.override(
+      presets.PRESETS['smoke'],
+      ['dataset=folder', f'data_dir={root}', 'valid_fraction=0.4'],
+    )
+    self.log = os.path.join(self.create_tempdir().full_path, 'skipped.jsonl')
+
+  def test_batches(self):
+    made = inputs.make_inputs(self.config, self.log)
+    frames, label = next(iter(made.train_dataset(0)))
+    self.assertEqual(frames.shape, (4, 4, 16, 16, 3))
+    self.assertEqual(label.shape, (4,))
+    self.assertEqual(made.num_train_clips + made.num_valid_clips, 24)
+    num_valid = sum(len(y) for _, y in made.valid_dataset())
+    self.assertEqual(num_valid, made.num_valid_clips)
+    self.assertEqual(made.check_skips(), 0)
+
+  def test_overfitting_validates_on_what_it_trains_on(self):
+    config = configs.override(self.config, ['overfit_clips=1'])
+    made = inputs.make_inputs(config, self.log)
+    frames, _ = next(iter(made.train_dataset(0)))
+    ((valid, _),) = made.valid_dataset()
+    self.assertLen(valid, 1)
+    for row in frames.numpy():
+      np.testing.assert_array_equal(row, valid[0])
+
+  def test_labels_and_frames_of_the_config(self):
+    config = configs.override(
+      self.config,
+      ['only_labels=east,west', 'max_source_frames=6', 'max_train_frames=10'],
+    )
+    source = inputs._source(config)
+    # Five frames a label, of videos of six.
+    self.assertEqual([region.stop for region in source.train], [5, 5])
+    made = inputs.make_inputs(config, self.log)
+    self.assertEqual(made.label_names, ('east', 'west'))
+    self.assertEqual(made.num_train_clips, 2)
+    _, label = next(iter(made.train_dataset(0)))
+    self.assertContainsSubset(label.numpy(), [0, 1])
+
+  def test_film_that_the_config_leaves_out(self):
+    root = self.create_tempdir().full_path
+    for film in natvid.FILMS:
+      with open(os.path.join(root, film.file_name), 'wb'):
+        pass
+    config = configs.override(
+      configs.Config(),
+      [f'data_dir={root}', 'split=source', 'left_out=bunny'],
+    )
+    source = inputs._source(config)
+    self.assertEqual({region.label for region in source.valid}, {1})
+
+  def test_the_source_says_how_its_pictures_are_cut(self):
+    source = sources.Source(
+      'x', ('a',), (), (), pixel_aspect=False, center_crop=148
+    )
+    decoder = inputs._decoder(self.config, source)
+    self.assertFalse(decoder.pixel_aspect)
+    self.assertEqual(decoder.box, 148)
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,167 @@
+"""A GAN as a run: trained, resumed, measured, sampled."""
+
+import json
+import os
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+
+from train.config import configs
+from train.config import presets
+from train.loop import session
+from train.runs import loading
+from train.runs import weights
+from train.systems import choice
+from train.systems.gan import models
+
+_QUICK = ['export=false', 'quality_samples=0', 'num_samples=0']
+
+
+def _weights(model):
+  optimizers = (model.g_optimizer, model.d_optimizer)
+  slots = [v for o in optimizers for v in o.variables()]
+  return [v.numpy() for v in [*model.variables, *slots]]
+
+
+class SystemTest(tf.test.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    directory = tempfile.TemporaryDirectory()
+    cls.addClassCleanup(directory.cleanup)
+    cls.root = directory.name
+    cls.config = configs.check(
+      configs.override(
+        presets.PRESETS['smoke'],
+        [
+          f'data_dir={cls.root}/data',
+          'model=gan',
+          'frame_size=8',
+          'num_frames=3',
+          'videos_per_label=5',
+          'valid_fraction=0.4',
+          'steps=4',
+          'eval_every=4',
+          'checkpoint_every=2',
+          'ema=0.9',
+          'gan.num_levels=2',
+          'gan.base_channels=4',
+          'gan.num_first_view_nets=1',
+          'quality_samples=2',
+          'sample_frames=4',
+        ],
+      )
+    )
+    cls.workdir = os.path.join(cls.root, 'run')
+    cls.metrics, cls.folder = session.train(cls.config, cls.workdir)
+
+  def test_log_has_what_the_paper_plots(self):
+    rows = [r for r in self.folder.read_metrics() if r['kind'] == 'train']
+    self.assertEqual([r['step'] for r in rows], [2, 4])
+    for row in rows:
+      self.assertContainsSubset(
+        'generated_mean generated_deviation real_mean real_deviation '
+        'generator_loss discriminator_loss saturation generator_gradient_norm '
+        'discriminator_gradient_norm labels_gradient_norm clips_per_second '
+        'learning_rate'.split(),
+        row,
+      )
+      self.assertGreater(row['labels_gradient_norm'], 0.0)
+    self.assertNotEmpty(os.listdir(self.folder.tensorboard))
+    curves = (self.folder.path / 'gan_curves.png').read_bytes()
+    self.assertStartsWith(curves, b'\x89PNG')
+
+  def test_metrics(self):
+    written = json.loads(self.folder.metrics_file.read_text())
+    self.assertEqual(written, self.metrics)
+    self.assertTrue(written['is_exact'])
+    self.assertLen(written['continuation_psnr_best_of_samples'], 2)
+    table = choice.of(self.config).format_table(written)
+    self.assertRegex(table, r'deviation over a frame +\d+\.\d +\d+\.\d')
+    self.assertRegex(table, 'Healthy .*: (yes|no)')
+
+  def test_samples_are_written(self):
+    for kind in ('generated', 'continued'):
+      path = self.folder.samples / f'step_4_{kind}.gif'
+      self.assertTrue(path.exists())
+
+  def test_resumed_is_uninterrupted(self):
+    config = configs.override(self.config, _QUICK)
+    workdir = os.path.join(self.root, 'resumed')
+    # The rate's two steps of warm-up are the same for any number of steps.
+    _, folder = session.train(configs.override(config, ['steps=2']), workdir)
+    # As if it had been killed after its checkpoint.
+    longer = configs.override(folder.read_config(), ['steps=4'])
+    folder.config_file.write_text(configs.to_json(longer))
+    session.train(config, workdir)
+    expected, resumed = (
+      _weights(loading.load(w).model) for w in (self.workdir, workdir)
+    )
+    for a, b in zip(expected, resumed):
+      self.assertAllEqual(a, b)
+
+  def test_sampled_by_label(self):
+    name = self.folder.read_labels()[2]
+    gif, png = loading.sample_run(self.workdir, [name, '0'], 5, [], seed=1)
+    self.assertTrue(os.path.exists(gif) and os.path.exists(png))
+
+  def test_measured_again(self):
+    again, config = loading.evaluate_run(self.workdir)
+    self.assertEqual(config.model, 'gan')
+    self.assertAllClose(
+      again['samples']['generated_deviation'],
+      self.metrics['samples']['generated_deviation'],
+    )
+
+  def test_what_is_for_flows_is_refused(self):
+    with self.assertRaisesRegex(configs.ConfigError, 'export is for flows'):
+      loading.export_run(self.workdir)
+    with self.assertRaisesRegex(configs.ConfigError, 'interpolate is for'):
+      loading.sample_run(self.workdir, [], 2, [], 1, 'newest', 3)
+    with self.assertRaisesRegex(configs.ConfigError, 'a GAN has none'):
+      loading.evaluate_run(self.workdir, 8)
+    with self.assertRaisesRegex(configs.ConfigError, 'checkpoint=best'):
+      loading.load(self.workdir, 'best')
+    for wrong, message in (
+      ('tail_frames_per_step=1', 'tail_frames_per_step'),
+      ('label_dropout=0.1', 'label_dropout'),
+      ('dequantisation=legacy', "`dequantisation`.*'legacy'"),
+      ('num_frames=1', '`num_frames` must be at least 2'),
+    ):
+      with self.assertRaisesRegex(configs.ConfigError, message):
+        configs.check(configs.override(self.config, [wrong]))
+    for wrong, message in (
+      ('gan.loss=wgan', "one of .*'hinge'.*but got 'wgan'"),
+      ('gan.num_levels=4', 'divisible by 16'),
+      ('gan.discriminator_rate_factor=0', 'must be positive'),
+    ):
+      with self.assertRaisesRegex(configs.ConfigError, message):
+        models.build_model(configs.override(self.config, [wrong]), 8)
+
+  def test_init_from(self):
+    config = configs.override(self.config, ['seed=5'])
+    model = models.build_model(config, len(self.folder.read_labels()))
+    before = [v.numpy() for v in model.generator.variables]
+    weights.init_from(model, f'{self.workdir}:discriminator')
+    trained = loading.load(self.workdir).model
+    for a, b in zip(
+      model.discriminator.variables, trained.discriminator.variables
+    ):
+      self.assertAllEqual(a, b)
+    for a, b in zip(model.generator.variables, before):
+      self.assertAllEqual(a, b)
+    with self.assertRaisesRegex(configs.ConfigError, "'generator'.*:head"):
+      weights.init_from(model, f'{self.workdir}:head')
+
+  def test_generated_and_real_statistics_in_one_scale(self):
+    samples = self.metrics['samples']
+    scores = self.metrics['evaluation']
+    self.assertAllClose(
+      samples['real_deviation'] / 127.5, scores['real_deviation'], rtol=0.05
+    )
+    self.assertGreater(np.abs(scores['real_deviation']), 0.0)
+
+
+if __name__ == '__main__':
+  tf.test.main()

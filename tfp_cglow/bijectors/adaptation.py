@@ -1,0 +1,167 @@
+"""Data-dependent initialisation of ActNorm: explicit, and once."""
+
+from __future__ import annotations
+
+import functools
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_cglow.bijectors import actnorm
+from tfp_cglow.bijectors import conditional_bijector
+from tfp_cglow.bijectors import conditioned
+from tfp_cglow.bijectors import flow_step
+from tfp_cglow.bijectors import glow as glow_lib
+from tfp_cglow.bijectors import reversible
+from tfp_cglow.bijectors import scan
+from tfp_cglow.internal import replicas
+
+__all__ = ['adapt']
+
+# With variables inside, `tfb.Chain(...)` is of this class.
+_CHAIN = tfp.bijectors.Chain.__bases__[0]
+
+
+def adapt(
+  bijector: tfp.bijectors.Bijector,
+  frames: tf.types.experimental.TensorLike,
+  **conditions: tf.types.experimental.TensorLike,
+) -> tf.Tensor:
+  """Initialises every ActNorm from a batch (Glow, section 3.1).
+
+  Walks the inverse direction; each ActNorm gets the shift and scale that give
+  its input zero mean and unit variance by channel over the batch, and is then
+  applied. Runs eagerly; in `Strategy.run`, over the batches of all replicas.
+
+  Args:
+    bijector: A `Glow`, `Scan` of `FlowStep`s, `FlowStep` or `ActNorm` whose
+      ActNorm parameters are `tf.Variable`s, or a `tfb.Chain` or `Conditioned`
+      of them.
+      Bijectors without an ActNorm are only applied.
+    frames: `[..., H, W, C]`, dequantised data.
+    **conditions: As `bijector.inverse` takes them.
+
+  Returns:
+    `bijector.inverse(frames, **conditions)` after the initialisation.
+
+  Raises:
+    TypeError: if `bijector` is none.
+    ValueError: if it is a `Glow` that was adapted before, or another bijector
+      that has an ActNorm inside.
+    RuntimeError: inside a `tf.function`.
+  """
+  if not tf.executing_eagerly():
+    raise RuntimeError('`adapt` assigns variables once: call it eagerly.')
+  if not isinstance(bijector, tfp.bijectors.Bijector):
+    raise TypeError(
+      f'`adapt` expects a bijector, but got {type(bijector).__name__}.'
+    )
+  frames = tf.convert_to_tensor(frames, dtype_hint=bijector.dtype)
+  return _adapt(bijector, frames, **conditions)
+
+
+def _adapt_none(bijector, y, **conditions):
+  norm = _find_actnorm(bijector)
+  if norm is not None:
+    raise ValueError(
+      f'`adapt` cannot reach `{norm.name}` inside of `{bijector.name}`, a '
+      f'{type(bijector).__name__}: adapt it by itself.'
+    )
+  return bijector.inverse(y, **conditions)
+
+
+def _find_actnorm(bijector):
+  """An ActNorm in a bijector, the steps of scans included, or None."""
+  for module in (bijector, *bijector.submodules):
+    if isinstance(module, actnorm.ActNorm):
+      return module
+    if isinstance(module, scan.Scan):
+      slices = tf.nest.map_structure(lambda p: p[0], module.stacks)
+      norm = _find_actnorm(module.make_step(slices))
+      if norm is not None:
+        return norm
+  return None
+
+
+_adapt = functools.singledispatch(_adapt_none)
+
+
+@_adapt.register(_CHAIN)
+def _(bijector, y, **conditions):
+  for part in bijector.bijectors:
+    y = _adapt(part, y, **conditions.get(part.name, {}))
+  return y
+
+
+@_adapt.register
+def _(bijector: conditioned.Conditioned, y, **others):
+  return _adapt(bijector.bijector, y, **bijector.bound, **others)
+
+
+@_adapt.register
+def _(bijector: actnorm.ActNorm, y):
+  shift, log_scale = actnorm.channel_statistics(y)
+  replicas.assign(bijector.shift, shift)
+  replicas.assign(bijector.log_scale, log_scale)
+  return bijector.inverse(tf.identity(y))
+
+
+@_adapt.register
+def _(bijector: flow_step.FlowStep, y, **conditions):
+  y = _adapt(bijector.actnorm, y)
+  y = bijector.conv.inverse(y)
+  return bijector.coupling.inverse(y, **conditions)
+
+
+@_adapt.register
+def _(bijector: scan.Scan, y, **conditions):
+  if not (isinstance(bijector.stacks, dict) and 'actnorm' in bijector.stacks):
+    return _adapt_none(bijector, y, **conditions)
+  run = functools.partial(_adapt_steps, bijector)
+  if replicas.num_replicas() == 1:
+    # A graph of one step: eagerly, Python takes longer than the arithmetic. But
+    # replicas cannot exchange their statistics in a graph's loop.
+    run = tf.function(run)
+  y, shifts, log_scales = run(y, conditions)
+  replicas.assign(bijector.stacks['actnorm']['shift'], shifts)
+  replicas.assign(bijector.stacks['actnorm']['log_scale'], log_scales)
+  return y
+
+
+def _adapt_steps(bijector, y, conditions):
+  """The steps' output, and the stacks of shifts and log-scales it came from."""
+  stacks = tf.nest.map_structure(tf.convert_to_tensor, bijector.stacks)
+
+  def body(k, y, shifts, log_scales):
+    slices = tf.nest.map_structure(lambda p: p[k], stacks)
+    shift, log_scale = actnorm.channel_statistics(y)
+    slices['actnorm'] = {'shift': shift, 'log_scale': log_scale}
+    x = bijector.make_step(slices).inverse(y, **conditions)
+    return (
+      k + 1,
+      tf.ensure_shape(x, y.shape),
+      shifts.write(k, shift),
+      log_scales.write(k, log_scale),
+    )
+
+  arrays = [tf.TensorArray(y.dtype, size=bijector.num_steps) for _ in range(2)]
+  y, *arrays = reversible.loop(bijector.num_steps, body, y, *arrays)
+  return y, *(a.stack() for a in arrays)
+
+
+@_adapt.register
+def _(bijector: glow_lib.Glow, y, label=None, **conditions):
+  if bijector.adapted is not None and bool(bijector.adapted.read_value()):
+    raise ValueError(
+      f'`{bijector.name}` is adapted already; adapting again would throw away '
+      'what ActNorm learned.'
+    )
+  conditional_bijector.check_condition_names(
+    bijector.name, bijector.conditions, {'label': label, **conditions}
+  )
+  x = bijector.walk_inverse(_adapt, y, label=label, **conditions)
+  if bijector.adapted is not None:
+    replicas.assign(bijector.adapted, True)
+  if bijector.label_prior is not None:
+    x = bijector.label_prior.inverse(x, label=label)
+  return x

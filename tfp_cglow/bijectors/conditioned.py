@@ -1,0 +1,143 @@
+"""A bijector with its conditions bound, for code that passes no kwargs."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_cglow.bijectors import conditional_bijector
+
+__all__ = ['Conditioned']
+
+
+class Conditioned(tfp.bijectors.Bijector):
+  """Binds conditions to a conditional bijector.
+
+  `JointDistribution`s and `DistributionLambda` pass no `bijector_kwargs`:
+
+  ```python
+  flow = tfd.TransformedDistribution(
+      base, tfp_cglow.Conditioned(glow, context=c, label=y))
+  flow.log_prob(frames)
+  flow.sample()  # One for each row of the conditions.
+  ```
+
+  The leading dimensions of `context`, `vector` and `label` are its batch shape,
+  and so the distribution's: `flow.sample(5)` is five independent samples for
+  each row.
+  """
+
+  def __init__(
+    self,
+    bijector: tfp.bijectors.Bijector,
+    validate_args: bool = False,
+    name: str = 'conditioned',
+    **conditions: tf.types.experimental.TensorLike,
+  ) -> None:
+    """Creates the bijector.
+
+    Args:
+      bijector: A `tfb.Bijector`.
+      validate_args: Python `bool`.
+      name: Python `str`.
+      **conditions: The keywords that every call passes to `bijector`.
+
+    Raises:
+      ValueError: if `bijector` takes no such condition.
+    """
+    if isinstance(bijector, conditional_bijector.ConditionalBijector):
+      conditional_bijector.check_known(
+        bijector.name, bijector.conditions, conditions
+      )
+    parameters = dict(
+      bijector=bijector, validate_args=validate_args, name=name, **conditions
+    )
+    self._bijector = bijector
+    self._bound = dict(conditions)
+    super().__init__(
+      forward_min_event_ndims=bijector.forward_min_event_ndims,
+      inverse_min_event_ndims=bijector.inverse_min_event_ndims,
+      is_constant_jacobian=bijector.is_constant_jacobian,
+      validate_args=validate_args,
+      parameters=parameters,
+      dtype=bijector.dtype,
+      name=name,
+    )
+
+  @classmethod
+  def _parameter_properties(cls, dtype):
+    return {}
+
+  @property
+  def bijector(self):
+    return self._bijector
+
+  @property
+  def bound(self):
+    """`dict` of the conditions, by name."""
+    return dict(self._bound)
+
+  def experimental_batch_shape(self, x_event_ndims=None, y_event_ndims=None):
+    shape = tf.TensorShape([])
+    for name, value in _leaves(self._bound):
+      leading = conditional_bijector.leading_shape(name, value)
+      shape = tf.broadcast_static_shape(shape, leading)
+    return self._without_events(shape, x_event_ndims, y_event_ndims)
+
+  def experimental_batch_shape_tensor(
+    self, x_event_ndims=None, y_event_ndims=None
+  ):
+    shape = tf.zeros([0], tf.int32)
+    for name, value in _leaves(self._bound):
+      leading = conditional_bijector.leading_shape_tensor(name, value)
+      shape = tf.broadcast_dynamic_shape(shape, leading)
+    return self._without_events(shape, x_event_ndims, y_event_ndims)
+
+  def _without_events(self, shape, x_event_ndims, y_event_ndims):
+    """Less those dimensions that belong to larger events."""
+    if x_event_ndims is not None:
+      more = x_event_ndims - self.forward_min_event_ndims
+    elif y_event_ndims is not None:
+      more = y_event_ndims - self.inverse_min_event_ndims
+    else:
+      more = 0
+    return shape[:-more] if more else shape
+
+  # Conditions that are not bound go through: `bijector` checks them.
+
+  def _forward(self, x, **others):
+    return self._bijector.forward(x, **self._bound, **others)
+
+  def _inverse(self, y, **others):
+    return self._bijector.inverse(y, **self._bound, **others)
+
+  def _inverse_log_det_jacobian(self, y, **others):
+    return self._bijector.inverse_log_det_jacobian(
+      y, event_ndims=self.inverse_min_event_ndims, **self._bound, **others
+    )
+
+  def _forward_log_det_jacobian(self, x, **others):
+    return self._bijector.forward_log_det_jacobian(
+      x, event_ndims=self.forward_min_event_ndims, **self._bound, **others
+    )
+
+  def _forward_event_shape(self, shape):
+    return self._bijector.forward_event_shape(shape)
+
+  def _inverse_event_shape(self, shape):
+    return self._bijector.inverse_event_shape(shape)
+
+  def _forward_event_shape_tensor(self, shape):
+    return self._bijector.forward_event_shape_tensor(shape)
+
+  def _inverse_event_shape_tensor(self, shape):
+    return self._bijector.inverse_event_shape_tensor(shape)
+
+
+def _leaves(conditions):
+  """Pairs of a name and a value; those of a chain's parts are in a `dict`."""
+  for name, value in conditions.items():
+    if isinstance(value, dict):
+      yield from _leaves(value)
+    elif value is not None:
+      yield name, value

@@ -1,0 +1,294 @@
+"""A conditional affine map of the whole frame, the tail's first bijector."""
+
+from __future__ import annotations
+
+import functools
+from typing import Optional
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_cglow.bijectors import conditional_bijector
+from tfp_cglow.internal import shapes
+from tfp_cglow.networks import convolutional
+from tfp_cglow.networks import motion
+
+__all__ = [
+  'ContextAffine',
+  'build_context_affine',
+  'learned_mean',
+  'motion_mean',
+  'recall_mean',
+  'residual_mean',
+]
+
+# Softmax weight of not moving is 0.94 at the start, of 25 places.
+_CENTRE_LOGIT = 6.0
+_RECALL_LOGIT = -2.0  # Recall counts 0.12 at the start: enough to learn from.
+
+
+def learned_mean(context, channels):
+  """A zero base: the network learns the whole mean."""
+  del channels
+  return tf.zeros([], context.dtype)
+
+
+def residual_mean(context, channels):
+  """The context's first C channels, the previous frame, as the base."""
+  return context[..., :channels]
+
+
+def motion_mean(context, channels, logits):
+  """The previous frame, each pixel moved: a mixture of its neighbours.
+
+  ```none
+  mean[i, j] = sum_d softmax(logits[i, j])[d] * previous[i + d_1, j + d_2]
+  ```
+
+  It does not depend on the frame that is modelled, so costs no log-det.
+
+  Args:
+    context: `[..., H, W, C_ctx]`, its first C channels are the previous frame.
+    channels: Python `int`, C.
+    logits: `[..., H, W, K**2]`, K odd: of the K x K places around a pixel, by
+      rows. Zero logits mean (nearly) no motion.
+
+  Returns:
+    `[..., H, W, C]`.
+
+  Raises:
+    ValueError: if K exceeds twice a frame's height or width by more than one.
+  """
+  radius = int(round(logits.shape[-1] ** 0.5)) // 2
+  previous = context[..., :channels]
+  return motion.blend(
+    motion.neighbours(previous, radius), logits, _CENTRE_LOGIT
+  )
+
+
+def recall_mean(context, channels, logit, offset):
+  """A mixture of the previous frame and of a remembered one.
+
+  ```none
+  mean = previous + sigmoid(logit) * (remembered - previous)
+  ```
+
+  Args:
+    context: `[..., H, W, C_ctx]`: the previous frame in the first C channels,
+      the remembered one (a state's, say) in C channels from `offset` on.
+    channels: Python `int`, C.
+    logit: `[..., H, W, 1]`; zero means little recall.
+    offset: Python `int`.
+
+  Returns:
+    `[..., H, W, C]`.
+  """
+  previous = context[..., :channels]
+  remembered = context[..., offset : offset + channels]
+  weight = tf.sigmoid(logit + _RECALL_LOGIT)
+  return previous + weight * (remembered - previous)
+
+
+class ContextAffine(conditional_bijector.ConditionalBijector):
+  """Shifts and scales a frame by what its context predicts.
+
+  ```none
+  m, raw = split(network(context));  l = 4 tanh(raw / 4)
+  inverse:  x = (y - base_mean(context) - m) * exp(l)
+  forward:  y = x * exp(-l) + base_mean(context) + m
+  inverse log-det:  sum(l)
+  ```
+
+  Data `y` and latent `x` are frames `[..., H, W, C]`. With `residual_mean` and
+  a zero network, or none, it is the difference of frames. It is one step of the
+  autoregressive flow of [1].
+
+  #### References
+
+  [1]: Joseph Marino, Lei Chen, Jiawei He and Stephan Mandt. Improving
+       Sequential Latent Variable Models with Autoregressive Flows. _Machine
+       Learning_, 2021.
+  """
+
+  def __init__(
+    self,
+    network,
+    context_channels,
+    base_mean=learned_mean,
+    base_channels=0,
+    dtype=tf.float32,
+    validate_args=False,
+    name='context_affine',
+  ):
+    """Creates the bijector.
+
+    Args:
+      network: Callable `context [..., H, W, C_ctx] -> [..., H, W, 2 C]`, or
+        None: m and l are zero. After the 2 C channels come `base_channels`.
+      context_channels: Python `int`, `C_ctx`.
+      base_mean: `learned_mean`, `residual_mean`, `motion_mean`, or another
+        function of the context and C, and of the base channels if there are
+        (`recall_mean` with its `offset` bound, say).
+      base_channels: Python `int`, so many of the network's channels go to
+        `base_mean`.
+      dtype: `tf.DType` of data and latent.
+      validate_args: Python `bool`.
+      name: Python `str`.
+    """
+    parameters = dict(locals())
+    self._network = network
+    self._context_channels = context_channels
+    self._base_mean = base_mean
+    self._base_channels = base_channels
+    super().__init__(
+      forward_min_event_ndims=3,
+      validate_args=validate_args,
+      parameters=parameters,
+      dtype=dtype,
+      name=name,
+    )
+
+  @property
+  def conditions(self):
+    return {
+      'context': conditional_bijector.context_description(
+        self._context_channels
+      )
+    }
+
+  def _predict(self, frame, context):
+    context = conditional_bijector.check_context(
+      self.name,
+      context,
+      self._context_channels,
+      like=frame.shape[-3:-1].as_list(),
+      dtype=frame.dtype,
+    )
+    frame, context = shapes.align_leading(frame, context)
+    channels = frame.shape[-1]
+    if self._network is None:
+      mean = self._base_mean(context, channels)
+      return (
+        frame,
+        mean,
+        tf.zeros_like(frame),
+        tf.zeros_like(frame[..., 0, 0, 0]),
+      )
+    shift, raw, *base = tf.split(
+      self._network(context),
+      [channels, channels] + [self._base_channels] * (self._base_channels > 0),
+      axis=-1,
+    )
+    mean = shift + self._base_mean(context, channels, *base)
+    log_scale = convolutional.bounded(raw, 4.0)
+    return frame, mean, log_scale, tf.reduce_sum(log_scale, [-3, -2, -1])
+
+  def _forward_and_ildj(self, x, context):
+    x, mean, log_scale, ildj = self._predict(x, context)
+    return x * tf.exp(-log_scale) + mean, ildj
+
+  def _inverse_and_ildj(self, y, context):
+    y, mean, log_scale, ildj = self._predict(y, context)
+    return (y - mean) * tf.exp(log_scale), ildj
+
+
+_KINDS = ('learned', 'residual', 'motion', 'recall', 'difference')
+
+
+def build_context_affine(
+  kind: str,
+  channels: int,
+  context_channels: int,
+  hidden_channels: int,
+  motion_radius: int = 2,
+  recall_offset: Optional[int] = None,
+  seed: Optional[int] = None,
+  network_dtype: Optional[tf.DType] = None,
+  dtype: tf.DType = tf.float32,
+  name: str = 'context_affine',
+) -> ContextAffine:
+  """Creates a `ContextAffine` with a zero-ended convolutional network.
+
+  Args:
+    kind: 'learned'; 'residual': the context's first C channels are the base;
+      'motion': these, moved, see `motion_mean`; 'recall': these and others, see
+      `recall_mean`; or 'difference': they are all, and nothing is learned.
+    channels: Python `int`, C of the frame.
+    context_channels: Python `int`, at least C but for 'learned'.
+    hidden_channels: Python `int`, of the network (conv3x3, ReLU, conv1x1,
+      ReLU, zero conv3x3).
+    motion_radius: Python `int`, of 'motion': how many pixels it reaches.
+    recall_offset: Python `int`, of 'recall': the remembered frame's first
+      channel; None: C, the one after the previous frame.
+    seed: Python `int` or None.
+    network_dtype: `tf.DType` of the network's computation, or None.
+    dtype: `tf.DType` of data, latent and variables.
+    name: Python `str`.
+
+  Returns:
+    A `ContextAffine`.
+
+  Raises:
+    ValueError: if `kind` is unknown or the context cannot hold the frame.
+  """
+  _check_kind(kind, channels, context_channels)
+  base_mean, base_channels = residual_mean, 0
+  if kind == 'learned':
+    base_mean = learned_mean
+  elif kind == 'motion':
+    if motion_radius < 1:
+      raise ValueError(
+        f'`motion_radius` must be at least 1, but got {motion_radius}.'
+      )
+    base_mean = motion_mean
+    base_channels = motion.num_neighbours(motion_radius)
+  elif kind == 'recall':
+    offset = check_recall(recall_offset, channels, context_channels)
+    base_mean = functools.partial(recall_mean, offset=offset)
+    base_channels = 1
+  network = None
+  if kind != 'difference':
+    functions = convolutional.conv_network(
+      hidden_channels, network_dtype=network_dtype
+    )
+    seed = int(np.random.default_rng(seed).integers(2**31))
+    values = functions.init(
+      seed, context_channels, 2 * channels + base_channels
+    )
+    network = convolutional.BoundNetwork(
+      functions.apply, convolutional.to_variables(values, dtype)
+    )
+  return ContextAffine(
+    network,
+    context_channels,
+    base_mean=base_mean,
+    base_channels=base_channels,
+    dtype=dtype,
+    name=name,
+  )
+
+
+def _check_kind(kind, channels, context_channels):
+  if kind not in _KINDS:
+    raise ValueError(
+      f'`context_affine` must be one of {list(_KINDS)} or None, '
+      f'but got {kind!r}.'
+    )
+  if kind != 'learned' and context_channels < channels:
+    raise ValueError(
+      f'`context_affine={kind!r}` takes the previous frame from '
+      f"the context's first {channels} channels, but the context has "
+      f'{context_channels}.'
+    )
+
+
+def check_recall(offset, channels, context_channels):
+  """The first channel of 'recall', C for None; ValueError if it has no C."""
+  offset = channels if offset is None else offset
+  if offset < 0 or offset + channels > context_channels:
+    raise ValueError(
+      "`context_affine='recall'` takes a remembered frame from the context's "
+      f'channels {offset} to {offset + channels - 1}, but the context has '
+      f'{context_channels}: give the state as many channels as a frame has.'
+    )
+  return offset

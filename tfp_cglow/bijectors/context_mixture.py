@@ -1,0 +1,442 @@
+"""Mixtures over the levels of a frame, given its context: a first bijector."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_cglow.bijectors import conditional_bijector
+from tfp_cglow.bijectors import grid_mixture
+from tfp_cglow.internal import shapes
+from tfp_cglow.networks import mixture_network
+from tfp_cglow.networks import motion
+
+__all__ = ['ContextMixture', 'build_context_mixture']
+
+_NUM_FEATURES = 2  # Of a channel, see `_features`.
+# Places within 2x2 pixels, in the order in which they are conditioned: after
+# two, every other one has all of its direct neighbours.
+_PLACES = ((0, 0), (1, 1), (0, 1), (1, 0))
+_FINER = len(_PLACES) - 1  # Groups that each halving adds.
+# So often a halving keeps the context's four places apart, as channels; further
+# ones take their mean, or the networks of the coarsest groups would be the
+# largest.
+_MOST_APART = 2
+# Softmax weight of not moving is 0.99 at the start, of 25 places.
+_CENTRE_LOGIT = 8.0
+
+
+class ContextMixture(conditional_bijector.ConditionalBijector):
+  """Takes a frame to normal noise by the CDF that its context predicts.
+
+  ```none
+  for group g of pixels, channel c:
+    mixture = GridMixture(network_g(context, levels known so far), centre)
+    inverse:  x[g, c] = mixture.to_normal(y[g, c])
+    forward:  y[g, c] = mixture.from_normal(x[g, c])
+  ```
+
+  Data `y` are frames `[..., H, W, C]` of L levels on [-1/2, 1/2] and noise
+  within a level. The groups are all pixels; or the four places of every 2x2,
+  one place after another (as in [1]), and the first of these may be cut in four
+  again, and so on. Known are the groups before and, at the pixel itself, the
+  channels before. Networks see *levels*: noise there would only hide what they
+  are told, and the Jacobian is triangular either way. With the standard normal
+  as the base and no flow in between, it is an exact model of the levels, see
+  `GridMixture`: no bits are lost to the noise.
+
+  Mixtures are centred on the previous frame's level, if the context has one;
+  with `motion_radius` on that of the pixel it came from: a mixture of those
+  around it, with weights that the group's network gives (`motion.blend`).
+  Without a previous frame they are centred on the level of the known pixel
+  above and to the left, within the group's 2x2 pixels, and the networks are
+  told where in the frame they are.
+
+  A group sees the context of the places around it, too: of all 4 or 16 pixels
+  that it is one of, and in groups that are coarser still of means of these.
+
+  `forward` runs the networks one after another, each once, whatever the frame's
+  size.
+
+  #### References
+
+  [1]: Scott Reed et al. Parallel Multiscale Autoregressive Density Estimation.
+       _ICML_, 2017.
+  """
+
+  def __init__(
+    self,
+    mixture_networks,
+    context_channels,
+    num_levels,
+    context_frames=1,
+    motion_radius=0,
+    dtype=tf.float32,
+    validate_args=False,
+    name='context_mixture',
+  ):
+    """Creates the bijector.
+
+    Args:
+      mixture_networks: List of a `MixtureNetwork` for each group: 1, 4 (the
+        frame halved once), 7 (its first quarter halved, too), 10 or more.
+      context_channels: Python `int`, `C_ctx`, or None: takes no context.
+      num_levels: Python `int` L, of the frames.
+      context_frames: Python `int`: the context begins with so many frames of C
+        channels, the newest first; 0: it has none.
+      motion_radius: Python `int`, pixels by which the previous frame may be
+        moved, as the networks' `motion` says; 0: it is not.
+      dtype: `tf.DType` of data and latent.
+      validate_args: Python `bool`.
+      name: Python `str`.
+
+    Raises:
+      ValueError: for another number of networks, L < 2, or frames without a
+        context.
+    """
+    parameters = dict(locals())
+    _check_num_groups(len(mixture_networks))
+    if num_levels < 2:
+      raise ValueError(
+        f'`num_levels` must be at least 2, but got {num_levels}.'
+      )
+    _check_frames(context_frames, context_channels, context_frames)
+    _check_motion(motion_radius, context_frames)
+    self._networks = list(mixture_networks)
+    self._context_channels = context_channels
+    self._num_levels = num_levels
+    self._context_frames = context_frames
+    self._motion_radius = motion_radius
+    super().__init__(
+      forward_min_event_ndims=3,
+      validate_args=validate_args,
+      parameters=parameters,
+      dtype=dtype,
+      name=name,
+    )
+
+  @property
+  def conditions(self):
+    if self._context_channels is None:
+      return {}
+    return {
+      'context': conditional_bijector.context_description(
+        self._context_channels
+      )
+    }
+
+  def _forward_and_ildj(self, x, context=None):
+    return self._walk('from_normal', x, context)
+
+  def _inverse_and_ildj(self, y, context=None):
+    return self._walk('to_normal', y, context)
+
+  def _walk(self, method, frame, context):
+    """The other side, and log |dx/dy|, of all elements one after another."""
+    _check_size(self.name, frame.shape[-3:-1], len(self._networks))
+    channels, told, centre = frame.shape[-1], None, None
+    if context is not None:
+      context = conditional_bijector.check_context(
+        self.name,
+        context,
+        self._context_channels,
+        like=frame.shape[-3:-1].as_list(),
+        dtype=frame.dtype,
+      )
+      frame, context = shapes.align_leading(frame, context)
+      told = self._context_features(context, channels)
+      if self._context_frames:
+        previous = (context[..., :channels] + 0.5) * self._num_levels - 0.5
+        centre = tf.concat(
+          motion.neighbours(previous, self._motion_radius), axis=-1
+        )
+    moved, _, _, log_det = self._walk_scale(
+      method, self._networks, frame, told, centre
+    )
+    return moved, log_det
+
+  def _walk_scale(self, method, networks, frame, told, centre, depth=0):
+    """The other side of a frame or of its first quarter, and what is known.
+
+    Args:
+      method: Of `GridMixture`.
+      networks: List of `MixtureNetwork`s.
+      frame: `[..., h, w, C]`.
+      told: `[..., h, w, D]`, or None.
+      centre: `[..., h, w, n C]`, the previous frame at the n places where
+        pixels may come from, in levels; or None.
+      depth: Python `int`, how often the frame was halved.
+
+    Returns:
+      The other side, its levels, where mixtures were centred (None without a
+      previous frame), and the log-det.
+    """
+    if len(networks) == 1:
+      return self._walk_group(method, networks[0], frame, told, [], centre)
+    if told is not None:
+      places = [_group(told, place) for place in _PLACES]
+      is_apart = depth < _MOST_APART
+      told = tf.concat(places, -1) if is_apart else sum(places) / len(places)
+    around = lambda place: None if centre is None else _group(centre, place)
+    first = _PLACES[0]
+    parts = [
+      self._walk_scale(
+        method,
+        networks[:-_FINER],
+        _group(frame, first),
+        told,
+        around(first),
+        depth + 1,
+      )
+    ]
+    for network, place in zip(networks[-_FINER:], _PLACES[1:]):
+      known = [
+        self._level_features(levels, reference)
+        for _, levels, reference, _ in parts
+      ]
+      parts.append(
+        self._walk_group(
+          method,
+          network,
+          _group(frame, place),
+          told,
+          known,
+          around(place),
+          like=parts[0][1],
+        )
+      )
+    moved, levels, references, log_dets = zip(*parts)
+    reference = None if centre is None else _join(references)
+    return _join(moved), _join(levels), reference, sum(log_dets)
+
+  def _walk_group(
+    self, method, network, values, told, known, centre, like=None
+  ):
+    """One group: as `_walk_scale`.
+
+    Args:
+      method: Of `GridMixture`.
+      network: `MixtureNetwork`.
+      values: `[..., h, w, C]`.
+      told: `[..., h, w, D]`, or None.
+      known: List of maps, of the groups before.
+      centre: As of `_walk_scale`.
+      like: `[..., h, w, C]`, the first quarter's levels, or None.
+    """
+    told = [] if told is None else [told]
+    if not self._context_frames:
+      told.append(_coordinates(values))
+    features = network.features(tf.concat([*told, *known], axis=-1))
+    reference = None
+    if centre is not None:
+      reference = self._moved(network, features, centre)
+    around = self._start(values, like) if reference is None else reference
+    moved, levels, seen, log_det = [], [], [], 0.0
+    for c in range(values.shape[-1]):
+      mixture = grid_mixture.GridMixture(
+        network.head(c, features, seen), around[..., c], self._num_levels
+      )
+      value, ildj, level = getattr(mixture, method)(values[..., c])
+      moved.append(value)
+      levels.append(level)
+      of_channel = None if centre is None else reference[..., c : c + 1]
+      seen.append(self._level_features(level[..., tf.newaxis], of_channel))
+      log_det += tf.reduce_sum(ildj, [-2, -1])
+    moved, levels = tf.stack(moved, axis=-1), tf.stack(levels, axis=-1)
+    return moved, levels, reference, log_det
+
+  def _moved(self, network, features, centre):
+    """The previous frame `[..., h, w, C]`, each pixel from where it was."""
+    if not self._motion_radius:
+      return centre
+    places = tf.split(centre, motion.num_neighbours(self._motion_radius), -1)
+    return motion.blend(places, network.motion(features), _CENTRE_LOGIT)
+
+  def _start(self, values, like):
+    """Where mixtures are without a previous frame."""
+    middle = tf.fill(tf.shape(values), self._middle(values.dtype))
+    return middle if like is None else like
+
+  def _middle(self, dtype):
+    return tf.constant((self._num_levels - 1) / 2, dtype)
+
+  def _level_features(self, levels, reference):
+    """What networks see of levels: how they differ from the previous frame."""
+    if reference is None:
+      reference = self._middle(levels.dtype)
+    return self._features(levels - reference)
+
+  def _features(self, difference):
+    """Differences in levels, large and small ones: `[..., 2 C]`."""
+    share = difference * (32.0 / self._num_levels)
+    return tf.concat([share / 4.0, tf.tanh(share)], axis=-1)
+
+  def _context_features(self, context, channels):
+    """The context, and how its further frames differ from the first."""
+    previous = context[..., :channels]
+    others = [
+      context[..., i * channels : (i + 1) * channels]
+      for i in range(1, self._context_frames)
+    ]
+    changes = [
+      self._features((previous - other) * self._num_levels) for other in others
+    ]
+    return tf.concat([2.0 * context, *changes], axis=-1)
+
+
+def _num_context_features(context_channels, channels, context_frames):
+  if context_channels is None:
+    return 0
+  changed = max(context_frames - 1, 0) * channels
+  return context_channels + _NUM_FEATURES * changed
+
+
+def _coordinates(like):
+  """Where each pixel is: `[..., h, w, 2]` from -1 to 1."""
+  rows, columns = (
+    tf.linspace(tf.constant(-1.0, like.dtype), 1.0, n)
+    for n in like.shape[-3:-1]
+  )
+  places = tf.stack(tf.meshgrid(rows, columns, indexing='ij'), axis=-1)
+  return places + tf.zeros_like(like[..., :1])
+
+
+def _num_halvings(num_groups):
+  return (num_groups - 1) // _FINER
+
+
+def _check_num_groups(num_groups):
+  if num_groups < 1 or (num_groups - 1) % _FINER:
+    raise ValueError(
+      'Groups of pixels must be 1, or 4 and three more for each further '
+      f'halving, but got {num_groups}.'
+    )
+
+
+def _check_size(name, size, num_groups):
+  divisor = 2 ** _num_halvings(num_groups)
+  if any(d % divisor for d in size):
+    raise ValueError(
+      f'`{name}` expects frames of a height and width divisible by {divisor} '
+      f'for its {num_groups} groups, but got {size[0]}x{size[1]}.'
+    )
+
+
+def _check_frames(context_frames, context_channels, least_channels):
+  if context_frames < 0 or (context_channels or 0) < least_channels:
+    raise ValueError(
+      f'`context_mixture` takes {context_frames} frame(s) from the '
+      f"context's first {least_channels} channels, but the context has "
+      f'{context_channels or 0}.'
+    )
+
+
+def _check_motion(radius, context_frames):
+  if radius < 0 or (radius and not context_frames):
+    raise ValueError(
+      '`motion_radius` must be at least 0, and 0 without a previous frame in '
+      f'the context, but got {radius} and {context_frames} frame(s).'
+    )
+
+
+def _group(frame, place):
+  """A place's pixels of every 2x2: `[..., H / 2, W / 2, C]`."""
+  return frame[..., place[0] :: 2, place[1] :: 2, :]
+
+
+def _join(parts):
+  """Undoes `_group`, of parts in the order of `_PLACES`."""
+  by_place = [parts[_PLACES.index(p)] for p in sorted(_PLACES)]
+  rows = [tf.stack(pair, -2) for pair in (by_place[:2], by_place[2:])]
+  frame = tf.stack(rows, -4)  # [..., h, 2, w, 2, C]
+  height, _, width, _, channels = frame.shape[-5:]
+  return shapes.reshape_trailing(frame, 5, [2 * height, 2 * width, channels])
+
+
+def build_context_mixture(
+  channels: int,
+  context_channels: Optional[int],
+  num_levels: int,
+  num_groups: int = 4,
+  context_frames: int = 1,
+  num_components: int = 5,
+  hidden_channels: int = 64,
+  num_blocks: int = 2,
+  strip_pooling: bool = False,
+  motion_radius: int = 0,
+  seed: Optional[int] = None,
+  network_dtype: Optional[tf.DType] = None,
+  dtype: tf.DType = tf.float32,
+  name: str = 'context_mixture',
+) -> ContextMixture:
+  """Creates a `ContextMixture` with gated residual networks.
+
+  Args:
+    channels: Python `int`, C of the frame.
+    context_channels: Python `int`, at least `context_frames` times C, or None:
+      takes no context.
+    num_levels: Python `int`, levels of the frames on [-1/2, 1/2]: `2**n_bits`.
+    num_groups: 1: all pixels at once, one pass of the network in `forward`; 4:
+      the places of every 2x2 pixels one after another; 7: the first of these
+      cut in four again; 10, and so on.
+    context_frames: Python `int`: the context begins with so many frames, the
+      newest first; 0: it has none, as that of a first frame.
+    num_components: Python `int` K of each mixture.
+    hidden_channels: Python `int`, of the networks.
+    num_blocks: Python `int`, of each network.
+    strip_pooling: Python `bool`: networks also see means of whole rows and
+      columns, see `MixtureNetwork`.
+    motion_radius: Python `int`: mixtures are centred on the previous frame
+      moved by so many pixels at most, see `motion.blend`; 0: not moved.
+    seed: Python `int` or None.
+    network_dtype: `tf.DType` of the networks' computation, or None.
+    dtype: `tf.DType` of data, latent and variables.
+    name: Python `str`.
+
+  Returns:
+    A `ContextMixture`.
+
+  Raises:
+    ValueError: if the context cannot hold the frames or a number does not fit.
+  """
+  _check_num_groups(num_groups)
+  _check_frames(context_frames, context_channels, context_frames * channels)
+  _check_motion(motion_radius, context_frames)
+  rng = np.random.default_rng(seed)
+  of_context = _num_context_features(context_channels, channels, context_frames)
+  of_places = 0 if context_frames else 2
+
+  def network(num_halvings, num_known):
+    return mixture_network.build_mixture_network(
+      len(_PLACES) ** min(num_halvings, _MOST_APART) * of_context
+      + of_places
+      + num_known * channels * _NUM_FEATURES,
+      channels,
+      _NUM_FEATURES,
+      grid_mixture.NUM_PARAMETERS * num_components,
+      hidden_channels,
+      num_blocks,
+      strip_pooling=strip_pooling,
+      num_places=motion.num_neighbours(motion_radius),
+      seed=int(rng.integers(2**31)),
+      network_dtype=network_dtype,
+      dtype=dtype,
+    )
+
+  halvings = _num_halvings(num_groups)
+  return ContextMixture(
+    [network(halvings, 0)]
+    + [
+      network(scale, num_known)
+      for scale in range(halvings, 0, -1)
+      for num_known in range(1, _FINER + 1)
+    ],
+    context_channels,
+    num_levels,
+    context_frames=context_frames,
+    motion_radius=motion_radius,
+    dtype=dtype,
+    name=name,
+  )

@@ -1,0 +1,441 @@
+"""Conditional Glow: the bijector, which only computes."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_cglow.bijectors import conditional_bijector
+from tfp_cglow.bijectors import labels
+from tfp_cglow.bijectors import split as split_lib
+from tfp_cglow.internal import shapes
+
+__all__ = ['Glow']
+
+
+class Glow(conditional_bijector.ConditionalBijector):
+  """Glow (Kingma and Dhariwal, 2018), made conditional (the paper's CGlow).
+
+  `forward` maps a latent vector `[..., H*W*C]` to frames `[..., H, W, C]`
+  (sampling); `inverse` maps frames to latents (training).
+
+  ```none
+  inverse:  frame -> ContextMixture or ContextAffine -> block 1 -> block 2 ..
+            -> LabelPrior
+            block: Squeeze -> steps -> Split, whose second half leaves
+  ```
+
+  The latent vector holds what leaves, fine to coarse; `split_latent` cuts it
+  into one tensor a level.
+
+  Conditions, each only if the bijector was built for it: `context`
+  `[..., H, W, C_ctx]`, `vector` `[..., D]` (broadcast into the context) and
+  `label` (int `[...]` or float weights `[..., num_labels]`). Their leading
+  dimensions broadcast against the frames'. `build_glow` creates one.
+  """
+
+  def __init__(
+    self,
+    output_shape,
+    blocks,
+    context_network=None,
+    context_affine=None,
+    context_mixture=None,
+    label_prior=None,
+    label_maps=None,
+    context_channels=None,
+    vector_channels=None,
+    adapted=None,
+    dtype=tf.float32,
+    validate_args=False,
+    name='glow',
+  ):
+    """Creates the bijector.
+
+    Args:
+      output_shape: `[H, W, C]`, Python `int`s.
+      blocks: List of blocks, fine to coarse; each a list of bijectors on
+        `[..., h, w, c]`, data side first: `Squeeze`, then one `Scan` or several
+        `FlowStep`s, then, in every block but the last, a `Split`.
+      context_network: Callable from the context map `[..., H, W, C_all]` to a
+        list of maps, one a block, or None. `C_all` counts the context, the
+        vector and the label's map, in this order.
+      context_affine: `ContextAffine` of `C_all` channels, or None.
+      context_mixture: `ContextMixture` of `C_all` channels, or None; it is
+        nearer to the data.
+      label_prior: `LabelPrior` over `H*W*C` dimensions, or None.
+      label_maps: Float `[num_labels, h, w, c]`, what a label adds to the
+        context: one learned image a label (h, w are H, W) or one vector (1, 1),
+        or None.
+      context_channels: Python `int`, `C_ctx`, or None: takes no `context`.
+      vector_channels: Python `int`, D, or None: takes no `vector`.
+      adapted: Boolean `tf.Variable`, True once `tfp_cglow.adapt` ran, or None.
+      dtype: `tf.DType` of frames and latents.
+      validate_args: Python `bool`.
+      name: Python `str`.
+    """
+    parameters = dict(locals())
+    self._output_shape = tuple(int(d) for d in output_shape)
+    self._blocks = [list(block) for block in blocks]
+    self._context_network = context_network
+    self._context_affine = context_affine
+    self._context_mixture = context_mixture
+    self._label_prior = label_prior
+    self._label_maps = label_maps
+    self._context_channels = context_channels
+    self._vector_channels = vector_channels
+    self._adapted = adapted
+    super().__init__(
+      forward_min_event_ndims=1,
+      inverse_min_event_ndims=3,
+      validate_args=validate_args,
+      parameters=parameters,
+      dtype=dtype,
+      name=name,
+    )
+
+  @property
+  def output_shape(self) -> tuple[int, ...]:
+    return self._output_shape
+
+  @property
+  def blocks(self):
+    return tuple(tuple(block) for block in self._blocks)
+
+  @property
+  def context_network(self):
+    return self._context_network
+
+  @property
+  def context_affine(self):
+    return self._context_affine
+
+  @property
+  def context_mixture(self):
+    return self._context_mixture
+
+  @property
+  def label_prior(self):
+    return self._label_prior
+
+  @property
+  def label_maps(self):
+    return self._label_maps
+
+  @property
+  def adapted(self):
+    """Boolean `tf.Variable`: whether `tfp_cglow.adapt` ran."""
+    return self._adapted
+
+  @property
+  def num_labels(self) -> Optional[int]:
+    table = self._label_maps
+    if self._label_prior is not None:
+      return self._label_prior.num_labels
+    return None if table is None else table.shape[0]
+
+  @property
+  def label_variables(self):
+    """The label's own trainable variables: tables of the prior, or maps."""
+    if self._label_prior is not None:
+      return self._label_prior.trainable_variables
+    return () if self._label_maps is None else (self._label_maps,)
+
+  @property
+  def conditions(self):
+    height, width, _ = self._output_shape
+    expected = {}
+    if self._context_channels is not None:
+      expected['context'] = conditional_bijector.context_description(
+        self._context_channels, height, width
+      )
+    if self._vector_channels is not None:
+      expected['vector'] = f'float [..., {self._vector_channels}]'
+    if self.num_labels is not None:
+      expected['label'] = labels.label_description(self.num_labels)
+    return expected
+
+  def level_shapes(self) -> list[tuple[int, int, int]]:
+    """Shapes `[h, w, c]` of the levels' latents, fine to coarse."""
+    height, width, channels = self._output_shape
+    level_shapes = []
+    for _ in self._blocks[:-1]:
+      height, width, channels = height // 2, width // 2, channels * 2
+      level_shapes.append((height, width, channels))
+    return level_shapes + [(height // 2, width // 2, channels * 4)]
+
+  def split_latent(
+    self, z: tf.types.experimental.TensorLike
+  ) -> list[tf.Tensor]:
+    """Cuts a latent vector `[..., H*W*C]` into one tensor a level.
+
+    Returns:
+      List of `[..., h, w, c]`, fine to coarse.
+
+    Raises:
+      ValueError: if the vector has another size.
+    """
+    shapes_ = self.level_shapes()
+    num_dims = int(np.prod(self._output_shape))
+    if not z.shape[-1:].is_compatible_with([num_dims]):
+      raise ValueError(
+        f'`{self.name}` expects latents of shape [..., {num_dims}], '
+        f'but got {z.shape}.'
+      )
+    parts = tf.split(z, [int(np.prod(s)) for s in shapes_], axis=-1)
+    return [shapes.reshape_trailing(p, 1, s) for p, s in zip(parts, shapes_)]
+
+  def prepared(self) -> Glow:
+    """An equal bijector with its steps' parameters read and inverses computed.
+
+    For loops over `forward` (a video's frames): the 1x1 convolutions' inverses
+    are then computed once, where this is called.
+    """
+    blocks = [
+      [b.prepared() if hasattr(b, 'prepared') else b for b in block]
+      for block in self._blocks
+    ]
+    return self.copy(blocks=blocks)
+
+  def log_prob_by_label(
+    self,
+    frames: tf.types.experimental.TensorLike,
+    base: tfp.distributions.Distribution,
+    weights: Optional[tf.types.experimental.TensorLike] = None,
+    **conditions: tf.types.experimental.TensorLike,
+  ) -> tf.Tensor:
+    """Log-density of `frames` under every label.
+
+    One pass where labels enter through the prior; one pass a label where they
+    enter through the context (an image or an embedding).
+
+    Args:
+      frames: `[..., H, W, C]`.
+      base: `tfd.Distribution` over latent vectors `[H*W*C]`.
+      weights: Float `[R, num_labels]`, the mixtures of labels asked for, or
+        None: each label alone, R = num_labels.
+      **conditions: All the conditions but `label`.
+
+    Returns:
+      `[..., R]`, nats.
+
+    Raises:
+      ValueError: if the bijector takes no label, or a condition does not fit.
+    """
+    return sum(
+      self.log_prob_terms_by_label(frames, base, weights, **conditions)
+    )
+
+  def log_prob_terms_by_label(
+    self,
+    frames: tf.types.experimental.TensorLike,
+    base: tfp.distributions.Distribution,
+    weights: Optional[tf.types.experimental.TensorLike] = None,
+    **conditions: tf.types.experimental.TensorLike,
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """The two terms of `log_prob_by_label`, with the same arguments.
+
+    Args:
+      frames: `[..., H, W, C]`.
+      base: As there.
+      weights: As there.
+      **conditions: As there.
+
+    Returns:
+      base_log_prob: `[..., R]`, nats, log-density of the latents.
+      log_det: `[..., R]`, log |det| of the inverse's Jacobian.
+
+    Raises:
+      ValueError: As there.
+    """
+    if self.num_labels is None:
+      raise ValueError(
+        f'`{self.name}` takes no label: build it with `num_labels`.'
+      )
+    expected = {k: v for k, v in self.conditions.items() if k != 'label'}
+    conditions = conditional_bijector.check_condition_names(
+      self.name, expected, conditions
+    )
+    frames = tf.convert_to_tensor(frames, dtype_hint=self.dtype)
+    if weights is None:
+      weights = tf.eye(self.num_labels, dtype=self.dtype)
+    if self._label_prior is None:
+      terms = tf.map_fn(
+        lambda w: self._log_prob_terms(frames, base, label=w, **conditions),
+        weights,
+        fn_output_signature=(self.dtype, self.dtype),
+      )
+      return tuple(tf.experimental.numpy.moveaxis(t, 0, -1) for t in terms)
+    y, ildj = self._inverse_before_prior(frames, **conditions)
+    x, prior_ildj = self._label_prior._inverse_and_ildj(  # pylint: disable=protected-access
+      y[..., tf.newaxis, :], label=weights
+    )
+    base_log_prob = base.log_prob(x)
+    log_det = prior_ildj + ildj[..., tf.newaxis]
+    return base_log_prob, log_det + tf.zeros_like(base_log_prob)
+
+  def _log_prob_terms(self, frames, base, **conditions):
+    x, ildj = self._inverse_and_ildj(frames, **conditions)
+    return base.log_prob(x), ildj
+
+  def _context_map(self, like, context=None, vector=None, label=None):
+    """Everything that conditions the networks, as one map; or None."""
+    height, width, _ = self._output_shape
+    maps = []
+    if context is not None:
+      maps.append(
+        conditional_bijector.check_context(
+          self.name,
+          context,
+          self._context_channels,
+          [height, width],
+          like.dtype,
+        )
+      )
+    if vector is not None:
+      vector = self._check_vector(vector)[..., tf.newaxis, tf.newaxis, :]
+      ones = tf.ones([height, width, 1], like.dtype)
+      maps.append(ones * vector)
+    if label is not None and self._label_maps is not None:
+      label = labels.check_label(self.name, label, self.num_labels, self.dtype)
+      label_map = labels.lookup(self._label_maps, label)
+      maps.append(label_map + tf.zeros([height, width, 1], like.dtype))
+    if not maps:
+      return None
+    return tf.concat(shapes.align_leading(*maps), axis=-1)
+
+  def _check_vector(self, vector):
+    vector = tf.convert_to_tensor(vector, dtype_hint=self.dtype)
+    if vector.shape.rank == 0 or not vector.shape[-1:].is_compatible_with(
+      [self._vector_channels]
+    ):
+      raise ValueError(
+        f'`{self.name}` expects `vector` of shape '
+        f'[..., {self._vector_channels}], but got {vector.shape}.'
+      )
+    return vector
+
+  def _check_frames(self, frames):
+    if frames.shape.rank is None or not frames.shape[-3:].is_compatible_with(
+      self._output_shape
+    ):
+      raise ValueError(
+        f'`{self.name}` expects frames of shape '
+        f'[..., {", ".join(map(str, self._output_shape))}], '
+        f'but got {frames.shape}.'
+      )
+
+  def _pyramid(self, context):
+    if context is None or self._context_network is None:
+      return [None] * len(self._blocks)
+    return self._context_network(context)
+
+  def _inverse_and_ildj(self, y, label=None, **conditions):
+    x, ildj = self._inverse_before_prior(y, label=label, **conditions)
+    if self._label_prior is None:
+      return x, ildj
+    z = self._label_prior.inverse(x, label=label)
+    return z, ildj + self._label_prior.inverse_log_det_jacobian(
+      x, event_ndims=1, label=label
+    )
+
+  def _inverse_before_prior(self, y, **conditions):
+    ildjs = []
+
+    def inverse(bijector, y, **kwargs):
+      x = bijector.inverse(y, **kwargs)  # First: it fills the cache.
+      ildjs.append(
+        bijector.inverse_log_det_jacobian(y, event_ndims=3, **kwargs)
+      )
+      return x
+
+    x = self.walk_inverse(inverse, y, **conditions)
+    return x, tf.zeros_like(x[..., 0]) + sum(ildjs)
+
+  def walk_inverse(self, step_fn, y, **conditions):
+    """Calls `step_fn(bijector, y, **kwargs) -> x` on each bijector in turn.
+
+    Args:
+      step_fn: Callable; `kwargs` are the conditions that the bijector takes.
+      y: Frames `[..., H, W, C]`.
+      **conditions: As for `inverse`.
+
+    Returns:
+      The latent vector `[..., H*W*C]`, before the label's prior.
+    """
+    self._check_frames(y)
+    context = self._context_map(y, **conditions)
+    if context is not None:
+      y, context = shapes.align_leading(y, context)
+    for bijector in self._of_whole_frames():
+      y = step_fn(bijector, y, context=context)
+    latents = []
+    for i, (block, level) in enumerate(
+      zip(self._blocks, self._pyramid(context))
+    ):
+      for bijector in block:
+        y = step_fn(bijector, y, **_conditions_of(bijector, level))
+      if i < len(self._blocks) - 1:
+        y, latent = split_lib.separate(y)
+        latents.append(latent)
+    flat = [_flatten_event(t) for t in [*latents, y]]
+    return tf.concat(flat, axis=-1)
+
+  def _forward_and_ildj(self, x, label=None, **conditions):
+    ildjs = []
+
+    def forward(bijector, x, event_ndims=3, **kwargs):
+      y = bijector.forward(x, **kwargs)
+      ildjs.append(-bijector.forward_log_det_jacobian(x, event_ndims, **kwargs))
+      return y
+
+    if self._label_prior is not None:
+      x = forward(self._label_prior, x, event_ndims=1, label=label)
+    y = self._walk_forward(forward, x, label=label, **conditions)
+    return y, tf.zeros_like(y[..., 0, 0, 0]) + sum(ildjs)
+
+  def _of_whole_frames(self):
+    """The bijectors before the blocks, data side first."""
+    both = (self._context_mixture, self._context_affine)
+    return [b for b in both if b is not None]
+
+  def _walk_forward(self, step_fn, x, **conditions):
+    context = self._context_map(x, **conditions)
+    latents = self.split_latent(x)
+    if context is not None:
+      context, *latents = shapes.align_leading(context, *latents)
+    x = latents.pop()
+    levels = list(zip(self._blocks, self._pyramid(context)))
+    for i, (block, level) in reversed(list(enumerate(levels))):
+      if i < len(self._blocks) - 1:
+        x = split_lib.join(x, latents.pop())
+      for bijector in reversed(block):
+        x = step_fn(bijector, x, **_conditions_of(bijector, level))
+    for bijector in reversed(self._of_whole_frames()):
+      x = step_fn(bijector, x, context=context)
+    return x
+
+  def _forward_event_shape(self, shape):
+    return shape[:-1].concatenate(self._output_shape)
+
+  def _inverse_event_shape(self, shape):
+    return shape[:-3].concatenate([int(np.prod(self._output_shape))])
+
+  def _forward_event_shape_tensor(self, shape):
+    return tf.concat([shape[:-1], self._output_shape], axis=0)
+
+  def _inverse_event_shape_tensor(self, shape):
+    return tf.concat([shape[:-3], [int(np.prod(self._output_shape))]], axis=0)
+
+
+def _conditions_of(bijector, context):
+  """The level's context as kwargs, for a bijector that takes one."""
+  takes_one = context is not None and getattr(bijector, 'conditions', None)
+  return {'context': context} if takes_one else {}
+
+
+def _flatten_event(x):
+  return shapes.reshape_trailing(x, 3, [int(np.prod(x.shape[-3:]))])

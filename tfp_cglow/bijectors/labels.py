@@ -1,0 +1,160 @@
+"""Labels as conditions: integers, or weights of a mixture of labels."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfp_cglow.bijectors import conditional_bijector
+from tfp_cglow.networks import convolutional
+
+__all__ = ['LabelPrior', 'build_label_prior', 'check_label', 'lookup']
+
+
+def check_label(owner, label, num_labels, dtype=tf.float32):
+  """Converts a label and checks its range where that is known statically.
+
+  Args:
+    owner: Python `str`, the name that messages use.
+    label: int `[...]` in `[0, num_labels)`, or float `[..., num_labels]`:
+      weights; a row of zeros is the null label.
+    num_labels: Python `int`.
+    dtype: `tf.DType` of weights.
+
+  Returns:
+    The label as a `Tensor`, int32, int64 or `dtype`.
+
+  Raises:
+    ValueError: if the dtype, the shape or a known value does not fit.
+  """
+  label = tf.convert_to_tensor(label, name='label')
+  if label.dtype.is_floating:
+    if label.shape.rank == 0 or not label.shape[-1:].is_compatible_with(
+      [num_labels]
+    ):
+      raise ValueError(
+        f'`{owner}` expects float labels of shape [..., {num_labels}], '
+        f'but got {label.shape}.'
+      )
+    return tf.cast(label, dtype)
+  if not label.dtype.is_integer:
+    raise ValueError(
+      f'`{owner}` expects `label` as integers or float weights, '
+      f'but got dtype {label.dtype.name}.'
+    )
+  if label.dtype not in (tf.int32, tf.int64):  # Which tf.gather takes.
+    label = tf.cast(label, tf.int64)
+  value = tf.get_static_value(label)
+  if value is not None and value.size:
+    if value.min() < 0 or value.max() >= num_labels:
+      raise ValueError(
+        f'`{owner}` expects labels in [0, {num_labels}), but got values from '
+        f'{value.min()} to {value.max()}.'
+      )
+  elif value is None:
+    # tf.gather gives zeros for such an index on a GPU: the null label.
+    inside = tf.reduce_all((label >= 0) & (label < num_labels))
+    check = tf.debugging.Assert(
+      inside,
+      [f'{owner}: labels must be in [0, {num_labels}), but got', label],
+    )
+    if check is not None:
+      with tf.control_dependencies([check]):
+        label = tf.identity(label)
+  return label
+
+
+def label_description(num_labels):
+  return f'int [...] in [0, {num_labels}) or float [..., {num_labels}]'
+
+
+def lookup(table, label):
+  """Rows of `table` `[num_labels, ...]`, or mixtures of rows.
+
+  Args:
+    table: Float tensor or variable `[num_labels, *event]`.
+    label: As `check_label` returns it.
+
+  Returns:
+    `[..., *event]`.
+  """
+  if label.dtype.is_floating:
+    return tf.tensordot(label, table, 1)
+  return tf.gather(table, label)
+
+
+class LabelPrior(conditional_bijector.ConditionalBijector):
+  """A class-conditional diagonal Gaussian prior, as an affine map.
+
+  ```none
+  m, s = mean[label], 4 tanh(raw_log_scale[label] / 4)
+  forward:  y = m + x * exp(s)
+  inverse:  x = (y - m) * exp(-s)
+  inverse log-det:  -sum(s)
+  ```
+
+  Data `y` and latent `x` are vectors `[..., N]`. Under a standard normal base
+  that is the prior N(m, exp(s)^2) of label `label` over all the levels'
+  latents; a row of zero weights (the null label) gives N(0, 1). As the rest of
+  the flow does not depend on the label, one pass gives every label's
+  likelihood.
+  """
+
+  def __init__(
+    self, mean, raw_log_scale, validate_args=False, name='label_prior'
+  ):
+    """Creates the bijector.
+
+    Args:
+      mean: Float `Tensor` or `tf.Variable` `[num_labels, N]`.
+      raw_log_scale: Float `Tensor` or `tf.Variable` `[num_labels, N]`.
+      validate_args: Python `bool`.
+      name: Python `str`.
+    """
+    parameters = dict(locals())
+    with tf.name_scope(name) as name:
+      convert = conditional_bijector.convert_parameter
+      self._mean = convert(mean, name='mean')
+      self._raw_log_scale = convert(raw_log_scale, name='raw_log_scale')
+      super().__init__(
+        forward_min_event_ndims=1,
+        validate_args=validate_args,
+        parameters=parameters,
+        dtype=self._mean.dtype,
+        name=name,
+      )
+
+  @property
+  def num_labels(self):
+    return self._mean.shape[0]
+
+  @property
+  def conditions(self):
+    return {'label': label_description(self.num_labels)}
+
+  def _row(self, label):
+    label = check_label(self.name, label, self.num_labels, self.dtype)
+    raw = lookup(self._raw_log_scale, label)
+    return lookup(self._mean, label), convolutional.bounded(raw, 4.0)
+
+  def _forward_and_ildj(self, x, label):
+    mean, log_scale = self._row(label)
+    return mean + x * tf.exp(log_scale), -tf.reduce_sum(log_scale, -1)
+
+  def _inverse_and_ildj(self, y, label):
+    mean, log_scale = self._row(label)
+    return (y - mean) * tf.exp(-log_scale), -tf.reduce_sum(log_scale, -1)
+
+
+def build_label_prior(
+  num_labels: int,
+  num_dims: int,
+  dtype: tf.DType = tf.float32,
+  name: str = 'label_prior',
+) -> LabelPrior:
+  """Creates a `LabelPrior` with zero tables: N(0, 1) for every label."""
+  zeros = tf.zeros([num_labels, num_dims], dtype)
+  return LabelPrior(
+    mean=tf.Variable(zeros, name='mean'),
+    raw_log_scale=tf.Variable(zeros, name='raw_log_scale'),
+    name=name,
+  )

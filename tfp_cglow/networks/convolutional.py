@@ -1,0 +1,134 @@
+"""Convolutional networks as pairs of plain functions, `(init, apply)`.
+
+`init(seed, in_channels, out_channels)` gives a `dict` of arrays; `apply(params,
+x, context)` gives a tensor. Parameters are arguments, so that `Scan` can stack
+them. Maps are `[..., H, W, C]` with any number of leading dimensions.
+"""
+
+from __future__ import annotations
+
+import collections
+from typing import Optional
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_cglow.internal import shapes
+
+__all__ = [
+  'BoundNetwork',
+  'Network',
+  'bounded',
+  'conv2d',
+  'conv_network',
+  'he_normal',
+  'to_variables',
+]
+
+Network = collections.namedtuple('Network', ['init', 'apply'])
+Network.__doc__ = """The functions `init` and `apply` of a coupling network."""
+
+
+def conv2d(x, kernel, bias=None, strides=1):
+  """Convolves `x` `[..., H, W, C_in]` with `kernel` `[h, w, C_in, C_out]`."""
+  rank = x.shape.rank
+  if rank == 3:
+    y = tf.nn.conv2d(x[tf.newaxis], kernel, strides, 'SAME')[0]
+  else:
+    y = tf.nn.conv2d(x, kernel, strides, 'SAME')
+  return y if bias is None else y + bias
+
+
+def bounded(x, bound):
+  """Squashes `x` smoothly into (-bound, bound); slope 1 at zero."""
+  return bound * tf.tanh(x / bound)
+
+
+def he_normal(rng, height, width, in_channels, out_channels):
+  """Kernel `[h, w, C_in, C_out]`, float32, of He et al. (2015)."""
+  shape = [height, width, in_channels, out_channels]
+  scale = np.sqrt(2.0 / (height * width * in_channels))
+  return rng.standard_normal(shape, dtype=np.float32) * np.float32(scale)
+
+
+def to_variables(values, dtype):
+  """Makes a trainable `tf.Variable` of each array of a `dict`."""
+  return {k: tf.Variable(v, dtype=dtype, name=k) for k, v in values.items()}
+
+
+def conv_network(
+  hidden_channels: int,
+  context_channels: Optional[int] = None,
+  context_injection: str = 'input',
+  network_dtype: Optional[tf.DType] = None,
+) -> Network:
+  """Glow's coupling network: conv3x3, ReLU, conv1x1, ReLU, zero conv3x3.
+
+  The last layer starts at zero (Glow, section 3.3), so a coupling starts as
+  the identity.
+
+  Args:
+    hidden_channels: Python `int`.
+    context_channels: Python `int`, channels of the context map, or None.
+    context_injection: 'input' joins the context to the first layer's input;
+      'last' to the input of the layer that produces the output.
+    network_dtype: `tf.DType` of the computation, or None: the input's. The
+      output always has the input's dtype.
+
+  Returns:
+    A `Network`. `in_channels` of its `init` counts the context's channels.
+
+  Raises:
+    ValueError: if `context_injection` is unknown.
+  """
+  if context_injection not in ('input', 'last'):
+    raise ValueError(
+      "`context_injection` must be 'input' or 'last', "
+      f'but got {context_injection!r}.'
+    )
+  late_channels = (context_channels or 0) if context_injection == 'last' else 0
+
+  def init(seed, in_channels, out_channels):
+    rng = np.random.default_rng(seed)
+    hidden, last = hidden_channels, hidden_channels + late_channels
+    return {
+      'kernel_1': he_normal(rng, 3, 3, in_channels - late_channels, hidden),
+      'bias_1': np.zeros([hidden], np.float32),
+      'kernel_2': he_normal(rng, 1, 1, hidden, hidden),
+      'bias_2': np.zeros([hidden], np.float32),
+      'kernel_3': np.zeros([3, 3, last, out_channels], np.float32),
+      'bias_3': np.zeros([out_channels], np.float32),
+    }
+
+  def apply(params, x, context=None):
+    dtype = x.dtype
+    if network_dtype is not None:
+      cast = lambda t: tf.cast(t, network_dtype)
+      x, params = cast(x), {k: cast(v) for k, v in params.items()}
+      context = context if context is None else cast(context)
+    early, late = (None, context) if late_channels else (context, None)
+    x = _join(x, early)
+    x = tf.nn.relu(conv2d(x, params['kernel_1'], params['bias_1']))
+    x = tf.nn.relu(conv2d(x, params['kernel_2'], params['bias_2']))
+    x = _join(x, late)
+    return tf.cast(conv2d(x, params['kernel_3'], params['bias_3']), dtype)
+
+  return Network(init, apply)
+
+
+def _join(x, context):
+  if context is None:
+    return x
+  return tf.concat(shapes.align_leading(x, context), axis=-1)
+
+
+class BoundNetwork(tf.Module):
+  """`apply` of a `Network` together with the variables it is applied to."""
+
+  def __init__(self, apply, params, name='network'):
+    super().__init__(name=name)
+    self._apply = apply
+    self.params = params
+
+  def __call__(self, *inputs):
+    return self._apply(self.params, *inputs)

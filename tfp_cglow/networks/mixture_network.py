@@ -1,0 +1,157 @@
+"""The network that gives `ContextMixture` its parameters."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_cglow.networks import convolutional
+
+__all__ = ['MixtureNetwork', 'build_mixture_network']
+
+
+class MixtureNetwork(tf.Module):
+  """Gated residual blocks, then a small head for each channel.
+
+  ```none
+  h = conv3x3(inputs)
+  block by block:
+    h += s(relu(h))
+    h += u * sigmoid(v),  [u, v] = f(relu(h))
+  raw_c = conv1x1(relu(conv1x1([relu(h), known channels])))
+  motion = conv1x1(relu(h)),  if asked for
+  ```
+
+  with f: conv3x3, ReLU, conv1x1; s is zero, or with strip pooling [1] a conv1x1
+  of the means over whole rows plus one of those over whole columns: what enters
+  the frame on one side may have left it on the other. Head c sees the channels
+  before c, so that channels are conditioned on each other without another pass
+  of the blocks.
+
+  #### References
+
+  [1]: Qibin Hou, Li Zhang, Ming-Ming Cheng and Jiashi Feng. Strip Pooling:
+       Rethinking Spatial Pooling for Scene Parsing. _CVPR_, 2020.
+  """
+
+  def __init__(self, params, network_dtype=None, name='mixture_network'):
+    """Creates the network.
+
+    Args:
+      params: `dict` of 'first', a layer, 'blocks', a list of pairs of layers,
+        with strip pooling 'strips', a list of a pair for each block, 'heads',
+        a list of pairs, and for motion 'motion', a layer; a layer is a `dict`
+        of 'kernel' and 'bias'.
+      network_dtype: `tf.DType` of the computation, or None: the input's.
+      name: Python `str`.
+    """
+    super().__init__(name=name)
+    self.params = params
+    self._network_dtype = network_dtype
+
+  def features(self, inputs):
+    """What the heads have in common: `[..., H, W, D]` to `[..., H, W, F]`."""
+    h = self._conv(self.params['first'], inputs)
+    for i, (first, second) in enumerate(self.params['blocks']):
+      if 'strips' in self.params:
+        h += self._strips(self.params['strips'][i], tf.nn.relu(h))
+      update = self._conv(first, tf.nn.relu(h))
+      update, gate = tf.split(
+        self._conv(second, tf.nn.relu(update)), 2, axis=-1
+      )
+      h += update * tf.sigmoid(gate)
+    return tf.nn.relu(h)
+
+  def head(self, channel, features, known):
+    """Raw parameters of one channel.
+
+    Args:
+      channel: Python `int` c.
+      features: `[..., H, W, F]`.
+      known: List of maps `[..., H, W, D]`, one for each channel before c.
+
+    Returns:
+      `[..., H, W, P]`.
+    """
+    first, second = self.params['heads'][channel]
+    h = self._conv(first, tf.concat([features, *known], axis=-1))
+    return self._conv(second, tf.nn.relu(h))
+
+  def motion(self, features):
+    """Logits of where a pixel comes from, of `features`: `[..., H, W, n]`."""
+    return self._conv(self.params['motion'], features)
+
+  def _strips(self, layers, x):
+    of_rows, of_columns = layers
+    rows = self._conv(of_rows, tf.reduce_mean(x, -2, keepdims=True))
+    return rows + self._conv(of_columns, tf.reduce_mean(x, -3, keepdims=True))
+
+  def _conv(self, layer, x):
+    dtype = self._network_dtype or x.dtype
+    kernel, bias = (tf.cast(layer[k], dtype) for k in ('kernel', 'bias'))
+    return tf.cast(
+      convolutional.conv2d(tf.cast(x, dtype), kernel, bias), x.dtype
+    )
+
+
+def build_mixture_network(
+  in_channels,
+  channels,
+  known_channels,
+  num_parameters,
+  hidden_channels,
+  num_blocks,
+  strip_pooling=False,
+  num_places=1,
+  seed=None,
+  network_dtype=None,
+  dtype=tf.float32,
+):
+  """Creates a `MixtureNetwork` whose raw parameters start at zero.
+
+  Args:
+    in_channels: Python `int`, of the inputs of `features`.
+    channels: Python `int` C, how many heads.
+    known_channels: Python `int`, of the map of each known channel.
+    num_parameters: Python `int` P.
+    hidden_channels: Python `int`.
+    num_blocks: Python `int`, gated residual blocks.
+    strip_pooling: Python `bool`: before each of them, see `MixtureNetwork`.
+    num_places: Python `int`: above 1, `motion` gives so many logits.
+    seed: Python `int` or None.
+    network_dtype: `tf.DType` of the computation, or None.
+    dtype: `tf.DType` of the variables.
+
+  Returns:
+    A `MixtureNetwork`.
+  """
+  rng = np.random.default_rng(seed)
+  hidden = hidden_channels
+
+  def layer(size, num_in, num_out, is_zero=False):
+    kernel = convolutional.he_normal(rng, size, size, num_in, num_out)
+    return convolutional.to_variables(
+      {'kernel': kernel * (not is_zero), 'bias': np.zeros([num_out])}, dtype
+    )
+
+  params = {}
+  if strip_pooling:
+    params['strips'] = [
+      [layer(1, hidden, hidden, is_zero=True) for _ in range(2)]
+      for _ in range(num_blocks)
+    ]
+  params |= {
+    'first': layer(3, in_channels, hidden),
+    'blocks': [
+      [layer(3, hidden, hidden), layer(1, hidden, 2 * hidden, is_zero=True)]
+      for _ in range(num_blocks)
+    ],
+    'heads': [
+      [
+        layer(1, hidden + c * known_channels, hidden),
+        layer(1, hidden, num_parameters, is_zero=True),
+      ]
+      for c in range(channels)
+    ],
+  }
+  if num_places > 1:
+    params['motion'] = layer(1, hidden, num_places, is_zero=True)
+  return MixtureNetwork(params, network_dtype)

@@ -1,0 +1,171 @@
+"""The training objective: bits/dim of head and tail, and label evidence."""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_cglow.video import likelihood
+from tfp_cglow.video import video_targets
+
+tfd = tfp.distributions
+_TERMS = ('bits_per_dim', 'log_det', 'base_log_prob')
+
+__all__ = ['loss_terms', 'metric_names', 'scores_labels']
+
+
+def scores_labels(model, glow):
+  """Whether training computes every label's likelihood under `glow`.
+
+  Where the label enters through the prior it costs one pass; where it enters
+  through the context, one pass a label, paid only for the cross entropy.
+  """
+  return glow.num_labels is not None and (
+    glow.label_prior is not None or model.label_loss_weight > 0
+  )
+
+
+def metric_names(model):
+  """Names of the scalars that `loss_terms` gives for `model`."""
+  names = ['loss']
+  for name, glow in (('head', model.head), ('tail', model.tail)):
+    for term in _TERMS if glow is not None else ():
+      names.append(f'{name}_{term}')
+    if glow is not None and scores_labels(model, glow):
+      names += [f'{name}_label_cross_entropy', f'{name}_label_accuracy']
+  return names
+
+
+def loss_terms(
+  model,
+  frames,
+  label,
+  seed,
+  clips,
+  subset_size=None,
+  label_dropout=0.0,
+):
+  """Mean bits/dim of each submodel, label scores, and the loss.
+
+  ```none
+  loss = head bits/dim + tail bits/dim
+         + label_loss_weight * cross entropy / (N ln 2)
+  ```
+
+  Args:
+    model: `VideoGlow`.
+    frames: uint8 or float `[B, T, H, W, C]`.
+    label: int `[B]` or None.
+    seed: Python `int` or int32 `[2]`.
+    clips: int `[B]`, identities for the noise.
+    subset_size: Python `int` or None, see `noisy_targets`.
+    label_dropout: Float, probability of the null label.
+
+  Returns:
+    `dict` of scalars, named as `metric_names` says: bits/dim a frame; its
+    parts, the flow's log-determinant (with that of learned noise) and the
+    latents' log-density, nats a dimension; cross entropy of p(label | frame) in
+    nats, accuracy of its argmax.
+  """
+  targets = video_targets.noisy_targets(model, frames, seed, clips, subset_size)
+  given = _with_null_labels(model, label, seed, clips, label_dropout)
+  terms = {}
+  if model.head is not None:
+    terms.update(
+      _submodel_terms(
+        model, 'head', targets.first, targets.first_log_det, label, given
+      )
+    )
+  if model.tail is not None:
+    by_frame = [t if t is None else t[:, tf.newaxis] for t in (label, given)]
+    terms.update(
+      _submodel_terms(
+        model,
+        'tail',
+        targets.later,
+        targets.later_log_det,
+        *by_frame,
+        context=targets.contexts,
+      )
+    )
+  cross_entropies = [v for k, v in terms.items() if 'cross_entropy' in k]
+  weight = model.label_loss_weight / (model.num_dims * np.log(2.0))
+  bits = [v for k, v in terms.items() if 'bits_per_dim' in k]
+  terms['loss'] = sum(bits) + weight * sum(cross_entropies)
+  return terms
+
+
+def _with_null_labels(model, label, seed, clips, dropout):
+  """Labels `[B]`, some of them dropped: `num_labels`, the null label."""
+  if label is None or not dropout:
+    return label
+  seed = likelihood.fold_in(likelihood.as_seed(seed), -2)
+  uniform = tf.map_fn(
+    lambda clip: tf.random.stateless_uniform(
+      [], likelihood.fold_in(seed, clip), alg='philox'
+    ),
+    clips,
+    fn_output_signature=tf.float32,
+  )
+  null = tf.cast(model.num_labels, label.dtype)
+  return tf.where(uniform < dropout, null, label)
+
+
+def _submodel_terms(
+  model, name, frames, noise_log_det, label, given, **conditions
+):
+  glow = getattr(model, name)
+  log_prob, log_det, scores = _log_prob_and_scores(
+    model, glow, frames, given, **conditions
+  )
+  log_prob += noise_log_det
+  log_det += noise_log_det
+  bits = likelihood.bits_per_dim(log_prob, model.frame_shape, model.n_bits)
+  terms = {
+    f'{name}_bits_per_dim': tf.reduce_mean(bits),
+    f'{name}_log_det': tf.reduce_mean(log_det) / model.num_dims,
+    f'{name}_base_log_prob': (
+      tf.reduce_mean(log_prob - log_det) / model.num_dims
+    ),
+  }
+  if scores is not None:
+    label = tf.broadcast_to(label, tf.shape(scores)[:-1])
+    cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(
+      labels=label, logits=scores
+    )
+    correct = tf.argmax(scores, -1, output_type=label.dtype) == label
+    accuracy = tf.reduce_mean(tf.cast(correct, tf.float32))
+    terms[f'{name}_label_cross_entropy'] = tf.reduce_mean(cross_entropy)
+    terms[f'{name}_label_accuracy'] = accuracy
+  return terms
+
+
+def _log_prob_and_scores(model, glow, targets, given, **conditions):
+  """Log-densities and log-determinants given the labels, `[...]`; and scores.
+
+  The scores are log p(frame, label) of every label, `[..., num_labels]`, or
+  None.
+  """
+  if not scores_labels(model, glow):
+    if glow.num_labels is not None:
+      conditions['label'] = tf.one_hot(given, model.num_labels)
+    flow = tfd.TransformedDistribution(model.base, glow)
+    log_prob = flow.log_prob(targets, bijector_kwargs=conditions)
+    # Known from the line above: the bijector keeps it.
+    log_det = glow.inverse_log_det_jacobian(
+      targets, event_ndims=3, **conditions
+    )
+    return log_prob, log_det, None
+  # The last row is zero: the null label's.
+  labels_and_null = tf.one_hot(tf.range(model.num_labels + 1), model.num_labels)
+  base_log_prob, log_det = glow.log_prob_terms_by_label(
+    targets, model.base, weights=labels_and_null, **conditions
+  )
+  by_label = base_log_prob + log_det  # [..., num_labels + 1]
+  given = tf.broadcast_to(given, tf.shape(by_label)[:-1])
+  pick = functools.partial(
+    tf.gather, indices=given, batch_dims=by_label.shape.rank - 1
+  )
+  scores = by_label[..., :-1] + model.label_log_prior()
+  return pick(by_label), pick(log_det), scores

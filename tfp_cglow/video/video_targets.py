@@ -1,0 +1,168 @@
+"""From a clip to what the flows see: noisy targets and clean contexts."""
+
+import collections
+
+import tensorflow as tf
+
+from tfp_cglow.video import likelihood
+
+__all__ = [
+  'check_frames',
+  'Targets',
+  'clean_generated',
+  'clean_given',
+  'contexts_of',
+  'initial_state',
+  'next_state',
+  'noisy_targets',
+]
+
+Targets = collections.namedtuple(
+  'Targets',
+  ['first', 'contexts', 'later', 'times', 'first_log_det', 'later_log_det'],
+)
+Targets.__doc__ = """What the flows see of clips, see `noisy_targets`."""
+
+
+def check_frames(frames, frame_shape):
+  """Converts videos and checks their shape.
+
+  Args:
+    frames: `[B, T, H, W, C]`.
+    frame_shape: `[H, W, C]`.
+
+  Returns:
+    A `Tensor`.
+
+  Raises:
+    ValueError: if the shape does not fit.
+  """
+  frames = tf.convert_to_tensor(frames, name='frames')
+  if frames.shape.rank != 5 or not frames.shape[2:].is_compatible_with(
+    frame_shape
+  ):
+    raise ValueError(
+      'Expected frames of shape [B, T, '
+      f'{", ".join(map(str, frame_shape))}], but got {frames.shape}.'
+    )
+  return frames
+
+
+def noisy_targets(model, frames, seed, clips, subset_size=None):
+  """Noisy targets and the contexts they are predicted from.
+
+  Args:
+    model: `VideoGlow`.
+    frames: uint8 or float `[B, T, H, W, C]`.
+    seed: Python `int` or int32 `[2]`, of the noise.
+    clips: int `[B]`, the clips' identities in the noise.
+    subset_size: Python `int` n: only that many random frames of 1..T-1; None:
+      all of them.
+
+  Returns:
+    `Targets`:
+    first: `[B, H, W, C]`, frame 0.
+    contexts: `[B, n, H, W, C_ctx]`; None without a tail.
+    later: `[B, n, H, W, C]`, the frames that the contexts belong to.
+    times: int32 `[n]`, their indices.
+    first_log_det: `[B]`, nats, of learned noise, see `FlowNoise`; else 0. To be
+      added to the log-density.
+    later_log_det: `[B, n]`, the same of `later`.
+
+  Raises:
+    ValueError: for clips of one frame, if the model has a tail.
+  """
+  if model.tail is not None and frames.shape[1] == 1:
+    raise ValueError('A model with a tail needs at least two frames a clip.')
+  num_frames = tf.shape(frames)[1]
+  times = tf.range(1, num_frames)
+  if subset_size is not None:
+    order = tf.random.experimental.stateless_shuffle(
+      times, likelihood.fold_in(likelihood.as_seed(seed), -1), alg='philox'
+    )
+    times = order[:subset_size]
+  draw = _legacy_frames if model.dequantisation == 'legacy' else _matched_frames
+  clean, first, later = draw(model, frames, seed, clips, times)
+  contexts = None
+  if model.tail is not None:
+    contexts = tf.gather(contexts_of(model, clean), times - 1, axis=1)
+  log_dets = [0.0, 0.0]
+  if model.head_noise is not None:
+    first, log_dets[0] = model.head_noise(first, clean[:, 0])
+  if model.tail_noise is not None:
+    later, log_dets[1] = model.tail_noise(
+      later, tf.gather(clean, times, axis=1), contexts
+    )
+  return Targets(first, contexts, later, times, *log_dets)
+
+
+def _matched_frames(model, frames, seed, clips, times):
+  """Noise of a bin's width on quantised targets; contexts at bin centres."""
+  clean = likelihood.quantise(frames, model.n_bits)
+  drawn = tf.concat([[0], times], axis=0)
+  noise = likelihood.frame_noise(seed, clips, drawn, model.frame_shape)
+  noisy = likelihood.dequantise(
+    tf.gather(clean, drawn, axis=1), model.n_bits, noise
+  )
+  return clean, noisy[:, 0], noisy[:, 1:]
+
+
+def _legacy_frames(model, frames, seed, clips, times):
+  """The paper's: the same noise on 8-bit frames, in targets and contexts."""
+  noise = likelihood.frame_noise(
+    seed, clips, tf.range(tf.shape(frames)[1]), model.frame_shape
+  )
+  noisy = likelihood.to_unit(frames) - 0.5 + noise / 2.0**model.n_bits
+  return noisy, noisy[:, 0], tf.gather(noisy, times, axis=1)
+
+
+def contexts_of(model, clean):
+  """Context maps of frames 1..T-1, from clean frames `[B, T, H, W, C]`.
+
+  Args:
+    model: `VideoGlow`.
+    clean: Frames as contexts have them.
+
+  Returns:
+    `[B, T - 1, H, W, C_ctx]`.
+  """
+  recent = [clean[:, :-1]]
+  if model.previous_frames == 2:
+    # Before the first frame, time stands still.
+    before = tf.concat([clean[:, :1], clean[:, :-2]], axis=1)
+    recent.append(before[:, : tf.shape(clean)[1] - 1])
+  if model.processor is not None:
+    recent.append(model.processor.scan(recent[0]))
+  return tf.concat(recent, axis=-1)
+
+
+def initial_state(model, given):
+  """The state before the last of the given frames `[B, T0, H, W, C]`.
+
+  Returns:
+    `[state]`, or `[]` without a processor.
+  """
+  if model.processor is None:
+    return []
+  by_time = tf.transpose(given[:, :-1], [1, 0, 2, 3, 4])
+  zeros = model.processor.initial_state(given[:, 0])
+  return [tf.foldl(model.processor, by_time, initializer=zeros)]
+
+
+def next_state(model, state, frame):
+  """The state (a list as in `initial_state`) after one more frame."""
+  return [model.processor(s, frame) for s in state]
+
+
+def clean_given(model, frames):
+  """Given frames as context: bin centres, or with 'legacy' as they are."""
+  if model.dequantisation == 'legacy':
+    return likelihood.to_unit(frames) - 0.5
+  return likelihood.quantise(frames, model.n_bits)
+
+
+def clean_generated(model, frame):
+  """A generated frame as context and result."""
+  if model.dequantisation == 'legacy':
+    return tf.clip_by_value(frame, -0.5, 0.5 - 2.0**-9)
+  return likelihood.requantise(frame, model.n_bits)

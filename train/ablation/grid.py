@@ -1,0 +1,337 @@
+"""The ablation: every row and seed is a run of its own, by its own process.
+
+A cell is the run folder `<workdir>/<row>/seed_<n>`. The same command again
+leaves out the cells that are done and continues the others, as the runs
+themselves do. A cell that fails does not stop the others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+from absl import logging
+
+from train.ablation import ablation_report
+from train.ablation import ablation_rows
+from train.config import configs
+from train.config import presets
+
+__all__ = ['AblationError', 'TRAIN_COMMAND', 'run']
+
+TRAIN_COMMAND = (sys.executable, '-m', 'train.main')
+_SHARED_KEYS = (*ablation_rows.DATA_KEYS, 'flip', 'steps', 'batch_size')
+_SECONDS_BETWEEN_LOOKS = 0.1
+_MAX_SECONDS_TO_END = 20.0
+
+
+class AblationError(ValueError):
+  """Cells that failed, or a folder that cannot hold them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+  """What all cells share."""
+
+  preset_name: str
+  assignments: tuple[str, ...]
+  jobs: int
+  program: tuple[str, ...]
+
+  @property
+  def num_threads(self):
+    """Of a process; None: TensorFlow's own choice."""
+    if self.jobs == 1:
+      return None
+    return max((os.cpu_count() or 1) // self.jobs, 1)
+
+  def environment(self):
+    if self.num_threads is None:
+      return dict(os.environ)
+    threads = str(self.num_threads)
+    return {
+      **os.environ,
+      'TF_NUM_INTRAOP_THREADS': threads,
+      'TF_NUM_INTEROP_THREADS': threads,
+    }
+
+  def preset_of(self, row):
+    return row.preset or self.preset_name
+
+  def settings_of(self, row):
+    """The command line's before the row's, which therefore holds."""
+    ours = ('export=false', 'num_samples=0', 'quality_samples=0')
+    shared = self._shared_with(row)
+    return (*shared, *self.assignments, *row.assignments, *ours)
+
+  def _shared_with(self, row):
+    """Data and steps of the given preset, for a row with one of its own."""
+    given, own = (
+      presets.PRESETS[name] for name in (self.preset_name, self.preset_of(row))
+    )
+    return [
+      f'{key}={getattr(given, key)}'
+      for key in _SHARED_KEYS
+      if getattr(given, key) != getattr(own, key)
+    ]
+
+  def config_of(self, cell):
+    assignments = [f'model={cell.row.part}', f'seed={cell.seed}']
+    return configs.check(
+      configs.override(
+        presets.PRESETS[self.preset_of(cell.row)],
+        [*assignments, *self.settings_of(cell.row)],
+      )
+    )
+
+  def command_of(self, cell):
+    return [
+      *self.program,
+      f'--preset={self.preset_of(cell.row)}',
+      f'--model={cell.row.part}',
+      f'--seed={cell.seed}',
+      f'--workdir={cell.path}',
+      *(f'--set={setting}' for setting in self.settings_of(cell.row)),
+    ]
+
+
+class _Child:
+  """The process that trains a cell."""
+
+  def __init__(self, cell, plan):
+    """Starts it.
+
+    Raises:
+      AblationError: if another process trains the cell.
+      OSError: if it cannot be started.
+    """
+    self.cell = cell
+    self._plan = plan
+    self._start = time.monotonic()
+    cell.path.mkdir(parents=True, exist_ok=True)
+    with open(cell.log, 'a') as log:
+      # The child's output holds the lock, also when this process is killed.
+      _lock(cell, log)
+      self._process = subprocess.Popen(
+        plan.command_of(cell),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=plan.environment(),
+      )
+
+  @property
+  def is_running(self):
+    return self._process.poll() is None
+
+  def terminate(self):
+    """Tells it to end; its run can be resumed from its last checkpoint."""
+    self._process.terminate()
+
+  def finish(self, max_seconds=None):
+    """Waits for the process, kills it after `max_seconds`, notes the session.
+
+    Returns:
+      What went wrong, or None.
+    """
+    code = self._wait(max_seconds)
+    session = {
+      'seconds': time.monotonic() - self._start,
+      'exit_code': code,
+      'jobs': self._plan.jobs,
+      'num_threads': self._plan.num_threads,
+    }
+    with open(self.cell.sessions, 'a') as f:
+      f.write(json.dumps(session) + '\n')
+    if code == 0 and self.cell.folder.metrics_file.exists():
+      return None
+    return _what_went_wrong(self.cell, code)
+
+  def _wait(self, max_seconds):
+    try:
+      return self._process.wait(max_seconds)
+    except subprocess.TimeoutExpired:
+      self._process.kill()
+      return self._process.wait()
+
+
+def _lock(cell, log):
+  try:
+    import fcntl
+
+    fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    raise AblationError(f'another process trains {cell.path}') from None
+  except (ImportError, OSError):  # Not on Windows, nor on every file system.
+    pass
+
+
+def _what_went_wrong(cell, exit_code):
+  """The child's one-line error, or else how it ended."""
+  lines = cell.log.read_text(errors='replace').splitlines()
+  error = next((x for x in reversed(lines) if x.startswith('error: ')), None)
+  if exit_code == 2 and error:
+    return error[len('error: ') :]
+  if exit_code < 0:
+    return f'killed by {signal.Signals(-exit_code).name}'
+  if exit_code == 0:
+    return 'ended without a metrics.json'
+  last = next((x.strip() for x in reversed(lines) if x.strip()), 'no output')
+  return f'exit code {exit_code}: {last}'
+
+
+def run(
+  preset_name,
+  assignments,
+  workdir,
+  num_seeds=3,
+  row_names=(),
+  jobs=1,
+  program=TRAIN_COMMAND,
+):
+  """Trains every cell that is not done and writes the report.
+
+  Args:
+    preset_name: Key of `presets.PRESETS`, of the rows that name none.
+    assignments: `key=value` strings of `configs.override`; they hold for every
+      row but for what the row itself fixes.
+    workdir: Path, of all cells and the report.
+    num_seeds: Python `int`; the seeds are 0, 1, ...
+    row_names: Sequence of `str`; empty: every row.
+    jobs: Python `int`, processes at a time. More than one share the machine's
+      cores evenly.
+    program: Sequence of `str`, the command that trains a run.
+
+  Returns:
+    Paths of ablation.md, ablation.json and ablation.png.
+
+  Raises:
+    ConfigError: before anything is trained.
+    AblationError: at the end, with all cells that failed; the report is
+      written.
+  """
+  start = time.monotonic()
+  _check(assignments, num_seeds, jobs)
+  plan = _Plan(preset_name, tuple(assignments), jobs, tuple(program))
+  base = configs.override(presets.PRESETS[preset_name], assignments)
+  rows = ablation_rows.rows_for(base.num_frames > 1, row_names)
+  cells = ablation_rows.cells_of(rows, num_seeds, workdir)
+  wanted = {cell.name: plan.config_of(cell) for cell in cells}
+  _create(workdir)
+  undone = [
+    cell for cell in cells if not cell.folder.is_done(wanted[cell.name])
+  ]
+  failures = _train_all(undone, plan, len(cells))
+  paths = ablation_report.write(
+    workdir,
+    cells,
+    failures,
+    {
+      'command': _command(),
+      'preset': preset_name,
+      'assignments': list(assignments),
+      'num_seeds': num_seeds,
+      'jobs': jobs,
+      'num_threads': plan.num_threads,
+      'seconds': time.monotonic() - start,
+    },
+  )
+  if failures:
+    raise AblationError(_failures_text(cells, failures, paths[0]))
+  return paths
+
+
+def _command():
+  """The command line, as another machine could run it."""
+  arguments = getattr(sys, 'orig_argv', sys.argv)  # With `-m train.main`.
+  return shlex.join(['python', *arguments[1:]])
+
+
+def _check(assignments, num_seeds, jobs):
+  for assignment in assignments:
+    if assignment.partition('=')[0].strip() in ('model', 'seed', 'preset'):
+      raise configs.ConfigError(
+        'The ablation sets preset, model and seed of each cell itself, but '
+        f'got {assignment!r}; choose rows and a number of seeds.'
+      )
+  for name, value in (('seeds', num_seeds), ('jobs', jobs)):
+    if value < 1:
+      raise configs.ConfigError(
+        f'The ablation expects at least 1 of {name}, but got {value}.'
+      )
+
+
+def _create(workdir):
+  try:
+    pathlib.Path(workdir).mkdir(parents=True, exist_ok=True)
+  except OSError as e:
+    raise AblationError(f'Cannot write to {workdir}: {e.strerror}.') from None
+
+
+def _train_all(cells, plan, num_cells):
+  """Trains cells, `plan.jobs` at a time.
+
+  Returns:
+    `dict` from the name of each cell that failed to what went wrong.
+  """
+  logging.info('%d of %d cells to train.', len(cells), num_cells)
+  waiting, running, errors = list(cells), [], {}
+
+  def note(cell, error):
+    errors[cell.name] = error
+    _log(cell, error, num_cells - len(cells) + len(errors), num_cells)
+
+  try:
+    while waiting or running:
+      for child in [c for c in running if not c.is_running]:
+        running.remove(child)
+        note(child.cell, child.finish())
+      while waiting and len(running) < plan.jobs:
+        _start(waiting.pop(0), plan, running, note)
+      time.sleep(_SECONDS_BETWEEN_LOOKS)
+  finally:
+    for child in running:
+      child.terminate()
+    for child in running:
+      child.finish(_MAX_SECONDS_TO_END)
+  return {name: error for name, error in errors.items() if error}
+
+
+def _start(cell, plan, running, note):
+  try:
+    running.append(_Child(cell, plan))
+  except (AblationError, OSError) as e:
+    note(cell, str(e))
+
+
+def _log(cell, error, number, num_cells):
+  if error:
+    logging.error(
+      'Cell %d of %d, %s, failed: %s', number, num_cells, cell.name, error
+    )
+    return
+  result = ablation_report.read_cell(cell)
+  logging.info(
+    'Cell %d of %d, %s: %.0f s, %.4f bits/dim.',
+    number,
+    num_cells,
+    cell.name,
+    result.seconds,
+    result.bits_per_dim,
+  )
+
+
+def _failures_text(cells, failures, path):
+  logs = {cell.name: cell.log for cell in cells}
+  failed = '; '.join(f'{n} ({e}; {logs[n]})' for n, e in failures.items())
+  return (
+    f'{len(failures)} of {len(cells)} cells failed: {failed}. {path} has the '
+    'others; the same command tries these again.'
+  )

@@ -1,0 +1,365 @@
+"""Files to small frames: which pictures, and what they look like."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import threading
+from typing import Optional
+
+import numpy as np
+
+from train.config import configs
+from train.data.decoding import array_readers
+from train.data.decoding import pixels
+from train.data.decoding import pyav_reader
+from train.data.decoding import readers
+
+__all__ = ['Decoder', 'is_blank', 'resolve']
+
+DecodeError = readers.DecodeError
+
+_CHUNK_BYTES = 2**24  # Decoded planes held at a time; at least one picture.
+_SEEK_PICTURES = 64  # A window that starts later is sought, not decoded up to.
+_EPSILON = 1e-6  # Seconds.
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoder:
+  """How files become frames.
+
+  Frame k is the k-th of every `stride`-th picture or, with `fps`, the picture
+  that is shown `k / fps` seconds after the first. Pictures are turned as the
+  file's display matrix says.
+
+  Attributes:
+    size: `int`, pixels: height and width of the frames.
+    channels: `int`, 3 (RGB) or 1 (their mean).
+    crop: 'center' or 'letterbox'; see `pixels.to_frames`.
+    pixel_aspect: `bool`: whether pixels have the file's shape; else they are
+      square.
+    box: `int` or None, pixels: of each picture only the middle box is used.
+    fps: `float` or None, frames a second.
+    stride: `int`; 1 with `fps`.
+    backend: 'pyav' or 'tfio'.
+    device: 'cpu' or 'cuda', where PyAV decodes.
+    max_seconds: `float` or None, the time limit; see `pyav_reader.open_video`.
+      None where a run must be the same to the bit.
+    max_pixels: `int` or None, of a picture.
+    tfio_max_seconds: `float`: longer files are PyAV's, as TensorFlow I/O
+      decodes the whole file into memory.
+  """
+
+  size: int
+  channels: int = 3
+  crop: str = 'center'
+  pixel_aspect: bool = True
+  box: Optional[int] = None
+  fps: Optional[float] = None
+  stride: int = 1
+  backend: str = 'pyav'
+  device: str = 'cpu'
+  max_seconds: Optional[float] = 10.0
+  max_pixels: Optional[int] = 2**25
+  tfio_max_seconds: float = 30.0
+
+  def __post_init__(self):
+    if self.channels not in (1, 3):
+      raise ValueError(f'Expected 1 or 3 channels, got {self.channels}.')
+    if self.crop not in configs.CHOICES['crop']:
+      raise ValueError(
+        f'Expected crop in {configs.CHOICES["crop"]}, got {self.crop!r}.'
+      )
+    if self.stride < 1 or (self.fps is not None and not self.fps > 0):
+      raise ValueError(
+        f'Expected positive fps and stride, got {self.fps} and {self.stride}.'
+      )
+    if self.fps is not None and self.stride > 1:
+      raise ValueError('Expected fps or stride, got both.')
+
+  def clip(self, path, start, count):
+    """Exactly `count` frames from frame `start` on.
+
+    Args:
+      path: `str`, local or anything that `tf.io.gfile` reads.
+      start: `int`.
+      count: `int`.
+
+    Returns:
+      uint8 array `[count, size, size, channels]`.
+
+    Raises:
+      DecodeError: as `frames`, and if there are fewer frames.
+    """
+    frames = self.frames(path, start, start + count)
+    if len(frames) < count:
+      message = f'expected {start + count}, got {start + len(frames)}'
+      raise DecodeError(path, 'too few frames', message)
+    return frames
+
+  def frames(self, path, start=0, stop=None):
+    """The frames `[start, stop)` that the file has.
+
+    The clip ends where the file does, at a picture that the decoder calls
+    corrupt, or at an error of the decoder. Reading stops after the last frame.
+
+    Args:
+      path: `str`, local or anything that `tf.io.gfile` reads.
+      start: `int`.
+      stop: `int`, or None: to the end.
+
+    Returns:
+      uint8 array `[n, size, size, channels]`, n at least 1.
+
+    Raises:
+      DecodeError: if there is no such file, no video stream in it, no decoder
+        for it, or no frame from `start` on; or beyond the limits.
+    """
+    log = _Log()
+    pictures = self._pictures(path, start, stop, log)
+    selected = self._select(pictures, start, stop)
+    small = [self._shrink(c, log.aspect) for c in _chunks(selected)]
+    if not small:
+      reason = 'too few frames' if log.seen else 'no frames'
+      message = log.error or f'got {log.seen} pictures, expected over {start}'
+      raise DecodeError(path, reason, message)
+    return np.concatenate(small)
+
+  def num_frames(self, path):
+    """Frames of the file, unless it is damaged; reads, but decodes nothing.
+
+    Raises:
+      DecodeError: if the file cannot be opened or has no video stream.
+    """
+    if array_readers.is_idx(path):
+      return -(-array_readers.count_idx(path) // self.stride)
+    if array_readers.is_webp(path):
+      times = [sum(p.span()) for p in array_readers.read_webp(path)]
+      total, num = times[-1], len(times)
+    else:
+      with self._open(path) as reader:
+        times, length = reader.seconds_of(_timestamps(self, path))
+      num, total = len(times), times[-1] + length if len(times) else 0.0
+    if self.fps is None:
+      return -(-num // self.stride)
+    return int(np.ceil((total - _EPSILON) * self.fps))
+
+  def _open(self, path):
+    return pyav_reader.open_video(
+      path, self.device, self.max_seconds, self.max_pixels
+    )
+
+  def _pictures(self, path, start, stop, log):
+    """Pictures of the file, from that of frame `start` or an earlier one on."""
+    if array_readers.is_idx(path):
+      first = start * self.stride
+      last = None if stop is None else (stop - 1) * self.stride + 1
+      yield from log.count(array_readers.read_idx(path, first, last))
+      return
+    if array_readers.is_webp(path):
+      yield from log.count(array_readers.read_webp(path))
+      return
+    if start * self.stride > _SEEK_PICTURES:
+      timestamps = _timestamps(self, path)
+      with self._open(path) as reader:
+        log.aspect = reader.aspect
+        index = self._index(start, reader.seconds_of(timestamps)[0])
+        pictures = reader.pictures_near(index, timestamps)
+        if pictures is not None:
+          yield from log.count(pictures)
+          log.error = reader.error
+          return
+    with self._open(path) as reader:
+      log.aspect = reader.aspect
+      yield from log.count(self._all_pictures(path, reader))
+      log.error = reader.error
+
+  def _all_pictures(self, path, reader):
+    is_short = (reader.seconds or np.inf) <= self.tfio_max_seconds
+    if self.backend == 'tfio' and is_short:
+      first = next(reader.pictures(), None)
+      if first is None:
+        return ()
+      rate = 1 / first.span()[1]
+      return array_readers.read_tfio(path, rate, first.rotation)
+    return reader.pictures()
+
+  def _index(self, start, times):
+    """The picture of frame `start`."""
+    if self.fps is None:
+      return start * self.stride
+    shown = start / self.fps + _EPSILON
+    return max(0, int(np.searchsorted(times, shown, 'right')) - 1)
+
+  def _select(self, pictures, start, stop):
+    """The pictures of the frames `[start, stop)`."""
+    stop = np.inf if stop is None else stop
+    if self.fps is not None:
+      yield from _resample(pictures, self.fps, start, stop)
+      return
+    for picture in pictures:
+      k, rest = divmod(picture.index, self.stride)
+      if not rest and k >= start:
+        yield picture
+      if k >= stop - 1:
+        return
+
+  def _shrink(self, chunk, aspect):
+    layout, rotation, planes = chunk
+    frames = pixels.to_frames(
+      planes,
+      layout,
+      self.size,
+      self.channels,
+      self.crop,
+      aspect if self.pixel_aspect else 1.0,
+      rotation,
+      self.box,
+    )
+    return frames.numpy()
+
+
+def resolve(backend, device):
+  """The device that decodes; what 'auto' means on this machine.
+
+  Args:
+    backend: 'pyav' or 'tfio'.
+    device: 'auto', 'cpu' or 'cuda'.
+
+  Returns:
+    'cpu' or 'cuda'.
+
+  Raises:
+    ValueError: if what was asked for cannot be had; it says why.
+  """
+  for name, value in (('decoder', backend), ('decode_device', device)):
+    if value not in configs.CHOICES[name]:
+      raise ValueError(
+        f'Expected {name} in {configs.CHOICES[name]}, got {value!r}.'
+      )
+  if backend == 'tfio':
+    _check_tfio()
+    if device == 'cuda':
+      raise ValueError('decode_device=cuda is for decoder=pyav, got tfio.')
+    return 'cpu'
+  if device == 'cpu':
+    return 'cpu'
+  try:
+    pyav_reader.check_cuda()
+  except ValueError:
+    if device == 'cuda':
+      raise
+    return 'cpu'
+  return 'cuda'
+
+
+def is_blank(frames):
+  """Whether every frame of a clip `[T, H, W, C]` is of one colour."""
+  return all((frame == frame[:1, :1]).all() for frame in frames)
+
+
+def _check_tfio():
+  try:
+    tfio = importlib.import_module('tensorflow_io')
+    _ = tfio.experimental.ffmpeg.decode_video  # Loads the native library.
+  except Exception as e:  # ImportError, NotImplementedError, NotFoundError.
+    raise ValueError(
+      'decoder=tfio expects tensorflow-io with a TensorFlow whose native ops '
+      'load (tensorflow-io 0.37.1 with TensorFlow 2.17.1) and FFmpeg 4 '
+      f'libraries, but: {str(e).splitlines()[0]} Use decoder=pyav.'
+    ) from None
+
+
+@functools.lru_cache(maxsize=64)
+def _timestamps(decoder, path):
+  with decoder._open(path) as reader:  # pylint: disable=protected-access
+    return reader.timestamps()
+
+
+def _resample(pictures, fps, start, stop):
+  """The picture on screen at each `k / fps`, k in `[start, stop)`."""
+  k, held = start, None
+  for picture in pictures:
+    time, _ = picture.span()
+    while held is not None and k / fps < time - _EPSILON:
+      yield held
+      k += 1
+      if k >= stop:
+        return
+    held = picture
+  if held is not None:
+    while k < stop and k / fps < sum(held.span()) - _EPSILON:
+      yield held
+      k += 1
+
+
+class _Log:
+  """What reading a file said, for the message if it gives no frame."""
+
+  def __init__(self):
+    self.seen = 0
+    self.error = ''
+    self.aspect = 1.0
+
+  def count(self, pictures):
+    for picture in pictures:
+      self.seen += 1
+      yield picture
+
+
+def _chunks(pictures):
+  """Groups alike pictures: (layout, rotation, planes `[N, ...]`)."""
+  chunk = None
+  for picture in pictures:
+    planes = picture.planes()
+    if chunk is not None and not chunk.takes(picture, planes):
+      yield chunk.contents()
+      chunk = None
+    if chunk is None:
+      chunk = _Chunk(picture, planes)
+    chunk.add(planes)
+  if chunk is not None:
+    yield chunk.contents()
+
+
+_BUFFERS = threading.local()
+
+
+def _buffer(number, shape, dtype):
+  """An array of this thread; new memory would cost more than the copying."""
+  array = _BUFFERS.__dict__.get(number)
+  if array is None or array.shape != shape or array.dtype != dtype:
+    array = np.empty(shape, dtype)
+    _BUFFERS.__dict__[number] = array
+  return array
+
+
+class _Chunk:
+  """Copies of the planes of alike pictures: a decoder uses its own again.
+
+  `contents` are valid until the next chunk of the same thread.
+  """
+
+  def __init__(self, picture, planes):
+    self._kind = picture.layout, picture.rotation
+    self._count = 0
+    capacity = max(1, _CHUNK_BYTES // sum(p.nbytes for p in planes))
+    self._planes = [
+      _buffer(i, (capacity, *p.shape), p.dtype) for i, p in enumerate(planes)
+    ]
+
+  def takes(self, picture, planes):
+    return (
+      self._count < len(self._planes[0])
+      and (picture.layout, picture.rotation) == self._kind
+      and all(a.shape[1:] == b.shape for a, b in zip(self._planes, planes))
+    )
+
+  def add(self, planes):
+    for copies, plane in zip(self._planes, planes):
+      copies[self._count] = plane
+    self._count += 1
+
+  def contents(self):
+    return (*self._kind, [p[: self._count] for p in self._planes])

@@ -1,0 +1,299 @@
+"""PyAV (FFmpeg) as a reader, on the CPU or with NVDEC."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import time
+
+import av
+from av.codec import hwaccel
+import numpy as np
+import tensorflow as tf
+
+from train.data.decoding import pixels
+from train.data.decoding import readers
+
+__all__ = ['PyavReader', 'check_cuda', 'layout_of', 'open_video']
+
+# The `yuvj` formats are the full-range ones.
+_PLANAR = re.compile(r'yuv(?P<j>j?)a?4\d\dp((?P<depth>\d+)le)?$')
+_SEMI_PLANAR = {'nv12': 8, 'p010le': 16}  # p010 has its ten bits on top.
+_GREY = {'gray': 8, 'gray10le': 10, 'gray12le': 12, 'gray16le': 16}
+_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+_DEFAULT_RATE = 25.0
+_TOO_LONG = 'takes too long'
+_ERRORS = (av.FFmpegError, OSError, ValueError, tf.errors.OpError)
+
+
+@contextlib.contextmanager
+def open_video(path, device='cpu', max_seconds=None, max_pixels=None):
+  """Opens the first video stream of a file.
+
+  Args:
+    path: `str`, local or anything that `tf.io.gfile` reads.
+    device: 'cpu' or 'cuda': NVDEC for the codecs it knows, else the CPU.
+    max_seconds: `float` or None: the longest time of the processor without a
+      picture, checked between packets, and of waiting for a read.
+    max_pixels: `int` or None: of a picture.
+
+  Yields:
+    A `PyavReader`.
+
+  Raises:
+    DecodeError: if there is no such file, or no video stream or decoder in it.
+  """
+  with contextlib.ExitStack() as stack:
+    file = path
+    if '://' in path:
+      file = stack.enter_context(tf.io.gfile.GFile(path, 'rb'))
+    try:
+      container = stack.enter_context(
+        av.open(
+          file,
+          metadata_errors='ignore',
+          timeout=max_seconds,
+          hwaccel=_hardware() if device == 'cuda' else None,
+        )
+      )
+    except _ERRORS as e:
+      is_late = isinstance(e, av.error.ExitError)  # PyAV's timeout.
+      reason = _TOO_LONG if is_late else 'cannot be opened'
+      raise readers.DecodeError(path, reason, str(e)) from None
+    streams = [s for s in container.streams.video if not _is_cover(s)]
+    if not streams:
+      raise readers.DecodeError(path, 'no video stream')
+    if streams[0].codec_context is None:
+      raise readers.DecodeError(path, 'no decoder for its codec')
+    streams[0].codec_context.thread_count = 1  # Files keep the cores busy.
+    yield PyavReader(path, container, streams[0], max_seconds, max_pixels)
+
+
+def check_cuda():
+  """Raises ValueError, with the reason, if nothing can be decoded on a GPU."""
+  try:
+    _hardware().create(av.Codec('h264', 'r'))
+  except Exception as e:  # PyAV raises several kinds.
+    raise ValueError(
+      'decode_device=cuda expects an NVIDIA GPU with its driver and an FFmpeg '
+      f'with NVDEC in PyAV, but none can be used ({e}). Use '
+      'decode_device=auto or cpu.'
+    ) from None
+
+
+def _hardware():
+  return hwaccel.HWAccel('cuda', allow_software_fallback=True)
+
+
+def _is_cover(stream):
+  """Whether the stream is the cover picture of a music file."""
+  return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+class PyavReader:
+  """The pictures of an open video; ends where the file or its decoder does.
+
+  Attributes:
+    aspect: `float`, width of a pixel over its height.
+    error: `str`, what ended the pictures too early, if anything did.
+  """
+
+  def __init__(self, path, container, stream, max_seconds, max_pixels):
+    self._path = path
+    self._container = container
+    self._stream = stream
+    self._max_seconds = max_seconds
+    self._last_picture = time.thread_time()
+    self._max_pixels = max_pixels
+    self.aspect = float(
+      stream.sample_aspect_ratio
+      or stream.codec_context.sample_aspect_ratio
+      or 1
+    )
+    self.error = ''
+
+  @property
+  def seconds(self):
+    """Length as the container says it, or None."""
+    duration = self._container.duration
+    return None if duration is None else duration / av.time_base
+
+  def timestamps(self):
+    """The pictures' times from the packets alone; reads the file to its end.
+
+    Returns:
+      float64 array, sorted, in units of the stream's time base; NaN where a
+      packet has none. Its length is the number of packets.
+
+    Raises:
+      DecodeError: if the file cannot be read.
+    """
+    try:
+      stamps = [
+        np.nan if packet.pts is None else packet.pts
+        for packet in self._container.demux(self._stream)
+        if self._in_time() and packet.size
+      ]
+    except _ERRORS as e:
+      raise readers.DecodeError(self._path, 'cannot be read', str(e)) from None
+    return np.sort(np.array(stamps, np.float64))
+
+  def seconds_of(self, timestamps):
+    """Times in seconds after the first picture's, and the length of one."""
+    length = 1 / self._rate()
+    if np.isnan(timestamps).any():
+      return np.arange(len(timestamps)) * length, length
+    base = float(self._stream.time_base)
+    return (timestamps - timestamps[:1]) * base, length
+
+  def pictures(self):
+    """Iterates over the pictures from the first one on."""
+    yield from self._pictures(self._decode())
+
+  def pictures_near(self, index, timestamps):
+    """As `pictures`, from the key frame before picture `index` on.
+
+    Args:
+      index: `int`.
+      timestamps: What `timestamps` of the same file gave.
+
+    Returns:
+      An iterator, or None where the file's times do not tell what a seek found.
+    """
+    if index >= len(timestamps) or np.isnan(timestamps).any():
+      return None
+    try:
+      self._container.seek(int(timestamps[index]), stream=self._stream)
+    except _ERRORS:
+      return None
+    frames = self._decode()
+    first = next(frames, None)
+    if first is None or first.pts is None:
+      return None
+    found = int(np.searchsorted(timestamps, first.pts))
+    if found > index or timestamps[found] != first.pts:
+      return None
+    return self._pictures(_chain(first, frames), found, int(timestamps[0]))
+
+  def _decode(self):
+    """Iterates over frames until the end, an error or a corrupt frame."""
+    self._check_size(self._stream.codec_context)
+    try:
+      for packet in self._container.demux(self._stream):
+        self._in_time()
+        for frame in packet.decode():
+          if frame.is_corrupt:
+            self.error = f'frame at {frame.time} s is corrupt'
+            return
+          self._check_size(frame)
+          yield frame
+          self._last_picture = time.thread_time()
+    except readers.DecodeError:
+      raise
+    except av.error.ExitError as e:
+      raise readers.DecodeError(self._path, _TOO_LONG, str(e)) from None
+    except _ERRORS as e:
+      self.error = str(e)
+
+  def _in_time(self):
+    # Time of the processor: a busy machine is not the file's fault.
+    seconds = time.thread_time() - self._last_picture
+    if self._max_seconds is not None and seconds > self._max_seconds:
+      message = f'no picture in {seconds:.0f} s'
+      raise readers.DecodeError(self._path, _TOO_LONG, message)
+    return True
+
+  def _check_size(self, frame):
+    if self._max_pixels and frame.width * frame.height > self._max_pixels:
+      raise readers.DecodeError(
+        self._path,
+        'frames too large',
+        f'{frame.width}x{frame.height}, expected at most {self._max_pixels} '
+        'pixels',
+      )
+
+  def _pictures(self, frames, index=0, first_stamp=None):
+    rate = self._rate()
+    for frame in frames:
+      if first_stamp is None:
+        first_stamp = frame.pts
+      layout, planes = layout_of(frame)
+      yield readers.Picture(
+        index,
+        functools.partial(_span, frame, index, first_stamp, rate),
+        layout,
+        planes,
+        frame.rotation,
+      )
+      index += 1
+
+  def _rate(self):
+    rate = self._stream.average_rate or self._stream.guessed_rate
+    return float(rate or _DEFAULT_RATE)
+
+
+def _span(frame, index, first_stamp, rate):
+  time_, length = index / rate, 1 / rate
+  if frame.pts is not None and first_stamp is not None:
+    time_ = float((frame.pts - first_stamp) * frame.time_base)
+  if frame.duration:
+    length = float(frame.duration * frame.time_base)
+  return time_, length
+
+
+def _chain(first, rest):
+  yield first
+  yield from rest
+
+
+def layout_of(frame):
+  """The frame's `pixels.Layout` and a function that gives its planes."""
+  layout, planes = _layout(
+    frame.format.name, frame.colorspace, frame.color_range
+  )
+  if any(plane.line_size <= 0 for plane in frame.planes):
+    layout, planes = pixels.RGB, _rgb
+  return layout, functools.partial(planes, frame, layout.depth)
+
+
+@functools.lru_cache(maxsize=256)
+def _layout(name, colorspace, color_range):
+  """The layout of a pixel format, and `planes(frame, depth)`."""
+  weights = pixels.matrix_weights(colorspace)
+  is_full = color_range == _FULL_RANGE
+  match = _PLANAR.match(name)
+  if match and weights:
+    depth, is_full = int(match['depth'] or 8), is_full or bool(match['j'])
+    return pixels.Layout('yuv', depth, weights, is_full), _planar
+  if name in _SEMI_PLANAR and weights:
+    layout = pixels.Layout('yuv', _SEMI_PLANAR[name], weights, is_full)
+    return layout, _semi_planar
+  if name in _GREY:
+    return pixels.Layout('grey', _GREY[name]), _grey
+  return pixels.RGB, _rgb
+
+
+def _rgb(frame, depth):
+  del depth
+  return [frame.to_ndarray(format='rgb24')]
+
+
+def _grey(frame, depth):
+  return [_plane(frame.planes[0], depth)]
+
+
+def _planar(frame, depth):
+  return [_plane(plane, depth) for plane in frame.planes[:3]]
+
+
+def _semi_planar(frame, depth):
+  y, uv = frame.planes[:2]
+  uv = _plane(uv, depth, 2 * -(-frame.width // 2))
+  return [_plane(y, depth), uv[:, 0::2], uv[:, 1::2]]
+
+
+def _plane(plane, depth, width=None):
+  dtype = np.uint8 if depth == 8 else np.uint16
+  rows = np.frombuffer(plane, dtype).reshape([plane.height, -1])
+  return rows[:, : width or plane.width]

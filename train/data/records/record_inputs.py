@@ -1,0 +1,253 @@
+"""The batches of a run from prepared records: see `records` and `inputs`.
+
+The graph has TensorFlow's ops only, so that tf.data service can run it.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import socket
+import urllib.parse
+
+import numpy as np
+import tensorflow as tf
+
+from train.data import sequential_inputs
+from train.data import sources
+from train.data.records import records
+
+__all__ = ['RecordInputs']
+
+_ORDER, _SHUFFLE = 0, 1  # Streams of random numbers of one data seed.
+_CYCLE = 16  # Shards that are read at a time.
+_CONNECT_SECONDS = 10.0
+
+
+class RecordInputs(sequential_inputs.SequentialInputs):
+  """The training and validation batches of a run, as `inputs.Inputs`.
+
+  Records of fewer than `num_frames` frames are left out. Other than there,
+  a window that shows nothing is no reason to draw another one; only records
+  that show nothing at all were left out when they were prepared.
+  """
+
+  def __init__(
+    self,
+    index,
+    num_frames,
+    batch_size,
+    seed,
+    data_service=None,
+    flip=False,
+    shuffle_bytes=sequential_inputs.SHUFFLE_BYTES,
+  ):
+    """Reads nothing but what the index says.
+
+    Args:
+      index: A `records.Index`.
+      num_frames: `int`, frames a clip.
+      batch_size: `int`.
+      seed: `int`, of order, windows and flips.
+      data_service: `str` or None: the dispatcher of a tf.data service,
+        'grpc://host:port', whose workers make the training batches. They must
+        see the records under the same path.
+      flip: `bool`: whether half of the training clips are mirrored.
+      shuffle_bytes: `int`, of records among which the next one is drawn, on
+        average.
+
+    Raises:
+      DataError: if a part has no record that is long enough, a label has no
+        record at all, or `data_service` is no address.
+    """
+    super().__init__(
+      f'the records in {index.folder}', num_frames, batch_size, seed, flip
+    )
+    self._index = index
+    self._data_service = data_service
+    self._shuffle_bytes = shuffle_bytes
+    self._train = _Part(index, 'train', num_frames)
+    self._valid = _Part(index, 'valid', num_frames)
+    self._check()
+
+  @property
+  def label_names(self):
+    return self._index.label_names
+
+  @property
+  def num_train_clips(self):
+    return int(sum(self._train.repeats))
+
+  @property
+  def num_valid_clips(self):
+    return int(np.count_nonzero(self._valid.repeats))
+
+  def train_dataset(self, step, rows=None):
+    """Endless batches `(frames uint8 [B, T, H, W, C], label int32 [B])`.
+
+    Epoch e draws a window from each record, as often as its weight is. Shards
+    are permuted, up to 16 of them read in turn, and the records shuffled in a
+    buffer. Batches are a function of (seed, step), as in `SequentialInputs`.
+
+    With a data service, epochs are dealt out to the workers: each is one
+    worker's, all of them together give each epoch once, and batches of several
+    epochs come as they are ready, in an order that is not a function of the
+    seed. Each consumer, for example each host of a larger run, gets epochs of
+    its own. A worker that dies takes the rest of its epoch with it.
+
+    Args:
+      step: `int`, the first batch's.
+      rows: `feeding.Rows` that are read, or None: all.
+
+    Returns:
+      A `tf.data.Dataset`.
+
+    Raises:
+      DataError: if the dispatcher of the data service cannot be reached.
+    """
+    if self._data_service:
+      _check_reachable(self._data_service)
+    return super().train_dataset(step, rows)
+
+  def check_skips(self):
+    """The number of files that were skipped when the set was prepared."""
+    return self._index.num_skipped
+
+  def _check(self):
+    longest = max([0, *self._train.frames, *self._valid.frames])
+    for name, part in (('training', self._train), ('validation', self._valid)):
+      if not any(part.repeats):
+        raise sources.DataError(
+          f'Expected a {name} record of at least num_frames={self._num_frames} '
+          f'frames in {self._index.folder}, whose longest one has {longest}.'
+        )
+    found = {*self._train.labels, *self._valid.labels}
+    empty = [n for k, n in enumerate(self.label_names) if k not in found]
+    if empty:
+      raise sources.DataError(
+        f'Expected a record of at least num_frames={self._num_frames} frames '
+        f'for each label, found none for {", ".join(empty)}.'
+      )
+    if self._data_service:
+      _address(self._data_service)
+
+  def _epoch(self, number):
+    part = self._train
+    shards = tf.random.experimental.stateless_shuffle(
+      tf.range(part.num_shards), self._seeds(_ORDER, number)
+    )
+    dataset = tf.data.Dataset.from_tensor_slices(shards).interleave(
+      part.shard,
+      cycle_length=min(_CYCLE, part.num_shards),
+      block_length=1,
+      num_parallel_calls=min(4, part.num_shards),
+      deterministic=True,
+    )
+    dataset = dataset.flat_map(
+      lambda example, repeats: tf.data.Dataset.from_tensors(example).repeat(
+        repeats
+      )
+    )
+    buffer = self._shuffle_bytes // part.mean_bytes
+    return dataset.shuffle(
+      min(max(1, buffer), self.num_train_clips),
+      seed=self._draw_seed(_SHUFFLE, number),
+      reshuffle_each_iteration=False,
+    )
+
+  def _train_examples(self):
+    return self._train.examples()
+
+  def _valid_examples(self):
+    dataset = self._valid.examples().filter(lambda _, repeats: repeats > 0)
+    return dataset.map(lambda example, _: example)
+
+  def _clip(self, example, start):
+    return records.parse_clip(self._index, example, self._num_frames, start)
+
+  def _distribute(self, dataset):
+    if not self._data_service:
+      return dataset
+    # With ShardingPolicy.OFF each worker would give the same batches.
+    distribute = tf.data.experimental.service.distribute(
+      tf.data.experimental.service.ShardingPolicy.DYNAMIC, self._data_service
+    )
+    return dataset.apply(distribute)
+
+
+class _Part:
+  """The shards of a part that have records, and how often to use each record.
+
+  Attributes:
+    num_shards: `int`.
+    frames: List of `int`, each record's.
+    labels: List of `int`, those of the records that are long enough.
+    repeats: List of `int`, each record's: its weight, or 0: too short.
+    mean_bytes: `int`, of a record.
+  """
+
+  def __init__(self, index, part, num_frames):
+    shards = [shard for shard in index.parts[part] if shard.num_records]
+    self.num_shards = len(shards)
+    self.frames = [n for shard in shards for n in shard.frames]
+    weights = [w for shard in shards for w in shard.weights]
+    labels = [label for shard in shards for label in shard.labels]
+    self.repeats = [
+      w if n >= num_frames else 0 for n, w in zip(self.frames, weights)
+    ]
+    self.labels = [n for n, used in zip(labels, self.repeats) if used]
+    if index.encoding == 'raw':
+      num_bytes = sum(self.frames) * int(np.prod(index.frame_shape))
+    else:
+      num_bytes = sum(shard.num_bytes for shard in shards)
+    self.mean_bytes = max(1, num_bytes // max(1, len(self.frames)))
+    self._paths = [index.path(shard.file) for shard in shards]
+    self._edges = [
+      0,
+      *itertools.accumulate(shard.num_records for shard in shards),
+    ]
+    self._compression = index.compression
+
+  def shard(self, number):
+    """The (example, repeats) of a shard, an int32 `Tensor` `[]`."""
+    path = tf.gather(tf.constant(self._paths), number)
+    edges = tf.constant(self._edges, tf.int64)
+    first, last = tf.gather(edges, number), tf.gather(edges, number + 1)
+    repeats = tf.constant(self.repeats, tf.int64)[first:last]
+    return tf.data.Dataset.zip(
+      (
+        tf.data.TFRecordDataset(path, self._compression),
+        tf.data.Dataset.from_tensor_slices(repeats),
+      )
+    )
+
+  def examples(self):
+    """The (example, repeats) of all shards, in order."""
+    numbers = tf.data.Dataset.range(self.num_shards, output_type=tf.int32)
+    return numbers.flat_map(self.shard)
+
+
+@functools.lru_cache(maxsize=8)
+def _address(service):
+  """Host and port of 'grpc://host:port'."""
+  parts = urllib.parse.urlsplit(service)
+  try:
+    host, port = parts.hostname, parts.port
+  except ValueError:
+    host = port = None
+  if parts.scheme != 'grpc' or not host or not port:
+    raise sources.DataError(
+      f'Expected data_service=grpc://<host>:<port>, got {service!r}.'
+    )
+  return host, port
+
+
+def _check_reachable(service):
+  """TensorFlow would try for ever."""
+  try:
+    socket.create_connection(_address(service), _CONNECT_SECONDS).close()
+  except OSError as e:
+    raise sources.DataError(
+      f'The dispatcher of data_service={service} cannot be reached ({e}): '
+      'start it, or check the address.'
+    ) from None

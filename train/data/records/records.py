@@ -1,0 +1,442 @@
+"""Decoded data sets as TFRecords: the files, written and read.
+
+A folder holds `train-00003-of-00012.tfrecord[.gz]` and `valid-...`, beside each
+of them a `.json`, and `index.json`, which is written last. A record is a
+tf.train.Example of one region of the source:
+
+  frames: uint8 [T, size, size, channels] as one bytes value (raw), or T PNGs.
+  num_frames, label, weight: int64.
+  key: the path of the file relative to the others, with the region's frames.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import re
+import uuid
+
+import tensorflow as tf
+
+from train.data import sources
+from train.storage import run_folder
+
+__all__ = [
+  'COMPRESSIONS',
+  'ENCODINGS',
+  'INDEX_FILE',
+  'Index',
+  'OPTIONS_FILE',
+  'PARTS',
+  'Record',
+  'SKIPPED_FILE',
+  'Shard',
+  'encode',
+  'parse_clip',
+  'parse_record',
+  'read_index',
+  'read_shard',
+  'records_dataset',
+  'remove_partial_files',
+  'shard_file',
+  'write_index',
+  'write_shard',
+]
+
+ENCODINGS = ('raw', 'png')
+COMPRESSIONS = ('', 'GZIP')
+PARTS = ('train', 'valid')
+INDEX_FILE = 'index.json'
+OPTIONS_FILE = 'prepare.json'
+SKIPPED_FILE = 'skipped_files.jsonl'
+
+_FORMAT = 'tfp_cglow records'
+_VERSION = 1
+_SHARD = r'(train|valid)-\d+-of-\d+\.tfrecord(\.gz)?(\.json)?'
+_PARTIAL = re.compile(
+  rf'\.(prepare\.json|index\.json|skipped_files\.jsonl|{_SHARD})\.[0-9a-f]+'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+  """One region, ready to be written.
+
+  Attributes:
+    example: `bytes`, a serialized tf.train.Example.
+    num_frames: `int`.
+    label: `int`.
+    weight: `int`, how often an epoch draws a window from it.
+  """
+
+  example: bytes
+  num_frames: int
+  label: int
+  weight: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+  """What the json beside a shard says.
+
+  Attributes:
+    file: `str`, the shard's name in the folder.
+    num_bytes: `int`, of the file.
+    sha256: `str`, of the file.
+    frames: Tuple of `int`, each record's number of frames.
+    labels: Tuple of `int`, each record's label.
+    weights: Tuple of `int`, each record's weight.
+    skipped: Tuple of dicts of path, reason and message: regions that gave no
+      record.
+  """
+
+  file: str
+  num_bytes: int
+  sha256: str
+  frames: tuple[int, ...]
+  labels: tuple[int, ...]
+  weights: tuple[int, ...]
+  skipped: tuple[dict, ...] = ()
+
+  @property
+  def num_records(self):
+    return len(self.frames)
+
+
+@dataclasses.dataclass(frozen=True)
+class Index:
+  """A finished folder.
+
+  Attributes:
+    folder: `str`.
+    name: `str`, the source's.
+    label_names: Tuple of `str`.
+    size: `int`, pixels: height and width of the frames.
+    channels: `int`.
+    decoder: Dict, the fields of the `decode.Decoder` that made the frames.
+    encoding: 'raw' or 'png'.
+    compression: '' or 'GZIP', of the shards.
+    num_skipped: `int`, files of the source that gave no frames.
+    parts: Dict of 'train' and 'valid' to tuples of `Shard`, in order; their
+      `skipped` is left out.
+  """
+
+  folder: str
+  name: str
+  label_names: tuple[str, ...]
+  size: int
+  channels: int
+  decoder: dict
+  encoding: str
+  compression: str
+  num_skipped: int
+  parts: dict[str, tuple[Shard, ...]]
+
+  @property
+  def frame_shape(self):
+    return (self.size, self.size, self.channels)
+
+  def path(self, file):
+    """The path of one of the folder's files."""
+    return os.path.join(self.folder, file)
+
+
+def shard_file(part, number, num_shards, compression=''):
+  """The name of a shard: 'train-00003-of-00012.tfrecord'."""
+  end = '.gz' if compression == 'GZIP' else ''
+  return f'{part}-{number:05d}-of-{num_shards:05d}.tfrecord{end}'
+
+
+def encode(frames, label, key, weight=1, encoding='raw'):
+  """A region as a `Record`; the same bytes for the same arguments.
+
+  Args:
+    frames: uint8 array `[T, size, size, channels]`.
+    label: `int`.
+    key: `str`.
+    weight: `int`.
+    encoding: 'raw' or 'png'.
+
+  Returns:
+    A `Record`.
+  """
+  if encoding == 'png':
+    values = [tf.io.encode_png(frame).numpy() for frame in frames]
+  else:
+    values = [frames.tobytes()]
+  key = key.encode('utf-8', 'backslashreplace')
+  feature = {
+    'frames': tf.train.Feature(bytes_list=tf.train.BytesList(value=values)),
+    'key': tf.train.Feature(bytes_list=tf.train.BytesList(value=[key])),
+    'num_frames': _int64(len(frames)),
+    'label': _int64(label),
+    'weight': _int64(weight),
+  }
+  example = tf.train.Example(features=tf.train.Features(feature=feature))
+  example = example.SerializeToString(deterministic=True)
+  return Record(example, len(frames), int(label), int(weight))
+
+
+def write_shard(folder, file, records, skipped=()):
+  """Writes a shard and then its json; a reader never sees half of either.
+
+  Args:
+    folder: `str`, local.
+    file: `str`, as `shard_file` gives it.
+    records: Iterable of `Record`, all of which are written.
+    skipped: Sequence of dicts of path, reason and message. It is read after
+      the last record, so that reading `records` may fill it.
+
+  Returns:
+    The `Shard`.
+  """
+  path = os.path.join(folder, file)
+  partial = os.path.join(folder, f'.{file}.{uuid.uuid4().hex}')
+  compression = 'GZIP' if file.endswith('.gz') else ''
+  written = []
+  try:
+    with tf.io.TFRecordWriter(partial, compression) as writer:
+      for record in records:
+        writer.write(record.example)
+        written.append(dataclasses.replace(record, example=b''))
+    num_bytes, sha256 = _sync_and_hash(partial)
+    os.replace(partial, path)
+  except BaseException:
+    if os.path.exists(partial):
+      os.remove(partial)
+    raise
+  shard = Shard(
+    file,
+    num_bytes,
+    sha256,
+    tuple(record.num_frames for record in written),
+    tuple(record.label for record in written),
+    tuple(record.weight for record in written),
+    tuple(skipped),
+  )
+  run_folder.write_atomically(f'{path}.json', _to_json(_shard_values(shard)))
+  return shard
+
+
+def read_shard(folder, file):
+  """The `Shard` of a finished one, or None: it is to be written (again)."""
+  path = os.path.join(folder, file)
+  try:
+    with open(f'{path}.json', encoding='utf-8') as f:
+      shard = _shard(json.load(f))
+    is_whole = os.path.getsize(path) == shard.num_bytes
+  except (OSError, ValueError, KeyError, TypeError):
+    return None
+  return shard if is_whole and shard.file == file else None
+
+
+def write_index(index):
+  """Writes `index.json`: the folder is finished."""
+  values = dataclasses.asdict(index)
+  del values['folder']
+  values['parts'] = {
+    part: [_shard_values(dataclasses.replace(s, skipped=())) for s in shards]
+    for part, shards in index.parts.items()
+  }
+  values.update(format=_FORMAT, version=_VERSION)
+  path = os.path.join(index.folder, INDEX_FILE)
+  run_folder.write_atomically(path, _to_json(values))
+
+
+def read_index(folder):
+  """The index of a finished folder.
+
+  Args:
+    folder: `str`, local or anything that `tf.io.gfile` reads.
+
+  Returns:
+    An `Index`.
+
+  Raises:
+    DataError: if the folder is missing, not finished or something else.
+  """
+  if '://' not in folder:
+    folder = os.path.abspath(os.path.expanduser(folder))
+  try:
+    files = set(tf.io.gfile.listdir(folder))
+  except tf.errors.OpError as e:
+    raise sources.DataError(
+      f'Expected a folder that --mode=prepare wrote, but {folder} cannot be '
+      f'read ({e.message.splitlines()[0]}).'
+    ) from None
+  if INDEX_FILE not in files:
+    raise sources.DataError(_no_index(folder, files))
+  path = os.path.join(folder, INDEX_FILE)
+  with tf.io.gfile.GFile(path, 'rb') as f:
+    text = f.read()
+  try:
+    index = _index(folder, json.loads(text))
+  except (ValueError, KeyError, TypeError, AttributeError) as e:
+    raise sources.DataError(
+      f'Expected an index that --mode=prepare wrote in {path}, but: {e!r}.'
+    ) from None
+  for shards in index.parts.values():
+    missing = [shard.file for shard in shards if shard.file not in files]
+    if missing:
+      raise sources.DataError(
+        f'{folder} lacks {len(missing)} of its files, for example '
+        f'{missing[0]}: copy it, or run the same --mode=prepare again.'
+      )
+  return index
+
+
+def remove_partial_files(folder):
+  """Removes what a writer that was killed has left in a local folder."""
+  for name in os.listdir(folder):
+    if _PARTIAL.fullmatch(name):
+      os.remove(os.path.join(folder, name))
+
+
+def records_dataset(index, part, files=None):
+  """The records, in order, once; of TensorFlow's ops only.
+
+  Args:
+    index: An `Index`.
+    part: 'train' or 'valid'.
+    files: List of `str`, names of shards, or None: all of the part.
+
+  Returns:
+    A `tf.data.Dataset` of frames, uint8 `[T, size, size, channels]`, and
+    label, int32 `[]`. T varies.
+  """
+  if files is None:
+    files = [shard.file for shard in index.parts[part]]
+  paths = tf.constant([index.path(file) for file in files], tf.string)
+  dataset = tf.data.TFRecordDataset(paths, index.compression)
+  return dataset.map(
+    functools.partial(parse_record, index),
+    num_parallel_calls=4,
+    deterministic=True,
+  )
+
+
+def parse_record(index, example):
+  """The whole of a record.
+
+  Args:
+    index: An `Index`.
+    example: string `Tensor` `[]`.
+
+  Returns:
+    frames, uint8 `Tensor` `[T, size, size, channels]`, and label, int32 `[]`.
+  """
+  parsed = _parse(index, example)
+  frames = _decode(index, parsed['frames'], 0, parsed['num_frames'])
+  return frames, tf.cast(parsed['label'], tf.int32)
+
+
+def parse_clip(index, example, num_frames, start):
+  """A window of a record; the other frames are not decoded.
+
+  Args:
+    index: An `Index`.
+    example: string `Tensor` `[]`, of a record of at least `num_frames`.
+    num_frames: `int`.
+    start: Function of the number of windows, int64 `Tensor` `[]`, that gives
+      the first frame, int64 `[]`.
+
+  Returns:
+    frames, uint8 `Tensor` `[num_frames, size, size, channels]`, and label,
+    int32 `[]`.
+  """
+  parsed = _parse(index, example)
+  first = start(parsed['num_frames'] - num_frames + 1)
+  frames = _decode(index, parsed['frames'], first, num_frames)
+  frames = tf.ensure_shape(frames, [num_frames, *index.frame_shape])
+  return frames, tf.cast(parsed['label'], tf.int32)
+
+
+def _parse(index, example):
+  scalar = tf.io.FixedLenFeature([], tf.int64)
+  if index.encoding == 'png':
+    frames = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
+  else:
+    frames = tf.io.FixedLenFeature([], tf.string)
+  features = {'frames': frames, 'num_frames': scalar, 'label': scalar}
+  return tf.io.parse_single_example(example, features)
+
+
+def _decode(index, encoded, start, count):
+  if index.encoding == 'png':
+    return tf.map_fn(
+      lambda png: tf.ensure_shape(
+        tf.io.decode_png(png, index.channels), index.frame_shape
+      ),
+      encoded[start : start + count],
+      fn_output_signature=tf.TensorSpec(index.frame_shape, tf.uint8),
+    )
+  frame_bytes = index.size * index.size * index.channels
+  start, count = (tf.cast(n, tf.int64) * frame_bytes for n in (start, count))
+  values = tf.io.decode_raw(tf.strings.substr(encoded, start, count), tf.uint8)
+  return tf.reshape(values, [-1, *index.frame_shape])
+
+
+def _int64(value):
+  return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(value)]))
+
+
+def _sync_and_hash(path):
+  digest, num_bytes = hashlib.sha256(), 0
+  with open(path, 'rb') as f:
+    os.fsync(f.fileno())
+    while chunk := f.read(2**20):
+      digest.update(chunk)
+      num_bytes += len(chunk)
+  return num_bytes, digest.hexdigest()
+
+
+def _to_json(values):
+  return json.dumps(values, sort_keys=True) + '\n'
+
+
+def _shard_values(shard):
+  """A shard as json: its fields, and the sums that a reader may want."""
+  values = dataclasses.asdict(shard)
+  values['num_records'] = shard.num_records
+  values['num_frames'] = sum(shard.frames)
+  return values
+
+
+def _shard(values):
+  fields = {f.name: values[f.name] for f in dataclasses.fields(Shard)}
+  for name in ('frames', 'labels', 'weights', 'skipped'):
+    fields[name] = tuple(fields[name])
+  return Shard(**fields)
+
+
+def _index(folder, values):
+  if values.get('format') != _FORMAT:
+    raise ValueError(f'its format is {values.get("format")!r}')
+  if values['version'] != _VERSION:
+    raise ValueError(
+      f'expected version {_VERSION}, got version {values["version"]}'
+    )
+  fields = [f.name for f in dataclasses.fields(Index) if f.name != 'folder']
+  values = {name: values[name] for name in fields}
+  values['label_names'] = tuple(values['label_names'])
+  values['parts'] = {
+    part: tuple(_shard(shard) for shard in values['parts'][part])
+    for part in PARTS
+  }
+  return Index(folder, **values)
+
+
+def _no_index(folder, files):
+  if OPTIONS_FILE not in files:
+    return (
+      f'{folder} is no prepared data set: expected {INDEX_FILE}, which '
+      '--mode=prepare writes.'
+    )
+  finished = [f for f in files if f'{f}.json' in files]
+  return (
+    f'{folder} is not finished ({len(finished)} shards are): run the same '
+    '--mode=prepare again.'
+  )

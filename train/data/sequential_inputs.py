@@ -1,0 +1,201 @@
+"""The batches of a run from data that is read in sequence, never at random.
+
+Subclasses say how an epoch is read and how a window of an example is decoded.
+The graph has TensorFlow's ops only, as long as theirs have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import tensorflow as tf
+
+from train.data import feeding
+from train.data import sources
+
+__all__ = ['SHUFFLE_BYTES', 'SequentialInputs']
+
+SHUFFLE_BYTES = 2**28  # Of examples among which the next one is drawn.
+
+
+class SequentialInputs:
+  """The training and validation batches of a run, as `inputs.Inputs`.
+
+  An example is what a subclass reads: a tensor or a nest of tensors, one video
+  before it is decoded. Subclasses have `label_names`, `num_train_clips`,
+  `num_valid_clips` and the methods below that raise NotImplementedError.
+  """
+
+  def __init__(self, what, num_frames, batch_size, seed, flip=False):
+    """Reads nothing.
+
+    Args:
+      what: `str`, the data, for messages: 'the records in ...'.
+      num_frames: `int`, frames a clip.
+      batch_size: `int`.
+      seed: `int`, of order, windows and flips.
+      flip: `bool`: whether half of the training clips are mirrored.
+    """
+    self._what = what
+    self._num_frames = num_frames
+    self._batch_size = batch_size
+    self._seed = int(seed) % 2**63
+    self._flip = flip
+    self._waiting = feeding.WaitCounter()
+
+  def train_dataset(self, step, rows=None):
+    """Endless batches `(frames uint8 [B, T, H, W, C], label int32 [B])`.
+
+    The order of epoch e depends on (seed, e), the window of draw i on (seed,
+    i). So batches are a function of (seed, step): a resume starts in the epoch
+    of the step, and within it passes over examples without decoding them.
+
+    Args:
+      step: `int`, the first batch's.
+      rows: `feeding.Rows` that are read, or None: all.
+
+    Returns:
+      A `tf.data.Dataset`.
+    """
+    rows = rows or feeding.Rows.all(self._batch_size)
+    per_epoch = self.num_train_clips
+    first_epoch, skipped = divmod(step * self._batch_size, per_epoch)
+
+    def epoch(number):
+      # What is drawn in here must not depend on tf.random.set_seed: here that
+      # sets the seed of the function's own graph.
+      tf.random.set_seed(1)
+      dataset = self._epoch(number).enumerate(number * per_epoch)
+      is_first = tf.equal(number, first_epoch)
+      return dataset.skip(tf.where(is_first, np.int64(skipped), np.int64(0)))
+
+    dataset = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
+    dataset = dataset.flat_map(epoch)
+    if rows != feeding.Rows.all(self._batch_size):
+      dataset = dataset.filter(
+        lambda draw, _: (
+          (draw % self._batch_size >= rows.start)
+          & (draw % self._batch_size < rows.stop)
+        )
+      )
+    dataset = dataset.map(
+      self._random_window, num_parallel_calls=4, deterministic=True
+    )
+    dataset = dataset.batch(rows.batch_size, drop_remainder=True)
+    dataset = feeding.prefetched(self._distribute(dataset))
+    return feeding.to_device(self._waiting.measure(dataset))
+
+  def train_clips_dataset(self):
+    """One fixed clip for each training window of an epoch, once.
+
+    An example of weight w gives w clips, each half a clip after the one before,
+    as far as the example goes.
+    """
+    hop = max(1, self._num_frames // 2)
+
+    def repeat(example, repeats):
+      return tf.data.Dataset.range(repeats).map(lambda k: (example, k * hop))
+
+    return self._fixed(self._train_examples().flat_map(repeat))
+
+  def valid_dataset(self):
+    """The first clip of each held-out example, once, in order."""
+    return self._fixed(
+      self._valid_examples().map(
+        lambda example: (example, tf.zeros([], tf.int64))
+      )
+    )
+
+  @property
+  def wait_seconds(self):
+    """What the training steps have waited for data, in all."""
+    return self._waiting.seconds
+
+  def check_skips(self):
+    """The number of files that were skipped."""
+    return 0
+
+  @contextlib.contextmanager
+  def raising(self):
+    """Turns an error of TensorFlow's about the data into a DataError."""
+    try:
+      yield
+    except (
+      tf.errors.DataLossError,
+      tf.errors.NotFoundError,
+      tf.errors.PermissionDeniedError,
+      tf.errors.UnavailableError,
+    ) as e:
+      lines = (e.message or str(e)).splitlines()
+      raise sources.DataError(f'Cannot read {self._what}: {lines[0]}') from None
+
+  def _epoch(self, number):
+    """The examples of an epoch in its order, each as often as its weight is.
+
+    Args:
+      number: int64 `Tensor` `[]`, the epoch's.
+
+    Returns:
+      A `tf.data.Dataset` of `num_train_clips` examples, a function of the seed
+      and `number`.
+    """
+    raise NotImplementedError
+
+  def _train_examples(self):
+    """The (example, weight int64 `[]`) of the training part, in order."""
+    raise NotImplementedError
+
+  def _valid_examples(self):
+    """The held-out examples, in order."""
+    raise NotImplementedError
+
+  def _clip(self, example, start):
+    """Decodes a window of an example.
+
+    Args:
+      example: An element of `_epoch`.
+      start: Function of the number of windows, int64 `Tensor` `[]`, that gives
+        the first frame, int64 `[]`.
+
+    Returns:
+      frames, uint8 `Tensor` `[num_frames, H, W, C]`, and label, int32 `[]`.
+    """
+    raise NotImplementedError
+
+  def _distribute(self, dataset):
+    """The training batches, made elsewhere if they are."""
+    return dataset
+
+  def _seeds(self, stream, number):
+    """The seed of a stream of random numbers: int64 `[2]`."""
+    seed = np.random.SeedSequence([self._seed, stream]).generate_state(1)
+    return tf.stack([np.int64(seed[0]), number])
+
+  def _draw_seed(self, stream, number):
+    """A seed for `tf.data.Dataset.shuffle`: int64 `[]`, not 0."""
+    return tf.random.stateless_uniform(
+      [], self._seeds(stream, number), 1, 2**31 - 1, tf.int64
+    )
+
+  def _random_window(self, draw, example):
+    # In double precision: `place * windows` is never rounded up to `windows`.
+    place, coin = tf.unstack(
+      tf.random.stateless_uniform([2], [self._seed, draw], dtype=tf.float64)
+    )
+    frames, label = self._clip(
+      example,
+      lambda windows: tf.cast(place * tf.cast(windows, tf.float64), tf.int64),
+    )
+    if self._flip:
+      frames = tf.where(coin < 0.5, frames, tf.reverse(frames, [2]))
+    return frames, label
+
+  def _fixed(self, dataset):
+    """Batches of the clips at (example, first frame)."""
+
+    def clip(example, first):
+      return self._clip(example, lambda windows: tf.minimum(first, windows - 1))
+
+    dataset = dataset.map(clip, num_parallel_calls=4, deterministic=True)
+    return feeding.prefetched(dataset.batch(self._batch_size))

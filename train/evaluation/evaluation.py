@@ -1,0 +1,95 @@
+"""Held-out bits/dim of a model, and whether its inverse holds."""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_cglow.video import objective
+
+__all__ = ['evaluate', 'invertibility']
+
+
+def evaluate(model, dataset, workers=None):
+  """Bits/dim and label accuracy on a data set.
+
+  Args:
+    model: A compiled `VideoGlow`.
+    dataset: Finite `tf.data.Dataset` of `(frames, label)` batches, the same in
+      every process.
+    workers: `Workers` that share the work, each to call this; None: alone.
+
+  Returns:
+    `dict` with head_bits_per_dim, tail_bits_per_dim and label_accuracy (of
+    the head's argmax_y p(y | first frame), or of a tail alone, a frame); None
+    where there is no such thing; and the parts of the bits/dim in nats a
+    dimension: ..._log_det and ..._base_log_prob.
+  """
+  if workers is None or workers.num_replicas == 1:
+    values = model.evaluate(dataset, verbose=0, return_dict=True)
+  else:
+    values = _shared(model, dataset, workers)
+  accuracy = values.get(
+    'head_label_accuracy', values.get('tail_label_accuracy')
+  )
+  result = {
+    'head_bits_per_dim': values.get('head_bits_per_dim'),
+    'tail_bits_per_dim': values.get('tail_bits_per_dim'),
+    'label_accuracy': accuracy,
+  }
+  for key, value in values.items():
+    if key.endswith(('_log_det', '_base_log_prob')):
+      result[key] = value
+  return {k: v if v is None else float(v) for k, v in result.items()}
+
+
+def _shared(model, dataset, workers):
+  """Means over the clips: each worker's first device takes every n-th batch."""
+  terms_of = tf.function(
+    functools.partial(objective.loss_terms, model), reduce_retracing=True
+  )
+  names, sums, first = None, 0.0, 0
+  for number, (frames, label) in enumerate(dataset):
+    size = int(frames.shape[0])
+    if number % workers.num == workers.index or names is None:
+      # Every worker knows the names, also one that has no batch.
+      label = None if model.num_labels is None else label
+      clips = tf.range(first, first + size)
+      terms = terms_of(frames, label, tf.constant([0, 0]), clips)
+      names = names or list(terms)
+      is_own = number % workers.num == workers.index
+      row = np.array([1.0, *(float(terms[k]) for k in names)])
+      sums = sums + size * is_own * row
+    first += size
+  total = workers.total(sums)
+  return dict(zip(names, total[1:] / total[0]))
+
+
+def invertibility(model, frames, label):
+  """What `VideoGlow.invertibility_report` says, in a few numbers.
+
+  Args:
+    model: `VideoGlow`.
+    frames: uint8 `[B, T, H, W, C]`.
+    label: int `[B]`; not used by a model without labels.
+
+  Returns:
+    `dict` from 'head' and 'tail' to a `dict` with round_trip_error_levels (the
+    largest, in levels of uint8), min_scale, max_scale and
+    max_condition_number (1 of a flow without steps).
+  """
+  label = None if model.num_labels is None else label
+  reports = model.invertibility_report(frames, label)
+  return {name: _summary(report) for name, report in reports.items()}
+
+
+def _summary(report):
+  def values(key):
+    return [row[key] for row in report['steps'] if row[key] is not None]
+
+  return {
+    'round_trip_error_levels': 256.0 * report['max_error'],
+    'min_scale': min(values('min_scale'), default=1.0),
+    'max_scale': max(values('max_scale'), default=1.0),
+    'max_condition_number': max(values('condition_number'), default=1.0),
+  }

@@ -1,0 +1,108 @@
+"""A profile of a few training steps, for TensorBoard."""
+
+from absl import logging
+import tensorflow as tf
+import tf_keras as tfk
+
+from train.config import configs
+
+__all__ = ['Profiling', 'parse_steps']
+
+_UNAVAILABLE = (tf.errors.OpError, RuntimeError)
+
+
+def parse_steps(texts):
+  """The first and the last step to profile.
+
+  Args:
+    texts: List of `str`, '10' and '20' of --profile_steps=10,20.
+
+  Returns:
+    Two Python `int`s, or None for an empty list.
+
+  Raises:
+    ConfigError: if it is no range of steps.
+  """
+  if not texts:
+    return None
+  try:
+    first, last = map(int, texts)
+  except ValueError:
+    first = last = 0
+  if not 1 <= first <= last:
+    raise configs.ConfigError(
+      '--profile_steps expects FIRST,LAST with 1 <= FIRST <= LAST, but got '
+      f'{",".join(texts)}.'
+    )
+  return first, last
+
+
+class Profiling(tfk.callbacks.Callback):
+  """Profiles from one step to another, both included.
+
+  A run that ends before the last one keeps what there is. Without a profiler
+  (another one is running, or this TensorFlow has none) training goes on.
+  """
+
+  def __init__(self, initial_step, first, last, folder, is_chief=True):
+    """Creates the callback.
+
+    Args:
+      initial_step: Python `int`, steps done before.
+      first: Python `int`.
+      last: Python `int`; after a resume beyond it there is no profile.
+      folder: Path of TensorBoard's files.
+      is_chief: Python `bool`: others profile nothing.
+    """
+    super().__init__()
+    self._supports_tf_logs = True
+    self._initial_step = initial_step
+    self._first = first
+    self._last = last
+    self._folder = str(folder)
+    self._is_wanted = is_chief
+    self._is_running = False
+
+  def on_train_begin(self, logs=None):
+    if self._is_wanted and self._initial_step >= self._last:
+      self._is_wanted = False
+      logging.warning(
+        'No profile: steps %d to %d were done before step %d.',
+        self._first,
+        self._last,
+        self._initial_step,
+      )
+
+  def on_train_batch_begin(self, batch, logs=None):
+    if self._is_wanted and self._initial_step + batch + 1 >= self._first:
+      self._start()
+
+  def on_train_batch_end(self, batch, logs=None):
+    if self._is_running and self._initial_step + batch + 1 >= self._last:
+      # The device may be behind: its last step is part of the profile.
+      tf.nest.map_structure(float, logs)
+      self._stop()
+
+  def on_train_end(self, logs=None):
+    if self._is_running:
+      self._stop()
+    elif self._is_wanted:
+      logging.warning('No profile: training ended before %d.', self._first)
+
+  def _start(self):
+    self._is_wanted = False
+    try:
+      tf.profiler.experimental.start(self._folder)
+    except _UNAVAILABLE as e:
+      logging.warning('No profile: the profiler did not start: %s', e)
+    else:
+      self._is_running = True
+
+  def _stop(self):
+    self._is_running = False
+    try:
+      tf.profiler.experimental.stop()
+    except _UNAVAILABLE as e:
+      logging.warning('No profile: it could not be written: %s', e)
+    else:
+      logging.info('Wrote a profile to %s.', self._folder)

@@ -1,0 +1,180 @@
+"""Back to the last good checkpoint where training has gone wrong."""
+
+import dataclasses
+import json
+
+from absl import logging
+import tensorflow as tf
+import tf_keras as tfk
+
+from train.storage import run_folder
+
+__all__ = ['Diverged', 'DivergedError', 'Recoveries', 'SkipWatch', 'recover']
+
+
+class Diverged(RuntimeError):
+  """Too many skipped steps in a row; `recover` knows what to do.
+
+  Attributes:
+    step: Python `int`.
+    reason: `str`.
+    is_damage: Python `bool`: weights or slots are not finite. No step that was
+      taken makes them so: it is no fault of the learning rate.
+  """
+
+  def __init__(self, step, reason, is_damage=False):
+    super().__init__(f'Step {step}: {reason}')
+    self.step = step
+    self.reason = reason
+    self.is_damage = is_damage
+
+
+class DivergedError(ValueError):
+  """Training that diverges again and again."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Recovery:
+  """One restore: what happened at `failed_step`, and where it went on."""
+
+  failed_step: int
+  restored_step: int
+  reason: str
+  is_halved: bool
+
+
+class Recoveries:
+  """The restores of a run, on disk: a resume must know of them."""
+
+  def __init__(self, folder):
+    """Reads them.
+
+    Args:
+      folder: `RunFolder`.
+    """
+    self._file = folder.path / 'recoveries.json'
+    self.rows = []
+    if self._file.exists():
+      rows = json.loads(self._file.read_text())
+      self.rows = [_Recovery(**row) for row in rows]
+
+  @property
+  def learning_rate_scale(self):
+    """Python `float`: what restores have left of the learning rate."""
+    return 0.5 ** sum(row.is_halved for row in self.rows)
+
+  def add(self, failed_step, restored_step, reason, is_halved):
+    row = _Recovery(failed_step, restored_step, reason, is_halved)
+    self.rows.append(row)
+    text = json.dumps([dataclasses.asdict(r) for r in self.rows], indent=2)
+    run_folder.write_atomically(self._file, text + '\n')
+
+
+class SkipWatch(tfk.callbacks.Callback):
+  """Ends training where many steps in a row were skipped.
+
+  It looks every `patience` steps, so that no step waits for the device.
+  """
+
+  def __init__(self, initial_step, patience):
+    """Creates the callback.
+
+    Args:
+      initial_step: Python `int`, steps done before.
+      patience: Python `int`, skipped steps in a row that are too many.
+    """
+    super().__init__()
+    self._supports_tf_logs = True
+    self._initial_step = initial_step
+    self._patience = patience
+
+  def on_train_batch_end(self, batch, logs=None):
+    step = self._initial_step + batch + 1
+    if step % self._patience:
+      return
+    num_skipped = num_skipped_in_a_row(self.model)
+    if num_skipped >= self._patience:
+      variables = self.model.trainable_variables + [
+        v for o in _optimizers(self.model) for v in _slots(o)
+      ]
+      is_damage = not all(
+        bool(tf.reduce_all(tf.math.is_finite(v.read_value())))
+        for v in variables
+        if v.dtype.is_floating
+      )
+      reason = f'the last {num_skipped} steps were skipped'
+      if is_damage:
+        reason += ', as weights or slots are not finite'
+      raise Diverged(step, reason, is_damage)
+
+
+def num_skipped_in_a_row(model):
+  """Python `int`: how many of the last steps a model skipped, in a row."""
+  return int(model.step_guard.num_skipped_in_a_row.numpy())
+
+
+def _optimizers(model):
+  """One, or of a GAN two."""
+  of_discriminator = getattr(model, 'd_optimizer', None)
+  return [model.optimizer] + [of_discriminator] * (of_discriminator is not None)
+
+
+def _slots(optimizer):
+  variables = optimizer.variables  # A method of legacy optimisers.
+  return list(variables() if callable(variables) else variables)
+
+
+def recover(failure, recoveries, checkpoints, folder, max_restores):
+  """Decides where to go on, and writes it down.
+
+  That is the newest checkpoint, or where training failed after a restore from
+  that one already, the one before it. The learning rate is halved, but not the
+  first time that weights or slots were damaged.
+
+  Args:
+    failure: `Diverged` or `NotFiniteError`.
+    recoveries: `Recoveries`.
+    checkpoints: `Checkpoints`.
+    folder: `RunFolder`.
+    max_restores: Python `int`.
+
+  Returns:
+    Python `int`, the step of the checkpoint to be restored, now the newest.
+
+  Raises:
+    DivergedError: if there were `max_restores` before, or there is none.
+  """
+  steps = checkpoints.steps()
+  if len(recoveries.rows) >= max_restores or not steps:
+    raise DivergedError(
+      f'Training diverged: {failure}. It was restored '
+      f'{len(recoveries.rows)} times before, in the end at '
+      f'{recoveries.learning_rate_scale:g} of the learning rate '
+      f'(max_restores={max_restores}). The checkpoints are those of steps '
+      f'{", ".join(map(str, steps)) or "none"}. Start another run with a lower '
+      'learning_rate, a longer warmup_steps or, of a flow, smaller clip norms.'
+    )
+  good = max(steps)
+  earlier = [s for s in steps if s < good]
+  is_again = bool(recoveries.rows and recoveries.rows[-1].restored_step == good)
+  if is_again and earlier:
+    good = max(earlier)
+  is_halved = is_again or not getattr(failure, 'is_damage', True)
+  checkpoints.discard_after(good)
+  folder.truncate_metrics(good)
+  recoveries.add(failure.step, good, failure.reason, is_halved)
+  folder.append_metrics(
+    'event',
+    failure.step,
+    event='restore',
+    restored_step=good,
+    reason=failure.reason,
+    learning_rate_scale=recoveries.learning_rate_scale,
+  )
+  logging.warning(
+    '%s: going on from step %d with %g of the learning rate.',
+    failure,
+    good,
+    recoveries.learning_rate_scale,
+  )
+  return good

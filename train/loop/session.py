@@ -1,0 +1,334 @@
+"""A run: from a config to a trained model, its numbers, samples and export."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import time
+from typing import Optional
+
+from absl import logging
+
+from train.config import configs
+from train.data import inputs as inputs_lib
+from train.loop import callbacks
+from train.loop import interrupts as interrupts_lib
+from train.loop import parameter_watch
+from train.loop import profiling
+from train.loop import recovery
+from train.loop import tensorboard_log
+from train.loop import workers as workers_lib
+from train.runs import loading
+from train.runs import weights
+from train.samples import continuations
+from train.samples import sample_files
+from train.storage import checkpoints as checkpoints_lib
+from train.storage import run_folder
+from train.storage import run_lock
+from train.systems import choice
+
+__all__ = ['Options', 'train']
+
+_LABEL_START = 'label_start.npz'  # Of the parameters' movement.
+_MOST_LABELS = 10  # Named in the log.
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """What a run does not depend on, and may be another after a resume.
+
+  Attributes:
+    init_from: 'WORKDIR[:head|:tail]' of a run to start from, or of several with
+      commas between them, or None.
+    strategy: One of `workers.STRATEGIES`.
+    profile_steps: The first and the last step to be profiled, or None.
+  """
+
+  init_from: Optional[str] = None
+  strategy: str = 'default'
+  profile_steps: Optional[tuple[int, int]] = None
+
+
+def train(config, workdir, options=Options()):
+  """Trains, or resumes, a run.
+
+  Args:
+    config: `Config`.
+    workdir: Path of the run's folder.
+    options: `Options`.
+
+  Returns:
+    metrics: `dict`, as written to metrics.json; None of a worker that is not
+      the chief.
+    folder: `RunFolder`.
+
+  Raises:
+    ConfigError, DataError, RunFolderError, CheckpointError, DivergedError: what
+      the user can put right.
+    Interrupted: if a signal came; a checkpoint has what was done.
+    WorkerLost: if another worker is gone.
+  """
+  workers = workers_lib.Workers(options.strategy)
+  workers.check(config.batch_size)
+  folder = run_folder.RunFolder(workdir)
+  folder.create()
+  with contextlib.ExitStack() as stack:
+    interrupts = stack.enter_context(interrupts_lib.Interrupts())
+    stack.enter_context(workers.noticing())
+    if workers.is_chief:
+      stack.enter_context(run_lock.RunLock(folder.path))
+    training = _Training(config, folder, options, workers, interrupts)
+    return training.run(), folder
+
+
+class _Training:
+  """One session of a run."""
+
+  def __init__(self, config, folder, options, workers, interrupts):
+    if folder.config_file.exists():
+      config = configs.keep_device(config, folder.read_config())
+    self.config = inputs_lib.resolve(config)
+    workers.check_same('config', configs.to_json(self.config))
+    self.folder = folder
+    self.options = options
+    self.workers = workers
+    self.interrupts = interrupts
+    self.system = choice.of(self.config)
+    self.inputs = inputs_lib.make_inputs(self.config, folder.skipped_log)
+    _log_inputs(self.inputs)
+    num_labels = len(self.inputs.label_names)
+    with workers.strategy.scope():
+      self.model = self.system.build_model(self.config, num_labels)
+    if workers.is_chief:
+      folder.claim(self.config)
+      folder.write_labels(self.inputs.label_names)
+    self.checkpoints = checkpoints_lib.Checkpoints(
+      checkpoints_lib.parts_of(self.model),
+      folder.checkpoints,
+      self.config.keep_checkpoints,
+      is_chief=workers.is_chief,
+    )
+    self.start = time.perf_counter()
+    self.session = time.time()
+
+  def run(self):
+    """Trains to the end; the metrics, or None of a worker that is no chief."""
+    with self.inputs.raising():
+      step = self._restore()
+      if self.workers.is_chief:
+        self.folder.truncate_metrics(-1 if step is None else step)
+      if step is None:
+        self._begin()
+        step = 0
+      while step < self.config.steps:
+        step = self._fit_or_recover(step)
+      metrics = None
+      if self.workers.is_chief:
+        metrics = self._finish(self._trained())
+      self.workers.total([0.0])  # Nobody leaves before the chief is done.
+      return metrics
+
+  def _restore(self):
+    """The newest checkpoint's step, on every worker; None if there is none."""
+    # The chief sets aside what is broken before others look.
+    step = self.checkpoints.restore() if self.workers.is_chief else None
+    self.workers.total([0.0])
+    if not self.workers.is_chief:
+      step = self.checkpoints.restore()
+    return step
+
+  def _begin(self):
+    """Weights of another run, ActNorm's initialisation, untrained numbers."""
+    model, valid = self.model, self.inputs.valid_dataset()
+    if self.options.init_from is not None:
+      mismatches = weights.init_from(model, self.options.init_from)
+      for mismatch in mismatches:
+        logging.warning('--init_from: not copied: %s', mismatch)
+    logging.info('Evaluating the untrained model.')
+    evaluate = functools.partial(self.system.evaluate, model, valid)
+    untrained = evaluate(self.workers)
+    # With another run's weights it is no identity.
+    name = 'start' if self.options.init_from else self.system.UNTRAINED
+    self._append_evaluation(0, name, untrained)
+    if not model.adapted:
+      frames, label = next(iter(self._batches(0)))
+      label = None if model.num_labels is None else label
+      self.workers.strategy.run(model.adapt, args=(frames, label))
+      self._append_evaluation(0, 'adapted', evaluate(self.workers))
+    groups = model.parameter_groups()
+    if 'labels' in groups and self.workers.is_chief:
+      start = parameter_watch.sample(groups['labels'])
+      self.folder.write_arrays(_LABEL_START, {'labels': start})
+    self.checkpoints.save(0)  # So that there is a good one from the start.
+
+  def _batches(self, step):
+    rows = self.workers.rows(self.config.batch_size)
+    return self.workers.distribute(self.inputs.train_dataset(step, rows))
+
+  def _append_evaluation(self, step, model, values, **more):
+    if self.workers.is_chief:
+      self.folder.append_metrics('eval', step, model=model, **more, **values)
+
+  def _fit_or_recover(self, step):
+    """Trains on from `step`; gives the step where it ended or starts again."""
+    recoveries = recovery.Recoveries(self.folder)
+    schedule = self.model.optimizer.learning_rate
+    schedule.scale.assign(recoveries.learning_rate_scale)
+    try:
+      self._fit(step)
+      return self.config.steps
+    except (recovery.Diverged, checkpoints_lib.NotFiniteError) as failure:
+      if self.workers.is_chief:
+        recovery.recover(
+          failure,
+          recoveries,
+          self.checkpoints,
+          self.folder,
+          self.config.max_restores,
+        )
+      return self._restore()
+
+  def _fit(self, step):
+    config, workers, folder = self.config, self.workers, self.folder
+    watch = parameter_watch.ParameterWatch(
+      self.model.parameter_groups(),
+      folder.read_arrays(_LABEL_START).get('labels'),
+    )
+    is_alone = workers.num == 1
+    with (
+      self.interrupts.deferred(),
+      tensorboard_log.TensorBoardLog(
+        folder.tensorboard, workers.is_chief
+      ) as board,
+    ):
+      evaluation_callback = callbacks.Evaluation(
+        step,
+        config.steps,
+        config.eval_every,
+        functools.partial(self._evaluate, board),
+        functools.partial(self._show, board),
+        self.interrupts if is_alone else None,
+      )
+      self.model.fit(
+        self._batches(step),
+        steps_per_epoch=config.steps - step,
+        verbose=0,
+        callbacks=[
+          *self._profiling(step),
+          callbacks.Logging(
+            step,
+            config.steps,
+            config.log_every,
+            folder,
+            self.inputs,
+            watch,
+            board,
+            workers.is_chief,
+          ),
+          recovery.SkipWatch(step, config.skips_to_restore),
+          callbacks.Interruption(
+            step,
+            config.steps,
+            self.interrupts,
+            agree=None if is_alone else workers.any,
+          ),
+          evaluation_callback,
+          callbacks.Checkpointing(
+            step,
+            config.steps,
+            config.checkpoint_every,
+            self.checkpoints,
+            evaluation_callback,
+            # Where steps are being skipped is no place to come back to.
+            lambda: recovery.num_skipped_in_a_row(self.model) == 0,
+          ),
+        ],
+      )
+
+  def _profiling(self, step):
+    if self.options.profile_steps is None:
+      return []
+    return [
+      profiling.Profiling(
+        step,
+        *self.options.profile_steps,
+        self.folder.tensorboard,
+        self.workers.is_chief,
+      )
+    ]
+
+  def _evaluate(self, board, step):
+    """Writes the held-out numbers; gives the score, None if there is none."""
+    valid = self.inputs.valid_dataset()
+    with _averaged(self.model):
+      values = self.system.evaluate(self.model, valid, self.workers)
+      details = self.system.details(self.model, valid)
+    seconds = time.perf_counter() - self.start
+    self._append_evaluation(
+      step,
+      'trained',
+      values,
+      session=self.session,
+      seconds=seconds,
+      **details,
+    )
+    board.scalars('eval', {**values, **details}, step)
+    return self.system.held_out_score(values)
+
+  def _show(self, board, step):
+    """Videos for TensorBoard."""
+    if self.config.tensorboard_samples:
+      with _averaged(self.model):
+        board.videos('samples', self._videos, step)
+
+  def _videos(self):
+    real = continuations.even_clips(
+      self.inputs.valid_dataset(), self.config.tensorboard_samples
+    )
+    return self.system.sample_videos(self.model, self.config, *real)
+
+  def _trained(self):
+    """The trained model, with its averaged weights if there are any."""
+    if self.workers.num_replicas > 1:
+      return loading.load(self.folder.path).model
+    if self.model.weight_average is not None:
+      self.model.weight_average.assign()
+    return self.model
+
+  def _finish(self, model):
+    """Numbers, samples and export of a trained model."""
+    config, inputs, folder = self.config, self.inputs, self.folder
+    logging.info('Evaluating the trained model.')
+    metrics = self.system.measure(model, config, config.steps, inputs, folder)
+    self.system.conclude(model, config, inputs, folder)
+    if config.num_samples:
+      frames, labels = continuations.even_clips(
+        inputs.valid_dataset(), config.num_samples
+      )
+      videos = self.system.sample_videos(model, config, frames, labels)
+      for name, clips in videos.items():
+        stem = folder.samples / f'step_{config.steps}_{name}'
+        sample_files.save_comparison(stem, frames, clips)
+    folder.write_metrics(metrics)
+    if config.export and self.system.EXPORTS:
+      self.system.export(model, config, folder)
+    return metrics
+
+
+def _log_inputs(inputs):
+  names = inputs.label_names
+  more = ['...'] if len(names) > _MOST_LABELS else []
+  logging.info(
+    'Data: %d training and %d held-out clips; labels (%d): %s',
+    inputs.num_train_clips,
+    inputs.num_valid_clips,
+    len(names),
+    ', '.join([*names[:_MOST_LABELS], *more]),
+  )
+
+
+def _averaged(model):
+  """Within, the weights are their averages, if the model keeps any."""
+  average = model.weight_average
+  return contextlib.nullcontext() if average is None else average.swapped()

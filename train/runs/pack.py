@@ -1,0 +1,99 @@
+"""A run to be given away: its weights and what is known of them."""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+
+from train.config import configs
+from train.runs import loading
+from train.serving import model_card
+from train.storage import checkpoints
+from train.storage import run_folder
+from train.systems import choice
+
+__all__ = ['pack_run']
+
+_USAGE = """\
+```sh
+python -m train.main --mode=sample --workdir=FOLDER
+```
+
+FOLDER is where this file is. `--mode=evaluate` and `--mode=export` take it, and
+`--init_from` begins another run with its weights; the optimiser's state is not
+in it.
+"""
+
+
+def pack_run(workdir, destination, which='newest'):
+  """Writes a run folder of a checkpoint's weights, without the optimiser's.
+
+  It is a third of the run's size with Adam, and holds config.json, labels.txt,
+  metrics.json, model_card.md and one checkpoint. Places on this machine
+  (`data_dir`, `data_service`) are left out. It appears when all of it is
+  written, or never.
+
+  Args:
+    workdir: Path of the run.
+    destination: Path of a folder that does not exist.
+    which: As of `runs.load`.
+
+  Returns:
+    The destination, `pathlib.Path`.
+
+  Raises:
+    ConfigError: for a GAN.
+    RunFolderError: if there is no run, the destination exists, or it cannot be
+      written.
+  """
+  destination = pathlib.Path(destination)
+  run_folder.check_is_local(destination)
+  if destination.exists():
+    raise run_folder.RunFolderError(
+      f'Expected a folder to be made, but {destination} exists.'
+    )
+  run = loading.load(workdir, which)
+  if not choice.of(run.config).EXPORTS:
+    raise configs.ConfigError(
+      f'--mode=pack is for flows, but {workdir} is of '
+      f'model={run.config.model!r}.'
+    )
+  temporary = destination.with_name(f'.{destination.name}.{os.getpid()}')
+  try:
+    _write(run, run_folder.RunFolder(temporary))
+    with run_folder.reporting(destination):
+      temporary.rename(destination)
+      run_folder.sync_folder(destination.parent)
+  finally:
+    shutil.rmtree(temporary, ignore_errors=True)
+  return destination
+
+
+def _write(run, folder):
+  defaults = configs.Config()
+  config = dataclasses.replace(
+    run.config, **{k: getattr(defaults, k) for k in model_card.PRIVATE}
+  )
+  folder.create()
+  folder.samples.rmdir()
+  folder.claim(config)
+  folder.write_labels(run.label_names)
+  metrics = run.folder.read_metrics_file()
+  # Those of the run's end, which another checkpoint's are not.
+  metrics = metrics if metrics.get('step') == run.step else {}
+  folder.write_metrics({'step': run.step, **metrics})
+  checkpoints.Checkpoints(
+    checkpoints.weights_of(run.model), folder.checkpoints
+  ).save(run.step)
+  values = dataclasses.asdict(config)
+  text = model_card.model_card(
+    run.model,
+    label_names=None if run.model.num_labels is None else run.label_names,
+    data=model_card.data_facts(
+      values, metrics.get('num_train_clips'), metrics.get('num_valid_clips')
+    ),
+    config=values,
+    metrics=metrics,
+    usage=_USAGE,
+  )
+  run_folder.write_atomically(folder.path / 'model_card.md', text)

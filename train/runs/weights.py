@@ -1,0 +1,100 @@
+"""Weights by their names, and those of another run."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from train.config import configs
+from train.storage import checkpoints
+from train.storage import run_folder
+from train.systems import choice
+
+__all__ = ['init_from', 'variables_by_path']
+
+# What comes along with a part: the processor makes the tail's state.
+_WITH = {'head': ('head_noise',), 'tail': ('processor', 'tail_noise')}
+
+
+def variables_by_path(root):
+  """`dict` of the variables that `root` tracks, by attribute path."""
+  view = tf.train.TrackableView(root)
+  found, seen = {}, {id(root)}
+  queue = [('', root)]
+  while queue:
+    prefix, node = queue.pop(0)
+    for name, child in sorted(view.children(node).items()):
+      if id(child) in seen:
+        continue
+      seen.add(id(child))
+      if isinstance(child, tf.Variable):
+        found[prefix + name] = child
+      else:
+        queue.append((f'{prefix}{name}/', child))
+  return found
+
+
+def init_from(model, spec):
+  """Copies another run's weights, where the shapes agree.
+
+  Those of a run with `ema` are the averaged ones. ActNorm's parameters come
+  along, with the mark that they are adapted.
+
+  Args:
+    model: `VideoGlow` or `VideoGan`, to be changed.
+    spec: 'WORKDIR' or 'WORKDIR:PART', such as 'runs/demo:head'; or several,
+      with commas between them, of which later ones win.
+
+  Returns:
+    List of `str`: what was not copied, and why.
+
+  Raises:
+    CheckpointError: if the run's checkpoints are damaged.
+    ConfigError: if the run has no checkpoint, or nothing fits.
+  """
+  return sum((_init_from_one(model, one) for one in spec.split(',')), [])
+
+
+def _init_from_one(model, spec):
+  path, _, part = spec.partition(':')
+  parts = model.submodels()
+  if part and part not in parts:
+    raise configs.ConfigError(
+      '--init_from expects WORKDIR or WORKDIR:PART, PART one of '
+      f'{list(parts)}, but got {spec}.'
+    )
+  folder = run_folder.RunFolder(path)
+  config = folder.read_config()
+  source = choice.of(config).build_model(config, len(folder.read_labels()))
+  saved = checkpoints.Checkpoints(
+    checkpoints.weights_of(source), folder.checkpoints, is_chief=False
+  )
+  if saved.restore() is None:
+    raise configs.ConfigError(f'{path} has no checkpoint to start from.')
+  if source.weight_average is not None:
+    source.weight_average.assign()
+  donors = source.submodels()
+  if part:
+    chosen = _WITH.get(part, ()) + (part,)
+    parts = {k: v for k, v in parts.items() if k in chosen}
+  mismatches, num_copied = [], 0
+  for name, target in parts.items():
+    if name not in donors:
+      mismatches.append(f'{name}: {path} has none')
+      continue
+    ours, theirs = variables_by_path(target), variables_by_path(donors[name])
+    for key, variable in ours.items():
+      if key not in theirs:
+        mismatches.append(f'{name}/{key}: {path} has none')
+      elif theirs[key].shape != variable.shape:
+        mismatches.append(
+          f'{name}/{key}: expected {variable.shape}, '
+          f'{path} has {theirs[key].shape}'
+        )
+      else:
+        variable.assign(theirs[key])
+        num_copied += 1
+  if not num_copied:
+    raise configs.ConfigError(
+      f'Nothing of {spec} fits this model: {"; ".join(mismatches)}.'
+    )
+  return mismatches

@@ -1,0 +1,314 @@
+"""How good continuations of held-out clips are, how various, how stable.
+
+Generated frames lie at the centres of the model's bins, so they are compared
+with real frames that do, too: quantisation itself costs nothing here. A model
+with 'legacy' dequantisation keeps its frames' 8 bits, and so do the real ones.
+"""
+
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_cglow.video import likelihood
+from tfp_cglow.video import video_targets
+from train.samples import sample_files
+
+__all__ = [
+  'as_context',
+  'continue_clips',
+  'diversity',
+  'drift',
+  'even_clips',
+  'frame_statistics',
+  'is_exact',
+  'quality',
+  'summary',
+]
+
+_MAX_SSIM_FILTER = 11  # Pixels; Wang et al., 2004. Smaller frames: their size.
+_STATISTICS = ('means', 'deviations', 'gradient_energies')
+
+
+def summary(
+  model,
+  dataset,
+  num_samples=10,
+  temperature=0.7,
+  max_clips=64,
+  num_given=1,
+  drift_factor=4,
+  seed=0,
+):
+  """What metrics.json says of continuations from the first frames.
+
+  Args:
+    model: `VideoGlow` with a tail.
+    dataset: Finite `tf.data.Dataset` of `(frames, label)` batches, frames uint8
+      `[B, T, H, W, C]`, T > 1; the same at each reading.
+    num_samples: Python `int` N, continuations of each clip.
+    temperature: Float, of the latent noise.
+    max_clips: Python `int`: of a larger data set that many clips, evenly.
+    num_given: Python `int` below T, how many frames are given.
+    drift_factor: Python `int`: drift is watched for that many times T frames,
+      on sample 0 of each clip.
+    seed: Python `int`.
+
+  Returns:
+    `dict` for JSON: what `quality` gives; `diversity`; `drift`; and
+    continuation_num_clips, ..._num_samples, ..._num_given, ..._temperature.
+  """
+  frames, label = even_clips(dataset, max_clips)
+  kwargs = {'num_given': num_given, 'temperature': temperature, 'seed': seed}
+  sampled = continue_clips(model, frames, label, num_samples, **kwargs)
+  (long,) = continue_clips(
+    model, frames, label, 1, num_frames=drift_factor * frames.shape[1], **kwargs
+  )
+  real = as_context(model, frames)
+  return {
+    **quality(real, sampled, num_given),
+    'diversity': diversity(sampled, num_given),
+    'drift': drift(real, long, num_given),
+    'continuation_num_clips': len(frames),
+    'continuation_num_given': num_given,
+    'continuation_num_samples': num_samples,
+    'continuation_temperature': float(temperature),
+  }
+
+
+def even_clips(dataset, num_clips):
+  """Clips spread evenly over a data set, so that every label shows.
+
+  The data set is read twice, and only the chosen clips are kept in memory.
+
+  Args:
+    dataset: Finite `tf.data.Dataset` of `(frames, label)` batches.
+    num_clips: Python `int`, how many at most.
+
+  Returns:
+    frames: uint8 `[N, T, H, W, C]`.
+    label: int `[N]`.
+  """
+  total = sum(len(label) for _, label in dataset)
+  chosen = np.linspace(0, total - 1, min(num_clips, total)).round()
+  parts, start = [], 0
+  for frames, label in dataset:
+    rows = np.isin(np.arange(start, start + len(label)), chosen)
+    parts.append((frames.numpy()[rows], label.numpy()[rows]))
+    start += len(label)
+  frames, label = map(np.concatenate, zip(*parts))
+  return frames, label
+
+
+def continue_clips(
+  model,
+  frames,
+  label,
+  num_samples,
+  num_given=1,
+  num_frames=None,
+  temperature=0.7,
+  seed=0,
+):
+  """Samples continuations of clips from their first frames.
+
+  Frame t of sample n of clip b is drawn with noise of (seed, n, b, t): it
+  depends neither on how many are asked for nor on their length.
+
+  Args:
+    model: `VideoGlow` with a tail.
+    frames: uint8 `[B, T, H, W, C]`, real clips.
+    label: int `[B]`; not used by a model without labels.
+    num_samples: Python `int` N.
+    num_given: Python `int`, how many frames are given.
+    num_frames: Python `int`, length of the results with the given frames;
+      None: T.
+    temperature: Float, of the latent noise.
+    seed: Python `int`.
+
+  Returns:
+    uint8 `[N, B, num_frames, H, W, C]`, the given frames first.
+  """
+  frames = np.asarray(frames)
+  seeds = [
+    likelihood.fold_in(likelihood.as_seed(seed), n) for n in range(num_samples)
+  ]
+  return np.stack(
+    [
+      model.sample(
+        labels=None if model.num_labels is None else label,
+        num_frames=frames.shape[1] if num_frames is None else num_frames,
+        first_frames=frames[:, :num_given],
+        temperature=temperature,
+        seed=s,  # [2]; `sample` folds in the row.
+      ).numpy()
+      for s in seeds
+    ]
+  )
+
+
+def as_context(model, frames):
+  """Frames as the model sees and generates them, uint8 `[...]`."""
+  return likelihood.to_uint8(video_targets.clean_given(model, frames)).numpy()
+
+
+def quality(real, sampled, num_given=1):
+  """PSNR and SSIM of continuations against real frames.
+
+  The best of a clip's samples is the one whose metric's mean over time is
+  highest, as in VideoFlow (Kumar et al., 2019) and SVG: one sample for the
+  whole clip, and each metric chooses its own.
+
+  Args:
+    real: uint8 `[B, T, H, W, C]`, from `as_context`.
+    sampled: uint8 `[N, B, T, H, W, C]`.
+    num_given: Python `int`, how many of the T frames were given.
+
+  Returns:
+    `dict` of lists of T - num_given floats, means over clips by horizon, PSNR
+    in dB and SSIM: continuation_psnr_mean_of_samples (of the frames' mean over
+    samples), continuation_psnr_best_of_samples, copy_psnr (of the last given
+    frame, repeated), and the same of ssim.
+
+  Raises:
+    ValueError: if the shapes differ or no frame is left to compare.
+  """
+  real, sampled = np.asarray(real), np.asarray(sampled)
+  if sampled.shape[1:] != real.shape or real.shape[1] <= num_given:
+    raise ValueError(
+      f'Expected samples [N, B, T, H, W, C] of clips {real.shape} and more '
+      f'frames than the {num_given} given, but got {sampled.shape}.'
+    )
+  given, target = real[:, num_given - 1 : num_given], real[:, num_given:]
+  sampled = sampled[:, :, num_given:]
+  result = {}
+  for name, metric in (('psnr', sample_files.psnr), ('ssim', _ssim)):
+    of_samples = np.stack([metric(target, s) for s in sampled])
+    values = {
+      f'continuation_{name}_mean_of_samples': metric(target, sampled.mean(0)),
+      f'continuation_{name}_best_of_samples': _best(of_samples),
+      f'copy_{name}': metric(target, np.broadcast_to(given, target.shape)),
+    }
+    result.update({k: v.mean(axis=0).tolist() for k, v in values.items()})
+  return result
+
+
+def _best(values):
+  """Of values `[N, B, T]` those of each clip's best sample, `[B, T]`."""
+  best = values.mean(axis=-1).argmax(axis=0)
+  return values[best, np.arange(len(best))]
+
+
+def _ssim(real, generated):
+  """SSIM of frames `[..., H, W, C]`, 0..255: `[...]`."""
+  return tf.image.ssim(
+    tf.cast(real, tf.float32),
+    tf.cast(generated, tf.float32),
+    max_val=255.0,
+    filter_size=min(_MAX_SSIM_FILTER, *real.shape[-3:-1]),
+  ).numpy()
+
+
+def diversity(sampled, num_given=1):
+  """How far apart the samples of a clip are.
+
+  Args:
+    sampled: uint8 `[N, B, T, H, W, C]`.
+    num_given: Python `int`, how many of the T frames were given.
+
+  Returns:
+    List of T - num_given floats by horizon: root-mean-square distance of two
+    samples' frames, in levels of 255, mean over pairs and clips; None for one
+    sample.
+  """
+  pairs = itertools.combinations(np.asarray(sampled)[:, :, num_given:], 2)
+  distances = [_distance(a, b).mean(axis=0) for a, b in pairs]
+  return np.mean(distances, axis=0).tolist() if distances else None
+
+
+def _distance(a, b):
+  """Root-mean-square distance of frames `[..., H, W, C]`: `[...]`."""
+  squares = (a.astype(np.float32) - b) ** 2
+  return np.sqrt(squares.mean(axis=(-3, -2, -1), dtype=np.float64))
+
+
+def drift(real, generated, num_given=1):
+  """Whether generated frames keep the statistics of real ones.
+
+  Args:
+    real: uint8 `[B, T, H, W, C]`, at the generated frames' levels.
+    generated: uint8 `[B', T', H, W, C]`, of any length.
+    num_given: Python `int`, how many of the T' frames were given.
+
+  Returns:
+    `dict`: means, deviations and gradient_energies of the generated, as of
+    `frame_statistics`, by horizon; `data`, the same of the real, each a mean
+    over all their frames; and `ratios`, generated to data by horizon, None
+    where the data's is 0.
+  """
+  of_real = frame_statistics(real)
+  of_generated = frame_statistics(np.asarray(generated)[:, num_given:])
+  data = {k: float(np.mean(v)) for k, v in of_real.items()}
+  ratios = {
+    k: [v / data[k] for v in values] if data[k] else None
+    for k, values in of_generated.items()
+  }
+  return {**of_generated, 'data': data, 'ratios': ratios}
+
+
+def frame_statistics(frames):
+  """Statistics of frames by time, means over clips.
+
+  Args:
+    frames: uint8 `[B, T, H, W, C]`.
+
+  Returns:
+    `dict` of lists of T floats: `means`; `deviations`, the standard deviation
+    over one frame's pixels and channels (both in levels, 0..255); and
+    `gradient_energies`, the mean squared difference of horizontal neighbours
+    plus that of vertical ones (squared levels).
+  """
+  by_time = np.moveaxis(np.asarray(frames), 1, 0)
+  rows = [_statistics(f.astype(np.float64)) for f in by_time]
+  return {k: [row[i] for row in rows] for i, k in enumerate(_STATISTICS)}
+
+
+def _statistics(frame):
+  """`_STATISTICS` of frames `[B, H, W, C]` of one time."""
+  horizontal = np.mean(np.diff(frame, axis=2) ** 2)
+  vertical = np.mean(np.diff(frame, axis=1) ** 2)
+  deviation = frame.std(axis=(1, 2, 3)).mean()
+  return float(frame.mean()), float(deviation), float(horizontal + vertical)
+
+
+def is_exact(model, frames, label):
+  """Whether the same seed gives the same numbers, bit for bit.
+
+  Args:
+    model: `VideoGlow`.
+    frames: uint8 `[B, T, H, W, C]`.
+    label: int `[B]`; not used by a model without labels.
+
+  Returns:
+    `bool`: whether `log_prob` and `sample`, evaluated twice, agree.
+  """
+  label = None if model.num_labels is None else label
+  log_prob = tf.function(model.log_prob)
+  first, second = (
+    _numbers(model, log_prob, np.asarray(frames), label) for _ in range(2)
+  )
+  return first == second
+
+
+def _numbers(model, log_prob, frames, label):
+  """The bytes of a clip's likelihood and of a sample."""
+  has_head = model.head is not None
+  sampled = model.sample(
+    labels=label,
+    num_frames=1 if model.tail is None else frames.shape[1],
+    first_frames=None if has_head else frames[:, :1],
+    num_videos=len(frames) if label is None else None,
+    seed=0,
+  )
+  values = [*log_prob(frames, label, seed=0), sampled]
+  return [v.numpy().tobytes() for v in values if v is not None]

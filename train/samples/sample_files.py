@@ -1,0 +1,101 @@
+"""Sampled videos as GIFs and PNG strips."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from train.storage import run_folder
+
+__all__ = ['psnr', 'save_comparison', 'save_videos']
+
+_SCALE = 4  # Small frames are shown enlarged, without smoothing.
+
+
+def save_videos(stem, videos, frames_per_second=8):
+  """Writes videos as one GIF, side by side, and one PNG strip, a row each.
+
+  Args:
+    stem: Path without ending.
+    videos: uint8 `[N, T, H, W, C]`, C 1 or 3.
+    frames_per_second: Of the GIF.
+
+  Returns:
+    List of the two paths.
+  """
+  videos = _as_rgb(videos)
+  side_by_side = np.concatenate(list(videos), axis=2)  # [T, H, N*W, 3]
+  return _save(stem, side_by_side, _strip(videos), frames_per_second)
+
+
+def save_comparison(stem, real, generated, frames_per_second=8):
+  """Writes real clips above generated ones: a GIF and a PNG strip.
+
+  Args:
+    stem: Path without ending.
+    real: uint8 `[N, T, H, W, C]`.
+    generated: uint8 `[N, T', H, W, C]`; the shorter of the two holds its last
+      frame.
+    frames_per_second: Of the GIF.
+
+  Returns:
+    List of the two paths.
+  """
+  real, generated = _as_rgb(real), _as_rgb(generated)
+  num_frames = max(real.shape[1], generated.shape[1])
+  rows = [_hold(v, num_frames) for v in (real, generated)]
+  movie = np.concatenate(
+    [np.concatenate(list(r), axis=2) for r in rows], axis=1
+  )
+  pairs = np.stack(rows, axis=1).reshape(-1, *rows[0].shape[1:])
+  return _save(stem, movie, _strip(pairs), frames_per_second)
+
+
+def psnr(real, generated):
+  """PSNR in dB of uint8 frames `[..., H, W, C]`: `[...]`."""
+  error = np.asarray(real, np.float64) - np.asarray(generated, np.float64)
+  mse = np.mean(error**2, axis=(-3, -2, -1))
+  return 10.0 * np.log10(255.0**2 / np.maximum(mse, 1e-10))
+
+
+def _as_rgb(videos):
+  videos = np.asarray(videos)
+  return np.repeat(videos, 3, axis=-1) if videos.shape[-1] == 1 else videos
+
+
+def _hold(videos, num_frames):
+  missing = num_frames - videos.shape[1]
+  return np.concatenate(
+    [videos, np.repeat(videos[:, -1:], missing, axis=1)], axis=1
+  )
+
+
+def _strip(videos):
+  rows = [np.concatenate(list(v), axis=1) for v in videos]  # [H, T*W, 3]
+  return np.concatenate(rows, axis=0)
+
+
+def _save(stem, movie, strip, frames_per_second):
+  frames = [_enlarge(f) for f in movie]
+  gif = io.BytesIO()
+  frames[0].save(
+    gif,
+    format='GIF',
+    save_all=True,
+    append_images=frames[1:],
+    loop=0,
+    duration=round(1000 / frames_per_second),
+  )
+  png = io.BytesIO()
+  _enlarge(strip).save(png, format='PNG')
+  paths = []
+  for ending, data in (('gif', gif), ('png', png)):
+    paths.append(f'{stem}.{ending}')
+    run_folder.write_atomically(paths[-1], data.getvalue())
+  return paths
+
+
+def _enlarge(image):
+  height, width = image.shape[:2]
+  size = (width * _SCALE, height * _SCALE)
+  return Image.fromarray(image).resize(size, Image.Resampling.NEAREST)

@@ -1,0 +1,98 @@
+"""Whether a model's own videos are alive: neither grey, nor torn, nor all one.
+
+The measure is one for flows and GANs, fixed before any of them was judged by
+it. It says nothing of how good a video is.
+"""
+
+import itertools
+
+import numpy as np
+
+from train.samples import continuations
+
+__all__ = ['MAX_SATURATION', 'measure']
+
+DEVIATION_RANGE = (0.7, 1.3)  # Of the data's.
+MAX_SATURATION = 0.2  # Of all values.
+LEAST_DIVERSITY = 0.5  # Of the data's.
+
+
+def measure(model, frames, label, samples_per_label=8, temperature=1.0, seed=0):
+  """Compares videos that a model draws with real ones.
+
+  Args:
+    model: `VideoGlow` with a head, or `VideoGan`.
+    frames: uint8 `[B, T, H, W, C]`, real clips; labels with less than two are
+      left out.
+    label: int `[B]`; a model without labels has all clips for one label.
+    samples_per_label: Python `int`, as many are drawn of each label.
+    temperature: Float, of the latent noise.
+    seed: Python `int`.
+
+  Returns:
+    `dict` of floats for the generated and the real clips: `..._mean` and
+    `..._deviation`, over a frame's values in levels of 255, mean over frames;
+    `..._saturation`, the share of values in the lowest or the highest of the
+    model's levels; `..._diversity`, the root-mean-square distance of two clips
+    of one label, mean over pairs and labels. And `deviation_ratio` and
+    `diversity_ratio`, generated to real; `is_healthy`: whether the deviation is
+    within 30% of the data's, the saturation under 20%, and the diversity at
+    least half the data's.
+
+  Raises:
+    ValueError: if no label has two clips.
+  """
+  has_labels = model.num_labels is not None
+  label = np.asarray(label) if has_labels else np.zeros(len(frames), int)
+  names, counts = np.unique(label, return_counts=True)
+  names = names[counts > 1]
+  if not len(names):
+    raise ValueError('Expected a label with two clips or more, but got none.')
+  is_compared = np.isin(label, names)
+  frames, label = frames[is_compared], label[is_compared]
+  drawn = np.repeat(names, samples_per_label)
+  generated = model.sample(
+    labels=drawn if has_labels else None,
+    num_videos=None if has_labels else len(drawn),
+    num_frames=frames.shape[1],
+    temperature=temperature,
+    seed=seed,
+  ).numpy()
+  real = continuations.as_context(model, frames)
+  result = {
+    **_statistics('generated', generated, drawn, model.n_bits),
+    **_statistics('real', real, label, model.n_bits),
+  }
+  for name in ('deviation', 'diversity'):
+    ratio = result[f'generated_{name}'] / max(result[f'real_{name}'], 1e-9)
+    result[f'{name}_ratio'] = ratio
+  result['is_healthy'] = bool(
+    DEVIATION_RANGE[0] <= result['deviation_ratio'] <= DEVIATION_RANGE[1]
+    and result['generated_saturation'] < MAX_SATURATION
+    and result['diversity_ratio'] >= LEAST_DIVERSITY
+  )
+  return result
+
+
+def _statistics(name, clips, label, n_bits):
+  by_time = continuations.frame_statistics(clips)
+  levels = clips >> (8 - n_bits)
+  is_extreme = (levels == 0) | (levels == 2**n_bits - 1)
+  return {
+    f'{name}_mean': float(np.mean(by_time['means'])),
+    f'{name}_deviation': float(np.mean(by_time['deviations'])),
+    f'{name}_saturation': float(is_extreme.mean()),
+    f'{name}_diversity': _diversity(clips, label),
+  }
+
+
+def _diversity(clips, label):
+  """Mean distance of two clips of one label, in levels of 255."""
+  of_labels = []
+  for name in np.unique(label):
+    own = clips[label == name].astype(np.float32)
+    distances = [
+      np.sqrt(np.mean((a - b) ** 2)) for a, b in itertools.combinations(own, 2)
+    ]
+    of_labels.append(np.mean(distances))
+  return float(np.mean(of_labels))

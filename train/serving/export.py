@@ -1,0 +1,161 @@
+"""The SavedModel for serving."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shutil
+import tempfile
+
+from absl import logging
+import tensorflow as tf
+
+from train.serving import frozen
+from train.serving import model_card
+from train.serving import request_checks
+from train.serving import signatures as signatures_lib
+from train.serving import warmup
+from train.storage import run_folder
+from train.storage import run_lock
+
+__all__ = ['export_model', 'newest_version']
+
+_UNFINISHED = '.unfinished'
+
+
+def export_model(
+  model,
+  folder,
+  version=None,
+  card=None,
+  label_names=None,
+  max_frames=256,
+  max_rows=64,
+  name='cglow',
+):
+  """Writes `folder/<version>`, a SavedModel in TensorFlow Serving's layout.
+
+  ```none
+  saved_model.pb, variables/, fingerprint.pb
+  assets/labels.txt                         a label's name a line
+  assets.extra/tf_serving_warmup_requests   one request a signature
+  model_card.md
+  ```
+
+  See `signatures.build_signatures` for what it answers. The version appears
+  under its name when all of it is on the disk, or never.
+
+  Args:
+    model: `VideoGlow`. Its weights are read now.
+    folder: Path, TensorFlow Serving's model folder.
+    version: Python `int` >= 1, or None: one more than the largest there is.
+    card: `dict` for `model_card.model_card`, or None.
+    label_names: List of `str`, or None: '0', '1', ...
+    max_frames: Python `int`, frames that a request may ask for.
+    max_rows: Python `int`, videos that a request may ask for.
+    name: Python `str`, the model's name in the warm-up requests.
+
+  Returns:
+    The path of the version, `str`.
+
+  Raises:
+    ValueError: if an argument does not fit.
+    RunFolderError: if the version exists, another export runs, or the folder
+      cannot be written.
+  """
+  run_folder.check_is_local(folder)
+  if version is not None and version < 1:
+    raise ValueError(f'`version` must be at least 1, but got {version}.')
+  label_names = _label_names(model, label_names)
+  limits = request_checks.Limits(max_frames, max_rows)
+  functions = signatures_lib.build_signatures(frozen.FrozenModel(model), limits)
+  with _staging(pathlib.Path(folder), version) as (temporary, final):
+    _save(functions, label_names, temporary)
+    warmup.write_warmup(temporary, functions, name)
+    text = model_card.model_card(
+      model, limits, functions, label_names, **(card or {})
+    )
+    (temporary / 'model_card.md').write_text(text, 'utf-8')
+  logging.info('Exported %s, to ask for at most %s.', final, limits)
+  return str(final)
+
+
+def newest_version(folder):
+  """The largest version in an export folder, or None."""
+  path = pathlib.Path(folder)
+  names = os.listdir(path) if path.is_dir() else []
+  versions = [int(n) for n in names if n.isascii() and n.isdigit()]
+  return max(versions, default=None)
+
+
+def _label_names(model, names):
+  if model.num_labels is None:
+    return None
+  names = [str(k) for k in range(model.num_labels)] if names is None else names
+  if len(names) != model.num_labels:
+    raise ValueError(
+      f'Expected {model.num_labels} label names, but got {len(names)}.'
+    )
+  for name in names:
+    if len(name.splitlines()) != 1:
+      raise ValueError(f'Expected label names of one line, but got {name!r}.')
+  return list(names)
+
+
+@contextlib.contextmanager
+def _staging(folder, version):
+  """A hidden folder that becomes the version if nothing goes wrong."""
+  with run_folder.reporting(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+  with run_lock.RunLock(folder), run_folder.reporting(folder):
+    version = version or (newest_version(folder) or 0) + 1
+    final = folder / str(version)
+    _check_is_new(final)
+    temporary = folder / _UNFINISHED
+    shutil.rmtree(temporary, ignore_errors=True)  # A killed export's.
+    temporary.mkdir()
+    try:
+      yield temporary, final
+      _sync_tree(temporary)
+      # Nobody replaces a version: a server may be reading it.
+      _check_is_new(final)
+      temporary.rename(final)
+      run_folder.sync_folder(folder)
+    finally:
+      shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check_is_new(final):
+  if final.exists():
+    raise run_folder.RunFolderError(
+      f'Version {final.name} exists in {final.parent}; expected one that does '
+      f'not, such as {newest_version(final.parent) + 1}.'
+    )
+
+
+def _sync_tree(folder):
+  """Everything below a folder, to the disk."""
+  for path, _, names in os.walk(folder):
+    for name in names:
+      with open(os.path.join(path, name), 'rb') as f:
+        os.fsync(f.fileno())
+    run_folder.sync_folder(path)
+
+
+def _save(functions, label_names, path):
+  module = tf.Module()
+  variables = [v for f in functions.values() for v in f.variables]
+  module.weights = list({id(v): v for v in variables}.values())
+  default = signatures_lib.default_signature(functions)
+  with tempfile.TemporaryDirectory() as folder:
+    if label_names is not None:
+      labels_file = pathlib.Path(folder) / 'labels.txt'
+      text = ''.join(f'{n}\n' for n in label_names)
+      labels_file.write_text(text, 'utf-8')
+      module.labels = tf.saved_model.Asset(str(labels_file))
+    tf.saved_model.save(
+      module,
+      str(path),
+      signatures={**functions, 'serving_default': functions[default]},
+    )

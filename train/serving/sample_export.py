@@ -1,0 +1,55 @@
+"""Samples from an exported SavedModel: `python -m train.sample_export DIR`.
+
+Needs TensorFlow alone to make videos, as a server would.
+"""
+
+import pathlib
+
+from absl import app
+from absl import flags
+import tensorflow as tf
+
+from train.samples import sample_files
+
+_NUM_VIDEOS = flags.DEFINE_integer('videos', 4, 'Videos to sample.')
+_NUM_FRAMES = flags.DEFINE_integer('frames', 8, 'Frames of each.')
+_OUTPUT = flags.DEFINE_string('output', '', 'Path stem of a GIF and a strip.')
+
+
+def sample(path, num_videos, num_frames):
+  """Calls the signature 'sample' with labels 0, 1, ...
+
+  Args:
+    path: Folder of a SavedModel.
+    num_videos: Python `int`.
+    num_frames: Python `int`.
+
+  Returns:
+    uint8 `[num_videos, num_frames, H, W, C]`.
+  """
+  signature = tf.saved_model.load(path).signatures['sample']
+  inputs = {
+    'seed': tf.stack(
+      [tf.zeros([num_videos], tf.int32), tf.range(num_videos)], 1
+    ),
+    'temperature': tf.fill([num_videos], 0.7),
+    'num_frames': tf.constant(num_frames),
+  }
+  if 'labels' in signature.structured_input_signature[1]:
+    names = pathlib.Path(path, 'assets', 'labels.txt').read_text('utf-8')
+    inputs['labels'] = tf.range(num_videos) % len(names.splitlines())
+  return signature(**inputs)['frames'].numpy()
+
+
+def main(argv):
+  if len(argv) != 2:
+    raise app.UsageError('Expected one argument, the folder of a SavedModel.')
+  videos = sample(argv[1], _NUM_VIDEOS.value, _NUM_FRAMES.value)
+  print(f'Sampled {videos.dtype} {list(videos.shape)} from {argv[1]}')
+  if _OUTPUT.value:
+    for path in sample_files.save_videos(_OUTPUT.value, videos):
+      print(path)
+
+
+if __name__ == '__main__':
+  app.run(main)

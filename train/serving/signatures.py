@@ -1,0 +1,231 @@
+"""A model's signatures: what a server answers."""
+
+import tensorflow as tf
+
+from tfp_cglow.video import densities
+from tfp_cglow.video import likelihood
+from tfp_cglow.video import rollout
+from tfp_cglow.video import video_targets
+from train.serving import request_checks
+
+__all__ = ['DESCRIPTIONS', 'build_signatures', 'default_signature']
+
+# In the words of model cards.
+DESCRIPTIONS = {
+  'sample': 'Videos from labels.',
+  'continue': 'Videos from their first frames; num_frames counts these.',
+  'first_frame': 'The first frame, and the state with which next_frame goes '
+  'on.',
+  'next_frame': 'One more frame and the next state: a stream.',
+  'log_prob': 'Bits per dimension of the first frame (head) and of each later '
+  'one (tail).',
+  'classify': 'Log-probability of each label, in nats.',
+  'encode': 'The latents of videos.',
+  'decode': 'The videos of latents, encoded or mixed.',
+}
+
+_finite_frame = request_checks.check_finite('The frame')
+
+
+def build_signatures(model, limits):
+  """The signatures that a model can have.
+
+  ```none
+  sample:       labels, seed, temperature, num_frames -> frames
+  continue:     frames, labels, seed, temperature, num_frames -> frames
+  first_frame:  labels, seed, temperature -> frame, STATE
+  next_frame:   frame, STATE, labels, seed, temperature -> frame, STATE
+  log_prob:     frames, labels -> head_bits_per_dim, tail_bits_per_dim
+  classify:     frames -> log_probs
+  encode:       frames, labels -> latents
+  decode:       latents, labels -> frames
+
+  labels int32 [B]         frame, first_frame uint8 [B, H, W, C]
+  seed int32 [B, 2]        frames uint8 [B, T, H, W, C]
+  temperature float [B]    latents float [B, T, N], N = H * W * C
+  num_frames int32 []      log_probs float [B, num_labels]
+  head_bits_per_dim float [B], tail_bits_per_dim float [B, T - 1]
+  STATE: frame_index int32 [B], of `frame` in its video;
+         state_map float [B, H, W, S], before `frame`: zeros for frame 0;
+         previous_frame uint8 [B, H, W, C], before `frame`: for frame 0 itself
+  ```
+
+  A model without labels takes none and does not classify. Without a head there
+  is no `sample` and no `first_frame`, and latents are those of the frames from
+  1 on: `decode` takes frame 0 as `first_frame`, too. Without a tail T is 1, and
+  nothing goes on. `state_map` is there if the model has a processor,
+  `previous_frame` if its tail sees two frames.
+
+  A row's answer depends on that row alone.
+
+  Args:
+    model: `FrozenModel` (or a `VideoGlow`, whose inverses each request would
+      then compute).
+    limits: `request_checks.Limits`.
+
+  Returns:
+    `dict` from names to `ConcreteFunction`s.
+  """
+  signatures = {}
+  for name, (body, inputs) in _bodies(model).items():
+    signatures[name] = _build(model, limits, name, body, inputs)
+  return signatures
+
+
+def default_signature(signatures):
+  """Which of them is `serving_default`: `str`."""
+  return 'sample' if 'sample' in signatures else 'continue'
+
+
+def _bodies(model):
+  """`dict` from a signature's name to its function and its inputs' names."""
+  labels = [] if model.num_labels is None else ['labels']
+  draw = [*labels, 'seed', 'temperature']
+  state = ['frame_index']
+  state += ['state_map'] if model.processor is not None else []
+  state += ['previous_frame'] if model.previous_frames == 2 else []
+  bodies = {}
+  if model.head is not None:
+    bodies['sample'] = (_sample, [*draw, 'num_frames'])
+    bodies['first_frame'] = (_first_frame, draw)
+  if model.tail is not None:
+    bodies['continue'] = (_continue, ['frames', *draw, 'num_frames'])
+    bodies['next_frame'] = (_next_frame, ['frame', *state, *draw])
+  bodies['log_prob'] = (_log_prob, ['frames', *labels])
+  if model.takes_labels:
+    bodies['classify'] = (_classify, ['frames'])
+  bodies['encode'] = (_encode, ['frames', *labels])
+  first = ['first_frame'] if model.head is None else []
+  bodies['decode'] = (_decode, ['latents', *first, *labels])
+  return bodies
+
+
+def _build(model, limits, name, body, inputs):
+  specs = {k: s for k, s in _specs(model).items() if k in inputs}
+
+  def signature(**inputs):
+    return body(model, **request_checks.checked(model, limits, specs, inputs))
+
+  function = tf.function(signature, autograph=False)
+  with tf.name_scope(name):
+    return function.get_concrete_function(**specs)
+
+
+def _specs(model):
+  frame = model.frame_shape
+  rows = {
+    'labels': (tf.int32, []),
+    'seed': (tf.int32, [2]),
+    'temperature': (tf.float32, []),
+    'frames': (tf.uint8, [None, *frame]),
+    'frame': (tf.uint8, frame),
+    'first_frame': (tf.uint8, frame),
+    'previous_frame': (tf.uint8, frame),
+    'frame_index': (tf.int32, []),
+    'latents': (tf.float32, [None, model.num_dims]),
+  }
+  if model.processor is not None:
+    channels = model.processor.state_channels
+    rows['state_map'] = (tf.float32, [*frame[:2], channels])
+  specs = {
+    name: tf.TensorSpec([None, *shape], dtype, name)
+    for name, (dtype, shape) in rows.items()
+  }
+  specs['num_frames'] = tf.TensorSpec([], tf.int32, 'num_frames')
+  return specs
+
+
+# Bodies: functions of the model and of checked inputs.
+
+
+def _sample(model, seed, temperature, num_frames, labels=None):
+  frames = rollout.rollout(
+    model, labels, None, num_frames, temperature, seed, _finite_frame
+  )
+  return {'frames': frames}
+
+
+def _continue(model, frames, seed, temperature, num_frames, labels=None):
+  given = video_targets.clean_given(model, frames)
+  frames = rollout.rollout(
+    model, labels, given, num_frames, temperature, seed, _finite_frame
+  )
+  return {'frames': frames}
+
+
+def _first_frame(model, seed, temperature, labels=None):
+  latent = rollout.noise(model, temperature, seed, 0)
+  frame = rollout.first_frame(model, labels, latent, _finite_frame)
+  if model.tail is None:
+    return {'frame': frame}
+  state = video_targets.initial_state(
+    model, video_targets.clean_given(model, frame[:, tf.newaxis])
+  )
+  index = tf.zeros(tf.shape(seed)[:1], tf.int32)
+  return _with_state(model, frame, index, state, frame)
+
+
+def _next_frame(
+  model,
+  frame,
+  frame_index,
+  seed,
+  temperature,
+  state_map=None,
+  previous_frame=None,
+  labels=None,
+):
+  recent = [frame] if previous_frame is None else [frame, previous_frame]
+  state = [] if state_map is None else [state_map]
+  index = frame_index + 1
+  latent = rollout.noise(model, temperature, seed, index)
+  following, state = rollout.next_frame(
+    model, model.tail, labels, recent, state, latent, _finite_frame
+  )
+  return _with_state(model, following, index, state, frame)
+
+
+def _with_state(model, frame, index, state, previous):
+  result = {'frame': frame, 'frame_index': index}
+  if model.processor is not None:
+    result['state_map'] = state[0]
+  if model.previous_frames == 2:
+    result['previous_frame'] = previous
+  return result
+
+
+def _log_prob(model, frames, labels=None):
+  bits = {}
+  values = densities.log_prob(model, frames, labels, 0, _same_noise(frames))
+  for name, value in zip(('head', 'tail'), values):
+    if value is not None:
+      bits[f'{name}_bits_per_dim'] = _finite_density(
+        likelihood.bits_per_dim(value, model.frame_shape, model.n_bits)
+      )
+  return bits
+
+
+def _classify(model, frames):
+  log_probs = densities.classify(model, frames, 0, _same_noise(frames))
+  return {'log_probs': _finite_density(log_probs)}
+
+
+_finite_density = request_checks.check_finite('The log-density')
+
+
+def _same_noise(frames):
+  """Equal identities: a row's noise must not depend on its batch."""
+  return tf.zeros(tf.shape(frames)[:1], tf.int32)
+
+
+def _encode(model, frames, labels=None):
+  return {'latents': _finite_latents(rollout.encode(model, frames, labels))}
+
+
+_finite_latents = request_checks.check_finite('The latents')
+
+
+def _decode(model, latents, labels=None, first_frame=None):
+  return {
+    'frames': rollout.decode(model, latents, labels, first_frame, _finite_frame)
+  }

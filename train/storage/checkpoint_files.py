@@ -1,0 +1,163 @@
+"""The files of one checkpoint: written to the disk itself, and checked.
+
+A checkpoint is a folder `step_00000400`: TensorFlow's files, and a manifest
+with the step, the held-out bits/dim and each file's size and SHA-256.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import math
+import os
+import pathlib
+import re
+
+import tensorflow as tf
+
+from train.storage import run_folder
+
+__all__ = [
+  'PREFIX',
+  'CheckpointError',
+  'DamageError',
+  'check_content',
+  'describe',
+  'digest',
+  'first_line',
+  'path_of',
+  'read_manifest',
+  'sync_file',
+  'write_manifest',
+]
+
+PREFIX = 'variables'  # Of TensorFlow's files.
+_FORMAT = 1
+_MANIFEST = 'manifest.json'
+# Of reading: the checkpoint is damaged. Others, as of permissions, are not its
+# fault.
+_DAMAGES = (errno.EIO, errno.EISDIR, errno.ENOENT, errno.ENOTDIR)
+
+
+class CheckpointError(ValueError):
+  """Checkpoints that cannot be written, read or used."""
+
+
+class DamageError(Exception):
+  """Why a checkpoint cannot be trusted."""
+
+
+def path_of(folder, step):
+  """The folder of a step's checkpoint."""
+  return folder / f'step_{step:08}'
+
+
+def read_manifest(path):
+  """The manifest, if the files' sizes are those it gives.
+
+  Raises:
+    DamageError: if there is none, or they are not.
+    CheckpointError: if it is none of this version's.
+  """
+  with _reading(path):
+    manifest = json.loads((path / _MANIFEST).read_text('utf-8'))
+    if manifest.pop('sha256') != _manifest_digest(manifest):
+      raise DamageError(f'{_MANIFEST} has another SHA-256 than it says')
+    if manifest['format'] != _FORMAT:
+      raise CheckpointError(
+        f'Expected a checkpoint of format {_FORMAT}, but {path} is of '
+        f'{manifest["format"]}: another version of this program wrote it.'
+      )
+    if path_of(path.parent, manifest['step']) != path:
+      raise DamageError(f'{_MANIFEST} is of step {manifest["step"]}')
+    for name, expected in manifest['files'].items():
+      size = (path / name).stat().st_size
+      if size != expected['size']:
+        raise DamageError(
+          f'{name} has {size} bytes, expected {expected["size"]}'
+        )
+  return manifest
+
+
+def write_manifest(folder, step, held_out_bits_per_dim, files):
+  value = held_out_bits_per_dim
+  manifest = {
+    'format': _FORMAT,
+    'step': int(step),
+    # JSON has no NaN, and it would be no best.
+    'held_out_bits_per_dim': (
+      None if value is None or not math.isfinite(value) else float(value)
+    ),
+    'files': files,
+  }
+  manifest['sha256'] = _manifest_digest(manifest)
+  run_folder.write_synced(
+    folder / _MANIFEST, json.dumps(manifest, indent=2) + '\n'
+  )
+
+
+def _manifest_digest(manifest):
+  text = json.dumps(manifest, sort_keys=True)
+  return hashlib.sha256(text.encode('utf-8')).hexdigest()
+
+
+def check_content(path, manifest):
+  """Raises `DamageError` if a file is not as the manifest says."""
+  with _reading(path):
+    for name, expected in manifest['files'].items():
+      if digest(path / name) != expected:
+        raise DamageError(f'{name} has another SHA-256 than when written')
+    tf.train.load_checkpoint(str(path / PREFIX))
+
+
+@contextlib.contextmanager
+def _reading(path):
+  """Tells damage from what keeps this process from reading."""
+  try:
+    yield
+  except (DamageError, CheckpointError):
+    raise
+  except OSError as e:
+    if e.errno in _DAMAGES:
+      name = pathlib.Path(e.filename or path).name
+      raise DamageError(f'{name}: {e.strerror}') from e
+    raise CheckpointError(f'Cannot read {path}: {describe(e)}.') from e
+  except (AttributeError, KeyError, TypeError, ValueError) as e:
+    raise DamageError(f'{_MANIFEST} cannot be read: {e!r}') from e
+  except (tf.errors.OpError, RuntimeError) as e:
+    raise DamageError(f'TensorFlow cannot read it: {first_line(e)}') from e
+
+
+def sync_file(path):
+  """Writes a file to the disk, and has the next reader read it from there."""
+  descriptor = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(descriptor)
+    if hasattr(os, 'posix_fadvise'):
+      os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+  finally:
+    os.close(descriptor)
+
+
+def digest(path):
+  digest, size = hashlib.sha256(), 0
+  with open(path, 'rb') as f:
+    while block := f.read(2**20):
+      digest.update(block)
+      size += len(block)
+  return {'size': size, 'sha256': digest.hexdigest()}
+
+
+def describe(error):
+  if isinstance(error, OSError):
+    return run_folder.describe_os_error(error)
+  return first_line(error)
+
+
+def first_line(error):
+  text = getattr(error, 'message', None) or str(error)
+  line = (text.splitlines() or [type(error).__name__])[0]
+  # Where in TensorFlow it was helps nobody.
+  return re.sub(r'^\{\{.*?\}\} | \[Op:.*', '', line)

@@ -1,0 +1,414 @@
+"""Checkpoints of a run: saved, kept, restored, and set aside if damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+
+from absl import logging
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import trackable_object_graph_pb2
+import tf_keras as tfk
+
+from train.storage import checkpoint_files as on_disk
+from train.storage import run_folder
+
+__all__ = [
+  'Checkpoints',
+  'NotFiniteError',
+  'parts_of',
+  'weights_of',
+]
+
+_NAME = re.compile(r'step_(\d{8,})')
+# TensorFlow's errors of processes that save together; its others are those of a
+# disk that is full, gone, read-only or broken.
+_PEER_ERRORS = (
+  tf.errors.AbortedError,
+  tf.errors.CancelledError,
+  tf.errors.DeadlineExceededError,
+  tf.errors.UnavailableError,
+)
+
+
+class NotFiniteError(RuntimeError):
+  """Variables that no training could go on from.
+
+  Attributes:
+    step: Python `int`, of the checkpoint that was to be.
+    reason: `str`, names the first of them.
+  """
+
+  def __init__(self, step, names):
+    more = f' and {len(names) - 3} more' if len(names) > 3 else ''
+    self.step = step
+    self.reason = f'not finite: {", ".join(names[:3])}{more}'
+    super().__init__(f'Step {step}: {self.reason}.')
+
+
+def parts_of(model):
+  """What a run's checkpoint holds of a compiled `VideoGlow`: `dict`."""
+  return {'model': model, 'optimizer': model.optimizer}
+
+
+def weights_of(model):
+  """What using a model takes, without its optimiser's state: `dict`."""
+  children = tf.train.TrackableView(model).children(model)
+  optimizers = tfk.optimizers.Optimizer, tfk.optimizers.legacy.Optimizer
+  kept = {k: v for k, v in children.items() if not isinstance(v, optimizers)}
+  return {'model': tf.train.Checkpoint(**kept)}
+
+
+class Checkpoints:
+  """Saves and restores what a run is made of.
+
+  A checkpoint is a folder `step_00000400`: TensorFlow's files, and a manifest
+  with the step, the held-out bits/dim and each file's size and SHA-256. It is
+  written under a hidden name, synced, read back, compared and renamed: what has
+  its own name is complete. File systems are to be local.
+
+  Attributes:
+    step: `tf.Variable`, int64: saved with the rest.
+  """
+
+  def __init__(self, objects, folder, keep=3, is_chief=True):
+    """Creates the saver; the chief removes what dead processes have left.
+
+    Args:
+      objects: `dict` of names to what `tf.train.Checkpoint` tracks.
+      folder: Path of the checkpoints.
+      keep: Python `int`, how many of the newest are kept; the best is, too.
+      is_chief: Python `bool`: whether the folder is this process's, by the
+        run's lock. Others change nothing in it: they restore, or as workers
+        take part in saving.
+
+    Raises:
+      CheckpointError: if the folder cannot be made.
+      RunFolderError: if it is not local.
+    """
+    run_folder.check_is_local(folder)
+    self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name='step')
+    self._checkpoint = tf.train.Checkpoint(**objects, step=self.step)
+    self._folder = pathlib.Path(folder)
+    self._keep = keep
+    self._is_chief = is_chief
+    if is_chief:
+      with self._reporting(f'Cannot use {self._folder} for checkpoints'):
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._clean()
+
+  def steps(self):
+    """The steps whose checkpoints look intact, by their files' sizes: list."""
+    return [step for step, _ in self._manifests()]
+
+  def best_step(self):
+    """The step of the lowest held-out bits/dim; None if none was measured."""
+    return next(iter(_best_first(self._manifests())), None)
+
+  def save(self, step, held_out_bits_per_dim=None):
+    """Writes a checkpoint, then removes those that are not kept.
+
+    One of the same step is replaced. A crash leaves the old or the new one.
+
+    Args:
+      step: Python `int`.
+      held_out_bits_per_dim: Python `float`, or None: not measured.
+
+    Raises:
+      CheckpointError: if it cannot be written, or is not read back as written.
+      NotFiniteError: if a variable, other than a metric's, is not finite.
+      Either way the checkpoints that there were still are.
+    """
+    self.step.assign(step)
+    path = self._path(step)
+    with self._reporting(f'Cannot write the checkpoint {path}'):
+      if not self._is_chief:
+        # All workers write, as saving takes them all; one keeps it.
+        with tempfile.TemporaryDirectory() as elsewhere:
+          self._write(pathlib.Path(elsewhere), step)
+        return
+      with self._hidden('new', step) as temporary:
+        temporary.mkdir()
+        files = self._write(temporary, step)
+        on_disk.write_manifest(temporary, step, held_out_bits_per_dim, files)
+        run_folder.sync_folder(temporary)
+        self._put(temporary, path)
+    self._retire()
+
+  def restore(self, which='newest'):
+    """Restores a checkpoint.
+
+    One that is damaged is set aside as `corrupt_step_...`, by the chief, and
+    the next one is used: the one before, or the next best. Those that were not
+    measured come last.
+
+    Args:
+      which: 'newest' or 'best', by held-out bits/dim.
+
+    Returns:
+      Its step; None if there is none.
+
+    Raises:
+      CheckpointError: if all are damaged, or the one does not fit the model.
+    """
+    problems = []
+    for step in self._candidates(which):
+      path = self._path(step)
+      try:
+        on_disk.check_content(path, on_disk.read_manifest(path))
+      except on_disk.DamageError as e:
+        problems.append(f'{path.name}: {e}')
+        self._set_aside(path, e)
+        continue
+      self._read(path)
+      logging.info('Restored %s.', path)
+      return step
+    self._check_is_new(problems)
+    return None
+
+  def discard_after(self, step):
+    """Removes the checkpoints of later steps, damaged ones too.
+
+    Args:
+      step: Python `int`.
+
+    Raises:
+      CheckpointError: if they cannot be removed.
+    """
+    if not self._is_chief:
+      return
+    with self._reporting(f'Cannot remove checkpoints from {self._folder}'):
+      for later in self._numbers():
+        if later > step:
+          self._remove(later)
+      run_folder.sync_folder(self._folder)
+
+  def _path(self, step):
+    return on_disk.path_of(self._folder, step)
+
+  def _numbers(self):
+    """The steps of all checkpoints, damaged ones too, in order."""
+    names = (path.name for path in self._folder.glob('step_*'))
+    return sorted(int(m[1]) for m in map(_NAME.fullmatch, names) if m)
+
+  def _manifests(self):
+    """Pairs of a step and its manifest, in order, of what looks intact."""
+    found = []
+    for step in self._numbers():
+      with contextlib.suppress(on_disk.DamageError):
+        found.append((step, on_disk.read_manifest(self._path(step))))
+    return found
+
+  def _candidates(self, which):
+    """All steps, the first to be tried first."""
+    if which not in ('newest', 'best'):
+      raise ValueError(f"Expected 'newest' or 'best', got {which!r}.")
+    best = _best_first(self._manifests()) if which == 'best' else []
+    return best + [s for s in self._numbers()[::-1] if s not in best]
+
+  def _write(self, folder, step):
+    """Writes and checks TensorFlow's files: `dict` of name to size and hash."""
+    prefix = str(folder / on_disk.PREFIX)
+    self._checkpoint.write(prefix)
+    paths = sorted(folder.iterdir())
+    for path in paths:
+      on_disk.sync_file(path)
+    self._compare(tf.train.load_checkpoint(prefix), step)
+    return {path.name: on_disk.digest(path) for path in paths}
+
+  def _compare(self, reader, step):
+    """Raises if the disk has other values than memory, or no finite ones."""
+    bad = []
+    for key, variable, is_metric in _saved_variables(reader, self._checkpoint):
+      saved, value = reader.get_tensor(key), variable.numpy()
+      name = key.replace('/.ATTRIBUTES/VARIABLE_VALUE', '')
+      if saved.dtype != value.dtype or saved.tobytes() != value.tobytes():
+        raise OSError(f'{name} is not read back as it was written')
+      is_float = variable.dtype.is_floating or variable.dtype.is_complex
+      if is_float and not is_metric and not np.isfinite(saved).all():
+        bad.append(name)
+    if bad:
+      raise NotFiniteError(step, bad)
+
+  def _put(self, temporary, path):
+    """Renames; what was at `path` is away only until `_clean` at the worst."""
+    step = int(_NAME.fullmatch(path.name)[1])
+    with self._hidden('old', step) as old:
+      if path.exists():
+        os.rename(path, old)
+      try:
+        os.rename(temporary, path)
+      except BaseException:  # A signal's, too.
+        if old.exists() and not path.exists():
+          os.rename(old, path)
+        raise
+      run_folder.sync_folder(self._folder)
+
+  def _retire(self):
+    """Removes all but the newest ones and the best; a failure is no harm."""
+    manifests = self._manifests()
+    steps = [step for step, _ in manifests]
+    kept = steps[-self._keep :] + _best_first(manifests)[:1]
+    for step in steps:
+      if step not in kept:
+        try:
+          self._remove(step)
+        except OSError as e:
+          logging.warning('Cannot remove %s: %s', self._path(step), e)
+
+  def _remove(self, step):
+    """Removes a checkpoint; nobody sees a part of it under its name."""
+    with self._hidden('removed', step) as hidden:
+      os.rename(self._path(step), hidden)
+
+  @contextlib.contextmanager
+  def _hidden(self, kind, step):
+    """A free hidden path, of which nothing is left afterwards."""
+    path = _free(
+      self._folder / f'.{kind}_{self._path(step).name}.{os.getpid()}'
+    )
+    try:
+      yield path
+    finally:
+      shutil.rmtree(path, ignore_errors=True)
+
+  def _clean(self):
+    """Undoes and removes what was under way when a process was killed."""
+    for path in self._folder.glob('.*_step_*'):
+      kind, name = path.name[1:].split('_', 1)
+      final = self._folder / name.partition('.')[0]
+      if kind == 'old' and not final.exists():
+        os.rename(path, final)
+      elif kind in ('new', 'old', 'removed'):
+        shutil.rmtree(path, ignore_errors=True)
+
+  def _read(self, path):
+    try:
+      status = self._checkpoint.read(str(path / on_disk.PREFIX))
+      status.assert_existing_objects_matched()
+      status.expect_partial()  # Of the optimiser's state, where it has none.
+    except (AssertionError, ValueError, tf.errors.OpError) as e:
+      raise on_disk.CheckpointError(
+        f'The checkpoint {path} is intact, but does not fit this model '
+        '(that of --mode=pack is for --init_from, not to be resumed): '
+        f'{on_disk.first_line(e)}'
+      ) from e
+
+  def _set_aside(self, path, problem):
+    logging.warning(
+      'The checkpoint %s is damaged: %s. The next one is tried.', path, problem
+    )
+    if self._is_chief:
+      aside = _free(path.with_name(f'corrupt_{path.name}'))
+      with self._reporting(f'Cannot rename {path} to {aside.name}'):
+        os.rename(path, aside)
+        run_folder.sync_folder(self._folder)
+
+  def _check_is_new(self, problems):
+    """Raises if there were checkpoints: a run must not begin again unasked."""
+    aside = sorted(path.name for path in self._folder.glob('corrupt_step_*'))
+    if problems or aside:
+      raise on_disk.CheckpointError(
+        f'No checkpoint in {self._folder} is intact: '
+        f'{"; ".join(problems or aside)}. Put back a copy, or move the folder '
+        'away to train from the start.'
+      )
+    if any(self._folder.glob('ckpt-*.index')):
+      raise on_disk.CheckpointError(
+        f'Expected checkpoints like step_00000400 in {self._folder}, but found '
+        'ckpt-*.index of an older version of this program. Use that one, or '
+        'another --workdir.'
+      )
+
+  @contextlib.contextmanager
+  def _reporting(self, what):
+    """Turns a disk's errors into one that says what is left."""
+    try:
+      yield
+    except (OSError, tf.errors.OpError) as e:
+      if isinstance(e, _PEER_ERRORS):
+        raise
+      raise on_disk.CheckpointError(
+        f'{what}: {on_disk.describe(e)}. {self._free_space()} '
+        f'{self._newest_good()}'
+      ) from e
+
+  def _free_space(self):
+    try:
+      free = shutil.disk_usage(self._folder).free
+    except OSError as e:
+      return f'{self._folder}: {on_disk.describe(e)}.'
+    return f'{free / 1e9:.2f} GB are free there.'
+
+  def _newest_good(self):
+    for step in self._numbers()[::-1]:
+      path = self._path(step)
+      with contextlib.suppress(on_disk.DamageError, on_disk.CheckpointError):
+        on_disk.check_content(path, on_disk.read_manifest(path))
+        return f'The newest intact checkpoint is {path}.'
+    return 'There is no intact checkpoint.'
+
+
+def _best_first(manifests):
+  """The steps that were measured, by held-out bits/dim, then newest first."""
+  measured = [
+    (manifest['held_out_bits_per_dim'], -step)
+    for step, manifest in manifests
+    if manifest['held_out_bits_per_dim'] is not None
+  ]
+  return [-step for _, step in sorted(measured)]
+
+
+def _saved_variables(reader, root):
+  """Yields the variables of a checkpoint that was just written of `root`.
+
+  The saved graph of objects is walked side by side with the living one, as
+  names alone do not tell which is which.
+
+  Args:
+    reader: Of `tf.train.load_checkpoint`.
+    root: `tf.train.Checkpoint`.
+
+  Yields:
+    Tuples of a key, its `tf.Variable`, and whether it is a metric's.
+  """
+  graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
+    reader.get_tensor('_CHECKPOINTABLE_OBJECT_GRAPH')
+  )
+  living, queue, in_metric = {0: root}, [0], set()
+  for index in queue:
+    children = tf.train.TrackableView.children(living[index])
+    for child in graph.nodes[index].children:
+      if child.node_id not in living:
+        living[child.node_id] = children[child.local_name]
+        queue.append(child.node_id)
+        if isinstance(living[index], tfk.metrics.Metric):
+          in_metric.add(child.node_id)
+  for index in queue:
+    for slot in graph.nodes[index].slot_variables:
+      original = living[slot.original_variable_node_id]
+      living[slot.slot_variable_node_id] = living[index].get_slot(
+        original, slot.slot_name
+      )
+  for index, variable in living.items():
+    # One that sums over replicas as it is read would wait for all workers.
+    if (
+      isinstance(variable, tf.Variable)
+      and variable.synchronization != tf.VariableSynchronization.ON_READ
+    ):
+      for attribute in graph.nodes[index].attributes:
+        yield attribute.checkpoint_key, variable, index in in_metric
+
+
+def _free(path):
+  """`path`, or with a number where there is such a file already."""
+  candidate, number = path, 1
+  while candidate.exists():
+    number += 1
+    candidate = path.with_name(f'{path.name}.{number}')
+  return candidate

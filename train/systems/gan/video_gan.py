@@ -1,0 +1,465 @@
+"""`VideoGan`: the Keras model of a video generator and discriminator."""
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as tfk
+
+from tfp_cglow.bijectors import labels as labels_lib
+from tfp_cglow.internal import replicas
+from tfp_cglow.training import step_guard
+from tfp_cglow.training import updates
+from tfp_cglow.training import weight_average
+from tfp_cglow.video import likelihood
+from tfp_cglow.video import rollout
+from tfp_cglow.video import video_targets
+from train.systems.gan import discriminator as discriminator_lib
+from train.systems.gan import generator as generator_lib
+from train.systems.gan import losses as losses_lib
+from train.systems.gan import spectral_norm
+from train.systems.gan import unet
+
+__all__ = ['VideoGan']
+
+_SATURATED = 0.99  # Within 1% of -1 or +1.
+
+
+class VideoGan(tfk.Model):
+  """The paper's video GAN (section V): View-Nets make and judge the frames.
+
+  Real frames are quantised as the flow's are, and what `sample` gives is, too:
+  the two systems can be compared. There is no likelihood.
+
+  Attributes:
+    generator: `Generator`.
+    discriminator: `Discriminator`.
+    step_guard: `StepGuard`, once compiled.
+    weight_average: `WeightAverage` of the generator, or None, once compiled.
+  """
+
+  def __init__(
+    self,
+    frame_shape,
+    num_labels=None,
+    n_bits=5,
+    *,
+    widths=(16, 32, 64),
+    num_first_view_nets=2,
+    label_channels=16,
+    continued_fraction=0.0,
+    spectral_normalisation=False,
+    zero_start=False,
+    seed=None,
+    name='video_gan',
+  ):
+    """Creates the model and its variables.
+
+    Args:
+      frame_shape: `[H, W, C]`, H and W divisible by 2**(number of widths).
+      num_labels: Python `int`, or None: labels are not used.
+      n_bits: Python `int`, 1..8, of the quantised frames.
+      widths: Sequence of Python `int`: channels of the levels of all pyramids,
+        each half the size of the one before.
+      num_first_view_nets: Python `int`, View-Nets before the first frame.
+      label_channels: Python `int`, of a label's embedding.
+      continued_fraction: Float, the part of a batch's generated videos that
+        begin with a real first frame in training: without it the generator
+        never sees one. The paper's has 0.
+      spectral_normalisation: Python `bool`, of all kernels.
+      zero_start: Python `bool`, whether the generator's View-Nets add nothing
+        at first: a video's frames begin equal. What they add sums up over
+        frames, and a tanh that is saturated has no gradient to undo it.
+      seed: Python `int` for variables and noise, or None: a random one.
+      name: Python `str`.
+
+    Raises:
+      ValueError: if an argument's value does not fit.
+    """
+    super().__init__(name=name)
+    _check_sizes(frame_shape, widths, num_first_view_nets, label_channels)
+    if not 0.0 <= continued_fraction <= 1.0:
+      raise ValueError(
+        f'`continued_fraction` must be in [0, 1], but got {continued_fraction}.'
+      )
+    likelihood.check_n_bits(n_bits)
+    self.frame_shape = tuple(int(d) for d in frame_shape)
+    self.num_labels = num_labels
+    self.n_bits = n_bits
+    self.dequantisation = 'matched'  # Frames are quantised, as such a flow's.
+    self.continued_fraction = continued_fraction
+    draw = np.random.default_rng(seed)
+    self._noise_seed, g_seed, d_seed = map(int, draw.integers(2**31, size=3))
+    constraint = (
+      spectral_norm.SpectralNorm() if spectral_normalisation else None
+    )
+    self.generator = generator_lib.Generator(
+      self.frame_shape,
+      widths,
+      num_first_view_nets,
+      num_labels,
+      label_channels,
+      unet.Kernels(_seeds(g_seed), constraint, zero_start),
+    )
+    self.discriminator = discriminator_lib.Discriminator(
+      self.frame_shape,
+      widths,
+      num_labels,
+      label_channels,
+      unet.Kernels(_seeds(d_seed), constraint),
+    )
+    self._sample_function = tf.function(self._sample, reduce_retracing=True)
+    self.built = True  # All variables exist; there is no `call`.
+
+  @property
+  def adapted(self):
+    """True: nothing is initialised from data."""
+    return True
+
+  def parameter_groups(self):
+    """Trainable variables: 'generator', 'discriminator'; 'labels', of both."""
+    parts = self.submodels()
+    groups = {k: list(p.trainable_variables) for k, p in parts.items()}
+    if self.num_labels is not None:
+      groups['labels'] = [p.label_table for p in parts.values()]
+    return groups
+
+  def submodels(self):
+    """The parts: `dict` of 'generator' and 'discriminator'."""
+    return {'generator': self.generator, 'discriminator': self.discriminator}
+
+  # Generation.
+
+  def sample(
+    self,
+    labels=None,
+    num_frames=1,
+    first_frames=None,
+    temperature=1.0,
+    seed=None,
+    num_videos=None,
+  ):
+    """Generates videos.
+
+    Args:
+      labels: int `[B]` or float `[B, num_labels]`; None for a model without.
+      num_frames: int, T, counting `first_frames`.
+      first_frames: uint8 or float `[B, T0, H, W, C]` to continue, or None.
+      temperature: Float scalar or `[B]`, >= 0: scales the Gaussian tensor.
+      seed: Python `int`, int32 `[2]` or `[B, 2]` (one a row), or None: a
+        random one. Equal seeds give equal videos.
+      num_videos: Python `int` B, for a model without labels.
+
+    Returns:
+      uint8 `[B, T, H, W, C]`, at the centres of the `n_bits` bins.
+
+    Raises:
+      ValueError: if an argument does not fit.
+    """
+    given = None
+    if first_frames is not None:
+      given = self._to_signed(
+        video_targets.check_frames(first_frames, self.frame_shape)
+      )
+    if (labels is None) != (self.num_labels is None):
+      raise ValueError(
+        f'Expected {"no " * (self.num_labels is None)}`labels` for this model.'
+      )
+    if labels is not None:
+      labels = labels_lib.check_label('sample', labels, self.num_labels)
+      batch_size = labels.shape[0]
+    else:
+      known = 1 if given is None else given.shape[0]
+      batch_size = known if num_videos is None else num_videos
+    rollout.check_sampling(num_frames, given, temperature, batch_size)
+    if seed is None:
+      seed = int(np.random.default_rng().integers(2**31))
+    noise = self._noise(rollout.row_seeds(seed, batch_size))
+    temperature = tf.broadcast_to(
+      tf.cast(temperature, tf.float32), [batch_size]
+    )
+    noise *= temperature[:, tf.newaxis, tf.newaxis, tf.newaxis]
+    # As a list: how many there are is static, whatever a trace relaxes.
+    given = None if given is None else tf.unstack(given, axis=1)
+    return self._sample_function(
+      noise, labels, tf.convert_to_tensor(num_frames), given
+    )
+
+  def _sample(self, noise, label, num_frames, given):
+    """The generator's videos of any length in a graph of one size."""
+    bottoms, pyramid = self.generator.begin(noise, label, given)
+    array = tf.TensorArray(tf.uint8, num_frames)
+    for t, bottom in enumerate(bottoms):
+      array = array.write(t, self._to_uint8(tf.tanh(bottom)))
+
+    def body(t, pyramid, array):
+      pyramid = self.generator.following(pyramid, label)
+      return t + 1, pyramid, array.write(t, self._to_uint8(tf.tanh(pyramid[0])))
+
+    *_, array = tf.while_loop(
+      lambda t, *_: t < num_frames, body, (len(bottoms), pyramid, array)
+    )
+    return tf.transpose(array.stack(), [1, 0, 2, 3, 4])
+
+  def _noise(self, seeds):
+    """The Gaussian tensors of rows' seeds `[B, 2]`: `[B, H, W, C]`."""
+    return tf.map_fn(
+      lambda s: tf.random.stateless_normal(self.frame_shape, s, alg='philox'),
+      seeds,
+      fn_output_signature=tf.TensorSpec(self.frame_shape, tf.float32),
+    )
+
+  def _to_signed(self, frames):
+    """Quantised frames, in [-1, 1]."""
+    return 2.0 * likelihood.quantise(frames, self.n_bits)
+
+  def _to_uint8(self, signed):
+    return likelihood.to_uint8(likelihood.requantise(0.5 * signed, self.n_bits))
+
+  # Training.
+
+  def compile(
+    self,
+    d_optimizer,
+    g_optimizer,
+    loss='least_squares',
+    diversity_weight=0.0,
+    saturation_weight=0.0,
+    ema=None,
+    **kwargs,
+  ):
+    """Configures training.
+
+    Both networks take one step a batch, from gradients at the same weights. A
+    step whose losses or gradients are not finite is skipped: it changes
+    nothing.
+
+    Args:
+      d_optimizer: A `tf_keras` optimiser, of the discriminator.
+      g_optimizer: A `tf_keras` optimiser, of the generator.
+      loss: 'least_squares' or 'hinge'.
+      diversity_weight: Float, of `diversity_shortfall` in the generator's loss;
+        0: not computed, else a second video is made for each.
+      saturation_weight: Float, of `excess` in the generator's loss.
+      ema: Python `float`, decay of the average of the generator's weights, or
+        None: there is none.
+      **kwargs: Of `tf_keras.Model.compile`.
+
+    Raises:
+      ValueError: if the loss is unknown or a weight negative.
+    """
+    if loss not in losses_lib.LOSSES:
+      raise ValueError(
+        f'`loss` must be one of {list(losses_lib.LOSSES)}, but got {loss!r}.'
+      )
+    for key, weight in (
+      ('diversity_weight', diversity_weight),
+      ('saturation_weight', saturation_weight),
+    ):
+      if weight < 0.0:
+        raise ValueError(f'`{key}` must be at least 0, but got {weight}.')
+    super().compile(optimizer=g_optimizer, **kwargs)
+    self.d_optimizer, self.g_optimizer = d_optimizer, g_optimizer
+    groups = self.parameter_groups()
+    updates.create_slots(d_optimizer, groups['discriminator'])
+    updates.create_slots(g_optimizer, groups['generator'])
+    self._loss = losses_lib.LOSSES[loss]
+    self._diversity_weight = diversity_weight
+    self._saturation_weight = saturation_weight
+    self.step_guard = step_guard.StepGuard()
+    self.weight_average = None
+    if ema is not None:
+      self.weight_average = weight_average.WeightAverage(
+        groups['generator'], ema
+      )
+    # Metrics are over all replicas: Keras would sum them over workers again.
+    self.distribute_reduction_method = 'first'
+    names = ['discriminator_loss', 'generator_loss', 'real_score']
+    names += ['generated_score', 'diversity_shortfall', 'excess', 'saturation']
+    names += [
+      f'{kind}_{statistic}'
+      for kind in ('generated', 'real')
+      for statistic in ('mean', 'deviation')
+    ]
+    names += [f'{k}_gradient_norm' for k in groups]
+    self._means = {k: tfk.metrics.Mean(k) for k in names}
+    self._num_clips = tfk.metrics.Sum('clips')
+    self._num_skipped = tfk.metrics.Sum('skipped_steps')
+
+  @property
+  def metrics(self):
+    if not getattr(self, '_means', None):
+      return []
+    return [*self._means.values(), self._num_clips, self._num_skipped]
+
+  def train_step(self, data):
+    frames, label = self._unpack(data)
+    real = self._to_signed(frames)
+    batch_size = tf.shape(real)[0]
+    seed = likelihood.fold_in(
+      likelihood.as_seed(self._noise_seed),
+      tf.cast(self.g_optimizer.iterations, tf.int32),
+    )
+    clips = replicas.clip_identities(batch_size)
+    groups = self.parameter_groups()
+    values, gradients = self._values_and_gradients(
+      real, label, seed, clips, groups
+    )
+    values, gradients = replicas.mean_over_replicas((values, gradients))
+    norms = {k: tf.linalg.global_norm(g) for k, g in gradients.items()}
+    if 'labels' in groups:
+      of_variable = {
+        v.ref(): g
+        for name in gradients
+        for v, g in zip(groups[name], gradients[name])
+      }
+      norms['labels'] = tf.linalg.global_norm(
+        [of_variable[v.ref()] for v in groups['labels']]
+      )
+    is_taken, _ = self.step_guard.judge(
+      values['discriminator_loss'] + values['generator_loss'],
+      list(norms.values()),
+    )
+    for name, optimizer, average in (
+      ('discriminator', self.d_optimizer, None),
+      ('generator', self.g_optimizer, self.weight_average),
+    ):
+      pairs = list(zip(gradients[name], groups[name]))
+      updates.apply_if(is_taken, optimizer, pairs, average)
+    values.update({f'{k}_gradient_norm': n for k, n in norms.items()})
+    weight = tf.cast(is_taken, tf.float32)
+    for name, value in values.items():
+      self._means[name].update_state(
+        tf.where(is_taken, value, 0.0), sample_weight=weight
+      )
+    self._num_clips.update_state(batch_size)
+    share = 1.0 / replicas.num_replicas()
+    self._num_skipped.update_state(share * (1.0 - weight))
+    return {m.name: m.result() for m in self.metrics}
+
+  def _values_and_gradients(self, real, label, seed, clips, groups):
+    """What is logged, and each network's gradients of its own loss."""
+    with tf.GradientTape(persistent=True) as tape:
+      unbounded = self._generate(real, label, seed, clips)
+      generated = tf.tanh(unbounded)
+      values = self._judge(real, generated, label)
+      excess = losses_lib.excess(unbounded, self.n_bits)
+      shortfall = 0.0
+      if self._diversity_weight:
+        others = tf.tanh(self._generate(real, label, seed + 1, clips))
+        shortfall = losses_lib.diversity_shortfall(
+          generated, others, real, label
+        )
+      g_loss = values['generator_loss'] + self._diversity_weight * shortfall
+      g_loss += self._saturation_weight * excess
+    gradients = {
+      'generator': tape.gradient(g_loss, groups['generator']),
+      'discriminator': tape.gradient(
+        values['discriminator_loss'], groups['discriminator']
+      ),
+    }
+    del tape
+    values.update(diversity_shortfall=shortfall, excess=excess)
+    return values, gradients
+
+  def test_step(self, data):
+    frames, label = self._unpack(data)
+    batch_size = tf.shape(frames)[0]
+    # A clip's noise depends on its place in the data (on replicas, in this
+    # one's part of the data), not on the batch's size.
+    first = tf.cast(self._num_clips.result(), tf.int32)
+    # A replica's part of the last batch may be empty: one blank clip, of no
+    # weight.
+    frames, label = map(replicas.at_least_one_row, (frames, label))
+    clips = replicas.interleaved(first + tf.range(tf.shape(frames)[0]))
+    real = self._to_signed(frames)
+    noise = self._noise(_row_seeds(likelihood.as_seed(0), clips))
+    generated = self.generator(noise, label, real.shape[1])
+    values = self._judge(real, generated, label)
+    for name, value in values.items():
+      self._means[name].update_state(
+        value, sample_weight=tf.cast(batch_size, tf.float32)
+      )
+    self._num_clips.update_state(batch_size)
+    return {k: self._means[k].result() for k in values}
+
+  def _generate(self, real, label, seed, clips):
+    """Videos of the real ones' labels, before their tanh.
+
+    Some begin with the real one's first frame; the discriminator judges that,
+    too.
+    """
+    noise = self._noise(_row_seeds(seed, clips))
+    if not self.continued_fraction:
+      return self.generator.unbounded(noise, label, real.shape[1])
+    # Every so many of the clips of all replicas.
+    share = self.continued_fraction * tf.cast([clips, clips + 1], tf.float32)
+    return self.generator.unbounded(
+      noise,
+      label,
+      real.shape[1],
+      given=[real[:, 0]],
+      is_given=tf.floor(share[1]) > tf.floor(share[0]),
+    )
+
+  def _judge(self, real, generated, label):
+    """The losses, and what the paper's Fig. 7 shows: `dict` of scalars."""
+    scores = [self.discriminator(v, label) for v in (real, generated)]
+    d_loss, g_loss = self._loss(*scores)
+    is_saturated = tf.abs(generated) > _SATURATED
+    return {
+      'discriminator_loss': d_loss,
+      'generator_loss': g_loss,
+      'real_score': tf.reduce_mean(scores[0]),
+      'generated_score': tf.reduce_mean(scores[1]),
+      'saturation': tf.reduce_mean(tf.cast(is_saturated, tf.float32)),
+      **_statistics('generated', generated),
+      **_statistics('real', real),
+    }
+
+  def _unpack(self, data):
+    frames, label, weight = tfk.utils.unpack_x_y_sample_weight(
+      tuple(data) if isinstance(data, (tuple, list)) else (data,)
+    )
+    if weight is not None:
+      raise ValueError('Sample weights are not supported.')
+    frames = video_targets.check_frames(frames, self.frame_shape)
+    if self.num_labels is None:
+      return frames, None
+    return frames, labels_lib.check_label(self.name, label, self.num_labels)
+
+
+def _row_seeds(seed, clips):
+  """Seeds `[B, 2]` of clips' identities `[B]`."""
+  return tf.map_fn(lambda clip: likelihood.fold_in(seed, clip), clips)
+
+
+def _seeds(seed):
+  """An endless iterator of Python `int`."""
+  draw = np.random.default_rng(seed)
+  while True:
+    yield int(draw.integers(2**31))
+
+
+def _statistics(name, videos):
+  """Mean and standard deviation over a frame's values, mean over frames."""
+  deviation = tf.math.reduce_std(videos, axis=[2, 3, 4])
+  return {
+    f'{name}_mean': tf.reduce_mean(videos),
+    f'{name}_deviation': tf.reduce_mean(deviation),
+  }
+
+
+def _check_sizes(frame_shape, widths, num_first_view_nets, label_channels):
+  """Raises ValueError for what no pyramids can be made of."""
+  for key, values, least in (
+    ('widths', list(widths), 1),
+    ('num_first_view_nets', [num_first_view_nets], 0),
+    ('label_channels', [label_channels], 1),
+  ):
+    if not values or min(values) < least:
+      raise ValueError(f'`{key}` must be at least {least}, but got {values}.')
+  divisor = 2 ** len(widths)
+  if any(d % divisor for d in frame_shape[:2]):
+    raise ValueError(
+      f'{len(widths)} levels need a height and width divisible by '
+      f'{divisor}, but got frames of {frame_shape[0]}x{frame_shape[1]}.'
+    )
