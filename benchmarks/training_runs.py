@@ -25,19 +25,19 @@ __all__ = [
 ]
 
 # Neither a SavedModel nor samples nor continuations.
-NUMBERS_ONLY = ('export=false', 'num_samples=0', 'quality_samples=0')
+NUMBERS_ONLY = ('model.export_max_frames=none', 'run.num_samples=0', 'run.quality_samples=0')
 
 # A tail of `cglow_small` on clips whose first frame says nothing of the label.
 MOTION_LABELS = (
-  'model=tail',
-  'dataset=shapes:motion',
-  'previous_frames=1',
-  'videos_per_label=100',
+  'model.head=none',
+  'data=shapes:motion',
+  'model.tail.previous_frames=1',
+  'data.videos_per_label=100',
   'tail_labels=true',
-  'tail.label_conditioning=embedding',
-  'label_loss_weight=0',
-  'tail.motion_radius=3',
-  'tail_frames_per_step=3',
+  'model.tail.labels=label_embedding',
+  'model.label_weight=0',
+  'model.tail.first.mean.radius=3',
+  'model.tail.frames_per_step=3',
 )
 
 # Of the environment: for runs that share a machine.

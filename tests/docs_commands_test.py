@@ -77,10 +77,10 @@ NO_COMMANDS = {
 # What is run of docs/videos.md, in this order, in one folder: the beginning of
 # the command, and what makes it small.
 SMALL = (
-  '--preset=smoke --set steps=2 --set batch_size=2 --set frame_size=16 '
-  '--set num_frames=4 --set valid_fraction=0.4 --set eval_every=2 '
-  '--set checkpoint_every=2 --set quality_samples=0 --set num_samples=1 '
-  '--set sample_frames=4 --set export=false'
+  '--preset=smoke --set run.steps=2 --set run.batch_size=2 --set data.frame_size=16 '
+  '--set data.num_frames=4 --set data.valid_fraction=0.4 --set run.eval_every=2 '
+  '--set run.checkpoint_every=2 --set run.quality_samples=0 --set run.num_samples=1 '
+  '--set run.sample_frames=4 --set model.export_max_frames=none'
 )
 _MAIN = 'python -m train.main'
 RUN = [
@@ -89,8 +89,8 @@ RUN = [
   (f'{_MAIN} --mode=sample --workdir=runs/mine --labels', ''),
   (f'{_MAIN} --mode=sample --workdir=runs/mine --interpolate', ''),
   (f'{_MAIN} --mode=pack', ''),
-  (f'{_MAIN} --mode=prepare', '--set frame_size=16 --set valid_fraction=0.4'),
-  (f'{_MAIN} --dataset=tfrecord', f'{SMALL} --set valid_fraction=none'),
+  (f'{_MAIN} --mode=prepare', '--set data.frame_size=16 --set data.valid_fraction=0.4'),
+  (f'{_MAIN} --dataset=tfrecord', f'{SMALL} --set data.valid_fraction=none'),
 ]
 LABELS = ('cat', 'dog', 'fish')
 

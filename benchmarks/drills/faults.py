@@ -64,15 +64,15 @@ _TELLING = re.compile(
   r'|^I .* \d+ (skipped steps|spikes)'
 )
 _SETTINGS = (
-  'dataset=natvid',
-  f'steps={_STEPS}',
-  f'eval_every={_STEPS}',
-  'checkpoint_every=50',
-  'log_every=10',
-  'batch_size=8',
-  'warmup_steps=50',
-  'learning_rate=0.003',
-  'final_learning_rate=0.0003',
+  'data=natvid',
+  f'run.steps={_STEPS}',
+  f'run.eval_every={_STEPS}',
+  'run.checkpoint_every=50',
+  'run.log_every=10',
+  'run.batch_size=8',
+  'optimiser.warmup_steps=50',
+  'optimiser.learning_rate=0.003',
+  'optimiser.final_learning_rate=0.0003',
   'tensorboard_samples=0',
   *training_runs.NUMBERS_ONLY,
 )

@@ -179,17 +179,17 @@ def _runs(scratch, good, broken):
   tree = os.path.join(scratch, 'tree')
   bad = [path for path in broken if _is_bad(path)]
   _tree(tree, good + bad[: len(good) // 2])
-  data = ['--dataset=folder', f'--data_dir={tree}', '--set=valid_fraction=0.2']
+  data = ['--dataset=folder', f'--data_dir={tree}', '--set=data.valid_fraction=0.2']
   work = os.path.join(scratch, 'run')
   results = {
     'default': _run([*data, f'--workdir={work}_1']),
-    'max_skipped=0.5': _run(
-      [*data, f'--workdir={work}_2', '--max_skipped=0.5']
+    'data.max_skipped=0.5': _run(
+      [*data, f'--workdir={work}_2', '--set data.max_skipped=0.5']
     ),
   }
   skipped = _count_lines(f'{work}_2/skipped_files.jsonl')
-  results['max_skipped=0.5']['skipped'] = len(skipped)
-  results['max_skipped=0.5']['without_reason'] = sum(
+  results['data.max_skipped=0.5']['skipped'] = len(skipped)
+  results['data.max_skipped=0.5']['without_reason'] = sum(
     not row['reason'] for row in skipped
   )
   fuzz = os.path.join(scratch, 'fuzz')
@@ -200,9 +200,9 @@ def _runs(scratch, good, broken):
       '--mode=prepare',
       '--dataset=folder',
       f'--data_dir={fuzz}',
-      '--set=valid_fraction=0.1',
-      '--max_skipped=1',
-      f'--prepared_dir={prepared}',
+      '--set=data.valid_fraction=0.1',
+      '--set data.max_skipped=1',
+      f'--output_dir={prepared}',
     ]
   )
   skipped = _count_lines(f'{prepared}/skipped_files.jsonl')

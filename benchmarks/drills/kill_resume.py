@@ -50,15 +50,15 @@ class _Run:
     self.checkpoints = os.path.join(self.folder, 'checkpoints')
     self.log = os.path.join(workdir, f'{name}.log')
     settings = [
-      f'steps={_STEPS.value}',
-      f'checkpoint_every={_EVERY.value}',
-      f'eval_every={4 * _EVERY.value}',
-      'log_every=1',
-      'num_samples=0',
-      'quality_samples=0',
-      'export=false',
-      'cache=none',
-      'max_file_seconds=none',
+      f'run.steps={_STEPS.value}',
+      f'run.checkpoint_every={_EVERY.value}',
+      f'run.eval_every={4 * _EVERY.value}',
+      'run.log_every=1',
+      'run.num_samples=0',
+      'run.quality_samples=0',
+      'model.export_max_frames=none',
+      'data.cache=none',
+      'data.max_file_seconds=none',
       *_SET.value,
     ]
     self._command = [sys.executable, '-m', 'train.main', '--preset=smoke']

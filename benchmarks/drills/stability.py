@@ -47,19 +47,19 @@ _LEARNING_RATES = (1e-4, 1e-3, 5e-3)
 
 def _assignments(dataset, coupling, learning_rate, seed):
   return [
-    f'dataset={dataset}',
+    f'data={dataset}',
     f'seed={seed}',
-    f'steps={_STEPS.value}',
-    f'learning_rate={learning_rate}',
-    f'final_learning_rate={learning_rate}',
+    f'run.steps={_STEPS.value}',
+    f'optimiser.learning_rate={learning_rate}',
+    f'optimiser.final_learning_rate={learning_rate}',
     *(f'{part}.coupling={coupling}' for part in ('head', 'tail')),
     *(f'{part}.num_steps_per_block=2' for part in ('head', 'tail')),
     *(f'{part}.hidden_channels=16' for part in ('head', 'tail')),
-    'batch_size=8',
-    'warmup_steps=50',
-    'log_every=50',
-    f'eval_every={_STEPS.value}',
-    'checkpoint_every=250',
+    'run.batch_size=8',
+    'optimiser.warmup_steps=50',
+    'run.log_every=50',
+    f'run.eval_every={_STEPS.value}',
+    'run.checkpoint_every=250',
     'tensorboard_samples=0',
     *training_runs.NUMBERS_ONLY,
   ]

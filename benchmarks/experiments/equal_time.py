@@ -49,55 +49,55 @@ _FIGURE = flags.DEFINE_string('figure', None, 'A PNG to write.')
 _PROBE_STEPS = 100
 _EVALUATIONS = 4
 _SHARED = (
-  'model=tail',
+  'model.head=none',
   'use_labels=false',
-  'flip=true',
-  'tail_frames_per_step=2',
+  'data.flip=true',
+  'model.tail.frames_per_step=2',
   *training_runs.NUMBERS_ONLY,
   'tensorboard_samples=0',
-  'log_every=20',
+  'run.log_every=20',
 )
 _ROWS_BY_NAME = {
   'affine': ('cglow_small', ()),
-  'affine with learned noise': ('cglow_small', ('dequantisation=flow',)),
+  'affine with learned noise': ('cglow_small', ('model.dequantisation=flow',)),
   'affine with half the steps twice as wide': (
     'cglow_small',
-    ('tail.num_steps_per_block=2', 'tail.hidden_channels=128'),
+    ('model.tail.steps.num_steps=2', 'model.tail.steps.hidden_channels=128'),
   ),
   'affine with twice the context': (
     'cglow_small',
-    ('tail.pyramid_channels=32',),
+    ('model.tail.pyramid.channels=32',),
   ),
   # Marino et al. (2021), one autoregressive affine transform and no more.
   'affine alone': (
     'cglow_small',
     (
       'tail.context_affine=residual',
-      'tail.num_steps_per_block=0',
-      'tail.num_glow_blocks=1',
-      'tail.affine_hidden_channels=128',
+      'model.tail.steps.num_steps=0',
+      'model.tail.num_glow_blocks=1',
+      'model.tail.first.hidden_channels=128',
     ),
   ),
   'mixture of pixels and small flow': ('cglow_mixture', ()),
   'mixture of pixels and small flow with learned noise': (
     'cglow_mixture',
-    ('dequantisation=flow',),
+    ('model.dequantisation=flow',),
   ),
   'mixture of moved pixels and small flow': (
     'cglow_mixture',
-    ('tail.mixture_motion_radius=3',),
+    ('model.tail.first.motion_radius=3',),
   ),
   'mixture of moved pixels with strips and small flow': (
     'cglow_mixture',
-    ('tail.mixture_motion_radius=3', 'tail.mixture_strip_pooling=true'),
+    ('model.tail.first.motion_radius=3', 'model.tail.first.strip_pooling=true'),
   ),
   'mixture of pixels with strips and small flow': (
     'cglow_mixture',
-    ('tail.mixture_strip_pooling=true',),
+    ('model.tail.first.strip_pooling=true',),
   ),
   'mixture of quarters alone': (
     'cglow_mixture',
-    ('tail.context_mixture=quarters', 'tail.num_steps_per_block=0'),
+    ('tail.context_mixture=quarters', 'model.tail.steps.num_steps=0'),
   ),
   'mixture of quarters and small flow': (
     'cglow_mixture',
@@ -107,9 +107,9 @@ _ROWS_BY_NAME = {
     'cglow_mixture',
     (
       'tail.context_mixture=quarters',
-      'tail.num_glow_blocks=3',
-      'tail.num_steps_per_block=4',
-      'tail.hidden_channels=64',
+      'model.tail.num_glow_blocks=3',
+      'model.tail.steps.num_steps=4',
+      'model.tail.steps.hidden_channels=64',
     ),
   ),
 }
@@ -134,13 +134,13 @@ def _train(name, row, seed, steps):
     preset,
     [
       *_SHARED,
-      f'dataset={_DATASET.value}',
-      f'frame_size={_FRAME_SIZE.value}',
+      f'data={_DATASET.value}',
+      f'data.frame_size={_FRAME_SIZE.value}',
       *assignments,
       f'seed={seed}',
-      f'steps={steps}',
-      f'eval_every={every}',
-      f'checkpoint_every={steps}',
+      f'run.steps={steps}',
+      f'run.eval_every={every}',
+      f'run.checkpoint_every={steps}',
     ],
   )
 

@@ -62,32 +62,32 @@ _MAX_REAL = 10_000
 _FASHION = (
   'faces',
   (
-    'dataset=fashion_mnist',
-    'frame_size=16',
-    'head.num_glow_blocks=2',
-    'head.num_steps_per_block=4',
-    'head.hidden_channels=48',
-    'flip=false',
-    'batch_size=64',
-    'steps=1200',
-    'learning_rate=1e-3',
-    'warmup_steps=100',
+    'data=fashion_mnist',
+    'data.frame_size=16',
+    'model.head.num_glow_blocks=2',
+    'model.head.steps.num_steps=4',
+    'model.head.steps.hidden_channels=48',
+    'data.flip=false',
+    'run.batch_size=64',
+    'run.steps=1200',
+    'optimiser.learning_rate=1e-3',
+    'optimiser.warmup_steps=100',
   ),
 )
-_MOTION = ('cglow_small', (*training_runs.MOTION_LABELS, 'steps=300'))
+_MOTION = ('cglow_small', (*training_runs.MOTION_LABELS, 'run.steps=300'))
 _ROWS_OF = {
   'fashion': {
     **{
-      f'cross entropy {weight}': (_FASHION, (f'label_loss_weight={weight}',))
+      f'cross entropy {weight}': (_FASHION, (f'model.label_weight={weight}',))
       for weight in (0, 1, 10)
     },
     'mixture': (
       _FASHION,
       (
         'head.context_mixture=sixteenths',
-        'head.label_conditioning=embedding',
-        'head.num_steps_per_block=1',
-        'label_loss_weight=0',
+        'model.head.labels=label_embedding',
+        'model.head.steps.num_steps=1',
+        'model.label_weight=0',
       ),
     ),
   },
@@ -96,9 +96,9 @@ _ROWS_OF = {
 _QUIET = (
   *training_runs.NUMBERS_ONLY,
   'tensorboard_samples=0',
-  'eval_every=100000',
-  'checkpoint_every=100000',
-  'log_every=100',
+  'run.eval_every=100000',
+  'run.checkpoint_every=100000',
+  'run.log_every=100',
 )
 
 
@@ -112,7 +112,7 @@ def _train(row, seed):
       *shared,
       *own,
       f'seed={seed}',
-      *([f'data_dir={_DATA_DIR.value}'] if _DATA_DIR.value else []),
+      *([f'data.data_dir={_DATA_DIR.value}'] if _DATA_DIR.value else []),
     ],
   )
 

@@ -41,9 +41,9 @@ _SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
 
 _SETTINGS = [
   *training_runs.MOTION_LABELS,
-  'log_every=50',
-  'eval_every=100000',
-  'checkpoint_every=100000',
+  'run.log_every=50',
+  'run.eval_every=100000',
+  'run.checkpoint_every=100000',
   *training_runs.NUMBERS_ONLY,
 ]
 _LABEL_KEYS = (
@@ -62,7 +62,7 @@ def _measure(name, seed):
       *_SETTINGS,
       f'tail.context_affine={name}',
       f'seed={seed}',
-      f'steps={_STEPS.value}',
+      f'run.steps={_STEPS.value}',
       *_SET.value,
     ],
   )

@@ -86,7 +86,7 @@ def _assignments(tail, seed):
   assignments += _SET.value
   if tail == 'paper':
     assignments += [*_paper_tail(), *_PAPER_SET.value]
-  assignments += ['model=tail', 'use_labels=false', f'seed={seed}']
+  assignments += ['model.head=none', 'use_labels=false', f'seed={seed}']
   return [*assignments, *training_runs.NUMBERS_ONLY]
 
 

@@ -42,34 +42,34 @@ _SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
 
 _EQUAL_TIME = 'two_frames_equal_time'
 _AFTER_THE_DARK = slice(3, 5)  # Frames 4 and 5, counted from frame 1.
-_TWO = ['previous_frames=2', 'state_channels=0', 'tail.context_affine=residual']
+_TWO = ['model.tail.previous_frames=2', 'model.tail.memory=none', 'tail.context_affine=residual']
 _MODELS_AND_SETTINGS = {
   'two_frames': _TWO,
   'memory': [
-    'previous_frames=2',
+    'model.tail.previous_frames=2',
     'state_channels=8',
-    'processor=gru',
+    'model.tail.memory=gru_memory',
     'tail.context_affine=recall',
   ],
   'papers_processor': [
-    'previous_frames=2',
+    'model.tail.previous_frames=2',
     'state_channels=16',
-    'processor=residual',
+    'model.tail.memory=residual_memory',
     'tail.context_affine=residual',
   ],
 }
 _SHARED = [
-  'model=tail',
-  'dataset=shapes:blink',
-  'videos_per_label=250',
+  'model.head=none',
+  'data=shapes:blink',
+  'data.videos_per_label=250',
   'use_labels=false',
-  'frame_size=16',
-  'tail.num_glow_blocks=2',
-  'tail.num_steps_per_block=2',
-  'tail.hidden_channels=32',
-  'log_every=100',
-  'eval_every=100000',
-  'checkpoint_every=100000',
+  'data.frame_size=16',
+  'model.tail.num_glow_blocks=2',
+  'model.tail.steps.num_steps=2',
+  'model.tail.steps.hidden_channels=32',
+  'run.log_every=100',
+  'run.eval_every=100000',
+  'run.checkpoint_every=100000',
   *training_runs.NUMBERS_ONLY,
 ]
 
@@ -77,7 +77,7 @@ _SHARED = [
 def _train(name, settings, seed, steps):
   """Scores `[N, T - 1]`, bits/dim; seconds of training and of a clip."""
   path = pathlib.Path(_WORKDIR.value) / name / f'seed_{seed}'
-  assignments = [*_SHARED, *settings, f'seed={seed}', f'steps={steps}']
+  assignments = [*_SHARED, *settings, f'seed={seed}', f'run.steps={steps}']
   folder = training_runs.train(path, 'cglow_small', [*assignments, *_SET.value])
   seconds = json.loads(folder.metrics_file.read_text())['seconds']
   return (

@@ -78,25 +78,25 @@ _HEALTH = (
 
 def _assignments(system, dataset, rate, seed, steps):
   shared = [
-    f'dataset={dataset}',
-    f'frame_size={_DATASETS[dataset]}',
+    f'data={dataset}',
+    f'data.frame_size={_DATASETS[dataset]}',
     f'seed={seed}',
-    f'steps={steps}',
-    'flip=true',
-    'log_every=20',
-    f'eval_every={steps}',
-    f'checkpoint_every={steps}',
-    'num_samples=2',
+    f'run.steps={steps}',
+    'data.flip=true',
+    'run.log_every=20',
+    f'run.eval_every={steps}',
+    f'run.checkpoint_every={steps}',
+    'run.num_samples=2',
     'tensorboard_samples=0',
-    'quality_given=2',
-    'export=false',
+    'run.quality_given=2',
+    'model.export_max_frames=none',
   ]
   if rate is not None:
-    shared += [f'learning_rate={rate}', f'final_learning_rate={rate}']
+    shared += [f'optimiser.learning_rate={rate}', f'optimiser.final_learning_rate={rate}']
   if system == 'flow':
-    shared += ['label_loss_weight=0', 'temperature=1.0', 'max_restores=0']
+    shared += ['model.label_weight=0', 'run.temperature=1.0', 'run.max_restores=0']
     if rate != _COMPARED_RATE:
-      shared.append('quality_samples=0')
+      shared.append('run.quality_samples=0')
   return shared
 
 

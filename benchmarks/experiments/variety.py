@@ -76,13 +76,13 @@ class Run:
 
   def assignments(self):
     return [
-      'model=tail',
+      'model.head=none',
       'use_labels=false',
       f'seed={self.seed}',
-      *([] if _STEPS.value is None else [f'steps={_STEPS.value}']),
+      *([] if _STEPS.value is None else [f'run.steps={_STEPS.value}']),
       *_SET.value,
-      f'only_labels={",".join(self.films)}',
-      f'max_train_frames={self.num_frames}',
+      f'data.only_labels={",".join(self.films)}',
+      f'data.max_train_frames={self.num_frames}',
       *training_runs.NUMBERS_ONLY,
     ]
 

@@ -57,7 +57,7 @@ def _build(folder):
   from train.systems.flow import models
 
   config = presets.PRESETS[_PRESET.value]
-  config = configs.override(config, [f'dataset={_DATASET.value}'])
+  config = configs.override(config, [f'data={_DATASET.value}'])
   config = inputs_lib.resolve(config)
   inputs = inputs_lib.make_inputs(config, folder.skipped_log)
   return config, inputs, models.build_model(config, len(inputs.label_names))

@@ -65,7 +65,7 @@ def _config():
 
   config = presets.PRESETS[_PRESET.value]
   size = _FRAME_SIZE.value or config.frame_size
-  return configs.override(config, [f'frame_size={size}', 'model=video'])
+  return configs.override(config, [f'data.frame_size={size}', 'model=video'])
 
 
 def _measure(num_frames):

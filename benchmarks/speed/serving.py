@@ -62,7 +62,7 @@ def _model():
 
   config = presets.PRESETS[_PRESET.value]
   size = _FRAME_SIZE.value or config.frame_size
-  config = configs.override(config, [f'frame_size={size}', 'model=video'])
+  config = configs.override(config, [f'data.frame_size={size}', 'model=video'])
   return models.build_model(config, _NUM_LABELS), config
 
 

@@ -56,12 +56,12 @@ def _measure(system, num_frames):
 
   preset = 'gan_paper' if system == 'gan' else 'cglow_small'
   assignments = [
-    f'frame_size={_FRAME_SIZE.value}',
-    f'num_frames={num_frames}',
-    f'batch_size={_BATCH_SIZE.value}',
+    f'data.frame_size={_FRAME_SIZE.value}',
+    f'data.num_frames={num_frames}',
+    f'run.batch_size={_BATCH_SIZE.value}',
   ]
   if system == 'flow_subset':
-    assignments.append(f'tail_frames_per_step={_SUBSET.value}')
+    assignments.append(f'model.tail.frames_per_step={_SUBSET.value}')
   config = configs.override(presets.PRESETS[preset], assignments)
   model = choice.of(config).build_model(config, _NUM_LABELS)
   size = _FRAME_SIZE.value

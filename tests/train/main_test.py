@@ -33,16 +33,16 @@ class MainTest(parameterized.TestCase):
 
   @parameterized.named_parameters(
     ('unknown_key', {'set': ['step=3']}, 'Near ones: steps'),
-    ('bad_value', {'set': ['steps=many']}, "takes int, but got 'many'"),
+    ('bad_value', {'set': ['run.steps=many']}, "takes int, but got 'many'"),
     ('unknown_dataset', {'dataset': 'natvidd'}, 'natvid'),
     ('folder_without_data_dir', {'dataset': 'folder'}, '--data_dir'),
     ('no_such_folder', {'dataset': 'folder', 'data_dir': '/none'}, '/none'),
     (
       'size',
-      {'preset': 'smoke', 'set': ['frame_size=31']},
+      {'preset': 'smoke', 'set': ['data.frame_size=31']},
       'divisible by 2, but got frames of 31x31',
     ),
-    ('loss_of_a_flow', {'loss': 'hinge'}, '--loss is for --model=gan'),
+    ('loss_of_a_flow', {'loss': 'hinge'}, '--loss is for --set model=gan'),
     (
       'ablation_of_a_gan',
       {'mode': 'ablate', 'model': 'gan'},
@@ -96,7 +96,7 @@ class MainTest(parameterized.TestCase):
       dataset='folder',
       data_dir=data_dir,
       workdir=os.path.join(self.create_tempdir().full_path, 'run'),
-      set=['num_frames=5', 'valid_fraction=0.4'],
+      set=['data.num_frames=5', 'data.valid_fraction=0.4'],
     )
     self.assertEqual(code, 2)
     self.assertIn('num_frames=5 is longer than every clip', stderr)
@@ -106,7 +106,7 @@ class MainTest(parameterized.TestCase):
     workdir = pathlib.Path(self.create_tempdir().full_path, 'run')
     command = [
       *(sys.executable, '-m', 'train.main', '--preset=smoke'),
-      *(f'--workdir={workdir}', '--set=steps=100000', '--set=log_every=1'),
+      *(f'--workdir={workdir}', '--set=run.steps=100000', '--set=run.log_every=1'),
     ]
     root = pathlib.Path(main.__file__).parents[1]
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
@@ -149,7 +149,7 @@ class MainTest(parameterized.TestCase):
       dataset='folder',
       data_dir=root.full_path,
       workdir=os.path.join(self.create_tempdir().full_path, 'run'),
-      set=['valid_fraction=0.4'],
+      set=['data.valid_fraction=0.4'],
     )
     self.assertEqual(code, 2)
     self.assertIn('cat, dog', stderr)
@@ -166,7 +166,7 @@ class MainTest(parameterized.TestCase):
       PIL.Image.fromarray(pixels).save(os.path.join(folder, f'{k}.png'))
     records = os.path.join(scratch, 'records')
     size = [
-      *('num_frames=1', 'steps=3', 'quality_samples=0', 'export=false'),
+      *('data.num_frames=1', 'run.steps=3', 'run.quality_samples=0', 'model.export_max_frames=none'),
       'tensorboard_samples=0',
     ]
     code, stderr = self._run(
@@ -176,7 +176,7 @@ class MainTest(parameterized.TestCase):
       dataset='image_folder',
       data_dir=images,
       prepared_dir=records,
-      set=[*size, 'valid_fraction=0.3'],
+      set=[*size, 'data.valid_fraction=0.3'],
     )
     self.assertEqual(code, 0, stderr)
     run = os.path.join(scratch, 'run')
@@ -199,7 +199,7 @@ class MainTest(parameterized.TestCase):
       workdir=scratch,
       rows=['difference'],
       seeds=1,
-      set=['steps=2'],
+      set=['run.steps=2'],
     )
     code, stderr = self._run(**values)
     self.assertEqual(code, 0, stderr)
@@ -231,10 +231,10 @@ class MainTest(parameterized.TestCase):
     ('init_from', {'mode': 'ablate', 'init_from': 'x'}, '--init_from is for'),
     ('bound', {'importance_samples': 3}, '--importance_samples is for'),
     ('rows', {'mode': 'evaluate', 'rows': ['residual']}, 'mode=ablate'),
-    ('config', {'mode': 'sample', 'set': ['temperature=0.1']}, 'keeps its'),
+    ('config', {'mode': 'sample', 'set': ['run.temperature=0.1']}, 'keeps its'),
     ('data', {'mode': 'sample', 'data_dir': 'x'}, '--data_dir is for'),
-    ('pack', {'pack_dir': 'x'}, '--pack_dir is for --mode=pack'),
-    ('pack_where', {'mode': 'pack'}, 'needs --pack_dir'),
+    ('pack', {'pack_dir': 'x'}, '--output_dir is for --mode=pack'),
+    ('pack_where', {'mode': 'pack'}, 'needs --output_dir'),
   )
   def test_flags_that_do_not_fit_the_mode_are_refused(self, values, message):
     with self.assertRaisesRegex(app.UsageError, message):

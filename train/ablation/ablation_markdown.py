@@ -27,15 +27,16 @@ def facts(values, quote=''):
     ', '.join(map(str, values[f'num_{name}_clips'])) or '-'
     for name in ('train', 'valid')
   ]
-  size = f'{data["frame_size"]}x{data["frame_size"]}'
+  size = data.get('data.frame_size', '-')
+  of = lambda key: data.get(key, '-')
   return [
     ('Command', f'{quote}{values["command"]}{quote}'),
     (
       'Data set',
-      f'{data["dataset"]} (split: {data["split"]}), {data["num_frames"]} '
-      f'frames of {size} pixels, {data["n_bits"]} bits, dequantisation '
-      f'{data["dequantisation"]}; {clips[0]} training and {clips[1]} held-out '
-      'clips',
+      f'{of("data")}, {of("data.num_frames")} frames of {size}x{size} pixels, '
+      f'{of("model.n_bits")} bits, dequantisation '
+      f'{of("model.dequantisation")}; {clips[0]} training and {clips[1]} '
+      'held-out clips',
     ),
     ('Seeds', f'{values["num_seeds"]}'),
     ('Processes', _jobs_text(values)),

@@ -19,6 +19,7 @@ import numpy as np
 from train.ablation import ablation_figure
 from train.ablation import ablation_markdown
 from train.ablation import ablation_rows
+from train.config import configs
 from train.evaluation import paired
 from train.storage import run_folder
 
@@ -32,13 +33,13 @@ class CellResult:
   Attributes:
     cell: `Cell`.
     metrics: `dict`, metrics.json.
-    config: `dict`, config.json.
+    config: `Config`.
     sessions: List of `dict`, one each process that trained it.
   """
 
   cell: Any
   metrics: dict
-  config: dict
+  config: configs.Config
   sessions: list
 
   @property
@@ -65,7 +66,7 @@ def read_cell(cell):
   return CellResult(
     cell,
     json.loads(cell.folder.metrics_file.read_text()),
-    json.loads(cell.folder.config_file.read_text()),
+    cell.folder.read_config(),
     sessions,
   )
 
@@ -120,10 +121,7 @@ def summary(cells, failures, facts):
     'date': datetime.datetime.now().astimezone().isoformat(timespec='seconds'),
     'cell_seconds': sum(result.seconds for result in results),
     'jobs_of_cells': _jobs(results),
-    'data': {
-      key: _distinct(r.config.get(key) for r in results)
-      for key in ablation_rows.DATA_KEYS
-    },
+    'data': _data(results),
     'num_train_clips': _distinct(r.metrics['num_train_clips'] for r in results),
     'num_valid_clips': _distinct(r.metrics['num_valid_clips'] for r in results),
     'untrained': {
@@ -137,6 +135,15 @@ def summary(cells, failures, facts):
       for row in rows.values()
     ],
   }
+
+
+def _data(results):
+  """What the cells' bits/dim are of: `dict` from keys to distinct values."""
+  named = [
+    {**configs.data_of(r.config), 'data': r.config.data.name} for r in results
+  ]
+  keys = _distinct(key for values in named for key in values)
+  return {key: _distinct(v.get(key) for v in named) for key in keys}
 
 
 def _distinct(values):
@@ -250,10 +257,10 @@ def _difference(ours, theirs):
 
 def _incomparable(a, b):
   """Why two cells cannot be compared clip by clip, or None."""
-  for key in ablation_rows.DATA_KEYS:
-    values = [ablation_rows.data_value(key, x.config.get(key)) for x in (b, a)]
-    if values[0] != values[1]:
-      return f'other {key}: {values[0]}, {values[1]}'
+  theirs, ours = (configs.data_of(x.config) for x in (b, a))
+  for key in {**theirs, **ours}:
+    if theirs.get(key) != ours.get(key):
+      return f'other {key}: {theirs.get(key)}, {ours.get(key)}'
   if not all(x.cell.folder.scores_file.exists() for x in (a, b)):
     return 'no scores.npz'
   if not np.array_equal(a.clip_scores()[0], b.clip_scores()[0]):

@@ -13,19 +13,17 @@ import difflib
 import pathlib
 from typing import Optional
 
-from train.config import configs
+from train.config import fields
 from train.storage import run_folder
 
 __all__ = [
   'Cell',
-  'DATA_KEYS',
   'HISTOGRAMS',
   'PAPER_PRESET',
   'PARTS',
   'ROWS',
   'Row',
   'cells_of',
-  'data_value',
   'rows_for',
 ]
 
@@ -36,44 +34,6 @@ HISTOGRAMS = {
   'marginal_histogram_bits_per_dim': 'pixel histogram',
   'previous_pixel_histogram_bits_per_dim': 'histogram given previous pixel',
 }
-# Rows that differ in one of these are of other data.
-DATA_KEYS = (
-  'dataset',
-  'data_dir',
-  'split',
-  'left_out',
-  'only_labels',
-  'videos_per_label',
-  'max_train_frames',
-  'attribute',
-  'feature',
-  'frame_size',
-  'channels',
-  'num_frames',
-  'max_source_frames',
-  'valid_fraction',
-  'split_seed',
-  'fps',
-  'frame_stride',
-  'crop',
-  'overfit_clips',
-  'n_bits',
-  'dequantisation',
-)
-
-
-def data_value(key, value):
-  """What a field of `DATA_KEYS` says of the data.
-
-  Args:
-    key: `str`, the field.
-    value: Its value in a run.
-
-  Returns:
-    The value; 'matched' for learned noise, whose bits/dim bound the same code
-    length as those with uniform noise.
-  """
-  return 'matched' if (key, value) == ('dequantisation', 'flow') else value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +45,7 @@ class Row:
     part: 'head' or 'tail', what is trained.
     title: `str`, in tables and the figure.
     preset: Name in `presets.PRESETS`, or None: the command line's.
-    assignments: `key=value` strings of `configs.override`.
+    assignments: `key=value` strings of `overrides.override`.
     reference: Name of the row of the same part that it is compared with.
   """
 
@@ -123,55 +83,52 @@ class Cell:
     return self.path / 'sessions.jsonl'
 
 
-_NO_LABELS = ('use_labels=false', 'tail_labels=false', 'label_loss_weight=0')
+_NO_CROSS_ENTROPY = ('model.label_weight=0',)
+_NO_HEAD_LABELS = ('model.head.labels=none', *_NO_CROSS_ENTROPY)
+_NO_TAIL_LABELS = ('model.tail.labels=none', *_NO_CROSS_ENTROPY)
 
 
-def _paper_tail(state_channels, labels=_NO_LABELS):
+def _paper_tail(memory, labels=_NO_TAIL_LABELS):
   return (
-    'tail.context_affine=none',
-    'tail.context_mixture=none',
-    'processor=residual',
-    f'state_channels={state_channels}',
-    'previous_frames=1',
+    'model.tail.first=none',
+    'model.tail.previous_frames=1',
+    *memory,
     *labels,
   )
 
 
-def _tail(
-  affine,
-  state_channels=0,
-  previous_frames=1,
-  labels=_NO_LABELS,
-):
+_NO_MEMORY = ('model.tail.memory=none',)
+_PAPER_MEMORY = (
+  'model.tail.memory=residual_memory',
+  'model.tail.memory.channels=16',
+)
+_GRU = ('model.tail.memory=gru_memory', 'model.tail.memory.channels=8')
+_RESIDUAL = (
+  'model.tail.first=frame_affine',
+  'model.tail.first.mean=previous_frame',
+)
+_MOTION = ('model.tail.first=frame_affine', 'model.tail.first.mean=moved_frame')
+
+
+def _tail(first, memory=_NO_MEMORY, previous_frames=1, labels=_NO_TAIL_LABELS):
   return (
-    f'tail.context_affine={affine}',
-    'tail.context_mixture=none',
-    'processor=gru',
-    f'state_channels={state_channels}',
-    f'previous_frames={previous_frames}',
+    *first,
+    f'model.tail.previous_frames={previous_frames}',
+    *memory,
     *labels,
   )
 
 
-def _tail_labels(conditioning, loss_weight, *others):
+def _labels(part, kind, weight, *others):
   return (
-    'use_labels=true',
-    'tail_labels=true',
-    f'tail.label_conditioning={conditioning}',
-    f'label_loss_weight={loss_weight}',
-    *others,
+    f'model.{part}.labels={kind}',
+    *(f'model.{part}.labels.{other}' for other in others),
+    f'model.label_weight={weight}',
   )
 
 
-def _head_labels(conditioning, loss_weight, *others):
-  return (
-    'head.context_mixture=none',
-    'use_labels=true',
-    'tail_labels=false',
-    f'head.label_conditioning={conditioning}',
-    f'label_loss_weight={loss_weight}',
-    *others,
-  )
+def _head(*labels):
+  return ('model.head.first=none', *labels)
 
 
 _PAPER_ROWS = (
@@ -180,14 +137,14 @@ _PAPER_ROWS = (
     'tail',
     "paper's flow: previous frame",
     PAPER_PRESET,
-    _paper_tail(0),
+    _paper_tail(_NO_MEMORY),
   ),
   Row(
     'paper_state',
     'tail',
     "paper's flow: + state",
     PAPER_PRESET,
-    _paper_tail(16),
+    _paper_tail(_PAPER_MEMORY),
     'paper_previous',
   ),
   Row(
@@ -195,7 +152,9 @@ _PAPER_ROWS = (
     'tail',
     "paper's flow: + state + label image",
     PAPER_PRESET,
-    _paper_tail(16, _tail_labels('image', 0, 'tail.label_init_std=1.0')),
+    _paper_tail(
+      _PAPER_MEMORY, _labels('tail', 'label_images', 0, 'init_std=1.0')
+    ),
     'paper_state',
   ),
   Row(
@@ -203,14 +162,14 @@ _PAPER_ROWS = (
     'head',
     "paper's flow: no label",
     PAPER_PRESET,
-    ('head.context_mixture=none', *_NO_LABELS),
+    _head(*_NO_HEAD_LABELS),
   ),
   Row(
     'paper_head_label',
     'head',
     "paper's flow: label image, N(0, 1)",
     PAPER_PRESET,
-    _head_labels('image', 0, 'head.label_init_std=1.0'),
+    _head(*_labels('head', 'label_images', 0, 'init_std=1.0')),
     'paper_head',
   ),
 )
@@ -221,31 +180,23 @@ _TAIL_ROWS = (
     'tail',
     'our flow: previous frame',
     None,
-    _tail('none'),
+    _tail(('model.tail.first=none',)),
     'paper_previous',
-  ),
-  Row(
-    'difference',
-    'tail',
-    '+ previous frame subtracted',
-    None,
-    _tail('difference'),
-    'previous',
   ),
   Row(
     'residual',
     'tail',
     '+ learned shift and scale',
     None,
-    _tail('residual'),
-    'difference',
+    _tail(_RESIDUAL),
+    'previous',
   ),
   Row(
     'residual_state',
     'tail',
     '+ state (GRU)',
     None,
-    _tail('residual', state_channels=8),
+    _tail(_RESIDUAL, _GRU),
     'residual',
   ),
   Row(
@@ -253,7 +204,7 @@ _TAIL_ROWS = (
     'tail',
     'residual + moved previous frame',
     None,
-    _tail('motion'),
+    _tail(_MOTION),
     'residual',
   ),
   Row(
@@ -261,23 +212,15 @@ _TAIL_ROWS = (
     'tail',
     'motion + two frames',
     None,
-    _tail('motion', previous_frames=2),
+    _tail(_MOTION, previous_frames=2),
     'motion',
-  ),
-  Row(
-    'motion_learned_noise',
-    'tail',
-    '+ learned noise',
-    None,
-    (*_tail('motion', previous_frames=2), 'dequantisation=flow'),
-    'motion_two_frames',
   ),
   Row(
     'motion_label',
     'tail',
     'motion + label embedding',
     None,
-    _tail('motion', labels=_tail_labels('embedding', 0)),
+    _tail(_MOTION, labels=_labels('tail', 'label_embedding', 0)),
     'motion',
   ),
   Row(
@@ -285,7 +228,7 @@ _TAIL_ROWS = (
     'tail',
     'residual + label prior',
     None,
-    _tail('residual', labels=_tail_labels('prior', 0)),
+    _tail(_RESIDUAL, labels=_labels('tail', 'label_priors', 0)),
     'residual',
   ),
   Row(
@@ -293,7 +236,7 @@ _TAIL_ROWS = (
     'tail',
     '+ label cross entropy',
     None,
-    _tail('residual', labels=_tail_labels('prior', 1)),
+    _tail(_RESIDUAL, labels=_labels('tail', 'label_priors', 1)),
     'residual_label_prior',
   ),
 )
@@ -304,7 +247,7 @@ _HEAD_ROWS = (
     'head',
     'our flow: no label',
     None,
-    ('head.context_mixture=none', *_NO_LABELS),
+    _head(*_NO_HEAD_LABELS),
     'paper_head',
   ),
   Row(
@@ -312,7 +255,7 @@ _HEAD_ROWS = (
     'head',
     '+ label image, N(0, 0.01²)',
     None,
-    _head_labels('image', 0, 'head.label_init_std=0.01'),
+    _head(*_labels('head', 'label_images', 0, 'init_std=0.01')),
     'head_no_label',
   ),
   Row(
@@ -320,7 +263,7 @@ _HEAD_ROWS = (
     'head',
     '+ label prior in its place',
     None,
-    _head_labels('prior', 0),
+    _head(*_labels('head', 'label_priors', 0)),
     'head_image',
   ),
   Row(
@@ -328,7 +271,7 @@ _HEAD_ROWS = (
     'head',
     '+ label cross entropy, weight 1',
     None,
-    _head_labels('prior', 1),
+    _head(*_labels('head', 'label_priors', 1)),
     'head_prior',
   ),
   Row(
@@ -336,7 +279,7 @@ _HEAD_ROWS = (
     'head',
     '+ label cross entropy, weight 10',
     None,
-    _head_labels('prior', 10),
+    _head(*_labels('head', 'label_priors', 10)),
     'head_cross_entropy_1',
   ),
 )
@@ -361,9 +304,9 @@ def rows_for(is_video, names=()):
   possible = [row for row in ROWS if is_video or row.part == 'head']
   for name in names:
     if name not in [row.name for row in ROWS]:
-      raise configs.ConfigError(_unknown(name))
+      raise fields.ConfigError(_unknown(name))
     if name not in [row.name for row in possible]:
-      raise configs.ConfigError(
+      raise fields.ConfigError(
         f'The row {name!r} is of the tail and expects clips, but num_frames '
         'is 1.'
       )

@@ -22,12 +22,19 @@ from absl import logging
 from train.ablation import ablation_report
 from train.ablation import ablation_rows
 from train.config import configs
+from train.config import fields
+from train.config import models
+from train.config import overrides
 from train.config import presets
 
 __all__ = ['AblationError', 'TRAIN_COMMAND', 'run']
 
 TRAIN_COMMAND = (sys.executable, '-m', 'train.main')
-_SHARED_KEYS = (*ablation_rows.DATA_KEYS, 'flip', 'steps', 'batch_size')
+_NUMBERS_ONLY = (
+  'model.export_max_frames=none',
+  'run.num_samples=0',
+  'run.quality_samples=0',
+)
 _SECONDS_BETWEEN_LOOKS = 0.1
 _MAX_SECONDS_TO_END = 20.0
 
@@ -65,40 +72,37 @@ class _Plan:
   def preset_of(self, row):
     return row.preset or self.preset_name
 
-  def settings_of(self, row):
-    """The command line's before the row's, which therefore holds."""
-    ours = ('export=false', 'num_samples=0', 'quality_samples=0')
-    shared = self._shared_with(row)
-    return (*shared, *self.assignments, *row.assignments, *ours)
+  def config_of(self, cell):
+    """The config of a cell: what its row fixes holds, whatever was given.
 
-  def _shared_with(self, row):
-    """Data and steps of the given preset, for a row with one of its own."""
+    Rows with a preset of their own have the given preset's data and steps.
+    """
+    row = cell.row
     given, own = (
       presets.PRESETS[name] for name in (self.preset_name, self.preset_of(row))
     )
-    return [
-      f'{key}={getattr(given, key)}'
-      for key in _SHARED_KEYS
-      if getattr(given, key) != getattr(own, key)
-    ]
-
-  def config_of(self, cell):
-    assignments = [f'model={cell.row.part}', f'seed={cell.seed}']
-    return configs.check(
-      configs.override(
-        presets.PRESETS[self.preset_of(cell.row)],
-        [*assignments, *self.settings_of(cell.row)],
-      )
+    run = dataclasses.replace(
+      own.run, steps=given.run.steps, batch_size=given.run.batch_size
     )
+    model = dataclasses.replace(
+      own.model,
+      n_bits=given.model.n_bits,
+      dequantisation=given.model.dequantisation,
+    )
+    start = dataclasses.replace(own, data=given.data, run=run, model=model)
+    (other,) = set(ablation_rows.PARTS) - {row.part}
+    assignments = [*self.assignments, f'model.{other}=none', *row.assignments]
+    assignments += [f'seed={cell.seed}', *_NUMBERS_ONLY]
+    return configs.check(overrides.override(start, assignments))
 
   def command_of(self, cell):
+    preset = self.preset_of(cell.row)
+    settings = overrides.changes(self.config_of(cell), presets.PRESETS[preset])
     return [
       *self.program,
-      f'--preset={self.preset_of(cell.row)}',
-      f'--model={cell.row.part}',
-      f'--seed={cell.seed}',
+      f'--preset={preset}',
       f'--workdir={cell.path}',
-      *(f'--set={setting}' for setting in self.settings_of(cell.row)),
+      *(f'--set={setting}' for setting in settings),
     ]
 
 
@@ -200,8 +204,8 @@ def run(
 
   Args:
     preset_name: Key of `presets.PRESETS`, of the rows that name none.
-    assignments: `key=value` strings of `configs.override`; they hold for every
-      row but for what the row itself fixes.
+    assignments: `key=value` strings of `overrides.override`; they hold for
+      every row but for what the row itself fixes.
     workdir: Path, of all cells and the report.
     num_seeds: Python `int`; the seeds are 0, 1, ...
     row_names: Sequence of `str`; empty: every row.
@@ -220,8 +224,12 @@ def run(
   start = time.monotonic()
   _check(assignments, num_seeds, jobs)
   plan = _Plan(preset_name, tuple(assignments), jobs, tuple(program))
-  base = configs.override(presets.PRESETS[preset_name], assignments)
-  rows = ablation_rows.rows_for(base.num_frames > 1, row_names)
+  base = overrides.override(presets.PRESETS[preset_name], assignments)
+  if not isinstance(base.model, models.Flow):
+    raise fields.ConfigError(
+      f'--mode=ablate is for flows, but {preset_name} trains a GAN.'
+    )
+  rows = ablation_rows.rows_for(base.data.num_frames > 1, row_names)
   cells = ablation_rows.cells_of(rows, num_seeds, workdir)
   wanted = {cell.name: plan.config_of(cell) for cell in cells}
   _create(workdir)
@@ -256,14 +264,20 @@ def _command():
 
 def _check(assignments, num_seeds, jobs):
   for assignment in assignments:
-    if assignment.partition('=')[0].strip() in ('model', 'seed', 'preset'):
-      raise configs.ConfigError(
-        'The ablation sets preset, model and seed of each cell itself, but '
+    if assignment.partition('=')[0].strip() in (
+      'model',
+      'model.head',
+      'model.tail',
+      'seed',
+      'preset',
+    ):
+      raise fields.ConfigError(
+        'The ablation sets preset, parts and seed of each cell itself, but '
         f'got {assignment!r}; choose rows and a number of seeds.'
       )
   for name, value in (('seeds', num_seeds), ('jobs', jobs)):
     if value < 1:
-      raise configs.ConfigError(
+      raise fields.ConfigError(
         f'The ablation expects at least 1 of {name}, but got {value}.'
       )
 

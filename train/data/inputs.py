@@ -6,7 +6,8 @@ import os
 
 import numpy as np
 
-from train.config import configs
+from train.config import data_sets
+from train.config import fields
 from train.data import clip_batches
 from train.data import clips as clips_lib
 from train.data import datasets
@@ -20,35 +21,6 @@ from train.data.records import record_inputs
 from train.data.records import records
 
 __all__ = ['Inputs', 'make_inputs', 'resolve']
-
-_TFDS = 'tfds:'  # Before the name of a set.
-_OF_LISTED_FILES = (
-  'split',
-  'only_labels',
-  'max_train_frames',
-  'videos_per_label',
-)
-# What prepared records have behind them.
-_NOT_OF_RECORDS = (
-  *_OF_LISTED_FILES,
-  'max_source_frames',
-  'attribute',
-  'feature',
-  'fps',
-  'frame_stride',
-  'crop',
-  'valid_fraction',
-)
-# What TensorFlow Datasets has no use for.
-_NOT_OF_TFDS = (
-  'overfit_clips',
-  'data_service',
-  'max_source_frames',
-  'attribute',
-  'fps',
-  'frame_stride',
-  *_OF_LISTED_FILES,
-)
 
 
 class Inputs:
@@ -83,10 +55,10 @@ class Inputs:
     """
     dataset = clip_batches.train_dataset(
       self._clips,
-      self._config.batch_size,
+      self._config.run.batch_size,
       self._config.seed,
       step,
-      flip=self._config.flip,
+      flip=self._config.data.flip,
       rows=rows,
     )
     return feeding.to_device(self._waiting.measure(dataset))
@@ -94,12 +66,12 @@ class Inputs:
   def train_clips_dataset(self):
     """One fixed clip for each training window of an epoch, once."""
     return clip_batches.train_clips_dataset(
-      self._clips, self._config.batch_size
+      self._clips, self._config.run.batch_size
     )
 
   def valid_dataset(self):
     """The held-out clips, once; the last batch may be smaller."""
-    return clip_batches.valid_dataset(self._clips, self._config.batch_size)
+    return clip_batches.valid_dataset(self._clips, self._config.run.batch_size)
 
   @property
   def wait_seconds(self):
@@ -119,16 +91,20 @@ class Inputs:
 
 
 def resolve(config):
-  """The config with the device that 'auto' means on this machine.
+  """The config with what 'auto' means on this machine.
 
   Raises:
     ConfigError: if a decoder or device that was asked for cannot be had.
   """
+  data = config.data
+  if not isinstance(data, data_sets.Videos):
+    return config
   try:
-    device = decode.resolve(config.decoder, config.decode_device)
+    device = decode.resolve(data.decoder, data.decode_device)
   except ValueError as e:
-    raise configs.ConfigError(str(e)) from None
-  return dataclasses.replace(config, decode_device=device)
+    raise fields.ConfigError(str(e)) from None
+  data = dataclasses.replace(data, decode_device=device)
+  return dataclasses.replace(config, data=data)
 
 
 def make_inputs(config, skipped_log):
@@ -144,25 +120,22 @@ def make_inputs(config, skipped_log):
   Raises:
     DataError: if the data set cannot be used.
   """
-  if config.dataset == 'tfrecord':
-    if config.overfit_clips:
-      raise sources.DataError('overfit_clips is not for dataset=tfrecord.')
+  data = config.data
+  if isinstance(data, data_sets.Tfrecord):
     return _record_inputs(config)
-  if config.dataset.startswith(_TFDS):
+  if isinstance(data, data_sets.Tfds):
     return _tfds_inputs(config)
-  source = _source(config)
-  is_overfit = config.overfit_clips > 0
+  source = _source(data)
+  is_overfit = data.overfit_clips > 0
   if is_overfit:
-    source = sources.fixed_clips(
-      source, config.overfit_clips, config.num_frames
-    )
+    source = sources.fixed_clips(source, data.overfit_clips, data.num_frames)
   clips = clips_lib.Clips(
     source,
-    config.num_frames,
-    _decoder(config, source),
-    skips=skip_log.SkipLog(source, skipped_log, config.max_skipped),
-    cache_bytes=0 if config.cache == 'none' else config.cache_gigabytes * 2**30,
-    cache_dir=_cache_dir() if config.cache == 'disk' else None,
+    data.num_frames,
+    _decoder(data, source),
+    skips=skip_log.SkipLog(source, skipped_log, data.max_skipped),
+    cache_bytes=0 if data.cache == 'none' else data.cache_gigabytes * 2**30,
+    cache_dir=_cache_dir() if data.cache == 'disk' else None,
   )
   if not is_overfit:  # Most labels are left out.
     clip_batches.check_labels(clips)
@@ -183,23 +156,21 @@ def prepare(config, folder, runner=None):
   Raises:
     ConfigError, DataError: what the user can put right.
   """
-  config = resolve(config)
-  if config.dataset == 'tfrecord':
-    raise sources.DataError('dataset=tfrecord is prepared already.')
-  if config.dataset.startswith(_TFDS):
+  data = resolve(config).data
+  if not isinstance(data, data_sets.Listed):
     raise sources.DataError(
-      f'dataset={config.dataset} needs no --mode=prepare: TensorFlow Datasets '
-      'prepares it when it is trained on.'
+      f'--dataset={data.name} needs no --mode=prepare: it is prepared already, '
+      'or by TensorFlow Datasets when it is trained on.'
     )
-  source = _source(config)
+  source = _source(data)
   index = prepare_lib.prepare(
     source,
-    _decoder(config, source),
+    _decoder(data, source),
     folder,
-    max_frames=config.max_source_frames,
-    encoding=config.record_encoding,
-    compression=config.record_compression,
-    max_skipped=config.max_skipped,
+    max_frames=data.max_source_frames,
+    encoding=data.record_encoding,
+    compression=data.record_compression,
+    max_skipped=data.max_skipped,
     runner=runner,
   )
   counts = {
@@ -213,107 +184,76 @@ def prepare(config, folder, runner=None):
   )
 
 
-def _check_unused(config, names):
-  for name in names:
-    if getattr(config, name) != getattr(configs.Config, name):
-      raise sources.DataError(f'{name} is not for dataset={config.dataset}.')
-
-
 def _record_inputs(config):
-  _check_unused(config, _NOT_OF_RECORDS)
-  if not config.data_dir:
+  data = config.data
+  if not data.data_dir:
     raise sources.DataError(
       'Expected --data_dir=<folder that --mode=prepare wrote> with '
       '--dataset=tfrecord.'
     )
-  index = records.read_index(config.data_dir)
-  wanted = (config.frame_size, config.frame_size, config.channels)
+  index = records.read_index(data.data_dir)
+  wanted = (data.frame_size, data.frame_size, data.channels)
   if tuple(index.frame_shape) != wanted:
     raise sources.DataError(
-      f'{config.data_dir} holds frames of {tuple(index.frame_shape)}, but the '
-      f'config asks for {wanted}: --set frame_size={index.size} --set '
-      f'channels={index.channels}, or prepare it again.'
+      f'{data.data_dir} holds frames of {tuple(index.frame_shape)}, but the '
+      f'config asks for {wanted}: --set data.frame_size={index.size} --set '
+      f'data.channels={index.channels}, or prepare it again.'
     )
   return record_inputs.RecordInputs(
     index,
-    config.num_frames,
-    config.batch_size,
+    data.num_frames,
+    config.run.batch_size,
     config.seed,
-    data_service=config.data_service,
-    flip=config.flip,
+    data_service=data.data_service,
+    flip=data.flip,
   )
 
 
 def _tfds_inputs(config):
-  _check_unused(config, _NOT_OF_TFDS)
+  data = config.data
   return tfds_inputs.TfdsInputs(
-    config.dataset[len(_TFDS) :],
-    config.num_frames,
-    config.frame_size,
-    config.channels,
-    config.batch_size,
+    data.dataset,
+    data.num_frames,
+    data.frame_size,
+    data.channels,
+    config.run.batch_size,
     config.seed,
-    data_dir=config.data_dir or None,
-    feature=config.feature,
-    flip=config.flip,
-    crop=config.crop,
-    valid_fraction=config.valid_fraction,
+    data_dir=data.data_dir or None,
+    feature=data.feature,
+    flip=data.flip,
+    crop=data.crop,
+    valid_fraction=data.valid_fraction,
   )
 
 
-def _source(config):
-  if config.feature is not None:
-    raise sources.DataError(
-      f'Expected feature={config.feature} with --dataset=tfds:... only, got '
-      f'--dataset={config.dataset}.'
-    )
-  if config.data_service:
-    raise sources.DataError(
-      'data_service reads prepared records: it is for --dataset=tfrecord.'
-    )
-  source = datasets.make_source(
-    config.dataset,
-    config.num_frames,
-    data_dir=config.data_dir or None,
-    valid_fraction=config.valid_fraction,
-    split_seed=config.split_seed,
-    max_source_frames=config.max_source_frames,
-    attribute=config.attribute,
-    split=config.split,
-    left_out=config.left_out,
-    only_labels=config.only_labels,
-    max_train_frames=config.max_train_frames,
-    videos_per_label=config.videos_per_label,
-  )
+def _source(data):
+  source = datasets.make_source(data)
   longest = max(
     np.inf if region.stop is None else region.stop - region.start
     for region in source.train[:1000]
   )
-  if longest < config.num_frames:
+  if longest < data.num_frames:
     raise sources.DataError(
-      f'{config.dataset} has clips of {longest} frames, expected num_frames='
-      f'{config.num_frames}. For images: --model=head --set num_frames=1.'
-    )
-  if longest == 1 and (config.fps is not None or config.frame_stride > 1):
-    raise sources.DataError(
-      f'fps and frame_stride are for videos, {config.dataset} has images.'
+      f'{data.name} has clips of {longest} frames, expected data.num_frames='
+      f'{data.num_frames}. For images: --set data.num_frames=1 --set '
+      'model.tail=none.'
     )
   return source
 
 
-def _decoder(config, source):
+def _decoder(data, source):
   return decode.Decoder(
-    config.frame_size,
-    config.channels,
-    crop=config.crop,
+    data.frame_size,
+    data.channels,
+    crop=data.crop,
     pixel_aspect=source.pixel_aspect,
     box=source.center_crop,
-    fps=config.fps,
-    stride=config.frame_stride,
-    backend=config.decoder,
-    device=config.decode_device,
-    max_seconds=config.max_file_seconds,
-    max_pixels=config.max_picture_pixels,
+    fps=data.fps,
+    stride=data.frame_stride,
+    backend=data.decoder,
+    device=data.decode_device,
+    max_seconds=data.max_file_seconds,
+    max_pixels=data.max_picture_pixels,
   )
 
 

@@ -3,7 +3,7 @@
 from absl import logging
 import numpy as np
 
-from train.config import configs
+from train.config import fields
 from train.evaluation import breakdown
 from train.evaluation import importance
 from train.evaluation import published
@@ -18,7 +18,9 @@ QUALITY_CLIPS = 16  # Held-out clips that are continued.
 _MAX_REFERENCE_CLIPS = 1024
 
 
-def measure(model, config, step, inputs, folder, num_importance_samples=None):
+def measure(
+  model, config, step, inputs, folder, num_given, num_importance_samples=None
+):
   """Everything that is known of a model on held-out clips.
 
   Writes each clip's scores into the run's folder, too: comparisons between
@@ -30,6 +32,8 @@ def measure(model, config, step, inputs, folder, num_importance_samples=None):
     step: Python `int`, training steps that the model had.
     inputs: `Inputs`.
     folder: `RunFolder`, with the run's log.
+    num_given: Python `int`, real frames that continuations start from, where
+      the config does not say.
     num_importance_samples: Python `int`: so many draws of noise tighten the
       bound (`importance`); None: no such bound.
 
@@ -60,25 +64,24 @@ def measure(model, config, step, inputs, folder, num_importance_samples=None):
   metrics['num_train_clips'] = inputs.num_train_clips
   metrics['num_valid_clips'] = inputs.num_valid_clips
   metrics['seconds'] = training_seconds(rows)
-  if config.quality_samples:
-    metrics.update(_of_samples(model, config, inputs))
+  if config.run.quality_samples:
+    metrics.update(_of_samples(model, config, inputs, num_given))
   if num_importance_samples is not None:
     metrics.update(_tighter_bound(model, inputs, num_importance_samples))
   return metrics
 
 
-def _of_samples(model, config, inputs):
+def _of_samples(model, config, inputs, num_given):
   """Quality of continuations, and whether a seed gives the same numbers."""
   metrics = {}
-  num_given = min(config.previous_frames, config.num_frames - 1)
   if model.tail is not None:
     metrics = continuations.summary(
       model,
       inputs.valid_dataset(),
-      config.quality_samples,
-      config.temperature,
+      config.run.quality_samples,
+      config.run.temperature,
       QUALITY_CLIPS,
-      config.quality_given or num_given,
+      config.run.quality_given or num_given,
       seed=config.seed,
     )
   first = next(iter(inputs.valid_dataset()))
@@ -105,7 +108,7 @@ def _check_importance(model, num_samples):
 
 def no_bound(why):
   """A ConfigError: importance samples tighten a bound that there is not."""
-  return configs.ConfigError(
+  return fields.ConfigError(
     f'importance_samples bounds a code length, but {why}.'
   )
 
@@ -132,19 +135,19 @@ def training_seconds(rows):
 
 
 def _reference_bits(config, inputs):
-  num_batches = -(-_MAX_REFERENCE_CLIPS // config.batch_size)
+  num_batches = -(-_MAX_REFERENCE_CLIPS // config.run.batch_size)
   train_clips = [
     frames.numpy()
     for frames, _ in inputs.train_clips_dataset().take(num_batches)
   ]
   valid_clips = [frames.numpy() for frames, _ in inputs.valid_dataset()]
   marginal = references.marginal_histogram_bits_per_dim(
-    train_clips, valid_clips, config.n_bits
+    train_clips, valid_clips, config.model.n_bits
   )
   previous = None
-  if config.num_frames > 1:
+  if config.data.num_frames > 1:
     previous = references.previous_pixel_histogram_bits_per_dim(
-      train_clips, valid_clips, config.n_bits
+      train_clips, valid_clips, config.model.n_bits
     )
   return {
     'marginal_histogram_bits_per_dim': marginal,

@@ -1,9 +1,11 @@
 """Published bits/dim of other models, to be printed beside ours."""
 
+from train.config import fields
+
 __all__ = ['NUMBERS', 'numbers_for']
 
-# `data` are the fields of `Config` that a run must share for its bits/dim to be
-# of the same frames; what differs still is in `note`.
+# A run must share the values of `keys` for its bits/dim to be of the same
+# frames; `note` says what still differs.
 NUMBERS = (
   {
     'title': 'published: VideoFlow',
@@ -14,11 +16,12 @@ NUMBERS = (
       'Video Generation, ICLR 2020'
     ),
     'note': 'ten frames after three given ones',
-    'data': {
-      'dataset': 'tfds:bair_robot_pushing_small',
-      'frame_size': 64,
-      'channels': 3,
-      'n_bits': 8,
+    'keys': {
+      'data': 'tfds',
+      'data.dataset': 'bair_robot_pushing_small',
+      'data.frame_size': 64,
+      'data.channels': 3,
+      'model.n_bits': 8,
     },
   },
   {
@@ -30,11 +33,11 @@ NUMBERS = (
       'ICLR 2019'
     ),
     'note': 'perhaps of images padded to 32x32',
-    'data': {
-      'dataset': 'fashion_mnist',
-      'frame_size': 28,
-      'channels': 1,
-      'n_bits': 8,
+    'keys': {
+      'data': 'fashion_mnist',
+      'data.frame_size': 28,
+      'data.channels': 1,
+      'model.n_bits': 8,
     },
   },
 )
@@ -49,10 +52,11 @@ def numbers_for(config):
   Returns:
     List of `dict`s of title, part, bits_per_dim, source and note, for JSON.
   """
+  ours = fields.flat(config)
   return [
-    {k: v for k, v in number.items() if k != 'data'}
+    {k: v for k, v in number.items() if k != 'keys'}
     for number in NUMBERS
-    if config.dequantisation != 'legacy'
-    and config.model in ('video', number['part'])
-    and all(getattr(config, k) == v for k, v in number['data'].items())
+    if ours.get('model.dequantisation') == 'matched'
+    and ours.get(f'model.{number["part"]}') is not None
+    and all(ours.get(k) == v for k, v in number['keys'].items())
   ]

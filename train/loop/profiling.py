@@ -4,35 +4,35 @@ from absl import logging
 import tensorflow as tf
 import tf_keras as tfk
 
-from train.config import configs
+from train.config import fields
 
 __all__ = ['Profiling', 'parse_steps']
 
 _UNAVAILABLE = (tf.errors.OpError, RuntimeError)
 
 
-def parse_steps(texts):
+def parse_steps(text):
   """The first and the last step to profile.
 
   Args:
-    texts: List of `str`, '10' and '20' of --profile_steps=10,20.
+    text: `str`, '10,20', the config's run.profile_steps.
 
   Returns:
-    Two Python `int`s, or None for an empty list.
+    Two Python `int`s, or None for an empty text.
 
   Raises:
     ConfigError: if it is no range of steps.
   """
-  if not texts:
+  if not text:
     return None
   try:
-    first, last = map(int, texts)
+    first, last = map(int, text.split(','))
   except ValueError:
     first = last = 0
   if not 1 <= first <= last:
-    raise configs.ConfigError(
-      '--profile_steps expects FIRST,LAST with 1 <= FIRST <= LAST, but got '
-      f'{",".join(texts)}.'
+    raise fields.ConfigError(
+      '`run.profile_steps` expects FIRST,LAST with 1 <= FIRST <= LAST, but got '
+      f'{text!r}.'
     )
   return first, last
 

@@ -26,12 +26,13 @@ from train.samples import sample_files
 from train.storage import checkpoints as checkpoints_lib
 from train.storage import run_folder
 from train.storage import run_lock
-from train.systems import choice
+from train.systems import systems
 
 __all__ = ['Options', 'train']
 
 _LABEL_START = 'label_start.npz'  # Of the parameters' movement.
 _MOST_LABELS = 10  # Named in the log.
+_MOST_SHOWN = 2  # Videos at an evaluation.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,12 +43,10 @@ class Options:
     init_from: 'WORKDIR[:head|:tail]' of a run to start from, or of several with
       commas between them, or None.
     strategy: One of `workers.STRATEGIES`.
-    profile_steps: The first and the last step to be profiled, or None.
   """
 
   init_from: Optional[str] = None
   strategy: str = 'default'
-  profile_steps: Optional[tuple[int, int]] = None
 
 
 def train(config, workdir, options=Options()):
@@ -70,7 +69,7 @@ def train(config, workdir, options=Options()):
     WorkerLost: if another worker is gone.
   """
   workers = workers_lib.Workers(options.strategy)
-  workers.check(config.batch_size)
+  workers.check(config.run.batch_size)
   folder = run_folder.RunFolder(workdir)
   folder.create()
   with contextlib.ExitStack() as stack:
@@ -87,26 +86,26 @@ class _Training:
 
   def __init__(self, config, folder, options, workers, interrupts):
     if folder.config_file.exists():
-      config = configs.keep_device(config, folder.read_config())
+      config = configs.keep_choices(config, folder.read_config())
     self.config = inputs_lib.resolve(config)
     workers.check_same('config', configs.to_json(self.config))
     self.folder = folder
     self.options = options
     self.workers = workers
     self.interrupts = interrupts
-    self.system = choice.of(self.config)
+    self.system = systems.of(self.config)
     self.inputs = inputs_lib.make_inputs(self.config, folder.skipped_log)
     _log_inputs(self.inputs)
     num_labels = len(self.inputs.label_names)
     with workers.strategy.scope():
-      self.model = self.system.build_model(self.config, num_labels)
+      self.model = self.system.build_model(num_labels)
     if workers.is_chief:
       folder.claim(self.config)
       folder.write_labels(self.inputs.label_names)
     self.checkpoints = checkpoints_lib.Checkpoints(
       checkpoints_lib.parts_of(self.model),
       folder.checkpoints,
-      self.config.keep_checkpoints,
+      self.config.run.keep_checkpoints,
       is_chief=workers.is_chief,
     )
     self.start = time.perf_counter()
@@ -121,7 +120,7 @@ class _Training:
       if step is None:
         self._begin()
         step = 0
-      while step < self.config.steps:
+      while step < self.config.run.steps:
         step = self._fit_or_recover(step)
       metrics = None
       if self.workers.is_chief:
@@ -149,7 +148,7 @@ class _Training:
     evaluate = functools.partial(self.system.evaluate, model, valid)
     untrained = evaluate(self.workers)
     # With another run's weights it is no identity.
-    name = 'start' if self.options.init_from else self.system.UNTRAINED
+    name = 'start' if self.options.init_from else self.system.untrained
     self._append_evaluation(0, name, untrained)
     if not model.adapted:
       frames, label = next(iter(self._batches(0)))
@@ -163,7 +162,7 @@ class _Training:
     self.checkpoints.save(0)  # So that there is a good one from the start.
 
   def _batches(self, step):
-    rows = self.workers.rows(self.config.batch_size)
+    rows = self.workers.rows(self.config.run.batch_size)
     return self.workers.distribute(self.inputs.train_dataset(step, rows))
 
   def _append_evaluation(self, step, model, values, **more):
@@ -177,7 +176,7 @@ class _Training:
     schedule.scale.assign(recoveries.learning_rate_scale)
     try:
       self._fit(step)
-      return self.config.steps
+      return self.config.run.steps
     except (recovery.Diverged, checkpoints_lib.NotFiniteError) as failure:
       if self.workers.is_chief:
         recovery.recover(
@@ -185,7 +184,7 @@ class _Training:
           recoveries,
           self.checkpoints,
           self.folder,
-          self.config.max_restores,
+          self.config.run.max_restores,
         )
       return self._restore()
 
@@ -204,40 +203,40 @@ class _Training:
     ):
       evaluation_callback = callbacks.Evaluation(
         step,
-        config.steps,
-        config.eval_every,
+        config.run.steps,
+        config.run.eval_every,
         functools.partial(self._evaluate, board),
         functools.partial(self._show, board),
         self.interrupts if is_alone else None,
       )
       self.model.fit(
         self._batches(step),
-        steps_per_epoch=config.steps - step,
+        steps_per_epoch=config.run.steps - step,
         verbose=0,
         callbacks=[
           *self._profiling(step),
           callbacks.Logging(
             step,
-            config.steps,
-            config.log_every,
+            config.run.steps,
+            config.run.log_every,
             folder,
             self.inputs,
             watch,
             board,
             workers.is_chief,
           ),
-          recovery.SkipWatch(step, config.skips_to_restore),
+          recovery.SkipWatch(step, config.run.skips_to_restore),
           callbacks.Interruption(
             step,
-            config.steps,
+            config.run.steps,
             self.interrupts,
             agree=None if is_alone else workers.any,
           ),
           evaluation_callback,
           callbacks.Checkpointing(
             step,
-            config.steps,
-            config.checkpoint_every,
+            config.run.steps,
+            config.run.checkpoint_every,
             self.checkpoints,
             evaluation_callback,
             # Where steps are being skipped is no place to come back to.
@@ -247,12 +246,13 @@ class _Training:
       )
 
   def _profiling(self, step):
-    if self.options.profile_steps is None:
+    steps = profiling.parse_steps(self.config.run.profile_steps)
+    if steps is None:
       return []
     return [
       profiling.Profiling(
         step,
-        *self.options.profile_steps,
+        *steps,
         self.folder.tensorboard,
         self.workers.is_chief,
       )
@@ -278,15 +278,16 @@ class _Training:
 
   def _show(self, board, step):
     """Videos for TensorBoard."""
-    if self.config.tensorboard_samples:
+    if self.config.run.num_samples:
       with _averaged(self.model):
         board.videos('samples', self._videos, step)
 
   def _videos(self):
     real = continuations.even_clips(
-      self.inputs.valid_dataset(), self.config.tensorboard_samples
+      self.inputs.valid_dataset(),
+      min(self.config.run.num_samples, _MOST_SHOWN),
     )
-    return self.system.sample_videos(self.model, self.config, *real)
+    return self.system.sample_videos(self.model, *real)
 
   def _trained(self):
     """The trained model, with its averaged weights if there are any."""
@@ -300,19 +301,19 @@ class _Training:
     """Numbers, samples and export of a trained model."""
     config, inputs, folder = self.config, self.inputs, self.folder
     logging.info('Evaluating the trained model.')
-    metrics = self.system.measure(model, config, config.steps, inputs, folder)
-    self.system.conclude(model, config, inputs, folder)
-    if config.num_samples:
+    metrics = self.system.measure(model, config.run.steps, inputs, folder)
+    self.system.conclude(model, inputs, folder)
+    if config.run.num_samples:
       frames, labels = continuations.even_clips(
-        inputs.valid_dataset(), config.num_samples
+        inputs.valid_dataset(), config.run.num_samples
       )
-      videos = self.system.sample_videos(model, config, frames, labels)
+      videos = self.system.sample_videos(model, frames, labels)
       for name, clips in videos.items():
-        stem = folder.samples / f'step_{config.steps}_{name}'
+        stem = folder.samples / f'step_{config.run.steps}_{name}'
         sample_files.save_comparison(stem, frames, clips)
     folder.write_metrics(metrics)
-    if config.export and self.system.EXPORTS:
-      self.system.export(model, config, folder)
+    if self.system.exports:
+      self.system.export(model, folder)
     return metrics
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-from train.config import configs
+from train.config import fields
 from train.data import feeding
 
 __all__ = ['STRATEGIES', 'WorkerLost', 'Workers']
@@ -79,7 +79,7 @@ class Workers:
   def check(self, batch_size):
     """Raises ConfigError if replicas' batches would differ in size."""
     if batch_size % self.num_replicas:
-      raise configs.ConfigError(
+      raise fields.ConfigError(
         f'batch_size={batch_size} is that of all replicas: expected a multiple '
         f'of their number, {self.num_replicas}.'
       )
@@ -94,7 +94,7 @@ class Workers:
     digest = float(zlib.crc32(text.encode('utf-8')) % 2**16)  # Sums are exact.
     total, squares = self.total([digest, digest**2])
     if self.num * squares != total**2:
-      raise configs.ConfigError(
+      raise fields.ConfigError(
         f'Expected the same {what} of all {self.num} workers, but they differ: '
         'start them with the same flags and the same version.'
       )
@@ -202,13 +202,13 @@ def _place(text):
     or set(config['cluster']) != {'worker'}
     or not isinstance(workers, list)
   ):
-    raise configs.ConfigError(
+    raise fields.ConfigError(
       '--strategy=multi_worker expects TF_CONFIG={"cluster": {"worker": '
       '["host:port", ...]}, "task": {"type": "worker", "index": 0}}, with '
       f'workers only, but got {text}.'
     )
   if not 0 <= index < len(workers):
-    raise configs.ConfigError(
+    raise fields.ConfigError(
       f'TF_CONFIG has {len(workers)} workers, but the index is {index}.'
     )
   return len(workers), index

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from train.ablation import ablation_rows
 from train.config import configs
+from train.config import overrides
 from train.evaluation import paired
 from train.report import gallery
 from train.report import sections
-from train.serving import model_card
 
 __all__ = ['sections_of', 'unique_names']
 
@@ -48,7 +47,7 @@ def sections_of(named):
   absent = [(f.title, f.missing) for f in drawn if f.missing]
   for name, run in named.items():
     if not run.is_finished:
-      absent.append((name, f'at step {run.step} of {run.config.steps}'))
+      absent.append((name, f'at step {run.step} of {run.config.run.steps}'))
     absent += [(name, problem) for problem in run.problems]
   if absent:
     table = sections.Table(('what', 'why'), absent)
@@ -102,8 +101,8 @@ def _row(name, run):
     gain = f'{difference[0]:+.2f}, {difference[-1]:+.2f}'
   return (
     name,
-    f'{run.config.model}, {run.config.preset}',
-    f'{run.step} of {run.config.steps}',
+    f'{run.system.name}, {run.config.preset}',
+    f'{run.step} of {run.config.run.steps}',
     *(bits(part) for part in _PARTS),
     number('label_accuracy', 2),
     number('calibrated_label_information_bits', 2),
@@ -139,22 +138,18 @@ def _difference(run, first, part):
 
 
 def _same_data(run, other):
-  return all(
-    ablation_rows.data_value(key, getattr(run.config, key))
-    == ablation_rows.data_value(key, getattr(other.config, key))
-    for key in ablation_rows.DATA_KEYS
-  )
+  return configs.data_of(run.config) == configs.data_of(other.config)
 
 
 def _differences(named):
   """Keys of the configs in which the runs differ, a column a run."""
   first, *others = (run.config for run in named.values())
-  columns = [configs.pairs(config, first) for config in (first, *others)]
+  columns = [overrides.pairs(config, first) for config in (first, *others)]
   rows = []
   for cells in zip(*columns):
     values = [str(ours) for _, ours, _ in cells]
     key = cells[0][0]
-    if len(set(values)) > 1 and key not in model_card.PRIVATE:
+    if len(set(values)) > 1 and key not in configs.PLACES:
       rows.append((key, *values))
   if not rows:
     return sections.Text('Nothing: the configs are the same.')

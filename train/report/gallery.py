@@ -25,7 +25,7 @@ from train.report import pictures
 from train.report import run_data
 from train.report import subject
 from train.storage import run_folder
-from train.systems import choice
+from train.systems import systems
 
 __all__ = ['of_ablation', 'of_files', 'of_model', 'of_run', 'of_runs', 'save']
 
@@ -110,7 +110,7 @@ def of_model(run, which='newest', max_seconds=_MAX_SECONDS):
   end = time.monotonic() + max_seconds
   try:
     shown = subject.load(run.folder.path, which)
-  except (*errors.USER_ERRORS, OSError) as e:
+  except (errors.UserError, OSError) as e:
     drawn = [_missing(name, str(e)) for name, _ in _OF_MODEL]
     return [_untrained_architecture(run), *drawn]
   drawn = [_draw(name, draw, shown, end) for name, draw in _OF_MODEL]
@@ -120,9 +120,10 @@ def of_model(run, which='newest', max_seconds=_MAX_SECONDS):
 def _untrained_architecture(run):
   """That of the model that the config asks for: no checkpoint is needed."""
   try:
-    build = choice.of(run.config).build_model
-    return architecture.figure(build(run.config, len(run.label_names)))
-  except errors.USER_ERRORS as e:
+    system = systems.of(run.config)
+    model = system.build_model(len(run.label_names))
+    return architecture.figure(system.sampler(model))
+  except errors.UserError as e:
     return _missing('architecture', str(e))
 
 

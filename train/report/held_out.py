@@ -140,8 +140,8 @@ def label_use(run):
   metrics = run.metrics
   if metrics.get('label_confusion') is None:
     why = 'the model takes no label'
-    if run.config.model == 'gan':
-      why = 'a GAN has no p(label | frames)'
+    if not run.system.has_likelihood:
+      why = f'{run.system.name} has no p(label | frames)'
     return figures.missing(figure, _why([run], why))
 
   def draw_bits(panel):
@@ -204,7 +204,7 @@ def by_horizon(runs):
   )
   shown = {n: run for n, run in runs.items() if run.metrics.get('copy_psnr')}
   if not shown:
-    why = 'no continuations were measured (quality_samples, or no tail)'
+    why = 'no continuations were measured (run.quality_samples, or no tail)'
     return figures.missing(figure, _why(runs.values(), why))
   images = tuple(
     figures.plot(

@@ -128,8 +128,8 @@ def _draw_steps(panel, reports, keys, factor):
 
 def _why_not(shown):
   """Why a round trip cannot be shown; '' if it can."""
-  if shown.is_gan:
-    return 'a GAN has no inverse'
+  if not shown.system.has_likelihood:
+    return f'{shown.system.name} has no inverse'
   return shown.why_no_clips if shown.frames is None else ''
 
 

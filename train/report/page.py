@@ -82,7 +82,7 @@ def _page_of(path, which):
   run = run_data.read(path)
   made, drawn = run_page.sections_of(run, which)
   state = 'A run' if run.is_finished else 'A run that is not finished'
-  return Page(run.name, f'{state} of {run.config.dataset}', made, drawn)
+  return Page(run.name, f'{state} of {run.config.data.name}', made, drawn)
 
 
 def _comparison(paths):

@@ -28,7 +28,7 @@ def first_frames(shown):
   Returns:
     A `Figure`.
   """
-  temperature = shown.config.temperature
+  temperature = shown.config.run.temperature
   figure = figures.Figure(
     'first_frames',
     'First frames',
@@ -73,7 +73,7 @@ def _without_empty_column(figure, rows, why):
 
 def strips(shown):
   """Clips, and what the model makes of them: the paper's overfitting strips."""
-  is_overfit = bool(shown.config.overfit_clips)
+  is_overfit = bool(shown.config.data.overfit_clips)
   kind = 'The clip that was trained on' if is_overfit else 'Held-out clips'
   figure = figures.Figure(
     'strips',
@@ -98,7 +98,7 @@ def strips(shown):
     videos['from the label'] = shown.model.sample(
       **shown.label_arguments(label),
       num_frames=frames.shape[1],
-      temperature=shown.config.temperature,
+      temperature=shown.config.run.temperature,
       seed=shown.config.seed,
     ).numpy()
   rows = []
@@ -154,10 +154,12 @@ def interpolation(shown):
     'interpolation',
     'Latent interpolation',
     'From one drawn video (left) to another (right) of the same label, on a '
-    f'great circle in latent space, temperature {shown.config.temperature:g}.',
+    'great circle in latent space, temperature '
+    f'{shown.config.run.temperature:g}.',
   )
-  if shown.is_gan:
-    return figures.missing(figure, 'a GAN has no latents of videos here')
+  if not shown.system.has_likelihood:
+    why = f'{shown.system.name} has no latents of videos here'
+    return figures.missing(figure, why)
   if shown.has_no_head:
     why = 'a model without a head cannot draw videos by itself'
     return figures.missing(figure, why)
@@ -167,7 +169,7 @@ def interpolation(shown):
     shown.model,
     ids,
     num_frames,
-    shown.config.temperature,
+    shown.config.run.temperature,
     shown.config.seed,
     _NUM_BETWEEN,
   ).numpy()

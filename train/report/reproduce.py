@@ -7,8 +7,8 @@ import platform
 import shlex
 
 from train.config import configs
+from train.config import overrides
 from train.config import presets
-from train.serving import model_card
 
 __all__ = ['assignments', 'commands', 'versions']
 
@@ -30,14 +30,12 @@ def assignments(config):
 
   Returns:
     preset: `str`; 'demo' where there is no preset of the config's name.
-    assignments: List of `str` for `configs.override`.
+    assignments: List of `str` for `overrides.override`; a part's kind comes
+      before its fields.
   """
   name = config.preset if config.preset in presets.PRESETS else 'demo'
-  return name, [
-    f'{key}={value}'
-    for key, value, default in configs.pairs(config, presets.PRESETS[name])
-    if value != default and key != 'preset'
-  ]
+  changes = overrides.changes(config, presets.PRESETS[name])
+  return name, [c for c in changes if not c.startswith('preset=')]
 
 
 def commands(run):
@@ -53,8 +51,8 @@ def commands(run):
   shown = []
   for text in changed:
     key = text.partition('=')[0]
-    if key in model_card.PRIVATE:
-      text = f'{key}={key.upper()}'
+    if key in configs.PLACES:
+      text = f'{key}={key.rpartition(".")[2].upper()}'
     shown.append(text)
   workdir = shlex.quote(f'runs/{run.name}')
   train = ['python -m train.main', f'--preset={preset}']

@@ -55,7 +55,7 @@ class RunData:
   @property
   def is_finished(self):
     """Python `bool`: trained to its config's last step and measured."""
-    return bool(self.metrics) and self.step >= self.config.steps
+    return bool(self.metrics) and self.step >= self.config.run.steps
 
   def of_kind(self, kind):
     """The rows of one kind, as 'train'."""

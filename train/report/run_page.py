@@ -84,7 +84,7 @@ def _absent(run, drawn):
   """List of (what, why): figures and files that are not there."""
   rows = [(f.title, f.missing) for f in drawn if f.missing]
   if not run.is_finished:
-    why = f'the run is at step {run.step} of {run.config.steps}'
+    why = f'the run is at step {run.step} of {run.config.run.steps}'
     rows.insert(0, ('The end of training', why))
   return [('A file', problem) for problem in run.problems] + rows
 
@@ -111,7 +111,7 @@ def _videos(run):
     rows.append(figures.Row(path.stem, (image,)))
   if not rows:
     why = 'samples/ holds no GIF: they are written at the end of training'
-    figure = figures.missing(figure, f'{why} (num_samples)')
+    figure = figures.missing(figure, f'{why} (run.num_samples)')
     return [*problems, *_shown([figure])], figure
   figure = dataclasses.replace(figure, rows=tuple(rows))
   return [*problems, sections.Shown(figure)], figure
@@ -120,7 +120,8 @@ def _videos(run):
 def _invertibility(run):
   columns, *rows = inverse.over_training(run.rows) or [None]
   if columns is None:
-    is_gan = run.config.model == 'gan'
-    why = 'a GAN has no inverse' if is_gan else 'the log has no line of it'
+    why = 'the log has no line of it'
+    if not run.system.has_likelihood:
+      why = f'{run.system.name} has no inverse'
     return [sections.Text(f'Not measured in training: {why}.')]
   return [sections.Table(columns, rows, 'In training, on held-out clips.')]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from train.config import configs
+from train.config import fields
+from train.config import overrides
 from train.config import presets
-from train.evaluation import held_out_table
 from train.report import reproduce
 from train.report import sections
-from train.serving import model_card
-from train.systems.gan import table as gan_table
 
 __all__ = ['facts', 'metrics', 'reproduction', 'settings', 'skipped']
 
@@ -19,21 +18,22 @@ _MAX_VALUES = 8  # Longer lists of numbers are summed up.
 def facts(run):
   """List of (name, text): what kind of run it is."""
   config = run.config
-  size = f'{config.frame_size}×{config.frame_size}×{config.channels}'
+  data = config.data
+  size = f'{data.frame_size}×{data.frame_size}×{data.channels}'
   names = ', '.join(run.label_names[:12])
   more = len(run.label_names) - 12
   rows = [
     ('run', run.name),
-    ('model', f'{config.model}, preset {config.preset}, seed {config.seed}'),
+    ('model', f'{run.system.name}, preset {config.preset}, seed {config.seed}'),
     (
       'data',
-      f'{config.dataset}, {config.num_frames} frame(s) of {size} at '
-      f'{config.n_bits} bits',
+      f'{data.name}, {data.num_frames} frame(s) of {size} at '
+      f'{config.model.n_bits} bits',
     ),
     ('labels', (names + f' and {more} more' * (more > 0)) or 'none known'),
     (
       'steps',
-      f'{run.step} of {config.steps}, {config.batch_size} clips each'
+      f'{run.step} of {config.run.steps}, {config.run.batch_size} clips each'
       + ('' if run.is_finished else ': not finished'),
     ),
   ]
@@ -45,46 +45,15 @@ def facts(run):
   return rows
 
 
-def _metrics_table(run):
-  """The run's `sections.Table` of held-out numbers, or None."""
-  if not run.metrics:
-    return None
-  if run.config.model == 'gan':
-    columns = ('', 'generated', 'real')
-    return sections.Table(columns, gan_table.rows(run.metrics))
-  rows = []
-  for name, *values in held_out_table.rows(run.metrics):
-    cells = []
-    for part, value in zip(('head', 'tail'), values):
-      error = None
-      if name == 'trained flow':
-        error = run.metrics.get(f'{part}_bits_per_dim_standard_error')
-      cells.append(_number(value, error))
-    rows.append((name, *cells))
-  caption = 'Bits per dimension (± standard error over clips).'
-  return sections.Table(('', 'head', 'tail'), rows, caption)
-
-
-def _number(value, error):
-  if value is None:
-    return '–'
-  return f'{value:.3f}' + ('' if error is None else f' ± {error:.3f}')
-
-
 def metrics(run):
   """The held-out numbers: list of blocks."""
-  table = _metrics_table(run)
-  if table is None:
+  if not run.metrics:
     return [sections.Text('Not measured yet: there is no metrics.json.')]
-  lines = (
-    gan_table.verdict_lines(run.metrics)
-    if run.config.model == 'gan'
-    else held_out_table.label_lines(run.metrics)
-  )
+  table = sections.Table(*run.system.table(run.metrics))
   everything = sections.Table(('', ''), _flat(run.metrics))
   return [
     table,
-    *(sections.Text(line) for line in lines),
+    *(sections.Text(line) for line in run.system.remarks(run.metrics)),
     sections.Details('All of metrics.json', [everything]),
   ]
 
@@ -145,8 +114,8 @@ def settings(run):
   preset = presets.PRESETS.get(run.config.preset, presets.PRESETS['demo'])
   pairs = [
     (key, ours, theirs)
-    for key, ours, theirs in configs.pairs(run.config, preset)
-    if key not in model_card.PRIVATE
+    for key, ours, theirs in overrides.pairs(run.config, preset)
+    if key not in configs.PLACES
   ]
   changed = [
     (key, _text(ours), _text(theirs))
@@ -166,7 +135,8 @@ def settings(run):
 def reproduction(run):
   """How to train the run again: list of blocks."""
   blocks = [sections.Code(reproduce.commands(run))]
-  if any(getattr(run.config, key) for key in model_card.PRIVATE):
+  values = fields.flat(run.config)
+  if any(values.get(key) for key in configs.PLACES):
     blocks.append(
       sections.Text('DATA_DIR and DATA_SERVICE are places of your machine.')
     )

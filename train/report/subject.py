@@ -23,8 +23,8 @@ class Subject:
   """What the figures of a model need.
 
   Attributes:
-    model: `VideoGlow` or `VideoGan`, restored.
-    config: `Config`.
+    model: `VideoFlow` or `VideoGan`, restored: what draws videos.
+    system: `System` that trained it.
     step: Python `int`, training steps that the model had.
     label_names: Tuple of `str`.
     frames: uint8 `[B, T, H, W, C]`, held-out clips of every label; or None.
@@ -33,7 +33,7 @@ class Subject:
   """
 
   model: Any
-  config: Any
+  system: Any
   step: int
   label_names: tuple
   frames: Any = None
@@ -41,21 +41,21 @@ class Subject:
   why_no_clips: str = ''
 
   @property
-  def is_gan(self):
-    return self.config.model == 'gan'
+  def config(self):
+    return self.system.config
 
   @property
   def has_no_head(self):
-    return not self.is_gan and self.model.head is None
+    return not self.system.has_head
 
   @property
   def has_no_tail(self):
-    return not self.is_gan and self.model.tail is None
+    return not self.system.has_tail
 
   @property
   def num_given(self):
     """Python `int`: frames that a continuation starts from."""
-    return min(self.config.previous_frames, self.frames.shape[1] - 1)
+    return self.system.num_given
 
   def labels(self, most):
     """Ids of at most that many labels, evenly; one of a model without."""
@@ -109,9 +109,15 @@ def load(workdir, which='newest'):
       frames, label = continuations.even_clips(
         inputs.valid_dataset(), _NUM_CLIPS
       )
-  except (*errors.USER_ERRORS, OSError, tf.errors.OpError) as e:
+  except (errors.UserError, OSError, tf.errors.OpError) as e:
     why = f'the data set cannot be read here ({e})'
     logging.warning('No real clips in the report: %s.', why)
   return Subject(
-    run.model, run.config, run.step, run.label_names, frames, label, why
+    run.system.sampler(run.model),
+    run.system,
+    run.step,
+    run.label_names,
+    frames,
+    label,
+    why,
   )

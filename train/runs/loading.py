@@ -5,13 +5,14 @@ import dataclasses
 import tf_keras as tfk
 
 from train.config import configs
+from train.config import fields
 from train.data import inputs as inputs_lib
 from train.data import sources
 from train.samples import sample_files
 from train.samples import sweeps
 from train.storage import checkpoints as checkpoints_lib
 from train.storage import run_folder
-from train.systems import choice
+from train.systems import systems
 
 __all__ = ['Run', 'evaluate_run', 'export_run', 'load', 'sample_run']
 
@@ -34,6 +35,11 @@ class Run:
   model: tfk.Model
   step: int
 
+  @property
+  def system(self):
+    """The `System` that trained it."""
+    return systems.of(self.config)
+
   def inputs(self):
     """The run's `Inputs`."""
     return inputs_lib.make_inputs(self.config, self.folder.skipped_log)
@@ -55,12 +61,13 @@ def load(workdir, which='newest'):
   """
   folder = run_folder.RunFolder(workdir)
   config = folder.read_config()
-  if which == 'best' and not choice.of(config).HAS_SCORE:
-    raise configs.ConfigError(
-      '--checkpoint=best is by held-out bits/dim, but this is a GAN.'
+  system = systems.of(config)
+  if which == 'best' and not system.has_likelihood:
+    raise fields.ConfigError(
+      f'--checkpoint=best is by held-out bits/dim, but this is {system.name}.'
     )
   label_names = folder.read_labels()
-  model = choice.of(config).build_model(config, len(label_names))
+  model = system.build_model(len(label_names))
   checkpoints = checkpoints_lib.Checkpoints(
     checkpoints_lib.weights_of(model), folder.checkpoints, is_chief=False
   )
@@ -89,17 +96,13 @@ def evaluate_run(
   """
   run = load(workdir, which)
   if data_dir is not None:
-    moved = dataclasses.replace(run.config, data_dir=data_dir)
+    data = dataclasses.replace(run.config.data, data_dir=data_dir)
+    moved = dataclasses.replace(run.config, data=data)
     run = dataclasses.replace(run, config=moved)
   inputs = run.inputs()
   with inputs.raising():
-    metrics = choice.of(run.config).measure(
-      run.model,
-      run.config,
-      run.step,
-      inputs,
-      run.folder,
-      num_importance_samples,
+    metrics = run.system.measure(
+      run.model, run.step, inputs, run.folder, num_importance_samples
     )
   run.folder.write_metrics(metrics)
   return metrics, run.config
@@ -131,28 +134,29 @@ def sample_run(
     Paths of the files written.
   """
   run = load(workdir, which)
-  model, config = run.model, run.config
-  temperatures = temperatures or [config.temperature]
-  num_frames = num_frames or (
-    1 if config.model == 'head' else config.sample_frames
-  )
+  system, settings = run.system, run.config.run
+  sampler = system.sampler(run.model)
+  temperatures = temperatures or [settings.temperature]
+  num_frames = num_frames or (settings.sample_frames if system.has_tail else 1)
   try:
     ids = sources.resolve_labels(labels, run.label_names)
     ids = ids or list(range(len(run.label_names)))
     if num_interpolated is None:
       videos = sweeps.temperature_sweep(
-        model, ids, num_frames, temperatures, seed
+        sampler, ids, num_frames, temperatures, seed
       )
-    elif config.model == 'gan':
-      raise ValueError('--interpolate is for flows, but this is a GAN.')
+    elif not system.has_likelihood:
+      raise ValueError(
+        f'--interpolate is for flows, but this is {system.name}.'
+      )
     elif len(temperatures) > 1:
       raise ValueError('Expected one temperature to interpolate at.')
     else:
       videos = sweeps.between_two(
-        model, ids, num_frames, temperatures[0], seed, num_interpolated
+        sampler, ids, num_frames, temperatures[0], seed, num_interpolated
       )
   except ValueError as e:
-    raise configs.ConfigError(str(e)) from e
+    raise fields.ConfigError(str(e)) from e
   with run_folder.reporting(run.folder.samples):
     run.folder.samples.mkdir(exist_ok=True)  # A packed run has none.
   return sample_files.save_videos(
@@ -173,11 +177,10 @@ def export_run(workdir, which='newest'):
   Raises:
     ConfigError: for a GAN.
   """
-  config = run_folder.RunFolder(workdir).read_config()
-  system = choice.of(config)
-  if not system.EXPORTS:
-    raise configs.ConfigError(
-      f'--mode=export is for flows, but {workdir} is of model={config.model!r}.'
+  system = systems.of(run_folder.RunFolder(workdir).read_config())
+  if not system.has_likelihood:
+    raise fields.ConfigError(
+      f'--mode=export is for flows, but {workdir} holds {system.name}.'
     )
   run = load(workdir, which)
-  return system.export(run.model, run.config, run.folder)
+  return system.export(run.model, run.folder)

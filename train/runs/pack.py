@@ -1,16 +1,16 @@
 """A run to be given away: its weights and what is known of them."""
 
-import dataclasses
 import os
 import pathlib
 import shutil
 
 from train.config import configs
+from train.config import fields
+from train.config import overrides
 from train.runs import loading
 from train.serving import model_card
 from train.storage import checkpoints
 from train.storage import run_folder
-from train.systems import choice
 
 __all__ = ['pack_run']
 
@@ -30,7 +30,7 @@ def pack_run(workdir, destination, which='newest'):
 
   It is a third of the run's size with Adam, and holds config.json, labels.txt,
   metrics.json, model_card.md and one checkpoint. Places on this machine
-  (`data_dir`, `data_service`) are left out. It appears when all of it is
+  (`configs.PLACES`) are left out. It appears when all of it is
   written, or never.
 
   Args:
@@ -53,10 +53,9 @@ def pack_run(workdir, destination, which='newest'):
       f'Expected a folder to be made, but {destination} exists.'
     )
   run = loading.load(workdir, which)
-  if not choice.of(run.config).EXPORTS:
-    raise configs.ConfigError(
-      f'--mode=pack is for flows, but {workdir} is of '
-      f'model={run.config.model!r}.'
+  if not run.system.has_likelihood:
+    raise fields.ConfigError(
+      f'--mode=pack is for flows, but {workdir} holds {run.system.name}.'
     )
   temporary = destination.with_name(f'.{destination.name}.{os.getpid()}')
   try:
@@ -70,10 +69,7 @@ def pack_run(workdir, destination, which='newest'):
 
 
 def _write(run, folder):
-  defaults = configs.Config()
-  config = dataclasses.replace(
-    run.config, **{k: getattr(defaults, k) for k in model_card.PRIVATE}
-  )
+  config = configs.without_places(run.config)
   folder.create()
   folder.samples.rmdir()
   folder.claim(config)
@@ -85,14 +81,13 @@ def _write(run, folder):
   checkpoints.Checkpoints(
     checkpoints.weights_of(run.model), folder.checkpoints
   ).save(run.step)
-  values = dataclasses.asdict(config)
   text = model_card.model_card(
     run.model,
     label_names=None if run.model.num_labels is None else run.label_names,
     data=model_card.data_facts(
-      values, metrics.get('num_train_clips'), metrics.get('num_valid_clips')
+      config, metrics.get('num_train_clips'), metrics.get('num_valid_clips')
     ),
-    config=values,
+    config=overrides.to_values(config),
     metrics=metrics,
     usage=_USAGE,
   )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from train.config import configs
+from train.config import fields
 from train.storage import checkpoints
 from train.storage import run_folder
-from train.systems import choice
+from train.systems import systems
 
 __all__ = ['init_from', 'variables_by_path']
 
@@ -58,18 +58,18 @@ def _init_from_one(model, spec):
   path, _, part = spec.partition(':')
   parts = model.submodels()
   if part and part not in parts:
-    raise configs.ConfigError(
+    raise fields.ConfigError(
       '--init_from expects WORKDIR or WORKDIR:PART, PART one of '
       f'{list(parts)}, but got {spec}.'
     )
   folder = run_folder.RunFolder(path)
   config = folder.read_config()
-  source = choice.of(config).build_model(config, len(folder.read_labels()))
+  source = systems.of(config).build_model(len(folder.read_labels()))
   saved = checkpoints.Checkpoints(
     checkpoints.weights_of(source), folder.checkpoints, is_chief=False
   )
   if saved.restore() is None:
-    raise configs.ConfigError(f'{path} has no checkpoint to start from.')
+    raise fields.ConfigError(f'{path} has no checkpoint to start from.')
   if source.weight_average is not None:
     source.weight_average.assign()
   donors = source.submodels()
@@ -94,7 +94,7 @@ def _init_from_one(model, spec):
         variable.assign(theirs[key])
         num_copied += 1
   if not num_copied:
-    raise configs.ConfigError(
+    raise fields.ConfigError(
       f'Nothing of {spec} fits this model: {"; ".join(mismatches)}.'
     )
   return mismatches

@@ -2,9 +2,10 @@
 
 import re
 
+from train.config import configs
 from train.serving import signatures as signatures_lib
 
-__all__ = ['PRIVATE', 'data_facts', 'model_card']
+__all__ = ['data_facts', 'model_card']
 
 _UNKNOWN = "not known: check the data's own terms"
 # Where it is known what holds; of other data sets nothing is.
@@ -21,8 +22,6 @@ _LICENCES = {
   'fashion_mnist': "MIT, as its authors' repository says",
   'shapes': "rendered by this project: nobody's data",
 }
-# Of a config: places on the machine that trained.
-PRIVATE = ('data_dir', 'data_service')
 _MAX_VALUES = 8  # Longer lists are summed up.
 _SPECIAL = re.compile(r'([\\`*_{}\[\]<>#|~])')
 
@@ -43,20 +42,20 @@ def data_facts(config, num_train_clips=None, num_valid_clips=None):
   """What a card says of the data that a run was trained on.
 
   Args:
-    config: `dict`, a run's config.
+    config: A run's `Config`.
     num_train_clips: `int` or None.
     num_valid_clips: `int` or None.
 
   Returns:
     `dict` for `model_card`.
   """
-  dataset = config['dataset']
+  dataset = config.data.name
   facts = {
     'dataset': dataset,
-    'labels used': config.get('only_labels') or 'all',
+    'labels used': getattr(config.data, 'only_labels', '') or 'all',
     'training clips': num_train_clips,
     'held-out clips': num_valid_clips,
-    'frames a clip': config.get('num_frames'),
+    'frames a clip': config.data.num_frames,
     'licence': _LICENCES.get(dataset.partition(':')[0], _UNKNOWN),
   }
   return {k: v for k, v in facts.items() if v is not None}
@@ -89,7 +88,6 @@ def model_card(
   Returns:
     `str`.
   """
-  config = {k: v for k, v in (config or {}).items() if k not in PRIVATE}
   sections = [
     ('Data', _table(data or {'licence': _UNKNOWN})),
     ('Labels', _labels(label_names)),
@@ -97,7 +95,7 @@ def model_card(
     ('Limits', _limits(model, limits)),
     ('Use', usage or _usage(functions)),
     ('Signatures', _signatures(functions)),
-    ('Config', _table(config)),
+    ('Config', _config(config or {})),
   ]
   parts = [f'# {_escape(title)}', _summary(model)]
   parts += [f'## {name}\n\n{text}' for name, text in sections if text]
@@ -190,6 +188,14 @@ def _table(values):
     return ''
   rows = [f'| {_escape(k)} | {_escape(_text(v))} |' for k, v in flat]
   return '\n'.join(['| | |', '| --- | --- |', *rows])
+
+
+def _config(values):
+  """A config without the places on the machine that trained."""
+  data = values.get('data', {})
+  private = [key.rpartition('.')[2] for key in configs.PLACES]
+  data = {k: v for k, v in data.items() if k not in private}
+  return _table({**values, 'data': data} if data else values)
 
 
 def _flat(values, prefix=''):

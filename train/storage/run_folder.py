@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import io
 import json
@@ -14,6 +13,8 @@ import re
 import numpy as np
 
 from train.config import configs
+from train.config import fields
+from train.config import overrides
 from train.storage import json_lines
 
 __all__ = [
@@ -32,7 +33,7 @@ class RunFolderError(ValueError):
   """A run's folder that cannot be used."""
 
 
-_CHANGEABLE = ('data_dir', 'data_service', 'max_skipped')
+_CHANGEABLE = (*configs.PLACES, 'data.max_skipped', 'run.profile_steps')
 _REASONS = {
   errno.EACCES: 'no permission',
   errno.EDQUOT: 'the quota is used up',
@@ -166,8 +167,11 @@ class RunFolder:
     has_begun = self.metrics_file.exists() or any(self.checkpoints.glob('*'))
     if not has_begun:
       before = config
-    kept = {name: getattr(config, name) for name in _CHANGEABLE}
-    changed = configs.differences(config, dataclasses.replace(before, **kept))
+    changed = [
+      line
+      for line in overrides.differences(config, before)
+      if line.partition(':')[0] not in _CHANGEABLE
+    ]
     if not changed:
       write_atomically(self.config_file, configs.to_json(config))
     if changed:
@@ -199,12 +203,13 @@ class RunFolder:
       return False
     try:
       before = self.read_config()
-    except configs.ConfigError:
+    except fields.ConfigError:
       return False
-    if configs.differences(configs.keep_device(config, before), before):
+    if overrides.differences(configs.keep_choices(config, before), before):
       return False
     return (
-      json.loads(self.metrics_file.read_text('utf-8'))['step'] == config.steps
+      json.loads(self.metrics_file.read_text('utf-8'))['step']
+      == config.run.steps
     )
 
   def append_metrics(self, kind, step, **values):

@@ -36,17 +36,17 @@ class RowsTest(parameterized.TestCase):
     row = _BY_NAME[name]
     blur = [
       'use_labels=true',
-      'label_loss_weight=7',
-      'head.label_conditioning=embedding',
+      'model.label_weight=7',
+      'model.head.labels=label_embedding',
       'tail_labels=true',
     ]
     if row.part == 'tail':
       blur += [
         'tail.context_affine=learned',
         'tail.context_mixture=pixels',
-        'tail.label_conditioning=embedding',
+        'model.tail.labels=label_embedding',
         'state_channels=9',
-        'previous_frames=2',
+        'model.tail.previous_frames=2',
       ]
     clear, blurred = _config(row), _config(row, assignments=blur)
     changed = [

@@ -147,7 +147,7 @@ class AblationTest(parameterized.TestCase):
   def test_the_cells_config(self):
     self._run(
       rows=['residual_label_prior'],
-      assignments=['steps=9', 'use_labels=false'],
+      assignments=['run.steps=9', 'use_labels=false'],
     )
     cell = self.workdir / 'residual_label_prior' / 'seed_0'
     config = configs.from_json((cell / 'config.json').read_text())
@@ -156,7 +156,7 @@ class AblationTest(parameterized.TestCase):
     self.assertEqual((config.export, config.num_samples), (False, 0))
 
   def test_the_papers_rows_have_the_papers_preset(self):
-    self._run(rows=['paper_head', 'head_no_label'], assignments=['steps=9'])
+    self._run(rows=['paper_head', 'head_no_label'], assignments=['run.steps=9'])
     for name, preset in (
       ('paper_head', 'paper_small'),
       ('head_no_label', 'smoke'),
@@ -225,7 +225,7 @@ class AblationTest(parameterized.TestCase):
     with self.assertRaisesRegex(
       grid.AblationError, r'previous/seed_0 \(.*steps: 6 -> 7'
     ):
-      self._run(rows=['previous'], assignments=['steps=7'])
+      self._run(rows=['previous'], assignments=['run.steps=7'])
     # What the folder holds is not of this ablation.
     self.assertIsNone(self._rows()['previous']['bits_per_dim']['mean'])
 
@@ -292,14 +292,14 @@ class AblationTest(parameterized.TestCase):
   @parameterized.named_parameters(
     ('unknown_key', {'assignments': ['step=3']}, 'Near ones: steps'),
     ('seed', {'assignments': ['seed=3']}, "'seed=3'"),
-    ('model', {'assignments': ['model=tail']}, "'model=tail'"),
+    ('model', {'assignments': ['model.head=none']}, "'model.head=none'"),
     ('row', {'rows': ['previos']}, 'Near ones: previous'),
     ('jobs', {'jobs': 0}, '1 of jobs, but got 0'),
     ('seeds', {'num_seeds': 0}, '1 of seeds, but got 0'),
-    ('value', {'assignments': ['crop=round']}, '`crop` must be one of'),
+    ('value', {'assignments': ['data.crop=round']}, '`crop` must be one of'),
     (
       'tail_of_images',
-      {'assignments': ['num_frames=1']},
+      {'assignments': ['data.num_frames=1']},
       "'previous' is of the tail",
     ),
   )
@@ -320,7 +320,7 @@ class AblationTest(parameterized.TestCase):
       )
 
   def test_images_have_heads_only(self):
-    self._run(rows=(), assignments=['num_frames=1'])
+    self._run(rows=(), assignments=['data.num_frames=1'])
     self.assertEqual({row['part'] for row in self._rows().values()}, {'head'})
     self.assertIn('smoke', presets.PRESETS)
     scores = self.workdir / 'paper_head' / 'seed_0' / 'scores.npz'

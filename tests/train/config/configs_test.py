@@ -9,11 +9,11 @@ from train.config import presets
 
 class ConfigsTest(parameterized.TestCase):
   @parameterized.named_parameters(
-    ('int', 'steps=12', 'steps', 12),
-    ('float', 'learning_rate=1', 'learning_rate', 1.0),
+    ('int', 'run.steps=12', 'steps', 12),
+    ('float', 'optimiser.learning_rate=1', 'learning_rate', 1.0),
     ('bool', 'use_labels=false', 'use_labels', False),
-    ('optional', 'tail_frames_per_step=4', 'tail_frames_per_step', 4),
-    ('none', 'tail_frames_per_step=None', 'tail_frames_per_step', None),
+    ('optional', 'model.tail.frames_per_step=4', 'tail_frames_per_step', 4),
+    ('none', 'model.tail.frames_per_step=None', 'tail_frames_per_step', None),
     ('text', 'data_dir=/a=b', 'data_dir', '/a=b'),
   )
   def test_override(self, assignment, field, expected):
@@ -22,7 +22,7 @@ class ConfigsTest(parameterized.TestCase):
     self.assertIs(type(getattr(config, field)), type(expected))
 
   def test_override_reaches_into_groups(self):
-    config = configs.override(configs.Config(), ['tail.coupling=additive'])
+    config = configs.override(configs.Config(), ['model.tail.steps=additive_steps'])
     self.assertEqual(config.tail.coupling, 'additive')
     self.assertEqual(config.head, configs.Config().head)
 
@@ -31,8 +31,8 @@ class ConfigsTest(parameterized.TestCase):
     ('unknown_inner', 'coupling=affine', 'head.coupling'),
     ('too_deep', 'steps.x=1', "'steps.x'"),
     ('group', 'head=3', 'num_glow_blocks'),
-    ('type', 'steps=many', "takes int, but got 'many'"),
-    ('not_whole', 'steps=1.5', 'takes int'),
+    ('type', 'run.steps=many', "takes int, but got 'many'"),
+    ('not_whole', 'run.steps=1.5', 'takes int'),
     ('no_value', 'steps', 'key=value'),
   )
   def test_bad_override_says_what_is_expected(self, assignment, message):

@@ -20,7 +20,7 @@ class InputsTest(absltest.TestCase):
     )
     self.config = configs.override(
       presets.PRESETS['smoke'],
-      ['dataset=folder', f'data_dir={root}', 'valid_fraction=0.4'],
+      ['data=folder', f'data.data_dir={root}', 'data.valid_fraction=0.4'],
     )
     self.log = os.path.join(self.create_tempdir().full_path, 'skipped.jsonl')
 
@@ -35,7 +35,7 @@ class InputsTest(absltest.TestCase):
     self.assertEqual(made.check_skips(), 0)
 
   def test_overfitting_validates_on_what_it_trains_on(self):
-    config = configs.override(self.config, ['overfit_clips=1'])
+    config = configs.override(self.config, ['data.overfit_clips=1'])
     made = inputs.make_inputs(config, self.log)
     frames, _ = next(iter(made.train_dataset(0)))
     ((valid, _),) = made.valid_dataset()
@@ -46,7 +46,7 @@ class InputsTest(absltest.TestCase):
   def test_labels_and_frames_of_the_config(self):
     config = configs.override(
       self.config,
-      ['only_labels=east,west', 'max_source_frames=6', 'max_train_frames=10'],
+      ['only_labels=east,west', 'data.max_source_frames=6', 'data.max_train_frames=10'],
     )
     source = inputs._source(config)
     # Five frames a label, of videos of six.
@@ -64,7 +64,7 @@ class InputsTest(absltest.TestCase):
         pass
     config = configs.override(
       configs.Config(),
-      [f'data_dir={root}', 'split=source', 'left_out=bunny'],
+      [f'data.data_dir={root}', 'split=source', 'data.left_out=bunny'],
     )
     source = inputs._source(config)
     self.assertEqual({region.label for region in source.valid}, {1})

@@ -92,7 +92,7 @@ class BadTreeTest(tf.test.TestCase, parameterized.TestCase):
     ('file', ['file'], 'got a file: .*file'),
     ('flat', ['flat/1.mp4'], 'label folders .*flat, found only files'),
     ('bare', ['bare/cat/notes.txt'], 'label folder .*cat'),
-    ('few', ['few/cat/1.mp4'], 'of the 1 in .*--set valid_fraction='),
+    ('few', ['few/cat/1.mp4'], 'of the 1 in .*--set data.valid_fraction='),
   )
   def test_error_names_the_folder(self, name, files, message):
     root = make_tree(self.create_tempdir().full_path, files)

@@ -319,7 +319,7 @@ class PreparedTest(TfdsTest):
     write(self.folder)
     config = configs.override(
       presets.PRESETS['smoke'],
-      ['dataset=tfds:ramps', f'data_dir={self.folder}', 'num_frames=3'],
+      ['data=tfds:ramps', f'data.data_dir={self.folder}', 'data.num_frames=3'],
     )
     made = inputs.make_inputs(config, skipped_log='')
     ((frames, _),) = take(made.train_dataset(0), 1)
@@ -395,7 +395,7 @@ class MockedTest(TfdsTest):
     name = 'bair_robot_pushing_small'
     with self.assertRaisesRegex(
       sources.DataError,
-      'image_aux1, image_main: choose one.*--set feature=image_aux1',
+      'image_aux1, image_main: choose one.*--set data.feature=image_aux1',
     ):
       self.inputs(name)
     made = self.inputs(name, feature='image_main', size=64, batch_size=1)
@@ -406,7 +406,7 @@ class MockedTest(TfdsTest):
 
   def test_the_preset_of_bair(self):
     config = configs.override(
-      presets.PRESETS['bair'], [f'data_dir={self.folder}', 'num_frames=2']
+      presets.PRESETS['bair'], [f'data.data_dir={self.folder}', 'data.num_frames=2']
     )
     self.mock_set('bair_robot_pushing_small')
     made = inputs.make_inputs(config, skipped_log='')
@@ -436,24 +436,24 @@ class RefusedTest(TfdsTest):
 
 class ConfigTest(parameterized.TestCase):
   @parameterized.parameters(
-    ('overfit_clips=1', 'overfit_clips is not for dataset=tfds:mnist'),
-    ('data_service=grpc://a:1', 'data_service is not for dataset=tfds:mnist'),
-    ('fps=5', 'fps is not for'),
+    ('data.overfit_clips=1', 'overfit_clips is not for dataset=tfds:mnist'),
+    ('data.data_service=grpc://a:1', 'data_service is not for dataset=tfds:mnist'),
+    ('data.fps=5', 'fps is not for'),
   )
   def test_what_is_refused(self, assignment, expected):
     config = configs.override(
-      presets.PRESETS['smoke'], ['dataset=tfds:mnist', assignment]
+      presets.PRESETS['smoke'], ['data=tfds:mnist', assignment]
     )
     with self.assertRaisesRegex(sources.DataError, expected):
       inputs.make_inputs(config, skipped_log='')
 
   def test_nothing_to_prepare(self):
-    config = configs.override(presets.PRESETS['smoke'], ['dataset=tfds:mnist'])
+    config = configs.override(presets.PRESETS['smoke'], ['data=tfds:mnist'])
     with self.assertRaisesRegex(sources.DataError, 'needs no --mode=prepare'):
       inputs.prepare(config, 'unused')
 
   def test_a_feature_is_of_tfds_only(self):
-    config = configs.override(presets.PRESETS['smoke'], ['feature=video'])
+    config = configs.override(presets.PRESETS['smoke'], ['data.feature=video'])
     with self.assertRaisesRegex(sources.DataError, 'dataset=tfds:... only'):
       inputs.make_inputs(config, skipped_log='')
 

@@ -20,9 +20,9 @@ class MeasuringTest(tf.test.TestCase, parameterized.TestCase):
     config = configs.override(
       presets.PRESETS['smoke'],
       [
-        f'data_dir={self.create_tempdir().full_path}',
-        'videos_per_label=5',
-        'valid_fraction=0.4',
+        f'data.data_dir={self.create_tempdir().full_path}',
+        'data.videos_per_label=5',
+        'data.valid_fraction=0.4',
         *assignments,
       ],
     )
@@ -37,7 +37,7 @@ class MeasuringTest(tf.test.TestCase, parameterized.TestCase):
     return metrics, folder
 
   def test_means_are_those_of_the_clips_scores(self):
-    metrics, folder = self._measure('quality_samples=0')
+    metrics, folder = self._measure('run.quality_samples=0')
     scores = folder.read_arrays('scores.npz')
     for part in ('head', 'tail'):
       self.assertAllClose(metrics[f'{part}_bits_per_dim'], scores[part].mean())
@@ -50,12 +50,12 @@ class MeasuringTest(tf.test.TestCase, parameterized.TestCase):
     with unittest.mock.patch.object(
       published, 'NUMBERS', ({**number, 'data': data},)
     ):
-      metrics, _ = self._measure('model=head', 'quality_samples=0')
+      metrics, _ = self._measure('model.tail=none', 'run.quality_samples=0')
     self.assertEqual(metrics['published'], [number])
 
   @parameterized.parameters('head', 'tail')
   def test_one_part_alone(self, part):
-    metrics, _ = self._measure(f'model={part}', 'quality_samples=1')
+    metrics, _ = self._measure(f'model={part}', 'run.quality_samples=1')
     other = {'head': 'tail', 'tail': 'head'}[part]
     self.assertIsNone(metrics[f'{other}_bits_per_dim'])
     self.assertEqual(
@@ -70,16 +70,16 @@ class MeasuringTest(tf.test.TestCase, parameterized.TestCase):
       {'session': 2.0, 'seconds': 101.0},
       {'session': 3.0, 'seconds': 7.0},
     ]
-    metrics, _ = self._measure('model=head', 'quality_samples=0', rows=rows)
+    metrics, _ = self._measure('model.tail=none', 'run.quality_samples=0', rows=rows)
     self.assertEqual(metrics['seconds'], 208.0)
 
   def test_tighter_bound_of_legacy_frames_is_refused_before_all_else(self):
     with self.assertRaisesRegex(configs.ConfigError, 'legacy'):
-      self._measure('dequantisation=legacy', num_importance_samples=2)
+      self._measure('model.dequantisation=legacy', num_importance_samples=2)
 
   def test_bound_of_one_draw_is_the_mean(self):
     metrics, _ = self._measure(
-      'model=head', 'quality_samples=0', num_importance_samples=1
+      'model.tail=none', 'run.quality_samples=0', num_importance_samples=1
     )
     self.assertEqual(metrics['num_importance_samples'], 1)
     self.assertAllClose(
@@ -91,7 +91,7 @@ class MeasuringTest(tf.test.TestCase, parameterized.TestCase):
     with unittest.mock.patch.object(continuations, 'is_exact') as is_exact:
       is_exact.return_value = False
       with self.assertLogs(level='WARNING'):
-        metrics, _ = self._measure('model=head', 'quality_samples=1')
+        metrics, _ = self._measure('model.tail=none', 'run.quality_samples=1')
     self.assertFalse(metrics['is_exact'])
 
 

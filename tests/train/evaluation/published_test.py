@@ -25,12 +25,12 @@ class PublishedTest(parameterized.TestCase):
       self.assertContainsSubset(number['data'], fields)
 
   @parameterized.parameters(
-    'n_bits=5',
-    'frame_size=32',
-    'channels=1',
-    'dataset=shapes',
-    'model=head',
-    'dequantisation=legacy',
+    'model.n_bits=5',
+    'data.frame_size=32',
+    'data.channels=1',
+    'data=shapes',
+    'model.tail=none',
+    'model.dequantisation=legacy',
   )
   def test_other_frames_have_none(self, assignment):
     config = configs.override(presets.PRESETS['bair'], [assignment])

@@ -28,7 +28,7 @@ from train.systems.flow import models
 _QUICK = [
   f'{name}=0'
   for name in ('quality_samples', 'num_samples', 'tensorboard_samples')
-] + ['export=false']
+] + ['model.export_max_frames=none']
 _METRICS = (
   'step head_bits_per_dim tail_bits_per_dim identity_head_bits_per_dim '
   'identity_tail_bits_per_dim adapted_head_bits_per_dim '
@@ -65,10 +65,10 @@ class TrainingTest(tf.test.TestCase):
     cls.config = configs.override(
       presets.PRESETS['smoke'],
       [
-        'dataset=folder',
-        f'data_dir={cls.root}/data',
-        'valid_fraction=0.3',
-        'previous_frames=2',
+        'data=folder',
+        f'data.data_dir={cls.root}/data',
+        'data.valid_fraction=0.3',
+        'model.tail.previous_frames=2',
       ],
     )
     cls.workdir = os.path.join(cls.root, 'run')
@@ -239,7 +239,7 @@ class TrainingTest(tf.test.TestCase):
   def test_slots_that_are_not_finite_are_recovered_from(self):
     config = configs.override(
       self.config,
-      ['steps=12', 'skips_to_restore=2', 'ema=0.5', *_QUICK],
+      ['run.steps=12', 'run.skips_to_restore=2', 'optimiser.ema=0.5', *_QUICK],
     )
     workdir = os.path.join(self.root, 'recovered')
     on_step, broken = callbacks.Logging.on_step, []
@@ -271,7 +271,7 @@ class TrainingTest(tf.test.TestCase):
   def test_training_that_diverges_again_and_again_ends(self):
     config = configs.override(
       self.config,
-      ['model=head', 'skips_to_restore=2', 'max_restores=2', *_QUICK],
+      ['model.tail=none', 'run.skips_to_restore=2', 'run.max_restores=2', *_QUICK],
     )
     workdir = os.path.join(self.root, 'diverged')
     options = session.Options(f'{self.workdir}:head')
@@ -309,17 +309,17 @@ class TrainingTest(tf.test.TestCase):
       )
 
   def test_another_config_is_refused(self):
-    other = configs.override(self.config, ['learning_rate=0.5'])
+    other = configs.override(self.config, ['optimiser.learning_rate=0.5'])
     with self.assertRaisesRegex(run_folder.RunFolderError, 'learning_rate'):
       session.train(other, self.workdir)
 
   def test_frames_that_blocks_do_not_divide(self):
-    config = configs.override(self.config, ['frame_size=17'])
+    config = configs.override(self.config, ['data.frame_size=17'])
     with self.assertRaisesRegex(configs.ConfigError, 'divisible by 2.*17x17'):
       session.train(config, os.path.join(self.root, 'x'))
 
   def test_clips_longer_than_every_video(self):
-    config = configs.override(self.config, ['num_frames=7'])
+    config = configs.override(self.config, ['data.num_frames=7'])
     with self.assertRaisesRegex(ValueError, 'longer than every clip'):
       session.train(config, os.path.join(self.root, 'y'))
 
@@ -341,7 +341,7 @@ class TrainingTest(tf.test.TestCase):
     self.assertTrue(
       any(w.shape == ours.shape and np.array_equal(w, ours) for w in donor)
     )
-    wider = configs.override(self.config, ['head.hidden_channels=9'])
+    wider = configs.override(self.config, ['model.head.steps.hidden_channels=9'])
     mismatches = weights.init_from(models.build_model(wider, 8), self.workdir)
     self.assertTrue(all('expected' in m for m in mismatches), mismatches)
     self.assertNotEmpty(mismatches)

@@ -7,8 +7,8 @@ from train.config import presets
 from train.report import architecture
 from train.systems import choice
 
-_SMALL = ['frame_size=8', 'head.hidden_channels=4', 'tail.hidden_channels=4']
-_GAN = ['gan.num_levels=2', 'gan.base_channels=4', 'gan.num_first_view_nets=1']
+_SMALL = ['data.frame_size=8', 'model.head.steps.hidden_channels=4', 'model.tail.steps.hidden_channels=4']
+_GAN = ['model.num_levels=2', 'model.base_channels=4', 'model.num_first_view_nets=1']
 
 
 def _model(*assignments):
@@ -19,12 +19,12 @@ def _model(*assignments):
 class ArchitectureTest(parameterized.TestCase):
   @parameterized.parameters(
     [()],
-    [('model=head', 'head.label_conditioning=image')],
-    [('model=tail', 'processor=gru', 'previous_frames=2')],
-    [('use_labels=false', 'state_channels=0')],
-    [('tail.context_affine=none', 'tail.context_mixture=quarters')],
-    [('dequantisation=flow', 'noise_hidden_channels=4')],
-    [('head.num_steps_per_block=0', 'tail.num_steps_per_block=0')],
+    [('model.tail=none', 'model.head.labels=label_images')],
+    [('model.head=none', 'model.tail.memory=gru_memory', 'model.tail.previous_frames=2')],
+    [('use_labels=false', 'model.tail.memory=none')],
+    [('model.tail.first=none', 'tail.context_mixture=quarters')],
+    [('model.dequantisation=flow', 'noise_hidden_channels=4')],
+    [('model.head.steps.num_steps=0', 'model.tail.steps.num_steps=0')],
     [('model=gan', *_GAN)],
   )
   def test_every_parameter_is_in_one_box(self, assignments):
@@ -34,7 +34,7 @@ class ArchitectureTest(parameterized.TestCase):
     self.assertEqual(sum(b.num_parameters for b in boxes), expected)
 
   def test_boxes_are_the_models(self):
-    model = _model('head.num_glow_blocks=2', 'head.num_steps_per_block=3')
+    model = _model('model.head.num_glow_blocks=2', 'model.head.steps.num_steps=3')
     parts = architecture.structure(model)
     self.assertEqual(list(parts), list(model.submodels()))
     titles = [box.title for box in parts['head']]
@@ -55,7 +55,7 @@ class ArchitectureTest(parameterized.TestCase):
     self.assertIn('context: frame before, state', parts['tail'][1].title)
 
   def test_figure(self):
-    figure = architecture.figure(_model('head.coupling=additive'))
+    figure = architecture.figure(_model('model.head.steps=additive_steps'))
     self.assertLen(figure.images, 3)
     self.assertIn(b'AdditiveCoupling', figure.images[0].data)
 

@@ -170,7 +170,7 @@ def write_run(workdir, label_names):
   """A folder as a run has left it, without a checkpoint."""
   folder = run_folder.RunFolder(workdir)
   folder.create()
-  config = configs.override(presets.PRESETS['smoke'], ['data_dir=nowhere'])
+  config = configs.override(presets.PRESETS['smoke'], ['data.data_dir=nowhere'])
   folder.claim(config)
   folder.write_labels(label_names)
   for step in range(2, 8, 2):

@@ -15,15 +15,15 @@ from train.systems import choice
 
 _SIZE = 8
 _SMALL = [
-  f'frame_size={_SIZE}',
-  'num_frames=3',
-  'head.num_glow_blocks=1',
-  'tail.num_glow_blocks=1',
-  'head.hidden_channels=4',
-  'tail.hidden_channels=4',
-  'gan.num_levels=2',
-  'gan.base_channels=4',
-  'gan.num_first_view_nets=1',
+  f'data.frame_size={_SIZE}',
+  'data.num_frames=3',
+  'model.head.num_glow_blocks=1',
+  'model.tail.num_glow_blocks=1',
+  'model.head.steps.hidden_channels=4',
+  'model.tail.steps.hidden_channels=4',
+  'model.num_levels=2',
+  'model.base_channels=4',
+  'model.num_first_view_nets=1',
 ]
 
 
@@ -77,7 +77,7 @@ class PicturesTest(tf.test.TestCase):
     self.assertLess(np.abs(difference).max(), 2 ** (8 - 5))
 
   def test_overfitting_is_named_so(self):
-    figure = pictures.strips(_subject('overfit_clips=1', 'model=tail'))
+    figure = pictures.strips(_subject('data.overfit_clips=1', 'model.head=none'))
     self.assertEqual(figure.title, 'Overfitting strips')
     self.assertEqual(len(figure.rows), 2)
 
@@ -107,7 +107,7 @@ class PicturesTest(tf.test.TestCase):
     self.assertEqual(len(by_step.images), 3)
 
   def test_without_a_tail(self):
-    head = _subject('model=head', 'num_frames=1')
+    head = _subject('model.tail=none', 'data.num_frames=1')
     self.assertIn('no tail', pictures.strips(head).missing)
     row = pictures.temperatures(head).rows[0]
     self.assertEqual({image.kind for image in row.images}, {'png'})
@@ -116,20 +116,20 @@ class PicturesTest(tf.test.TestCase):
     self.assertEqual([row.title for row in figure.rows], ['head'])
 
   def test_without_a_head(self):
-    tail = _subject('model=tail', 'previous_frames=2')
+    tail = _subject('model.head=none', 'model.tail.previous_frames=2')
     self.assertIn('no head', pictures.first_frames(tail).missing)
     self.assertIn('without a head', pictures.interpolation(tail).missing)
     self.assertEqual(len(pictures.temperatures(tail).rows), 2)
     self.assertIn('from 2', pictures.strips(tail).rows[1].title)
 
   def test_without_labels(self):
-    unlabelled = _subject('use_labels=false', 'model=head', 'num_frames=1')
+    unlabelled = _subject('use_labels=false', 'model.tail=none', 'data.num_frames=1')
     figure = pictures.first_frames(unlabelled)
     self.assertEqual([row.title for row in figure.rows], ['any'])
     self.assertEqual(len(pictures.temperatures(unlabelled).rows), 1)
 
   def test_without_clips(self):
-    shown = _subject('model=head', 'num_frames=1', with_clips=False)
+    shown = _subject('model.tail=none', 'data.num_frames=1', with_clips=False)
     figure = pictures.first_frames(shown)
     self.assertEqual(figure.columns, ('generated',))
     self.assertIn('it is gone', figure.caption)

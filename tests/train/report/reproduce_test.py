@@ -19,7 +19,7 @@ class ReproduceTest(absltest.TestCase):
     for name, preset in presets.PRESETS.items():
       config = configs.override(
         preset,
-        ['seed=7', 'fps=12.5', 'head.coupling=additive', 'only_labels=a b,c'],
+        ['seed=7', 'data.fps=12.5', 'model.head.steps=additive_steps', 'only_labels=a b,c'],
       )
       command = reproduce.commands(_run(config)).splitlines()
       first = ' '.join(command[: command.index(command[-2])])
@@ -33,11 +33,11 @@ class ReproduceTest(absltest.TestCase):
       )
 
   def test_places_of_the_machine_stay_there(self):
-    config = configs.override(presets.PRESETS['smoke'], ['data_dir=/home/me'])
+    config = configs.override(presets.PRESETS['smoke'], ['data.data_dir=/home/me'])
     text = reproduce.commands(_run(config))
     self.assertNotIn('/home/me', text)
     self.assertNotIn('/somewhere', text)
-    self.assertIn('--set data_dir=DATA_DIR', text)
+    self.assertIn('--set data.data_dir=DATA_DIR', text)
 
   def test_names_are_quoted(self):
     text = reproduce.commands(_run(presets.PRESETS['smoke'], 'a; rm -r b'))

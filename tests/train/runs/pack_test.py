@@ -36,7 +36,7 @@ class PackRunTest(absltest.TestCase):
     """A run as training leaves it, with random weights and full Adam slots."""
     config = configs.override(
       presets.PRESETS['smoke'],
-      ['data_dir=/home/me', 'data_service=grpc://me:1', *assignments],
+      ['data.data_dir=/home/me', 'data.data_service=grpc://me:1', *assignments],
     )
     folder = run_folder.RunFolder(self.root / 'run')
     folder.create()
@@ -143,7 +143,7 @@ class PackRunTest(absltest.TestCase):
     self.assertEqual(metrics, {'step': _STEP})
 
   def test_averaged_weights(self):
-    model, folder = self._make_run('ema=0.5')
+    model, folder = self._make_run('optimiser.ema=0.5')
     for average in model.weight_average.averages:
       average.assign_add(tf.ones_like(average))
     checkpoints.Checkpoints(

@@ -24,12 +24,12 @@ class RunFolderTest(absltest.TestCase):
     config = presets.PRESETS['smoke']
     self.assertFalse(self.folder.claim(config))
     self.assertTrue(self.folder.claim(config))
-    other = configs.override(config, ['steps=7'])
+    other = configs.override(config, ['run.steps=7'])
     self.assertTrue(self.folder.claim(other))  # Nothing has been trained.
     self.assertEqual(self.folder.read_config(), other)
     self.folder.claim(config)
     (self.folder.checkpoints / 'step_00000000').mkdir()
-    moved = configs.override(config, ['data_dir=/moved', 'max_skipped=0.3'])
+    moved = configs.override(config, ['data.data_dir=/moved', 'data.max_skipped=0.3'])
     self.assertTrue(self.folder.claim(moved))
     self.assertEqual(self.folder.read_config(), moved)
     self.folder.claim(config)

@@ -10,7 +10,6 @@ from typing import Optional
 
 import numpy as np
 
-from train.config import configs
 from train.data.decoding import array_readers
 from train.data.decoding import pixels
 from train.data.decoding import pyav_reader
@@ -20,6 +19,9 @@ __all__ = ['Decoder', 'is_blank', 'resolve']
 
 DecodeError = readers.DecodeError
 
+_CROPS = ('center', 'letterbox')
+_BACKENDS = ('pyav', 'tfio')
+_DEVICES = ('auto', 'cpu', 'cuda')
 _CHUNK_BYTES = 2**24  # Decoded planes held at a time; at least one picture.
 _SEEK_PICTURES = 64  # A window that starts later is sought, not decoded up to.
 _EPSILON = 1e-6  # Seconds.
@@ -67,10 +69,8 @@ class Decoder:
   def __post_init__(self):
     if self.channels not in (1, 3):
       raise ValueError(f'Expected 1 or 3 channels, got {self.channels}.')
-    if self.crop not in configs.CHOICES['crop']:
-      raise ValueError(
-        f'Expected crop in {configs.CHOICES["crop"]}, got {self.crop!r}.'
-      )
+    if self.crop not in _CROPS:
+      raise ValueError(f'Expected crop in {_CROPS}, got {self.crop!r}.')
     if self.stride < 1 or (self.fps is not None and not self.fps > 0):
       raise ValueError(
         f'Expected positive fps and stride, got {self.fps} and {self.stride}.'
@@ -233,11 +233,12 @@ def resolve(backend, device):
   Raises:
     ValueError: if what was asked for cannot be had; it says why.
   """
-  for name, value in (('decoder', backend), ('decode_device', device)):
-    if value not in configs.CHOICES[name]:
-      raise ValueError(
-        f'Expected {name} in {configs.CHOICES[name]}, got {value!r}.'
-      )
+  for name, value, choices in (
+    ('decoder', backend, _BACKENDS),
+    ('decode_device', device, _DEVICES),
+  ):
+    if value not in choices:
+      raise ValueError(f'Expected {name} in {choices}, got {value!r}.')
   if backend == 'tfio':
     _check_tfio()
     if device == 'cuda':

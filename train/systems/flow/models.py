@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras as tfk
 
 import tfp_cglow
-from train.config import configs
+from train.config import fields
 
 __all__ = ['ScaledSchedule', 'build_model', 'schedule']
 
@@ -26,9 +26,9 @@ def build_model(config, num_labels):
   """
   try:
     model = tfp_cglow.VideoGlow(
-      [config.frame_size, config.frame_size, config.channels],
+      [config.data.frame_size, config.data.frame_size, config.data.channels],
       num_labels=num_labels if config.use_labels else None,
-      n_bits=config.n_bits,
+      n_bits=config.model.n_bits,
       state_channels=config.state_channels,
       head=None if config.model == 'tail' else _keywords(config.head),
       tail=None if config.model == 'head' else _keywords(config.tail),
@@ -38,7 +38,7 @@ def build_model(config, num_labels):
       tail_frames_per_step=config.tail_frames_per_step,
       label_loss_weight=config.label_loss_weight,
       label_dropout=config.label_dropout,
-      dequantisation=config.dequantisation,
+      dequantisation=config.model.dequantisation,
       noise={
         'num_steps': config.noise_steps,
         'hidden_channels': config.noise_hidden_channels,
@@ -46,7 +46,7 @@ def build_model(config, num_labels):
       seed=config.seed,
     )
   except ValueError as e:
-    raise configs.ConfigError(str(e)) from e
+    raise fields.ConfigError(str(e)) from e
   model.compile(
     optimizer=tfk.optimizers.legacy.Adam(
       ScaledSchedule(schedule(config)), epsilon=1e-8
@@ -56,7 +56,7 @@ def build_model(config, num_labels):
       'tail': config.tail_clip_norm,
       'processor': config.processor_clip_norm,
     },
-    ema=config.ema,
+    ema=config.optimiser.ema,
   )
   return model
 
@@ -94,14 +94,18 @@ def _keywords(glow_config):
 
 def schedule(config):
   """Linear warm-up, then a cosine to the final learning rate, or a float."""
-  if config.warmup_steps == 0 and (
-    config.final_learning_rate == config.learning_rate
+  if config.optimiser.warmup_steps == 0 and (
+    config.optimiser.final_learning_rate == config.optimiser.learning_rate
   ):
-    return config.learning_rate
+    return config.optimiser.learning_rate
   return tfk.optimizers.schedules.CosineDecay(
-    initial_learning_rate=0.0 if config.warmup_steps else config.learning_rate,
-    warmup_target=config.learning_rate if config.warmup_steps else None,
-    warmup_steps=config.warmup_steps,
-    decay_steps=max(config.steps - config.warmup_steps, 1),
-    alpha=config.final_learning_rate / config.learning_rate,
+    initial_learning_rate=0.0
+    if config.optimiser.warmup_steps
+    else config.optimiser.learning_rate,
+    warmup_target=config.optimiser.learning_rate
+    if config.optimiser.warmup_steps
+    else None,
+    warmup_steps=config.optimiser.warmup_steps,
+    decay_steps=max(config.run.steps - config.optimiser.warmup_steps, 1),
+    alpha=config.optimiser.final_learning_rate / config.optimiser.learning_rate,
   )

@@ -2,7 +2,7 @@
 
 import tf_keras as tfk
 
-from train.config import configs
+from train.config import fields
 from train.systems.flow import models
 from train.systems.gan import video_gan
 
@@ -22,18 +22,13 @@ def build_model(config, num_labels):
   Raises:
     ConfigError: if the model refuses the config.
   """
-  gan = config.gan
-  if gan.discriminator_rate_factor <= 0.0:
-    raise configs.ConfigError(
-      '`gan.discriminator_rate_factor` must be positive, but got '
-      f'{gan.discriminator_rate_factor}.'
-    )
+  gan, data = config.model, config.data
   rate = models.ScaledSchedule(models.schedule(config))
   try:
     model = video_gan.VideoGan(
-      [config.frame_size, config.frame_size, config.channels],
-      num_labels=num_labels if config.use_labels else None,
-      n_bits=config.n_bits,
+      [data.frame_size, data.frame_size, data.channels],
+      num_labels=num_labels if gan.use_labels else None,
+      n_bits=gan.n_bits,
       widths=[gan.base_channels * 2**i for i in range(gan.num_levels)],
       num_first_view_nets=gan.num_first_view_nets,
       continued_fraction=gan.continued_fraction,
@@ -47,10 +42,10 @@ def build_model(config, num_labels):
       loss=gan.loss,
       diversity_weight=gan.diversity_weight,
       saturation_weight=gan.saturation_weight,
-      ema=config.ema,
+      ema=config.optimiser.ema,
     )
   except ValueError as e:
-    raise configs.ConfigError(str(e)) from e
+    raise fields.ConfigError(str(e)) from e
   return model
 
 

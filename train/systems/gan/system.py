@@ -1,4 +1,4 @@
-"""The GAN as what a run trains; see `train.systems.choice`."""
+"""`GanSystem`: the GAN as what a run trains."""
 
 from __future__ import annotations
 
@@ -9,100 +9,94 @@ from train.evaluation import measuring
 from train.samples import continuations
 from train.samples import sample_health
 from train.storage import run_folder
+from train.systems import base
 from train.systems.gan import curves
 from train.systems.gan import models
 from train.systems.gan import table
 
-__all__ = [
-  'EXPORTS',
-  'HAS_SCORE',
-  'UNTRAINED',
-  'build_model',
-  'conclude',
-  'details',
-  'evaluate',
-  'format_table',
-  'held_out_score',
-  'measure',
-  'sample_videos',
-]
+__all__ = ['GanSystem']
 
-EXPORTS = False
-HAS_SCORE = False
-UNTRAINED = 'untrained'
 _MAX_CLIPS = 256  # That the samples' statistics are compared with.
 
-build_model = models.build_model
-format_table = table.format_table
 
+class GanSystem(base.System):
+  """Trains a `VideoGan`."""
 
-def evaluate(model, dataset, workers=None):
-  """What discriminator and generator do on held-out labels: `dict`.
+  name = 'a GAN'
+  untrained = 'untrained'
+  has_likelihood = False
+  has_head = True
+  has_tail = True
+  num_given = 1
 
-  Args:
-    model: A compiled `VideoGan`.
-    dataset: Finite `tf.data.Dataset` of `(frames, label)` batches.
-    workers: Not used: a strategy's replicas share the batches by themselves.
+  def build_model(self, num_labels):
+    return models.build_model(self.config, num_labels)
 
-  Returns:
-    `dict` of floats, named as the training's; scores are of held-out clips.
-  """
-  del workers
-  values = model.evaluate(dataset, verbose=0, return_dict=True)
-  return {k: float(v) for k, v in values.items()}
+  def sampler(self, model):
+    return model
 
+  def evaluate(self, model, dataset, workers=None):
+    """What generator and discriminator do on held-out labels.
 
-def held_out_score(values):
-  """None: a GAN has no number that says which of two is better."""
-  del values
+    A strategy's replicas share the batches by themselves, without `workers`.
+    """
+    del workers
+    values = model.evaluate(dataset, verbose=0, return_dict=True)
+    return {k: float(v) for k, v in values.items()}
 
+  def measure(self, model, step, inputs, folder, num_importance_samples=None):
+    if num_importance_samples is not None:
+      raise measuring.no_bound('a GAN has no likelihood')
+    config, valid = self.config, inputs.valid_dataset()
+    metrics = {
+      'step': step,
+      'evaluation': self.evaluate(model, valid),
+      'samples': _health(model, valid, config.seed),
+      'num_train_clips': inputs.num_train_clips,
+      'num_valid_clips': inputs.num_valid_clips,
+      'seconds': measuring.training_seconds(folder.read_metrics()),
+    }
+    if config.run.quality_samples:
+      metrics |= continuations.summary(
+        model,
+        valid,
+        config.run.quality_samples,
+        config.run.temperature,
+        measuring.QUALITY_CLIPS,
+        config.run.quality_given or self.num_given,
+        seed=config.seed,
+      )
+      metrics['is_exact'] = _is_exact(model, *next(iter(valid)))
+    return metrics
 
-def details(model, dataset):
-  """Nothing."""
-  del model, dataset
-  return {}
+  def conclude(self, model, inputs, folder):
+    """Writes the figure of training (the paper's Fig. 7)."""
+    del model, inputs
+    figure = curves.figure({'': folder.read_metrics()})
+    run_folder.write_atomically(folder.path / 'gan_curves.png', figure)
 
-
-def measure(model, config, step, inputs, folder, num_importance_samples=None):
-  """Everything that is known of a model.
-
-  Args:
-    model: A compiled `VideoGan`.
-    config: `Config`.
-    step: Python `int`, training steps that the model had.
-    inputs: `Inputs`.
-    folder: `RunFolder`, with the run's log.
-    num_importance_samples: None.
-
-  Returns:
-    `dict` for metrics.json.
-
-  Raises:
-    ConfigError: for importance samples: a GAN has no likelihood.
-  """
-  if num_importance_samples is not None:
-    raise measuring.no_bound('a GAN has none')
-  valid = inputs.valid_dataset()
-  metrics = {
-    'step': step,
-    'evaluation': evaluate(model, valid),
-    'samples': _health(model, valid, config.seed),
-    'num_train_clips': inputs.num_train_clips,
-    'num_valid_clips': inputs.num_valid_clips,
-    'seconds': measuring.training_seconds(folder.read_metrics()),
-  }
-  if config.quality_samples:
-    metrics |= continuations.summary(
-      model,
-      valid,
-      config.quality_samples,
-      config.temperature,
-      measuring.QUALITY_CLIPS,
-      config.quality_given or 1,
-      seed=config.seed,
+  def sample_videos(self, model, frames, labels):
+    run, seed = self.config.run, self.config.seed
+    generated = model.sample(
+      labels=None if model.num_labels is None else labels,
+      num_videos=None if model.num_labels is not None else len(labels),
+      num_frames=run.sample_frames,
+      temperature=run.temperature,
+      seed=seed,
+    ).numpy()
+    (continued,) = continuations.continue_clips(
+      model, frames, labels, 1, temperature=run.temperature, seed=seed
     )
-    metrics['is_exact'] = _is_exact(model, *next(iter(valid)))
-  return metrics
+    return {'generated': generated, 'continued': continued}
+
+  def format_table(self, metrics):
+    return table.format_table(metrics)
+
+  def table(self, metrics):
+    return ('', 'generated', 'real'), table.rows(metrics), ''
+
+  def remarks(self, metrics):
+    return table.verdict_lines(metrics)
 
 
 def _health(model, dataset, seed):
@@ -128,25 +122,3 @@ def _is_exact(model, frames, label):
     for _ in range(2)
   )
   return bool(np.array_equal(first, second))
-
-
-def conclude(model, config, inputs, folder):
-  """Writes the figure of training (the paper's Fig. 7)."""
-  del model, config, inputs
-  figure = curves.figure({'': folder.read_metrics()})
-  run_folder.write_atomically(folder.path / 'gan_curves.png', figure)
-
-
-def sample_videos(model, config, frames, labels):
-  """`dict`: clips that are 'generated', and real ones that are 'continued'."""
-  generated = model.sample(
-    labels=None if model.num_labels is None else labels,
-    num_videos=None if model.num_labels is not None else len(labels),
-    num_frames=config.sample_frames,
-    temperature=config.temperature,
-    seed=config.seed,
-  ).numpy()
-  (continued,) = continuations.continue_clips(
-    model, frames, labels, 1, temperature=config.temperature, seed=config.seed
-  )
-  return {'generated': generated, 'continued': continued}

@@ -19,10 +19,10 @@ class ModelsTest(tf.test.TestCase):
 
   def test_schedule_warms_up_and_decays(self):
     rates = self._rates(
-      'steps=20',
-      'warmup_steps=10',
-      'learning_rate=1e-2',
-      'final_learning_rate=1e-3',
+      'run.steps=20',
+      'optimiser.warmup_steps=10',
+      'optimiser.learning_rate=1e-2',
+      'optimiser.final_learning_rate=1e-3',
     )
     self.assertAllClose(rates[:11], np.linspace(0, 1e-2, 11), atol=1e-8)
     self.assertAllClose(rates[15], 5.5e-3)  # Half of the cosine.
@@ -30,7 +30,7 @@ class ModelsTest(tf.test.TestCase):
 
   def test_constant_rate(self):
     rates = self._rates(
-      'warmup_steps=0', 'learning_rate=1e-4', 'final_learning_rate=1e-4'
+      'optimiser.warmup_steps=0', 'optimiser.learning_rate=1e-4', 'optimiser.final_learning_rate=1e-4'
     )
     self.assertAllClose(rates, [1e-4] * 7)
 
@@ -64,7 +64,7 @@ class ModelsTest(tf.test.TestCase):
 
   def test_library_errors_become_config_errors(self):
     config = configs.override(
-      presets.PRESETS['smoke'], ['n_bits=9', 'head.coupling=x']
+      presets.PRESETS['smoke'], ['model.n_bits=9', 'head.coupling=x']
     )
     with self.assertRaisesRegex(configs.ConfigError, "additive.*got 'x'"):
       models.build_model(config, 2)

@@ -15,7 +15,7 @@ from train.runs import weights
 from train.systems import choice
 from train.systems.gan import models
 
-_QUICK = ['export=false', 'quality_samples=0', 'num_samples=0']
+_QUICK = ['model.export_max_frames=none', 'run.quality_samples=0', 'run.num_samples=0']
 
 
 def _weights(model):
@@ -35,21 +35,21 @@ class SystemTest(tf.test.TestCase):
       configs.override(
         presets.PRESETS['smoke'],
         [
-          f'data_dir={cls.root}/data',
+          f'data.data_dir={cls.root}/data',
           'model=gan',
-          'frame_size=8',
-          'num_frames=3',
-          'videos_per_label=5',
-          'valid_fraction=0.4',
-          'steps=4',
-          'eval_every=4',
-          'checkpoint_every=2',
-          'ema=0.9',
-          'gan.num_levels=2',
-          'gan.base_channels=4',
-          'gan.num_first_view_nets=1',
-          'quality_samples=2',
-          'sample_frames=4',
+          'data.frame_size=8',
+          'data.num_frames=3',
+          'data.videos_per_label=5',
+          'data.valid_fraction=0.4',
+          'run.steps=4',
+          'run.eval_every=4',
+          'run.checkpoint_every=2',
+          'optimiser.ema=0.9',
+          'model.num_levels=2',
+          'model.base_channels=4',
+          'model.num_first_view_nets=1',
+          'run.quality_samples=2',
+          'run.sample_frames=4',
         ],
       )
     )
@@ -90,9 +90,9 @@ class SystemTest(tf.test.TestCase):
     config = configs.override(self.config, _QUICK)
     workdir = os.path.join(self.root, 'resumed')
     # The rate's two steps of warm-up are the same for any number of steps.
-    _, folder = session.train(configs.override(config, ['steps=2']), workdir)
+    _, folder = session.train(configs.override(config, ['run.steps=2']), workdir)
     # As if it had been killed after its checkpoint.
-    longer = configs.override(folder.read_config(), ['steps=4'])
+    longer = configs.override(folder.read_config(), ['run.steps=4'])
     folder.config_file.write_text(configs.to_json(longer))
     session.train(config, workdir)
     expected, resumed = (
@@ -124,17 +124,17 @@ class SystemTest(tf.test.TestCase):
     with self.assertRaisesRegex(configs.ConfigError, 'checkpoint=best'):
       loading.load(self.workdir, 'best')
     for wrong, message in (
-      ('tail_frames_per_step=1', 'tail_frames_per_step'),
-      ('label_dropout=0.1', 'label_dropout'),
-      ('dequantisation=legacy', "`dequantisation`.*'legacy'"),
-      ('num_frames=1', '`num_frames` must be at least 2'),
+      ('model.tail.frames_per_step=1', 'tail_frames_per_step'),
+      ('model.label_dropout=0.1', 'label_dropout'),
+      ('model.dequantisation=legacy', "`dequantisation`.*'legacy'"),
+      ('data.num_frames=1', '`num_frames` must be at least 2'),
     ):
       with self.assertRaisesRegex(configs.ConfigError, message):
         configs.check(configs.override(self.config, [wrong]))
     for wrong, message in (
-      ('gan.loss=wgan', "one of .*'hinge'.*but got 'wgan'"),
-      ('gan.num_levels=4', 'divisible by 16'),
-      ('gan.discriminator_rate_factor=0', 'must be positive'),
+      ('model.loss=wgan', "one of .*'hinge'.*but got 'wgan'"),
+      ('model.num_levels=4', 'divisible by 16'),
+      ('model.discriminator_rate_factor=0', 'must be positive'),
     ):
       with self.assertRaisesRegex(configs.ConfigError, message):
         models.build_model(configs.override(self.config, [wrong]), 8)

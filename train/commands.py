@@ -1,0 +1,139 @@
+"""What each mode of the command line does; the results are printed."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+from absl import app
+
+from train.ablation import grid
+from train.config import configs
+from train.config import fields
+from train.config import overrides
+from train.config import presets
+from train.data import inputs
+from train.loop import session
+from train.report import page
+from train.runs import loading
+from train.runs import pack as pack_lib
+from train.serving import export as export_lib
+from train.systems import systems
+
+__all__ = [
+  'ablate',
+  'evaluate',
+  'export',
+  'make_config',
+  'pack',
+  'prepare',
+  'report',
+  'sample',
+  'train',
+]
+
+
+def make_config(preset, assignments):
+  """The config that flags ask for.
+
+  Args:
+    preset: Key of `presets.PRESETS`.
+    assignments: List of `key=value`.
+
+  Returns:
+    A `Config`.
+
+  Raises:
+    ConfigError: if there is none.
+  """
+  return configs.check(overrides.override(presets.PRESETS[preset], assignments))
+
+
+def train(config, workdir, init_from, strategy):
+  """Trains, or resumes, a run; shows its numbers and samples its export."""
+  options = session.Options(init_from, strategy)
+  metrics, folder = session.train(config, workdir, options)
+  if metrics is None:  # The chief says it.
+    return
+  system = systems.of(config)
+  print(f'\n{system.format_table(metrics)}\n')
+  version = export_lib.newest_version(folder.exports)
+  export = folder.exports / str(version)
+  for name, path in (
+    ('Samples', folder.samples),
+    ('TensorBoard', folder.tensorboard),
+    ('SavedModel', export),
+  ):
+    if path.exists():
+      print(f'{name + ":":13}{path}')
+  sys.stdout.flush()
+  if version is not None and system.has_head:
+    subprocess.run(
+      [
+        sys.executable,
+        '-m',
+        'train.serving.sample_export',
+        str(export),
+        f'--output={folder.samples / "from_saved_model"}',
+        f'--frames={8 if system.has_tail else 1}',
+      ],
+      check=True,
+    )
+
+
+def evaluate(workdir, num_importance_samples, which, data_dir):
+  """Measures a run's checkpoint again."""
+  metrics, config = loading.evaluate_run(
+    workdir, num_importance_samples, which, data_dir
+  )
+  print(systems.of(config).format_table(metrics))
+
+
+def sample(
+  workdir, labels, num_frames, temperatures, seed, which, num_interpolated
+):
+  """Samples videos from a run's checkpoint; the temperatures are texts."""
+  try:
+    numbers = [float(text) for text in temperatures]
+  except ValueError as e:
+    raise fields.ConfigError(
+      f'--temperature expects numbers, but got {temperatures}.'
+    ) from e
+  paths = loading.sample_run(
+    workdir, labels, num_frames, numbers, seed, which, num_interpolated
+  )
+  print('\n'.join(paths))
+
+
+def export(workdir, which):
+  """Exports a run's checkpoint again."""
+  print(loading.export_run(workdir, which))
+
+
+def prepare(config, folder, runner):
+  """Decodes a data set into records; `folder` may be None."""
+  if folder is None:
+    folder = os.path.join('prepared', config.data.name.replace(':', '_'))
+  print(inputs.prepare(config, folder, runner))
+
+
+def ablate(preset, assignments, workdir, num_seeds, rows, jobs):
+  """Trains the rows of an ablation, and writes its table."""
+  paths = grid.run(preset, assignments, workdir, num_seeds, rows, jobs)
+  print('\n'.join(str(path) for path in paths))
+
+
+def report(workdir, which):
+  """Writes the page of a run, or of several with commas between them."""
+  # A folder may have a comma in its name.
+  is_one = pathlib.Path(workdir).is_dir()
+  print(page.write([workdir] if is_one else workdir.split(','), which))
+
+
+def pack(workdir, destination, which):
+  """Copies a run without its training state."""
+  if not destination:
+    raise app.UsageError('--mode=pack needs --output_dir, a folder to be made.')
+  print(pack_lib.pack_run(workdir, destination, which))

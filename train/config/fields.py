@@ -1,0 +1,191 @@
+"""Fields of config objects: their types, choices and ranges, and their keys.
+
+A config is a tree of frozen dataclasses. A field is a number, a text or a
+truth value; or a part, an object of one of a few dataclasses, its *kinds*, or
+None. Types say which: `Union[None, FrameAffine, LevelMixture]`,
+`Literal['center', 'letterbox']`, `Optional[float]`. Fields of other types
+(callables), and those whose metadata has a false 'is_setting', are no keys.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import re
+import typing
+from typing import Any
+from typing import Literal
+from typing import Union
+
+from train import errors
+
+__all__ = [
+  'ConfigError',
+  'Field',
+  'check_values',
+  'fields_of',
+  'flat',
+  'kind_name',
+  'number',
+]
+
+
+class ConfigError(errors.UserError):
+  """A configuration that cannot be run."""
+
+
+def number(default, least=None, above=None, below=None):
+  """A dataclass field of a number in a range: least <= n, above < n < below."""
+  limits = {'least': least, 'above': above, 'below': below}
+  return dataclasses.field(default=default, metadata={'limits': limits})
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+  """What a key takes.
+
+  Attributes:
+    name: `str`.
+    default: Its default.
+    kinds: Tuple of the dataclasses that a part may be of; empty: no part.
+    values: Tuple of scalar types that it takes.
+    choices: Tuple of the texts or numbers that it takes beside these.
+    is_optional: Python `bool`, whether None is a value.
+    limits: `dict`, as of `number`.
+  """
+
+  name: str
+  default: Any
+  kinds: tuple
+  values: tuple
+  choices: tuple
+  is_optional: bool
+  limits: dict
+
+  @property
+  def expected(self):
+    """What it takes, in words: `str`."""
+    words = [kind_name(kind) for kind in self.kinds]
+    words += [kind.__name__ for kind in self.values]
+    words += [repr(choice) for choice in self.choices]
+    words += ['none'] if self.is_optional else []
+    limits = [
+      f'{text} {self.limits[name]}'
+      for name, text in (
+        ('least', 'at least'),
+        ('above', 'above'),
+        ('below', 'below'),
+      )
+      if self.limits.get(name) is not None
+    ]
+    return ' or '.join(words) + (', ' if limits else '') + ' and '.join(limits)
+
+
+@functools.cache
+def fields_of(cls):
+  """The keys of a config dataclass: `dict` from names to `Field`s."""
+  types = typing.get_type_hints(cls)
+  found = {}
+  for field in dataclasses.fields(cls):
+    kinds, values, choices, is_optional = _taken(types[field.name])
+    is_setting = field.metadata.get('is_setting', True)
+    if is_setting and (kinds or values or choices):
+      found[field.name] = Field(
+        field.name,
+        field.default,
+        kinds,
+        values,
+        choices,
+        is_optional,
+        field.metadata.get('limits', {}),
+      )
+  return found
+
+
+def _taken(annotation):
+  members = (
+    typing.get_args(annotation)
+    if typing.get_origin(annotation) is Union
+    else (annotation,)
+  )
+  kinds, values, choices = [], [], []
+  for member in members:
+    if dataclasses.is_dataclass(member):
+      kinds.append(member)
+    elif member in (bool, int, float, str):
+      values.append(member)
+    elif typing.get_origin(member) is Literal:
+      choices += typing.get_args(member)
+  return tuple(kinds), tuple(values), tuple(choices), type(None) in members
+
+
+def kind_name(cls):
+  """The name of a part's kind, `LevelMixture` is 'level_mixture'."""
+  return re.sub(r'(?<=[a-z0-9])(?=[A-Z])', '_', cls.__name__).lower()
+
+
+def flat(config):
+  """A config's keys and values: `dict`.
+
+  Args:
+    config: A config dataclass.
+
+  Returns:
+    `dict` from dotted keys to scalars; a part's own key has its kind's name,
+    before those of its fields.
+  """
+  return dict(_walk(config))
+
+
+def _walk(config, prefix=''):
+  for name, field in fields_of(type(config)).items():
+    value = getattr(config, name)
+    if dataclasses.is_dataclass(value):
+      if len(field.kinds) > 1 or field.is_optional:
+        yield prefix + name, kind_name(type(value))
+      yield from _walk(value, f'{prefix}{name}.')
+    else:
+      yield prefix + name, value
+
+
+def check_values(config, prefix=''):
+  """Checks every field's type and range.
+
+  Args:
+    config: A config dataclass.
+    prefix: `str`, before its fields' names in messages.
+
+  Raises:
+    ConfigError: with the key, what was expected and what came.
+  """
+  for name, field in fields_of(type(config)).items():
+    value = getattr(config, name)
+    if not _fits(value, field):
+      raise ConfigError(
+        f'`{prefix}{name}` must be {field.expected}, but got {value!r}.'
+      )
+    if dataclasses.is_dataclass(value):
+      check_values(value, f'{prefix}{name}.')
+
+
+def _fits(value, field):
+  if value is None:
+    return field.is_optional
+  if any(type(c) is type(value) and c == value for c in field.choices):
+    return True
+  if not isinstance(value, (*field.kinds, *field.values)):
+    return False
+  if isinstance(value, bool) and bool not in field.values:
+    return False
+  if not isinstance(value, (int, float)) or isinstance(value, bool):
+    return True
+  least, above, below = (
+    field.limits.get(name) for name in ('least', 'above', 'below')
+  )
+  return (
+    math.isfinite(value)
+    and (least is None or value >= least)
+    and (above is None or value > above)
+    and (below is None or value < below)
+  )

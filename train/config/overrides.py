@@ -1,0 +1,248 @@
+"""Configs as text: `key=value` assignments, JSON, and what differs."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import json
+
+from train.config import fields
+
+__all__ = [
+  'changes',
+  'construct',
+  'differences',
+  'override',
+  'pairs',
+  'to_values',
+]
+
+
+_ABSENT = object()
+
+
+def override(config, assignments):
+  """Applies `key=value` assignments, one after another.
+
+  `model.tail.first=level_mixture` makes a part one of another kind, with that
+  kind's defaults; where the two kinds share fields of a common base, these keep
+  their values. `model.tail.first.halvings=1` sets a field of a part.
+
+  Args:
+    config: A config dataclass.
+    assignments: List of `str`. `none` is None.
+
+  Returns:
+    A new config.
+
+  Raises:
+    ConfigError: for a key that does not exist (near ones are listed) or a
+      value of another type.
+  """
+  for assignment in assignments:
+    key, separator, value = assignment.partition('=')
+    if not separator:
+      raise fields.ConfigError(
+        f'--set expects key=value, but got {assignment!r}.'
+      )
+    key = key.strip()
+    config = _assign(config, config, key, key.split('.'), value.strip())
+  return config
+
+
+def _assign(whole, config, key, path, text):
+  name, *rest = path
+  known = fields.fields_of(type(config))
+  if name not in known:
+    raise fields.ConfigError(_unknown_key(whole, config, key, path))
+  field, current = known[name], getattr(config, name)
+  if rest:
+    if not dataclasses.is_dataclass(current):
+      raise fields.ConfigError(_no_part(whole, field, key, rest, current))
+    value = _assign(whole, current, key, rest, text)
+  elif field.kinds:
+    value = _part(field, key, current, text)
+  else:
+    value = _parse(field, key, text)
+  return dataclasses.replace(config, **{name: value})
+
+
+def _part(field, key, current, text):
+  """A part of the kind that `text` names."""
+  if field.is_optional and text.lower() == 'none':
+    return None
+  kinds = {fields.kind_name(kind): kind for kind in field.kinds}
+  if text not in kinds:
+    inner = ''
+    if dataclasses.is_dataclass(current):
+      names = ', '.join(fields.fields_of(type(current)))
+      inner = f'; or set one of its keys: {names}' if names else ''
+    raise fields.ConfigError(
+      f'{key!r} is a part, {field.expected}, but got {text!r}{inner}.'
+    )
+  cls = kinds[text]
+  if type(current) is cls:
+    return current
+  return cls(**_shared(current, cls))
+
+
+def _shared(current, cls):
+  """Values of the fields that `cls` has from a base of the current part's."""
+  if not dataclasses.is_dataclass(current):
+    return {}
+  bases = [c for c in type(current).__mro__ if c in cls.__mro__]
+  names = [
+    f.name
+    for base in bases
+    if dataclasses.is_dataclass(base)
+    for f in dataclasses.fields(base)
+  ]
+  return {name: getattr(current, name) for name in names}
+
+
+def _unknown_key(whole, config, key, path):
+  here = key.split('.')[: -len(path)]
+  known = list(fields.flat(whole))
+  last = path[-1]
+  near = [k for k in known if k.split('.')[-1] == last][:3]
+  near = near or difflib.get_close_matches(key, known, n=3, cutoff=0.6)
+  near = near or [k for k in known if last in k.split('.')[-1]][:3]
+  words = f'No such config key: {key!r}.'
+  if here:
+    words += (
+      f' `{".".join(here)}` is {fields.kind_name(type(config))}, which has '
+      f'{", ".join(fields.fields_of(type(config))) or "no keys"}.'
+    )
+  return words + (f' Near ones: {", ".join(near)}.' if near else '')
+
+
+def _no_part(whole, field, key, rest, current):
+  here = '.'.join(key.split('.')[: -len(rest)])
+  if field.kinds:
+    kinds = ', '.join(fields.kind_name(k) for k in field.kinds)
+    return (
+      f'No such config key: {key!r}. `{here}` is none; make it one of {kinds} '
+      f'first, as in --set {here}={fields.kind_name(field.kinds[-1])}.'
+    )
+  del whole
+  return f'No such config key: {key!r}. `{here}` is {current!r}, no part.'
+
+
+def _parse(field, key, text):
+  if field.is_optional and text.lower() == 'none':
+    return None
+  if str in field.values or text in field.choices:  # As it is.
+    return text
+  if bool in field.values and text.lower() in ('true', 'false'):
+    return text.lower() == 'true'
+  try:
+    value = ast.literal_eval(text)
+  except (ValueError, SyntaxError):
+    value = text
+  if any(type(c) is type(value) and c == value for c in field.choices):
+    return value
+  if float in field.values and type(value) in (int, float):
+    return float(value)
+  if int in field.values and type(value) is int:
+    return value
+  raise fields.ConfigError(f'{key!r} takes {field.expected}, but got {text!r}.')
+
+
+def to_values(config):
+  """A config as nested `dict`s for JSON; a part has its 'kind' first."""
+  values = {}
+  for name, field in fields.fields_of(type(config)).items():
+    value = getattr(config, name)
+    if dataclasses.is_dataclass(value):
+      is_chosen = len(field.kinds) > 1
+      kind = {'kind': fields.kind_name(type(value))} if is_chosen else {}
+      value = {**kind, **to_values(value)}
+    values[name] = value
+  return values
+
+
+def construct(cls, values, where):
+  """The config that `to_values` took apart.
+
+  Args:
+    cls: Its dataclass.
+    values: `dict`.
+    where: `str`, what holds them, for messages.
+
+  Returns:
+    An object of `cls`; fields that are not given have their defaults.
+
+  Raises:
+    ConfigError: for keys or kinds that are not known, and for a part that is no
+      `dict`.
+  """
+  known = fields.fields_of(cls)
+  if not isinstance(values, dict):
+    raise fields.ConfigError(
+      f'{where} must be an object of keys and values, but is '
+      f'{json.dumps(values)}.'
+    )
+  unknown = set(values) - set(known)
+  if unknown:
+    raise fields.ConfigError(
+      f'{where} has keys that this version does not know: '
+      f'{", ".join(sorted(map(str, unknown)))}.'
+    )
+  return cls(
+    **{
+      name: _construct_value(known[name], value, f'{where}: {name}')
+      for name, value in values.items()
+    }
+  )
+
+
+def _construct_value(field, value, where):
+  if not field.kinds or value is None:
+    is_whole = type(value) is int and float in field.values
+    return float(value) if is_whole else value
+  kinds = {fields.kind_name(kind): kind for kind in field.kinds}
+  if len(kinds) == 1:
+    return construct(field.kinds[0], value, where)
+  kind = value.get('kind') if isinstance(value, dict) else value
+  if kind not in kinds:
+    raise fields.ConfigError(
+      f'{where} must be of a kind of {", ".join(kinds)}, but is {kind!r}.'
+    )
+  rest = {k: v for k, v in value.items() if k != 'kind'}
+  return construct(kinds[kind], rest, where)
+
+
+def changes(config, base):
+  """The assignments that make `base` the config.
+
+  Args:
+    config: A config dataclass.
+    base: Another of the same class.
+
+  Returns:
+    List of `key=value`, for `override`; a part's kind comes before its fields.
+  """
+  made = []
+  for key, value in fields.flat(config).items():
+    if fields.flat(base).get(key, _ABSENT) != value:
+      made.append(f'{key}={value}')
+      base = override(base, made[-1:])
+  return made
+
+
+def pairs(ours, theirs):
+  """Every key of two configs: list of (key, ours, theirs).
+
+  A key that one of them has not is None there.
+  """
+  left, right = fields.flat(ours), fields.flat(theirs)
+  keys = [*left, *(k for k in right if k not in left)]
+  return [(key, left.get(key), right.get(key)) for key in keys]
+
+
+def differences(ours, theirs):
+  """Lines `key: theirs -> ours` for every key that differs."""
+  return [
+    f'{key}: {b!r} -> {a!r}' for key, a, b in pairs(ours, theirs) if a != b
+  ]
