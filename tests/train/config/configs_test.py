@@ -1,69 +1,108 @@
+"""Tests of configs.py: what no single field shows, and config.json."""
+
 import dataclasses
+import json
 
 from absl.testing import absltest
 from absl.testing import parameterized
 
 from train.config import configs
+from train.config import data_sets
+from train.config import fields
+from train.config import models
+from train.config import overrides
 from train.config import presets
+
+_DEMO = presets.PRESETS['demo']
 
 
 class ConfigsTest(parameterized.TestCase):
-  @parameterized.named_parameters(
-    ('int', 'run.steps=12', 'steps', 12),
-    ('float', 'optimiser.learning_rate=1', 'learning_rate', 1.0),
-    ('bool', 'use_labels=false', 'use_labels', False),
-    ('optional', 'model.tail.frames_per_step=4', 'tail_frames_per_step', 4),
-    ('none', 'model.tail.frames_per_step=None', 'tail_frames_per_step', None),
-    ('text', 'data_dir=/a=b', 'data_dir', '/a=b'),
-  )
-  def test_override(self, assignment, field, expected):
-    config = configs.override(configs.Config(), [assignment])
-    self.assertEqual(getattr(config, field), expected)
-    self.assertIs(type(getattr(config, field)), type(expected))
-
-  def test_override_reaches_into_groups(self):
-    config = configs.override(configs.Config(), ['model.tail.steps=additive_steps'])
-    self.assertEqual(config.tail.coupling, 'additive')
-    self.assertEqual(config.head, configs.Config().head)
-
-  @parameterized.named_parameters(
-    ('unknown', 'learning_rat=1', 'learning_rate'),
-    ('unknown_inner', 'coupling=affine', 'head.coupling'),
-    ('too_deep', 'steps.x=1', "'steps.x'"),
-    ('group', 'head=3', 'num_glow_blocks'),
-    ('type', 'run.steps=many', "takes int, but got 'many'"),
-    ('not_whole', 'run.steps=1.5', 'takes int'),
-    ('no_value', 'steps', 'key=value'),
-  )
-  def test_bad_override_says_what_is_expected(self, assignment, message):
-    with self.assertRaisesRegex(configs.ConfigError, message):
-      configs.override(configs.Config(), [assignment])
-
   @parameterized.parameters(*presets.PRESETS)
   def test_json_round_trip(self, name):
     preset = configs.check(presets.PRESETS[name])
     self.assertEqual(preset.preset, name)
     self.assertEqual(configs.from_json(configs.to_json(preset)), preset)
 
-  def test_from_json_refuses_unknown_keys(self):
-    text = configs.to_json(configs.Config()).replace('"steps"', '"stops"')
-    with self.assertRaisesRegex(configs.ConfigError, 'stops'):
-      configs.from_json(text)
+  def test_json_of_an_older_version(self):
+    old = json.dumps({'preset': 'demo', 'model': 'video', 'frame_size': 32})
+    with self.assertRaisesRegex(
+      fields.ConfigError, 'of format 1, which tfp_cglow 0.1 reads'
+    ):
+      configs.from_json(old)
 
-  def test_differences(self):
-    ours = configs.override(configs.Config(), ['seed=3', 'head.coupling=x'])
-    self.assertEqual(
-      configs.differences(ours, configs.Config()),
-      ['seed: 0 -> 3', "head.coupling: 'affine' -> 'x'"],
-    )
+  def test_json_of_a_later_version(self):
+    later = configs.to_json(_DEMO).replace('"version": 2', '"version": 3')
+    with self.assertRaisesRegex(fields.ConfigError, 'a later version'):
+      configs.from_json(later)
+
+  @parameterized.named_parameters(
+    ('field', ['data.frame_size=1'], 'data.frame_size'),
+    ('nothing', ['model.head=none', 'model.tail=none'], 'nothing to train'),
+    ('one_frame', ['data.num_frames=1'], 'model.tail=none'),
+    ('gan', ['model=gan', 'data.num_frames=1'], 'num_frames of at least 2'),
+    ('given', ['run.quality_given=8'], 'below data.num_frames=8'),
+    (
+      'fps',
+      ['data=folder', 'data.fps=5', 'data.frame_stride=2'],
+      'excludes `data.frame_stride`',
+    ),
+    (
+      'no_labels',
+      ['model.head.labels=none', 'model.label_dropout=0.1'],
+      'label_dropout` is for labels',
+    ),
+  )
+  def test_check(self, assignments, message):
+    config = overrides.override(_DEMO, assignments)
+    with self.assertRaisesRegex(fields.ConfigError, message):
+      configs.check(config)
 
   @parameterized.parameters(
-    ('model', 'movie'), ('channels', 2), ('steps', 0), ('num_frames', 1)
+    (None, data_sets.Natvid()),
+    ('shapes', data_sets.Shapes()),
+    ('shapes:motion', data_sets.Shapes(variant='motion')),
+    ('tfds:mnist', data_sets.Tfds(dataset='mnist')),
+    ('moments_in_time', data_sets.MomentsInTime()),
   )
-  def test_check(self, field, value):
-    config = dataclasses.replace(configs.Config(), **{field: value})
-    with self.assertRaisesRegex(configs.ConfigError, str(value)):
-      configs.check(config)
+  def test_dataset(self, name, expected):
+    config = overrides.override(_DEMO, configs.dataset_assignments(name))
+    self.assertEqual(config.data, expected)
+    if name is not None:
+      self.assertEqual(config.data.name, name)
+
+  @parameterized.parameters('shape', 'shapes:moton', 'natvid:motion')
+  def test_no_such_dataset(self, name):
+    with self.assertRaises(fields.ConfigError):
+      overrides.override(_DEMO, configs.dataset_assignments(name))
+
+  def test_data_of(self):
+    same = overrides.override(_DEMO, ['data.flip=true', 'run.steps=3'])
+    other = overrides.override(_DEMO, ['model.n_bits=4'])
+    self.assertEqual(configs.data_of(same), configs.data_of(_DEMO))
+    self.assertNotEqual(configs.data_of(other), configs.data_of(_DEMO))
+
+  def test_choices_are_kept(self):
+    before = configs.Config(data=data_sets.Folder(decode_device='cuda'))
+    now = configs.Config(data=data_sets.Folder())
+    self.assertEqual(configs.keep_choices(now, before), before)
+    asked = configs.Config(data=data_sets.Folder(decode_device='cpu'))
+    self.assertEqual(configs.keep_choices(asked, before), asked)
+    self.assertEqual(configs.keep_choices(_DEMO, before), _DEMO)
+
+  def test_without_places(self):
+    records = data_sets.Tfrecord(data_dir='/a', data_service='grpc://b:1')
+    config = dataclasses.replace(_DEMO, data=records)
+    self.assertEqual(
+      configs.without_places(config).data, data_sets.Tfrecord()
+    )
+
+  def test_parts(self):
+    flow = presets.PRESETS['cglow_small'].model
+    self.assertEqual(flow.parts, ('head', 'tail'))
+    self.assertEqual(dataclasses.replace(flow, head=None).parts, ('tail',))
+    self.assertTrue(flow.takes_labels)
+    self.assertFalse(dataclasses.replace(flow, head=None).takes_labels)
+    self.assertFalse(models.Flow().takes_labels)
 
 
 if __name__ == '__main__':
