@@ -27,6 +27,19 @@ from tfp_cglow.bijectors.invertible_conv import build_invertible_conv1x1
 from tfp_cglow.bijectors.labels import LabelPrior
 from tfp_cglow.bijectors.labels import build_label_prior
 from tfp_cglow.bijectors.scan import Scan
+from tfp_cglow.bijectors.specs import AdditiveSteps
+from tfp_cglow.bijectors.specs import AffineSteps
+from tfp_cglow.bijectors.specs import Context
+from tfp_cglow.bijectors.specs import FrameAffine
+from tfp_cglow.bijectors.specs import GlowSpec
+from tfp_cglow.bijectors.specs import LabelEmbedding
+from tfp_cglow.bijectors.specs import LabelImages
+from tfp_cglow.bijectors.specs import LabelPriors
+from tfp_cglow.bijectors.specs import LevelMixture
+from tfp_cglow.bijectors.specs import MovedFrame
+from tfp_cglow.bijectors.specs import PreviousFrame
+from tfp_cglow.bijectors.specs import Pyramid
+from tfp_cglow.bijectors.specs import RecalledFrame
 from tfp_cglow.bijectors.split import Split
 from tfp_cglow.bijectors.split import build_split
 from tfp_cglow.bijectors.squeeze import Squeeze
@@ -45,4 +58,7 @@ from tfp_cglow.video.interpolation import interpolate_latents
 from tfp_cglow.video.likelihood import bits_per_dim
 from tfp_cglow.video.likelihood import dequantise
 from tfp_cglow.video.likelihood import quantise
+from tfp_cglow.video.specs import GruMemory
+from tfp_cglow.video.specs import ResidualMemory
+from tfp_cglow.video.specs import TailSpec
 from tfp_cglow.video.video_glow import VideoGlow
