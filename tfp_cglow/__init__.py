@@ -24,8 +24,6 @@ from tfp_cglow.conv_gru import ConvGRU
 from tfp_cglow.conv_gru import build_conv_gru
 from tfp_cglow.coupling import AdditiveCoupling
 from tfp_cglow.coupling import AffineCoupling
-from tfp_cglow.dequantisation import FlowNoise
-from tfp_cglow.dequantisation import build_flow_noise
 from tfp_cglow.diagnostics import invertibility_report
 from tfp_cglow.diagnostics import round_trip_error
 from tfp_cglow.flow_step import FlowStep

@@ -25,7 +25,6 @@ __all__ = [
   'ROWS',
   'Row',
   'cells_of',
-  'data_value',
   'rows_for',
 ]
 
@@ -60,20 +59,6 @@ DATA_KEYS = (
   'n_bits',
   'dequantisation',
 )
-
-
-def data_value(key, value):
-  """What a field of `DATA_KEYS` says of the data.
-
-  Args:
-    key: `str`, the field.
-    value: Its value in a run.
-
-  Returns:
-    The value; 'matched' for learned noise, whose bits/dim bound the same code
-    length as those with uniform noise.
-  """
-  return 'matched' if (key, value) == ('dequantisation', 'flow') else value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,14 +259,6 @@ _TAIL_ROWS = (
     'motion',
   ),
   Row(
-    'motion_learned_noise',
-    'tail',
-    '+ learned noise',
-    None,
-    (*_tail('motion', previous_frames=2), 'dequantisation=flow'),
-    'motion_two_frames',
-  ),
-  Row(
     'mixture_pixels',
     'tail',
     "mixture of each pixel's levels + two frames",
@@ -309,7 +286,6 @@ _TAIL_ROWS = (
     for name, title, assignment in (
       ('alone', 'no flow', 'tail.num_steps_per_block=0'),
       ('strips', 'strip pooling', 'tail.mixture_strip_pooling=true'),
-      ('learned_noise', 'learned noise', 'dequantisation=flow'),
     )
   ),
   Row(

@@ -143,18 +143,6 @@ class AblationReportTest(absltest.TestCase):
       '| other clips | previous |', ablation_markdown.markdown(values)
     )
 
-  def test_learned_noise_is_comparable(self):
-    cells = {cell.name: cell for cell in self._cells()}
-    failures = {name: 'failed' for name in cells if name.endswith('_1')}
-    noise = {'dequantisation': 'flow'}
-    self._write(cells['paper_head/seed_0'], [3.0, 3.0])
-    self._write(cells['paper_previous/seed_0'], [[3.0], [3.0]])
-    self._write(cells['previous/seed_0'], [[2.0], [2.0]], noise)
-    self._write(cells['difference/seed_0'], [[1.0], [1.0]])
-    _, rows = self._summary(failures)
-    for name in ('previous', 'difference'):
-      self.assertEqual(rows[name]['difference']['mean'], -1.0)
-
   def test_untrained_flows_are_the_papers_and_ours(self):
     values, _ = self._summary(self._write_all())
     lines = {x['title']: x for x in values['untrained']['tail']}

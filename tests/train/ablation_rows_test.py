@@ -79,8 +79,6 @@ class RowsTest(parameterized.TestCase):
       'mixture_quarters': "tail.context_mixture: 'pixels' -> 'quarters'",
       'mixture_alone': 'tail.num_steps_per_block: 4 -> 0',
       'mixture_strips': 'tail.mixture_strip_pooling: False -> True',
-      'mixture_learned_noise': "dequantisation: 'matched' -> 'flow'",
-      'motion_learned_noise': "dequantisation: 'matched' -> 'flow'",
       'residual_alone': 'tail.num_steps_per_block: 4 -> 0',
       'residual_cross_entropy': 'label_loss_weight: 0.0 -> 1.0',
       'head_cross_entropy_1': 'label_loss_weight: 0.0 -> 1.0',
@@ -92,12 +90,6 @@ class RowsTest(parameterized.TestCase):
       changed('residual_label_prior'),
       ['use_labels: False -> True', 'tail_labels: False -> True'],
     )
-
-  def test_learned_noise_is_of_the_same_data(self):
-    value = lambda v: ablation_rows.data_value('dequantisation', v)
-    self.assertEqual(value('flow'), value('matched'))
-    self.assertNotEqual(value('legacy'), value('matched'))
-    self.assertEqual(ablation_rows.data_value('dataset', 'flow'), 'flow')
 
   def test_the_papers_label_image(self):
     head = _config(_BY_NAME['paper_head_label']).head
