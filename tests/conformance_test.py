@@ -171,7 +171,7 @@ def _table():
   prior = lambda d: tfp_cglow.build_label_prior(3, 8, d)
   yield 'label_prior', prior, (8,), {'label': _label(3)}
   yield 'label_prior_weights', prior, (8,), {'label': _weights(3)}
-  for kind in ('learned', 'residual', 'motion', 'recall', 'difference'):
+  for kind in ('learned', 'residual', 'motion', 'recall'):
     affine, context = _context_affine(kind), {'context': _real(4, 4, 4)}
     yield f'context_affine_{kind}', affine, (4, 4, 2), context
   for groups in (1, 4):

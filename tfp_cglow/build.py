@@ -96,8 +96,7 @@ def build_glow(
     vector_channels: Python `int`, size of the condition `vector`, or None.
     context_affine: 'residual' (the context's first C channels are the previous
       frame), 'motion' (the same, moved), 'recall' (the same, or a remembered
-      frame), 'difference' (the same, nothing learned), 'learned', or None: no
-      `ContextAffine`.
+      frame), 'learned', or None: no `ContextAffine`.
     context_mixture: 'pixels' (each pixel given the context alone), 'quarters'
       (the four places of every 2x2 pixels one after another), 'sixteenths' and
       'sixty_fourths' (the first of these cut in four again, once or twice: for

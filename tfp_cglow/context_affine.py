@@ -100,7 +100,7 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
   ```
 
   Data `y` and latent `x` are frames `[..., H, W, C]`. With `residual_mean` and
-  a zero network, or none, it is the difference of frames. It is one step of the
+  a zero network it is the difference of frames. It is one step of the
   autoregressive flow of [1].
 
   #### References
@@ -123,8 +123,8 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
     """Creates the bijector.
 
     Args:
-      network: Callable `context [..., H, W, C_ctx] -> [..., H, W, 2 C]`, or
-        None: m and l are zero. After the 2 C channels come `base_channels`.
+      network: Callable `context [..., H, W, C_ctx] -> [..., H, W, 2 C]`. After
+        the 2 C channels come `base_channels`.
       context_channels: Python `int`, `C_ctx`.
       base_mean: `learned_mean`, `residual_mean`, `motion_mean`, or another
         function of the context and C, and of the base channels if there are
@@ -166,14 +166,6 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
     )
     frame, context = shapes.align_leading(frame, context)
     channels = frame.shape[-1]
-    if self._network is None:
-      mean = self._base_mean(context, channels)
-      return (
-        frame,
-        mean,
-        tf.zeros_like(frame),
-        tf.zeros_like(frame[..., 0, 0, 0]),
-      )
     shift, raw, *base = tf.split(
       self._network(context),
       [channels, channels] + [self._base_channels] * (self._base_channels > 0),
@@ -192,7 +184,7 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
     return (y - mean) * tf.exp(log_scale), ildj
 
 
-_KINDS = ('learned', 'residual', 'motion', 'recall', 'difference')
+_KINDS = ('learned', 'residual', 'motion', 'recall')
 
 
 def build_context_affine(
@@ -211,8 +203,8 @@ def build_context_affine(
 
   Args:
     kind: 'learned'; 'residual': the context's first C channels are the base;
-      'motion': these, moved, see `motion_mean`; 'recall': these and others, see
-      `recall_mean`; or 'difference': they are all, and nothing is learned.
+      'motion': these, moved, see `motion_mean`; or 'recall': these and others,
+      see `recall_mean`.
     channels: Python `int`, C of the frame.
     context_channels: Python `int`, at least C but for 'learned'.
     hidden_channels: Python `int`, of the network (conv3x3, ReLU, conv1x1,
@@ -246,18 +238,14 @@ def build_context_affine(
     offset = check_recall(recall_offset, channels, context_channels)
     base_mean = functools.partial(recall_mean, offset=offset)
     base_channels = 1
-  network = None
-  if kind != 'difference':
-    functions = networks.conv_network(
-      hidden_channels, network_dtype=network_dtype
-    )
-    seed = int(np.random.default_rng(seed).integers(2**31))
-    values = functions.init(
-      seed, context_channels, 2 * channels + base_channels
-    )
-    network = networks.BoundNetwork(
-      functions.apply, networks.to_variables(values, dtype)
-    )
+  functions = networks.conv_network(
+    hidden_channels, network_dtype=network_dtype
+  )
+  seed = int(np.random.default_rng(seed).integers(2**31))
+  values = functions.init(seed, context_channels, 2 * channels + base_channels)
+  network = networks.BoundNetwork(
+    functions.apply, networks.to_variables(values, dtype)
+  )
   return ContextAffine(
     network,
     context_channels,

@@ -211,20 +211,12 @@ _TAIL_ROWS = (
     'paper_previous',
   ),
   Row(
-    'difference',
-    'tail',
-    '+ previous frame subtracted',
-    None,
-    _tail('difference'),
-    'previous',
-  ),
-  Row(
     'residual',
     'tail',
-    '+ learned shift and scale',
+    '+ subtracted, learned shift and scale',
     None,
     _tail('residual'),
-    'difference',
+    'previous',
   ),
   Row(
     'residual_alone',

@@ -54,17 +54,6 @@ class ContextAffineTest(tf.test.TestCase, parameterized.TestCase):
     y, context = tf.ones([1, 1, 1]), tf.constant([[[3.0, 5.0]]])
     self.assertAllClose(affine.inverse(y, context=context), [[[-4.0]]])
 
-  def test_difference_learns_nothing(self):
-    affine = tfp_cglow.build_context_affine('difference', 2, 3, 4, seed=0)
-    y, context = tf.random.normal([2, 4, 4, 2]), tf.random.normal([2, 4, 4, 3])
-    self.assertAllClose(
-      affine.inverse(y, context=context), y - context[..., :2]
-    )
-    self.assertAllClose(
-      affine.inverse_log_det_jacobian(y, 3, context=context), [0.0, 0.0]
-    )
-    self.assertEmpty(affine.trainable_variables)
-
   def test_motion_mean_by_hand(self):
     rng = np.random.default_rng(0)
     previous = rng.normal(size=[2, 3, 4, 5, 2]).astype(np.float32)

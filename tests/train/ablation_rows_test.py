@@ -71,8 +71,7 @@ class RowsTest(parameterized.TestCase):
 
     for name, line in {
       'paper_state': 'state_channels: 0 -> 16',
-      'difference': "tail.context_affine: None -> 'difference'",
-      'residual': "tail.context_affine: 'difference' -> 'residual'",
+      'residual': "tail.context_affine: None -> 'residual'",
       'residual_state': 'state_channels: 0 -> 8',
       'motion': "tail.context_affine: 'residual' -> 'motion'",
       'motion_two_frames': 'previous_frames: 1 -> 2',
