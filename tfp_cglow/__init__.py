@@ -51,8 +51,6 @@ from tfp_cglow.video.context_processor import StateProcessor
 from tfp_cglow.video.context_processor import build_context_processor
 from tfp_cglow.video.conv_gru import ConvGRU
 from tfp_cglow.video.conv_gru import build_conv_gru
-from tfp_cglow.video.dequantisation import FlowNoise
-from tfp_cglow.video.dequantisation import build_flow_noise
 from tfp_cglow.video.interpolation import interpolate
 from tfp_cglow.video.interpolation import interpolate_latents
 from tfp_cglow.video.likelihood import bits_per_dim

@@ -59,7 +59,6 @@ _SHARED = (
 )
 _ROWS_BY_NAME = {
   'affine': ('cglow_small', ()),
-  'affine with learned noise': ('cglow_small', ('dequantisation=flow',)),
   'affine with half the steps twice as wide': (
     'cglow_small',
     ('tail.num_steps_per_block=2', 'tail.hidden_channels=128'),
@@ -79,10 +78,6 @@ _ROWS_BY_NAME = {
     ),
   ),
   'mixture of pixels and small flow': ('cglow_mixture', ()),
-  'mixture of pixels and small flow with learned noise': (
-    'cglow_mixture',
-    ('dequantisation=flow',),
-  ),
   'mixture of moved pixels and small flow': (
     'cglow_mixture',
     ('tail.mixture_motion_radius=3',),

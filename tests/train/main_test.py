@@ -197,16 +197,16 @@ class MainTest(parameterized.TestCase):
       mode='ablate',
       preset='smoke',
       workdir=scratch,
-      rows=['difference'],
+      rows=['residual'],
       seeds=1,
       set=['steps=2'],
     )
     code, stderr = self._run(**values)
     self.assertEqual(code, 0, stderr)
     report = pathlib.Path(scratch, 'ablation.md').read_text()
-    self.assertIn('| + previous frame subtracted | ', report)
+    self.assertIn('| + subtracted, learned shift and scale | ', report)
     self.assertIn('shapes', report)
-    written = pathlib.Path(scratch, 'difference', 'seed_0', 'metrics.json')
+    written = pathlib.Path(scratch, 'residual', 'seed_0', 'metrics.json')
     before = written.stat().st_mtime_ns
     self.assertEqual(self._run(**values)[0], 0)
     self.assertEqual(written.stat().st_mtime_ns, before)  # Not trained again.

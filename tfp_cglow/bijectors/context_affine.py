@@ -103,7 +103,7 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
   ```
 
   Data `y` and latent `x` are frames `[..., H, W, C]`. With `residual_mean` and
-  a zero network, or none, it is the difference of frames. It is one step of the
+  a zero network it is the difference of frames. It is one step of the
   autoregressive flow of [1].
 
   #### References
@@ -126,8 +126,8 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
     """Creates the bijector.
 
     Args:
-      network: Callable `context [..., H, W, C_ctx] -> [..., H, W, 2 C]`, or
-        None: m and l are zero. After the 2 C channels come `base_channels`.
+      network: Callable `context [..., H, W, C_ctx] -> [..., H, W, 2 C]`. After
+        the 2 C channels come `base_channels`.
       context_channels: Python `int`, `C_ctx`.
       base_mean: `learned_mean`, `residual_mean`, `motion_mean`, or another
         function of the context and C, and of the base channels if there are
@@ -169,14 +169,6 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
     )
     frame, context = shapes.align_leading(frame, context)
     channels = frame.shape[-1]
-    if self._network is None:
-      mean = self._base_mean(context, channels)
-      return (
-        frame,
-        mean,
-        tf.zeros_like(frame),
-        tf.zeros_like(frame[..., 0, 0, 0]),
-      )
     shift, raw, *base = tf.split(
       self._network(context),
       [channels, channels] + [self._base_channels] * (self._base_channels > 0),

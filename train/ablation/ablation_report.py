@@ -251,7 +251,7 @@ def _difference(ours, theirs):
 def _incomparable(a, b):
   """Why two cells cannot be compared clip by clip, or None."""
   for key in ablation_rows.DATA_KEYS:
-    values = [ablation_rows.data_value(key, x.config.get(key)) for x in (b, a)]
+    values = [x.config.get(key) for x in (b, a)]
     if values[0] != values[1]:
       return f'other {key}: {values[0]}, {values[1]}'
   if not all(x.cell.folder.scores_file.exists() for x in (a, b)):

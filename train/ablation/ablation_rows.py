@@ -25,7 +25,6 @@ __all__ = [
   'ROWS',
   'Row',
   'cells_of',
-  'data_value',
   'rows_for',
 ]
 
@@ -60,20 +59,6 @@ DATA_KEYS = (
   'n_bits',
   'dequantisation',
 )
-
-
-def data_value(key, value):
-  """What a field of `DATA_KEYS` says of the data.
-
-  Args:
-    key: `str`, the field.
-    value: Its value in a run.
-
-  Returns:
-    The value; 'matched' for learned noise, whose bits/dim bound the same code
-    length as those with uniform noise.
-  """
-  return 'matched' if (key, value) == ('dequantisation', 'flow') else value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,20 +210,12 @@ _TAIL_ROWS = (
     'paper_previous',
   ),
   Row(
-    'difference',
-    'tail',
-    '+ previous frame subtracted',
-    None,
-    _tail('difference'),
-    'previous',
-  ),
-  Row(
     'residual',
     'tail',
-    '+ learned shift and scale',
+    '+ subtracted, learned shift and scale',
     None,
     _tail('residual'),
-    'difference',
+    'previous',
   ),
   Row(
     'residual_state',
@@ -263,14 +240,6 @@ _TAIL_ROWS = (
     None,
     _tail('motion', previous_frames=2),
     'motion',
-  ),
-  Row(
-    'motion_learned_noise',
-    'tail',
-    '+ learned noise',
-    None,
-    (*_tail('motion', previous_frames=2), 'dequantisation=flow'),
-    'motion_two_frames',
   ),
   Row(
     'motion_label',

@@ -113,9 +113,7 @@ class Config:
   state_channels: int = 16
   processor: str = 'residual'  # Or 'gru'.
   previous_frames: int = 1
-  dequantisation: str = 'matched'  # Or 'legacy' (the paper's), 'flow'.
-  noise_steps: int = 4  # Of dequantisation 'flow'.
-  noise_hidden_channels: int = 32
+  dequantisation: str = 'matched'  # Or 'legacy' (the paper's).
   head: GlowConfig = GlowConfig()
   tail: GlowConfig = GlowConfig(context_affine='residual', pyramid_channels=16)
   gan: GanConfig = GanConfig()

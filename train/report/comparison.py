@@ -140,8 +140,7 @@ def _difference(run, first, part):
 
 def _same_data(run, other):
   return all(
-    ablation_rows.data_value(key, getattr(run.config, key))
-    == ablation_rows.data_value(key, getattr(other.config, key))
+    getattr(run.config, key) == getattr(other.config, key)
     for key in ablation_rows.DATA_KEYS
   )
 

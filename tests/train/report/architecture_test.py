@@ -23,7 +23,6 @@ class ArchitectureTest(parameterized.TestCase):
     [('model=tail', 'processor=gru', 'previous_frames=2')],
     [('use_labels=false', 'state_channels=0')],
     [('tail.context_affine=none', 'tail.context_mixture=quarters')],
-    [('dequantisation=flow', 'noise_hidden_channels=4')],
     [('head.num_steps_per_block=0', 'tail.num_steps_per_block=0')],
     [('model=gan', *_GAN)],
   )

@@ -39,10 +39,6 @@ def build_model(config, num_labels):
       label_loss_weight=config.label_loss_weight,
       label_dropout=config.label_dropout,
       dequantisation=config.dequantisation,
-      noise={
-        'num_steps': config.noise_steps,
-        'hidden_channels': config.noise_hidden_channels,
-      },
       seed=config.seed,
     )
   except ValueError as e:

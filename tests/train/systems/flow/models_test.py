@@ -52,7 +52,7 @@ class ModelsTest(tf.test.TestCase):
       'label_dropout': 0.25,
       'n_bits': 6,
       'previous_frames': 2,
-      'dequantisation': 'flow',
+      'dequantisation': 'legacy',
     }
     config = dataclasses.replace(presets.PRESETS['smoke'], **values)
     model = models.build_model(config, 3)
