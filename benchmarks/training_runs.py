@@ -25,7 +25,11 @@ __all__ = [
 ]
 
 # Neither a SavedModel nor samples nor continuations.
-NUMBERS_ONLY = ('model.export_max_frames=none', 'run.num_samples=0', 'run.quality_samples=0')
+NUMBERS_ONLY = (
+  'model.export_max_frames=none',
+  'run.num_samples=0',
+  'run.quality_samples=0',
+)
 
 # A tail of `cglow_small` on clips whose first frame says nothing of the label.
 MOTION_LABELS = (

@@ -6,6 +6,7 @@ row that it applies to.
 """
 
 import collections
+import functools
 import os
 import re
 
@@ -81,14 +82,25 @@ def _flow_step(**kwargs):
   )
 
 
-def _glow(blocks=2, steps=1, channels=1, **kwargs):
+_STEPS = {
+  'additive': tfp_cglow.AdditiveSteps,
+  'affine': tfp_cglow.AffineSteps,
+  'affine_sigmoid': functools.partial(tfp_cglow.AffineSteps, scale='sigmoid'),
+}
+
+
+_ONE_STEP = tfp_cglow.AdditiveSteps(1, 4)
+
+
+def _glow(blocks=2, steps=_ONE_STEP, channels=1, **kwargs):
   return lambda dtype: tfp_cglow.build_glow(
-    [4, 4, channels], blocks, steps, 4, seed=1, dtype=dtype, **kwargs
+    [4, 4, channels], blocks, steps, seed=1, dtype=dtype, **kwargs
   )
 
 
-def _scan(**kwargs):
-  return lambda dtype: _glow(1, 2, **kwargs)(dtype).blocks[0][1]
+def _scan(kind, gradients, **kwargs):
+  steps = _STEPS[kind](2, 4, gradients=gradients)
+  return lambda dtype: _glow(1, steps, **kwargs)(dtype).blocks[0][1]
 
 
 def _step_of_tensors(slices):
@@ -104,29 +116,42 @@ def _scan_of_actnorms(dtype):
 _ACTNORM = ('shift', 'log_scale')
 
 
+_MEANS = {
+  'learned': None,
+  'residual': tfp_cglow.PreviousFrame(),
+  'motion': tfp_cglow.MovedFrame(),
+  'recall': tfp_cglow.RecalledFrame(),
+}
+
+
 def _context_affine(kind):
   return lambda dtype: tfp_cglow.build_context_affine(
-    kind, 2, 4, 4, seed=1, dtype=dtype
+    2,
+    tfp_cglow.Context(4),
+    tfp_cglow.FrameAffine(_MEANS[kind], hidden_channels=4),
+    seed=1,
+    dtype=dtype,
   )
 
 
-def _context_mixture(num_groups):
+def _context_mixture(halvings):
   return lambda dtype: tfp_cglow.build_context_mixture(
     2,
-    4,
-    3,
-    num_groups,
-    context_frames=2,
-    hidden_channels=4,
-    strip_pooling=num_groups > 1,
-    motion_radius=int(num_groups > 1),
+    tfp_cglow.Context(4, frames=2),
+    tfp_cglow.LevelMixture(
+      3,
+      halvings,
+      hidden_channels=4,
+      strip_pooling=halvings > 0,
+      motion_radius=int(halvings > 0),
+    ),
     dtype=dtype,
   )
 
 
 def _mixture_alone(dtype):
   return tfp_cglow.build_context_mixture(
-    2, None, 3, 7, context_frames=0, hidden_channels=4, dtype=dtype
+    2, None, tfp_cglow.LevelMixture(3, 2, hidden_channels=4), dtype=dtype
   )
 
 
@@ -157,28 +182,27 @@ def _table():
   for kind in ('additive', 'bounded', 'sigmoid'):
     yield f'coupling_{kind}', _coupling(kind, None), leaf, plain
     yield f'coupling_{kind}_context', _coupling(kind, 2), leaf, _SMALL_CONTEXT
-  for kind in ('additive', 'affine', 'affine_sigmoid'):
+  for kind in _STEPS:
     step = _flow_step(coupling=kind)
     yield f'flow_step_{kind}', step, leaf, plain
     step = _flow_step(coupling=kind, context_channels=2)
     yield f'flow_step_{kind}_context', step, leaf, _SMALL_CONTEXT
   for gradients in ('reversible', 'stored'):
     for kind in ('additive', 'affine'):
-      options = {'coupling': kind, 'gradients': gradients}
       name = f'scan_{gradients}_{kind}'
-      yield name, _scan(**options), leaf, plain
-      scan = _scan(context_channels=2, **options)
+      yield name, _scan(kind, gradients), leaf, plain
+      scan = _scan(kind, gradients, context=tfp_cglow.Context(2))
       yield f'{name}_context', scan, leaf, _SMALL_CONTEXT
   yield 'scan_generic', _scan_of_actnorms, leaf, plain
   prior = lambda d: tfp_cglow.build_label_prior(3, 8, d)
   yield 'label_prior', prior, (8,), {'label': _label(3)}
   yield 'label_prior_weights', prior, (8,), {'label': _weights(3)}
-  for kind in ('learned', 'residual', 'motion', 'recall', 'difference'):
+  for kind in _MEANS:
     affine, context = _context_affine(kind), {'context': _real(4, 4, 4)}
     yield f'context_affine_{kind}', affine, (4, 4, 2), context
-  for groups in (1, 4):
-    mixture, context = _context_mixture(groups), {'context': _real(4, 4, 4)}
-    yield f'context_mixture_{groups}', mixture, (4, 4, 2), context
+  for halvings in (0, 1):
+    mixture, context = _context_mixture(halvings), {'context': _real(4, 4, 4)}
+    yield f'context_mixture_{halvings}', mixture, (4, 4, 2), context
   yield 'context_mixture_alone', _mixture_alone, (4, 4, 2), plain
   yield 'conditioned', _conditioned, (4, 4, 2), plain
   yield from _glows()
@@ -186,52 +210,54 @@ def _table():
 
 def _glows():
   frame, plain, label = (4, 4, 1), {}, {'label': _label(3)}
-  for kind in ('additive', 'affine', 'affine_sigmoid'):
-    yield f'glow_{kind}', _glow(coupling=kind), frame, plain
-    glow = _glow(coupling=kind, context_channels=2)
+  context = tfp_cglow.Context(2)
+  for kind, make_steps in _STEPS.items():
+    steps = make_steps(1, 4)
+    yield f'glow_{kind}', _glow(steps=steps), frame, plain
+    glow = _glow(steps=steps, context=context)
     yield f'glow_{kind}_context', glow, frame, _CONTEXT
-  glow = _glow(gradients='stored', context_channels=2)
+  steps = tfp_cglow.AdditiveSteps(1, 4, gradients='stored')
+  glow = _glow(steps=steps, context=context)
   yield 'glow_stored_context', glow, frame, _CONTEXT
-  glow = _glow(unroll=True, context_channels=2, coupling='affine')
-  yield 'glow_unroll_context', glow, frame, _CONTEXT
-  glow = _glow(context_channels=2, context_injection='last')
+  steps = tfp_cglow.AffineSteps(1, 4, gradients='unrolled')
+  glow = _glow(steps=steps, context=context)
+  yield 'glow_unrolled_context', glow, frame, _CONTEXT
+  steps = tfp_cglow.AdditiveSteps(1, 4, context_injection='last')
+  glow = _glow(steps=steps, context=context)
   yield 'glow_last_context', glow, frame, _CONTEXT
-  glow = _glow(context_channels=2, pyramid_channels=3)
+  glow = _glow(context=context, pyramid=tfp_cglow.Pyramid(3))
   yield 'glow_pyramid_channels_context', glow, frame, _CONTEXT
-  yield 'glow_label_prior', _glow(num_labels=3), frame, label
-  glow = _glow(num_labels=3)
+  glow = _glow(labels=tfp_cglow.LabelPriors(3))
+  yield 'glow_label_prior', glow, frame, label
   yield 'glow_label_prior_weights', glow, frame, {'label': _weights(3)}
-  glow = _glow(num_labels=3, label_conditioning='image')
+  glow = _glow(labels=tfp_cglow.LabelImages(3))
   yield 'glow_label_image', glow, frame, label
   yield 'glow_label_image_weights', glow, frame, {'label': _weights(3)}
-  glow = _glow(num_labels=3, label_conditioning='embedding')
-  yield 'glow_label_embedding', glow, frame, label
+  embedding = tfp_cglow.LabelEmbedding(3)
+  yield 'glow_label_embedding', _glow(labels=embedding), frame, label
   glow = _glow(vector_channels=3)
   yield 'glow_vector', glow, frame, {'vector': _real(3)}
   for kind in ('learned', 'residual'):
-    glow = _glow(context_channels=2, context_affine=kind, channels=2)
+    first = tfp_cglow.FrameAffine(_MEANS[kind])
+    glow = _glow(context=context, first=first, channels=2)
     yield f'glow_{kind}_context', glow, (4, 4, 2), _CONTEXT
-  for kind in ('pixels', 'quarters'):
-    options = {'context_mixture': kind, 'mixture_hidden_channels': 4}
-    glow = _glow(context_channels=2, channels=2, **options)
-    yield f'glow_{kind}_context', glow, (4, 4, 2), _CONTEXT
-  options['num_labels'], options['label_conditioning'] = 3, 'embedding'
-  yield 'glow_quarters_label', _glow(channels=2, **options), (4, 4, 2), label
+  for name, halvings in (('pixels', 0), ('quarters', 1)):
+    first = tfp_cglow.LevelMixture(32, halvings, hidden_channels=4)
+    glow = _glow(context=context, first=first, channels=2)
+    yield f'glow_{name}_context', glow, (4, 4, 2), _CONTEXT
+  glow = _glow(labels=embedding, first=first, channels=2)
+  yield 'glow_quarters_label', glow, (4, 4, 2), label
   glow = _glow(
-    steps=2,
-    coupling='affine',
-    context_channels=2,
+    steps=tfp_cglow.AffineSteps(2, 4),
+    context=context,
     vector_channels=3,
-    context_affine='residual',
-    num_labels=3,
+    first=tfp_cglow.FrameAffine(),
+    labels=tfp_cglow.LabelPriors(3),
   )
   every = {'vector': _real(3), **_CONTEXT, **label}
   yield 'glow_everything', glow, frame, every
   glow = _glow(
-    context_channels=2,
-    vector_channels=3,
-    num_labels=3,
-    label_conditioning='image',
+    context=context, vector_channels=3, labels=tfp_cglow.LabelImages(3)
   )
   yield 'glow_everything_image', glow, frame, every
 
@@ -245,7 +271,7 @@ _ROWS = (
   'scan_reversible_affine_context',
   'scan_stored_additive_context',
   'scan_generic',
-  'glow_unroll_context',
+  'glow_unrolled_context',
   'glow_label_image',
   'glow_vector',
   'glow_residual_context',
@@ -267,7 +293,7 @@ _SOME = (
   'scan_generic',
   'label_prior',
   'context_affine_residual',
-  'context_mixture_4',
+  'context_mixture_1',
   'conditioned',
   'glow_everything',
 )
@@ -276,7 +302,7 @@ _SOME = (
 _LARGE = (
   'scan_reversible_affine_context',
   'context_affine_residual',
-  'context_mixture_1',
+  'context_mixture_0',
   'glow_residual_context',
 )
 
@@ -811,7 +837,7 @@ class _Counter:
 
     return init, counted
 
-  def context_network(self, context_channels, num_blocks, dtype):
+  def pyramid(self, context_channels, num_blocks, dtype):
     pyramid = tfp_cglow.build_context_pyramid(
       context_channels, num_blocks, seed=1, dtype=dtype
     )
@@ -826,33 +852,35 @@ class _Counter:
 class NetworksRunOnceTest(tf.test.TestCase, parameterized.TestCase):
   NUM_BLOCKS, NUM_STEPS = 2, 3
 
-  def _flow(self, **kwargs):
+  def _flow(self, kind, gradients):
     counter = _Counter()
     glow = tfp_cglow.build_glow(
       [4, 4, 1],
       self.NUM_BLOCKS,
-      self.NUM_STEPS,
-      context_channels=2,
-      coupling_network=counter.coupling_network(),
-      context_network=counter.context_network(2, self.NUM_BLOCKS, tf.float32),
+      _STEPS[kind](
+        self.NUM_STEPS,
+        gradients=gradients,
+        network=counter.coupling_network(),
+      ),
+      context=tfp_cglow.Context(2),
+      pyramid=counter.pyramid(2, self.NUM_BLOCKS, tf.float32),
       seed=1,
-      **kwargs,
     )
     counter.calls.clear()  # `build_glow` asks the pyramid for its channels.
     base = tfd.Sample(tfd.Normal(0.0, 1.0), [16])
     return tfd.TransformedDistribution(base, glow), counter.calls
 
   _variants = parameterized.named_parameters(
-    ('scan_reversible', {}),
-    ('scan_stored', {'gradients': 'stored'}),
-    ('scan_affine', {'coupling': 'affine'}),
-    ('unroll', {'unroll': True}),
-    ('unroll_affine', {'unroll': True, 'coupling': 'affine'}),
+    ('scan_reversible', 'additive', 'reversible'),
+    ('scan_stored', 'additive', 'stored'),
+    ('scan_affine', 'affine', 'reversible'),
+    ('unrolled', 'additive', 'unrolled'),
+    ('unrolled_affine', 'affine', 'unrolled'),
   )
 
   @_variants
-  def test_eager(self, options):
-    flow, calls = self._flow(**options)
+  def test_eager(self, kind, gradients):
+    flow, calls = self._flow(kind, gradients)
     once = {'coupling': self.NUM_BLOCKS * self.NUM_STEPS, 'pyramid': 1}
     kwargs = {'context': tf.ones([2, 4, 4, 2])}
     sample = flow.sample(2, bijector_kwargs=kwargs)
@@ -862,8 +890,8 @@ class NetworksRunOnceTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(calls, once)
 
   @_variants
-  def test_log_prob_of_a_sample_comes_from_the_cache(self, options):
-    flow, calls = self._flow(**options)
+  def test_log_prob_of_a_sample_comes_from_the_cache(self, kind, gradients):
+    flow, calls = self._flow(kind, gradients)
     kwargs = {'context': tf.ones([2, 4, 4, 2])}
     sample = flow.sample(2, bijector_kwargs=kwargs)
     calls.clear()
@@ -871,9 +899,9 @@ class NetworksRunOnceTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(calls, {})
 
   @_variants
-  def test_traced(self, options):
-    flow, calls = self._flow(**options)
-    steps = self.NUM_STEPS if options.get('unroll') else 1
+  def test_traced(self, kind, gradients):
+    flow, calls = self._flow(kind, gradients)
+    steps = self.NUM_STEPS if gradients == 'unrolled' else 1
     once = {'coupling': self.NUM_BLOCKS * steps, 'pyramid': 1}
     context = tf.TensorSpec([2, 4, 4, 2])
     tf.function(
@@ -887,7 +915,7 @@ class NetworksRunOnceTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(calls, once)
 
   def test_reversible_gradient_runs_each_network_once_more(self):
-    flow, calls = self._flow()
+    flow, calls = self._flow('additive', 'reversible')
     y, context = tf.zeros([2, 4, 4, 1]), tf.ones([2, 4, 4, 2])
     with tf.GradientTape() as tape:
       tape.watch(y)

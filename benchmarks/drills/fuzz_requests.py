@@ -316,7 +316,8 @@ def main(argv):
   from train.systems.flow import models
 
   config = configs.override(
-    presets.PRESETS['smoke'], ['tail_labels=true', 'model.tail.previous_frames=2']
+    presets.PRESETS['smoke'],
+    ['tail_labels=true', 'model.tail.previous_frames=2'],
   )
   model = models.build_model(config, _NUM_LABELS)
   rng = np.random.default_rng(_SEED.value)

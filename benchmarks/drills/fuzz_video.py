@@ -179,7 +179,11 @@ def _runs(scratch, good, broken):
   tree = os.path.join(scratch, 'tree')
   bad = [path for path in broken if _is_bad(path)]
   _tree(tree, good + bad[: len(good) // 2])
-  data = ['--dataset=folder', f'--data_dir={tree}', '--set=data.valid_fraction=0.2']
+  data = [
+    '--dataset=folder',
+    f'--data_dir={tree}',
+    '--set=data.valid_fraction=0.2',
+  ]
   work = os.path.join(scratch, 'run')
   results = {
     'default': _run([*data, f'--workdir={work}_1']),

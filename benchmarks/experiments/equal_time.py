@@ -59,7 +59,6 @@ _SHARED = (
 )
 _ROWS_BY_NAME = {
   'affine': ('cglow_small', ()),
-  'affine with learned noise': ('cglow_small', ('model.dequantisation=flow',)),
   'affine with half the steps twice as wide': (
     'cglow_small',
     ('model.tail.steps.num_steps=2', 'model.tail.steps.hidden_channels=128'),
@@ -79,10 +78,6 @@ _ROWS_BY_NAME = {
     ),
   ),
   'mixture of pixels and small flow': ('cglow_mixture', ()),
-  'mixture of pixels and small flow with learned noise': (
-    'cglow_mixture',
-    ('model.dequantisation=flow',),
-  ),
   'mixture of moved pixels and small flow': (
     'cglow_mixture',
     ('model.tail.first.motion_radius=3',),

@@ -42,7 +42,11 @@ _SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
 
 _EQUAL_TIME = 'two_frames_equal_time'
 _AFTER_THE_DARK = slice(3, 5)  # Frames 4 and 5, counted from frame 1.
-_TWO = ['model.tail.previous_frames=2', 'model.tail.memory=none', 'tail.context_affine=residual']
+_TWO = [
+  'model.tail.previous_frames=2',
+  'model.tail.memory=none',
+  'tail.context_affine=residual',
+]
 _MODELS_AND_SETTINGS = {
   'two_frames': _TWO,
   'memory': [

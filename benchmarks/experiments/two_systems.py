@@ -92,9 +92,16 @@ def _assignments(system, dataset, rate, seed, steps):
     'model.export_max_frames=none',
   ]
   if rate is not None:
-    shared += [f'optimiser.learning_rate={rate}', f'optimiser.final_learning_rate={rate}']
+    shared += [
+      f'optimiser.learning_rate={rate}',
+      f'optimiser.final_learning_rate={rate}',
+    ]
   if system == 'flow':
-    shared += ['model.label_weight=0', 'run.temperature=1.0', 'run.max_restores=0']
+    shared += [
+      'model.label_weight=0',
+      'run.temperature=1.0',
+      'run.max_restores=0',
+    ]
     if rate != _COMPARED_RATE:
       shared.append('run.quality_samples=0')
   return shared

@@ -1,7 +1,8 @@
 """Counts what a preset's parts cost: parameters, multiplications, memory.
 
   python benchmarks/speed/sizes.py --presets=paper,cglow_small
-  python benchmarks/speed/sizes.py --presets=demo --set=model.head.steps.hidden_channels=128
+  python benchmarks/speed/sizes.py --presets=demo \\
+      --set=model.head.steps.hidden_channels=128
 
 Nothing is timed. The parts are built and one frame goes through each, eagerly,
 so that every convolution is seen as often as it runs:

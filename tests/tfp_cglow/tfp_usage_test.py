@@ -22,11 +22,9 @@ def _glow(**kwargs):
   arguments = {
     'output_shape': [4, 4, 1],
     'num_glow_blocks': 2,
-    'num_steps_per_block': 1,
-    'hidden_channels': 4,
-    'coupling': 'affine',
-    'context_channels': 2,
-    'num_labels': 3,
+    'steps': tfp_cglow.AffineSteps(1, 4),
+    'context': tfp_cglow.Context(2),
+    'labels': tfp_cglow.LabelPriors(3),
     'seed': 0,
     **kwargs,
   }
@@ -148,7 +146,7 @@ class CompositionTest(tf.test.TestCase):
 
 class ConditionedTest(tf.test.TestCase):
   def test_joint_distribution(self):
-    glow, base = _glow(num_labels=None), _BASES['normal']()
+    glow, base = _glow(labels=None), _BASES['normal']()
     previous = lambda frame: tf.concat([frame, frame], -1)
     joint = tfd.JointDistributionNamed(
       {
@@ -170,7 +168,7 @@ class ConditionedTest(tf.test.TestCase):
     self.assertAllClose(joint.log_prob(sample), expected, 1e-4, 1e-4)
 
   def test_distribution_lambda(self):
-    glow, base = _glow(num_labels=None), _BASES['normal']()
+    glow, base = _glow(labels=None), _BASES['normal']()
     layer = tfp.layers.DistributionLambda(
       lambda context: tfd.TransformedDistribution(
         base, tfp_cglow.Conditioned(glow, context=context)
@@ -199,8 +197,8 @@ class ConditionedTest(tf.test.TestCase):
 
 
 class OwnNetworksTest(tf.test.TestCase, parameterized.TestCase):
-  @parameterized.parameters(False, True)
-  def test_functions(self, unroll):
+  @parameterized.parameters('reversible', 'unrolled')
+  def test_functions(self, gradients):
     def init(seed, in_channels, out_channels):
       rng = np.random.default_rng(seed)
       return {'w': rng.standard_normal([in_channels, out_channels]) / 10}
@@ -211,10 +209,8 @@ class OwnNetworksTest(tf.test.TestCase, parameterized.TestCase):
     glow = tfp_cglow.build_glow(
       [4, 4, 1],
       2,
-      2,
-      context_channels=2,
-      coupling_network=(init, apply),
-      unroll=unroll,
+      tfp_cglow.AdditiveSteps(2, network=(init, apply), gradients=gradients),
+      context=tfp_cglow.Context(2),
       seed=0,
     )
     context = _conditions()['context']
@@ -249,11 +245,8 @@ class OwnNetworksTest(tf.test.TestCase, parameterized.TestCase):
     glow = tfp_cglow.build_glow(
       [4, 4, 1],
       1,
-      2,
-      coupling='affine',
-      context_channels=2,
-      coupling_network=network,
-      unroll=True,
+      tfp_cglow.AffineSteps(2, network=network, gradients='unrolled'),
+      context=tfp_cglow.Context(2),
       seed=0,
     )
     self.assertEqual(built, [(4, 4)] * 2)
@@ -278,7 +271,7 @@ class OwnNetworksTest(tf.test.TestCase, parameterized.TestCase):
         fine = tf.nn.avg_pool2d(tf.matmul(context, self.weights), 2, 2, 'SAME')
         return [fine, tf.nn.avg_pool2d(fine, 2, 2, 'SAME')]
 
-    glow = _glow(num_labels=None, context_network=Pool())
+    glow = _glow(labels=None, pyramid=Pool())
     self.assertIn(id(weights), [id(v) for v in glow.trainable_variables])
     context = _conditions()['context']
     y = tf.random.stateless_normal([5, 4, 4, 1], [0, 2])
@@ -297,19 +290,12 @@ class DesignExamplesTest(tf.test.TestCase):
     glow = tfp_cglow.build_glow(
       output_shape=[8, 8, 3],
       num_glow_blocks=2,
-      num_steps_per_block=2,
-      hidden_channels=4,
-      coupling='additive',
-      context_channels=5,
-      context_affine='residual',
-      num_labels=10,
-      label_conditioning='prior',
-      label_init_std=None,
-      context_injection='input',
-      coupling_network=None,
-      context_network=None,
-      unroll=False,
-      gradients='reversible',
+      steps=tfp_cglow.AdditiveSteps(num_steps=2, hidden_channels=4),
+      context=tfp_cglow.Context(channels=5, frames=1),
+      vector_channels=None,
+      labels=tfp_cglow.LabelPriors(num_labels=10),
+      first=tfp_cglow.FrameAffine(tfp_cglow.PreviousFrame()),
+      pyramid=tfp_cglow.Pyramid(channels=3),
       network_dtype=None,
       dtype=tf.float32,
       seed=None,

@@ -106,7 +106,11 @@ class MainTest(parameterized.TestCase):
     workdir = pathlib.Path(self.create_tempdir().full_path, 'run')
     command = [
       *(sys.executable, '-m', 'train.main', '--preset=smoke'),
-      *(f'--workdir={workdir}', '--set=run.steps=100000', '--set=run.log_every=1'),
+      *(
+        f'--workdir={workdir}',
+        '--set=run.steps=100000',
+        '--set=run.log_every=1',
+      ),
     ]
     root = pathlib.Path(main.__file__).parents[1]
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
@@ -166,7 +170,12 @@ class MainTest(parameterized.TestCase):
       PIL.Image.fromarray(pixels).save(os.path.join(folder, f'{k}.png'))
     records = os.path.join(scratch, 'records')
     size = [
-      *('data.num_frames=1', 'run.steps=3', 'run.quality_samples=0', 'model.export_max_frames=none'),
+      *(
+        'data.num_frames=1',
+        'run.steps=3',
+        'run.quality_samples=0',
+        'model.export_max_frames=none',
+      ),
       'tensorboard_samples=0',
     ]
     code, stderr = self._run(
@@ -197,16 +206,16 @@ class MainTest(parameterized.TestCase):
       mode='ablate',
       preset='smoke',
       workdir=scratch,
-      rows=['difference'],
+      rows=['residual'],
       seeds=1,
       set=['run.steps=2'],
     )
     code, stderr = self._run(**values)
     self.assertEqual(code, 0, stderr)
     report = pathlib.Path(scratch, 'ablation.md').read_text()
-    self.assertIn('| + previous frame subtracted | ', report)
+    self.assertIn('| + subtracted, learned shift and scale | ', report)
     self.assertIn('shapes', report)
-    written = pathlib.Path(scratch, 'difference', 'seed_0', 'metrics.json')
+    written = pathlib.Path(scratch, 'residual', 'seed_0', 'metrics.json')
     before = written.stat().st_mtime_ns
     self.assertEqual(self._run(**values)[0], 0)
     self.assertEqual(written.stat().st_mtime_ns, before)  # Not trained again.

@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_cglow.bijectors import conditional_bijector
+from tfp_cglow.bijectors import specs
+from tfp_cglow.internal import checks
 from tfp_cglow.internal import shapes
 from tfp_cglow.networks import convolutional
 from tfp_cglow.networks import motion
@@ -16,6 +18,7 @@ from tfp_cglow.networks import motion
 __all__ = [
   'ContextAffine',
   'build_context_affine',
+  'check_context',
   'learned_mean',
   'motion_mean',
   'recall_mean',
@@ -100,7 +103,7 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
   ```
 
   Data `y` and latent `x` are frames `[..., H, W, C]`. With `residual_mean` and
-  a zero network, or none, it is the difference of frames. It is one step of the
+  a zero network it is the difference of frames. It is one step of the
   autoregressive flow of [1].
 
   #### References
@@ -123,8 +126,8 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
     """Creates the bijector.
 
     Args:
-      network: Callable `context [..., H, W, C_ctx] -> [..., H, W, 2 C]`, or
-        None: m and l are zero. After the 2 C channels come `base_channels`.
+      network: Callable `context [..., H, W, C_ctx] -> [..., H, W, 2 C]`. After
+        the 2 C channels come `base_channels`.
       context_channels: Python `int`, `C_ctx`.
       base_mean: `learned_mean`, `residual_mean`, `motion_mean`, or another
         function of the context and C, and of the base channels if there are
@@ -166,14 +169,6 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
     )
     frame, context = shapes.align_leading(frame, context)
     channels = frame.shape[-1]
-    if self._network is None:
-      mean = self._base_mean(context, channels)
-      return (
-        frame,
-        mean,
-        tf.zeros_like(frame),
-        tf.zeros_like(frame[..., 0, 0, 0]),
-      )
     shift, raw, *base = tf.split(
       self._network(context),
       [channels, channels] + [self._base_channels] * (self._base_channels > 0),
@@ -192,16 +187,11 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
     return (y - mean) * tf.exp(log_scale), ildj
 
 
-_KINDS = ('learned', 'residual', 'motion', 'recall', 'difference')
-
-
 def build_context_affine(
-  kind: str,
   channels: int,
-  context_channels: int,
-  hidden_channels: int,
-  motion_radius: int = 2,
-  recall_offset: Optional[int] = None,
+  context: specs.Context,
+  affine: specs.FrameAffine = specs.FrameAffine(),
+  *,
   seed: Optional[int] = None,
   network_dtype: Optional[tf.DType] = None,
   dtype: tf.DType = tf.float32,
@@ -209,17 +199,12 @@ def build_context_affine(
 ) -> ContextAffine:
   """Creates a `ContextAffine` with a zero-ended convolutional network.
 
+  The network is conv3x3, ReLU, conv1x1, ReLU, zero conv3x3.
+
   Args:
-    kind: 'learned'; 'residual': the context's first C channels are the base;
-      'motion': these, moved, see `motion_mean`; 'recall': these and others, see
-      `recall_mean`; or 'difference': they are all, and nothing is learned.
     channels: Python `int`, C of the frame.
-    context_channels: Python `int`, at least C but for 'learned'.
-    hidden_channels: Python `int`, of the network (conv3x3, ReLU, conv1x1,
-      ReLU, zero conv3x3).
-    motion_radius: Python `int`, of 'motion': how many pixels it reaches.
-    recall_offset: Python `int`, of 'recall': the remembered frame's first
-      channel; None: C, the one after the previous frame.
+    context: `Context`, of at least C channels if `affine` has a mean.
+    affine: `FrameAffine`.
     seed: Python `int` or None.
     network_dtype: `tf.DType` of the network's computation, or None.
     dtype: `tf.DType` of data, latent and variables.
@@ -229,38 +214,22 @@ def build_context_affine(
     A `ContextAffine`.
 
   Raises:
-    ValueError: if `kind` is unknown or the context cannot hold the frame.
+    ValueError: if the mean is of a wrong kind or the context cannot hold the
+      frame.
   """
-  _check_kind(kind, channels, context_channels)
-  base_mean, base_channels = residual_mean, 0
-  if kind == 'learned':
-    base_mean = learned_mean
-  elif kind == 'motion':
-    if motion_radius < 1:
-      raise ValueError(
-        f'`motion_radius` must be at least 1, but got {motion_radius}.'
-      )
-    base_mean = motion_mean
-    base_channels = motion.num_neighbours(motion_radius)
-  elif kind == 'recall':
-    offset = check_recall(recall_offset, channels, context_channels)
-    base_mean = functools.partial(recall_mean, offset=offset)
-    base_channels = 1
-  network = None
-  if kind != 'difference':
-    functions = convolutional.conv_network(
-      hidden_channels, network_dtype=network_dtype
-    )
-    seed = int(np.random.default_rng(seed).integers(2**31))
-    values = functions.init(
-      seed, context_channels, 2 * channels + base_channels
-    )
-    network = convolutional.BoundNetwork(
-      functions.apply, convolutional.to_variables(values, dtype)
-    )
+  check_context(affine, channels, context)
+  base_mean, base_channels = _base_mean(affine.mean, channels, context)
+  functions = convolutional.conv_network(
+    affine.hidden_channels, network_dtype=network_dtype
+  )
+  seed = int(np.random.default_rng(seed).integers(2**31))
+  values = functions.init(seed, context.channels, 2 * channels + base_channels)
+  network = convolutional.BoundNetwork(
+    functions.apply, convolutional.to_variables(values, dtype)
+  )
   return ContextAffine(
     network,
-    context_channels,
+    context.channels,
     base_mean=base_mean,
     base_channels=base_channels,
     dtype=dtype,
@@ -268,27 +237,58 @@ def build_context_affine(
   )
 
 
-def _check_kind(kind, channels, context_channels):
-  if kind not in _KINDS:
-    raise ValueError(
-      f'`context_affine` must be one of {list(_KINDS)} or None, '
-      f'but got {kind!r}.'
-    )
-  if kind != 'learned' and context_channels < channels:
-    raise ValueError(
-      f'`context_affine={kind!r}` takes the previous frame from '
-      f"the context's first {channels} channels, but the context has "
-      f'{context_channels}.'
-    )
+def _base_mean(mean, channels, context):
+  """The function, and how many of the network's channels it takes."""
+  if mean is None:
+    return learned_mean, 0
+  if isinstance(mean, specs.MovedFrame):
+    return motion_mean, motion.num_neighbours(mean.radius)
+  if isinstance(mean, specs.RecalledFrame):
+    offset = _recall_offset(mean, channels, context)
+    return functools.partial(recall_mean, offset=offset), 1
+  return residual_mean, 0
 
 
-def check_recall(offset, channels, context_channels):
-  """The first channel of 'recall', C for None; ValueError if it has no C."""
-  offset = channels if offset is None else offset
-  if offset < 0 or offset + channels > context_channels:
+def check_context(affine, channels, context):
+  """Raises ValueError if a `FrameAffine` cannot find its mean in a context.
+
+  Args:
+    affine: `FrameAffine`.
+    channels: Python `int`, C of the frame.
+    context: `Context` or None.
+
+  Raises:
+    ValueError: says what was expected and what came.
+  """
+  mean = affine.mean
+  checks.check_kind(
+    'first.mean',
+    mean,
+    specs.PreviousFrame,
+    specs.MovedFrame,
+    specs.RecalledFrame,
+  )
+  known = 0 if context is None else context.channels
+  if mean is not None and known < channels:
     raise ValueError(
-      "`context_affine='recall'` takes a remembered frame from the context's "
-      f'channels {offset} to {offset + channels - 1}, but the context has '
-      f'{context_channels}: give the state as many channels as a frame has.'
+      f"{mean} takes the previous frame from the context's first {channels} "
+      f'channels, but the context has {known}.'
     )
-  return offset
+  if isinstance(mean, specs.MovedFrame):
+    checks.check_at_least('first.mean.radius', mean.radius, 1)
+  if isinstance(mean, specs.RecalledFrame):
+    _check_recall(mean, channels, context)
+
+
+def _recall_offset(mean, channels, context):
+  return context.frames * channels if mean.offset is None else mean.offset
+
+
+def _check_recall(mean, channels, context):
+  offset = _recall_offset(mean, channels, context)
+  if offset < 0 or offset + channels > context.channels:
+    raise ValueError(
+      f"{mean} takes a remembered frame from the context's channels {offset} "
+      f'to {offset + channels - 1}, but the context has {context.channels}: '
+      'give the memory as many channels as a frame has.'
+    )

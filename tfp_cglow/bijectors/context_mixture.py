@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfp_cglow.bijectors import conditional_bijector
 from tfp_cglow.bijectors import grid_mixture
+from tfp_cglow.bijectors import specs
 from tfp_cglow.internal import shapes
 from tfp_cglow.networks import mixture_network
 from tfp_cglow.networks import motion
@@ -327,7 +328,7 @@ def _check_size(name, size, num_groups):
 def _check_frames(context_frames, context_channels, least_channels):
   if context_frames < 0 or (context_channels or 0) < least_channels:
     raise ValueError(
-      f'`context_mixture` takes {context_frames} frame(s) from the '
+      f'`ContextMixture` takes {context_frames} frame(s) from the '
       f"context's first {least_channels} channels, but the context has "
       f'{context_channels or 0}.'
     )
@@ -357,15 +358,9 @@ def _join(parts):
 
 def build_context_mixture(
   channels: int,
-  context_channels: Optional[int],
-  num_levels: int,
-  num_groups: int = 4,
-  context_frames: int = 1,
-  num_components: int = 5,
-  hidden_channels: int = 64,
-  num_blocks: int = 2,
-  strip_pooling: bool = False,
-  motion_radius: int = 0,
+  context: Optional[specs.Context],
+  mixture: specs.LevelMixture,
+  *,
   seed: Optional[int] = None,
   network_dtype: Optional[tf.DType] = None,
   dtype: tf.DType = tf.float32,
@@ -375,21 +370,10 @@ def build_context_mixture(
 
   Args:
     channels: Python `int`, C of the frame.
-    context_channels: Python `int`, at least `context_frames` times C, or None:
-      takes no context.
-    num_levels: Python `int`, levels of the frames on [-1/2, 1/2]: `2**n_bits`.
-    num_groups: 1: all pixels at once, one pass of the network in `forward`; 4:
-      the places of every 2x2 pixels one after another; 7: the first of these
-      cut in four again; 10, and so on.
-    context_frames: Python `int`: the context begins with so many frames, the
-      newest first; 0: it has none, as that of a first frame.
-    num_components: Python `int` K of each mixture.
-    hidden_channels: Python `int`, of the networks.
-    num_blocks: Python `int`, of each network.
-    strip_pooling: Python `bool`: networks also see means of whole rows and
-      columns, see `MixtureNetwork`.
-    motion_radius: Python `int`: mixtures are centred on the previous frame
-      moved by so many pixels at most, see `motion.blend`; 0: not moved.
+    context: `Context`, of at least `frames` times C channels; or None: the
+      bijector takes no context.
+    mixture: `LevelMixture` with a number of `levels` and of `halvings` ('all'
+      depends on the frame's size, which `build_glow` knows).
     seed: Python `int` or None.
     network_dtype: `tf.DType` of the networks' computation, or None.
     dtype: `tf.DType` of data, latent and variables.
@@ -401,10 +385,11 @@ def build_context_mixture(
   Raises:
     ValueError: if the context cannot hold the frames or a number does not fit.
   """
-  _check_num_groups(num_groups)
-  _check_frames(context_frames, context_channels, context_frames * channels)
-  _check_motion(motion_radius, context_frames)
+  check_context(mixture, channels, context)
+  if mixture.halvings == 'all':
+    raise ValueError("`halvings` must be a number here, but got 'all'.")
   rng = np.random.default_rng(seed)
+  context_channels, context_frames = _sizes(context)
   of_context = _num_context_features(context_channels, channels, context_frames)
   of_places = 0 if context_frames else 2
 
@@ -415,28 +400,57 @@ def build_context_mixture(
       + num_known * channels * _NUM_FEATURES,
       channels,
       _NUM_FEATURES,
-      grid_mixture.NUM_PARAMETERS * num_components,
-      hidden_channels,
-      num_blocks,
-      strip_pooling=strip_pooling,
-      num_places=motion.num_neighbours(motion_radius),
+      grid_mixture.NUM_PARAMETERS * mixture.components,
+      mixture.hidden_channels,
+      mixture.num_blocks,
+      strip_pooling=mixture.strip_pooling,
+      num_places=motion.num_neighbours(mixture.motion_radius),
       seed=int(rng.integers(2**31)),
       network_dtype=network_dtype,
       dtype=dtype,
     )
 
-  halvings = _num_halvings(num_groups)
   return ContextMixture(
-    [network(halvings, 0)]
+    [network(mixture.halvings, 0)]
     + [
       network(scale, num_known)
-      for scale in range(halvings, 0, -1)
+      for scale in range(mixture.halvings, 0, -1)
       for num_known in range(1, _FINER + 1)
     ],
     context_channels,
-    num_levels,
+    mixture.levels,
     context_frames=context_frames,
-    motion_radius=motion_radius,
+    motion_radius=mixture.motion_radius,
     dtype=dtype,
     name=name,
   )
+
+
+def check_context(mixture, channels, context):
+  """Raises ValueError if a `LevelMixture` does not fit a context.
+
+  Args:
+    mixture: `LevelMixture`.
+    channels: Python `int`, C of the frame.
+    context: `Context` or None.
+
+  Raises:
+    ValueError: says what was expected and what came.
+  """
+  if mixture.levels is None:
+    raise ValueError(f'`LevelMixture` needs `levels`, but got {mixture}.')
+  if mixture.halvings != 'all' and not (
+    isinstance(mixture.halvings, int) and mixture.halvings >= 0
+  ):
+    raise ValueError(
+      "`halvings` must be an integer of at least 0, or 'all', but got "
+      f'{mixture.halvings!r}.'
+    )
+  context_channels, context_frames = _sizes(context)
+  _check_frames(context_frames, context_channels, context_frames * channels)
+  _check_motion(mixture.motion_radius, context_frames)
+
+
+def _sizes(context):
+  """Channels and frames of a `Context` or None."""
+  return (None, 0) if context is None else (context.channels, context.frames)

@@ -23,7 +23,7 @@ class Glow(conditional_bijector.ConditionalBijector):
   (sampling); `inverse` maps frames to latents (training).
 
   ```none
-  inverse:  frame -> ContextMixture or ContextAffine -> block 1 -> block 2 ..
+  inverse:  frame -> ContextAffine or ContextMixture -> block 1 -> block 2 ..
             -> LabelPrior
             block: Squeeze -> steps -> Split, whose second half leaves
   ```
@@ -42,8 +42,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     output_shape,
     blocks,
     context_network=None,
-    context_affine=None,
-    context_mixture=None,
+    first=None,
     label_prior=None,
     label_maps=None,
     context_channels=None,
@@ -63,9 +62,8 @@ class Glow(conditional_bijector.ConditionalBijector):
       context_network: Callable from the context map `[..., H, W, C_all]` to a
         list of maps, one a block, or None. `C_all` counts the context, the
         vector and the label's map, in this order.
-      context_affine: `ContextAffine` of `C_all` channels, or None.
-      context_mixture: `ContextMixture` of `C_all` channels, or None; it is
-        nearer to the data.
+      first: `ContextAffine` or `ContextMixture` of `C_all` channels, the
+        bijector nearest to the data; or None.
       label_prior: `LabelPrior` over `H*W*C` dimensions, or None.
       label_maps: Float `[num_labels, h, w, c]`, what a label adds to the
         context: one learned image a label (h, w are H, W) or one vector (1, 1),
@@ -81,8 +79,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     self._output_shape = tuple(int(d) for d in output_shape)
     self._blocks = [list(block) for block in blocks]
     self._context_network = context_network
-    self._context_affine = context_affine
-    self._context_mixture = context_mixture
+    self._first = first
     self._label_prior = label_prior
     self._label_maps = label_maps
     self._context_channels = context_channels
@@ -110,12 +107,8 @@ class Glow(conditional_bijector.ConditionalBijector):
     return self._context_network
 
   @property
-  def context_affine(self):
-    return self._context_affine
-
-  @property
-  def context_mixture(self):
-    return self._context_mixture
+  def first(self):
+    return self._first
 
   @property
   def label_prior(self):
@@ -240,21 +233,19 @@ class Glow(conditional_bijector.ConditionalBijector):
 
     Args:
       frames: `[..., H, W, C]`.
-      base: As there.
-      weights: As there.
-      **conditions: As there.
+      base: See `log_prob_by_label`.
+      weights: See `log_prob_by_label`.
+      **conditions: See `log_prob_by_label`.
 
     Returns:
       base_log_prob: `[..., R]`, nats, log-density of the latents.
       log_det: `[..., R]`, log |det| of the inverse's Jacobian.
 
     Raises:
-      ValueError: As there.
+      ValueError: See `log_prob_by_label`.
     """
     if self.num_labels is None:
-      raise ValueError(
-        f'`{self.name}` takes no label: build it with `num_labels`.'
-      )
+      raise ValueError(f'`{self.name}` takes no label: build it with `labels`.')
     expected = {k: v for k, v in self.conditions.items() if k != 'label'}
     conditions = conditional_bijector.check_condition_names(
       self.name, expected, conditions
@@ -370,8 +361,8 @@ class Glow(conditional_bijector.ConditionalBijector):
     context = self._context_map(y, **conditions)
     if context is not None:
       y, context = shapes.align_leading(y, context)
-    for bijector in self._of_whole_frames():
-      y = step_fn(bijector, y, context=context)
+    if self._first is not None:
+      y = step_fn(self._first, y, **_conditions_of(self._first, context))
     latents = []
     for i, (block, level) in enumerate(
       zip(self._blocks, self._pyramid(context))
@@ -397,11 +388,6 @@ class Glow(conditional_bijector.ConditionalBijector):
     y = self._walk_forward(forward, x, label=label, **conditions)
     return y, tf.zeros_like(y[..., 0, 0, 0]) + sum(ildjs)
 
-  def _of_whole_frames(self):
-    """The bijectors before the blocks, data side first."""
-    both = (self._context_mixture, self._context_affine)
-    return [b for b in both if b is not None]
-
   def _walk_forward(self, step_fn, x, **conditions):
     context = self._context_map(x, **conditions)
     latents = self.split_latent(x)
@@ -414,8 +400,8 @@ class Glow(conditional_bijector.ConditionalBijector):
         x = split_lib.join(x, latents.pop())
       for bijector in reversed(block):
         x = step_fn(bijector, x, **_conditions_of(bijector, level))
-    for bijector in reversed(self._of_whole_frames()):
-      x = step_fn(bijector, x, context=context)
+    if self._first is not None:
+      x = step_fn(self._first, x, **_conditions_of(self._first, context))
     return x
 
   def _forward_event_shape(self, shape):

@@ -11,7 +11,7 @@ __all__ = ['classify', 'log_prob']
 
 
 def log_prob(model, frames, label, seed, clips):
-  """Log-density of dequantised frames; with learned noise less log q of it.
+  """Log-density of dequantised frames.
 
   Args:
     model: `VideoGlow`.
@@ -29,12 +29,12 @@ def log_prob(model, frames, label, seed, clips):
   head = tail = None
   if model.head is not None:
     kwargs = model.label_kwargs(model.head, label)
-    head = targets.first_log_det + _flow(model, model.head).log_prob(
+    head = _flow(model, model.head).log_prob(
       targets.first, bijector_kwargs=kwargs
     )
   if model.tail is not None:
     kwargs = model.label_kwargs(model.tail, label, time=True)
-    tail = targets.later_log_det + _flow(model, model.tail).log_prob(
+    tail = _flow(model, model.tail).log_prob(
       targets.later, bijector_kwargs={'context': targets.contexts, **kwargs}
     )
   return head, tail

@@ -64,19 +64,15 @@ def loss_terms(
 
   Returns:
     `dict` of scalars, named as `metric_names` says: bits/dim a frame; its
-    parts, the flow's log-determinant (with that of learned noise) and the
-    latents' log-density, nats a dimension; cross entropy of p(label | frame) in
-    nats, accuracy of its argmax.
+    parts, the flow's log-determinant and the latents' log-density, nats a
+    dimension; cross entropy of p(label | frame) in nats, accuracy of its
+    argmax.
   """
   targets = video_targets.noisy_targets(model, frames, seed, clips, subset_size)
   given = _with_null_labels(model, label, seed, clips, label_dropout)
   terms = {}
   if model.head is not None:
-    terms.update(
-      _submodel_terms(
-        model, 'head', targets.first, targets.first_log_det, label, given
-      )
-    )
+    terms.update(_submodel_terms(model, 'head', targets.first, label, given))
   if model.tail is not None:
     by_frame = [t if t is None else t[:, tf.newaxis] for t in (label, given)]
     terms.update(
@@ -84,7 +80,6 @@ def loss_terms(
         model,
         'tail',
         targets.later,
-        targets.later_log_det,
         *by_frame,
         context=targets.contexts,
       )
@@ -112,15 +107,11 @@ def _with_null_labels(model, label, seed, clips, dropout):
   return tf.where(uniform < dropout, null, label)
 
 
-def _submodel_terms(
-  model, name, frames, noise_log_det, label, given, **conditions
-):
+def _submodel_terms(model, name, frames, label, given, **conditions):
   glow = getattr(model, name)
   log_prob, log_det, scores = _log_prob_and_scores(
     model, glow, frames, given, **conditions
   )
-  log_prob += noise_log_det
-  log_det += noise_log_det
   bits = likelihood.bits_per_dim(log_prob, model.frame_shape, model.n_bits)
   terms = {
     f'{name}_bits_per_dim': tf.reduce_mean(bits),

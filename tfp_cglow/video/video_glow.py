@@ -26,7 +26,6 @@ from tfp_cglow.training import weight_average
 from tfp_cglow.video import context_processor
 from tfp_cglow.video import conv_gru
 from tfp_cglow.video import densities
-from tfp_cglow.video import dequantisation as dequantisation_lib
 from tfp_cglow.video import likelihood
 from tfp_cglow.video import objective
 from tfp_cglow.video import rollout
@@ -40,13 +39,7 @@ _PROCESSORS = {
   'residual': context_processor.build_context_processor,
   'gru': conv_gru.build_conv_gru,
 }
-_CLIP_NORMS = {
-  'head': 50.0,
-  'tail': 5.0,
-  'processor': 5.0,
-  'head_noise': 5.0,
-  'tail_noise': 5.0,
-}
+_CLIP_NORMS = {'head': 50.0, 'tail': 5.0, 'processor': 5.0}
 
 
 class VideoGlow(keras_saving.SavesModules):
@@ -82,7 +75,6 @@ class VideoGlow(keras_saving.SavesModules):
     label_loss_weight: float = 1.0,
     label_dropout: float = 0.0,
     dequantisation: str = 'matched',
-    noise: Optional[dict[str, Any]] = None,
     seed: Optional[int] = None,
     name: str = 'video_glow',
   ) -> None:
@@ -104,9 +96,7 @@ class VideoGlow(keras_saving.SavesModules):
       label_dropout: Float, probability of the null label in training.
       dequantisation: 'matched', or 'legacy': the paper's, noise of 2**-n_bits
         on frames that keep their 8 bits, also in the context. Its bits/dim
-        bound no code length. Or 'flow': noise within a level that is learned
-        with the flows, `FlowNoise`.
-      noise: `dict` of `build_flow_noise` keywords, or None; of 'flow'.
+        bound no code length.
       seed: Python `int` for variables and noise, or None: a random one.
       name: Python `str`.
 
@@ -154,9 +144,6 @@ class VideoGlow(keras_saving.SavesModules):
         'name': 'tail',
       }
       self.tail = build.build_glow(self.frame_shape, **{**defaults, **tail})
-    self.head_noise = self.tail_noise = None
-    if dequantisation == 'flow':
-      self._build_noise(np.random.default_rng(seeds), noise or {})
     # How often training has seen each label: the prior over labels.
     self.label_counts = None
     if num_labels is not None:
@@ -170,23 +157,6 @@ class VideoGlow(keras_saving.SavesModules):
     self._sample_function = tf.function(rollout.rollout, reduce_retracing=True)
     self._decode_function = tf.function(rollout.decode, reduce_retracing=True)
     self.built = True  # All variables exist; there is no `call`.
-
-  def _build_noise(self, rng, options):
-    def build_(name, context_channels=0):
-      return dequantisation_lib.build_flow_noise(
-        self.frame_shape,
-        self.n_bits,
-        context_channels,
-        seed=int(rng.integers(2**31)),
-        name=name,
-        **options,
-      )
-
-    if self.head is not None:
-      self.head_noise = build_('head_noise')
-    if self.tail is not None:
-      channels = self.tail.parameters['context_channels']
-      self.tail_noise = build_('tail_noise', channels)
 
   # Likelihood.
 
@@ -466,10 +436,9 @@ class VideoGlow(keras_saving.SavesModules):
 
     Args:
       optimizer: A `tf_keras` optimiser without gradient clipping of its own.
-      clip_norms: `dict` from 'head', 'tail', 'processor', 'head_noise' and
-        'tail_noise' to the largest norm of that submodel's gradient of
-        bits/dim; entries not given keep the paper's code's: 50 for the head, 5
-        for the others.
+      clip_norms: `dict` from 'head', 'tail' and 'processor' to the largest norm
+        of that submodel's gradient of bits/dim; entries not given keep the
+        paper's code's: 50 for the head, 5 for the others.
       ema: Python `float`, decay of `weight_average`, an exponential moving
         average of the weights; None: there is none.
       **kwargs: Of `tf_keras.Model.compile`.
@@ -733,8 +702,8 @@ def _check_choices(processor, previous_frames, dequantisation):
     raise ValueError(
       f'`processor` must be one of {list(_PROCESSORS)}, but got {processor!r}.'
     )
-  if dequantisation not in ('matched', 'legacy', 'flow'):
+  if dequantisation not in ('matched', 'legacy'):
     raise ValueError(
-      "`dequantisation` must be 'matched', 'legacy' or 'flow', "
+      "`dequantisation` must be 'matched' or 'legacy', "
       f'but got {dequantisation!r}.'
     )

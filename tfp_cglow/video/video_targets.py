@@ -19,7 +19,7 @@ __all__ = [
 
 Targets = collections.namedtuple(
   'Targets',
-  ['first', 'contexts', 'later', 'times', 'first_log_det', 'later_log_det'],
+  ['first', 'contexts', 'later', 'times'],
 )
 Targets.__doc__ = """What the flows see of clips, see `noisy_targets`."""
 
@@ -65,9 +65,6 @@ def noisy_targets(model, frames, seed, clips, subset_size=None):
     contexts: `[B, n, H, W, C_ctx]`; None without a tail.
     later: `[B, n, H, W, C]`, the frames that the contexts belong to.
     times: int32 `[n]`, their indices.
-    first_log_det: `[B]`, nats, of learned noise, see `FlowNoise`; else 0. To be
-      added to the log-density.
-    later_log_det: `[B, n]`, the same of `later`.
 
   Raises:
     ValueError: for clips of one frame, if the model has a tail.
@@ -86,14 +83,7 @@ def noisy_targets(model, frames, seed, clips, subset_size=None):
   contexts = None
   if model.tail is not None:
     contexts = tf.gather(contexts_of(model, clean), times - 1, axis=1)
-  log_dets = [0.0, 0.0]
-  if model.head_noise is not None:
-    first, log_dets[0] = model.head_noise(first, clean[:, 0])
-  if model.tail_noise is not None:
-    later, log_dets[1] = model.tail_noise(
-      later, tf.gather(clean, times, axis=1), contexts
-    )
-  return Targets(first, contexts, later, times, *log_dets)
+  return Targets(first, contexts, later, times)
 
 
 def _matched_frames(model, frames, seed, clips, times):

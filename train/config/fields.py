@@ -174,11 +174,12 @@ def _fits(value, field):
     return field.is_optional
   if any(type(c) is type(value) and c == value for c in field.choices):
     return True
-  if not isinstance(value, (*field.kinds, *field.values)):
+  if isinstance(value, bool):
+    return bool in field.values
+  whole = (int,) if float in field.values else ()
+  if not isinstance(value, (*field.kinds, *field.values, *whole)):
     return False
-  if isinstance(value, bool) and bool not in field.values:
-    return False
-  if not isinstance(value, (int, float)) or isinstance(value, bool):
+  if not isinstance(value, (int, float)):
     return True
   least, above, below = (
     field.limits.get(name) for name in ('least', 'above', 'below')

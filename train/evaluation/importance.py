@@ -6,9 +6,7 @@ With u_1..u_K uniform over a level, a frame x of N values costs at most
 
 bits/dim in expectation (Burda et al., Importance weighted autoencoders, 2016;
 for flows Ho et al., Flow++, 2019). K = 1 is the usual bound, more draws never
-loosen it. With learned noise of density q each term is p(x + u_k) / q(u_k),
-which is what `VideoGlow.log_prob` gives. Contexts are without noise, so that
-frames are bounded one by one.
+loosen it. Contexts are without noise, so that frames are bounded one by one.
 """
 
 import numpy as np

@@ -6,8 +6,6 @@ and every parameter is in one box.
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import tensorflow as tf
 
@@ -61,7 +59,7 @@ def structure(model):
     elif name in ('head', 'tail'):
       parts[name] = _glow_boxes(part, model)
     else:
-      parts[name] = _module_boxes(name, part, model)
+      parts[name] = _processor_boxes(part, model)
   return parts
 
 
@@ -81,19 +79,14 @@ def _class(thing):
   return type(thing).__name__
 
 
-def _module_boxes(name, part, model):
-  """The processor of the state, or the noise within a level."""
-  frame = diagram.Box('frame', _size(model.frame_shape), colour=diagram.DATA)
-  if name == 'processor':
-    last, size = 'state', (*model.frame_shape[:2], part.state_channels)
-    frame = dataclasses.replace(frame, title='previous frame, and state')
-  else:
-    last, size = 'noise within a level', model.frame_shape
-  inner = diagram.Box(_class(part), 'once a frame', _parameters(part))
+def _processor_boxes(processor, model):
+  seen, size = 'previous frame, and state', _size(model.frame_shape)
+  state = _size((*model.frame_shape[:2], processor.state_channels))
+  kind = 'once a frame'
   return [
-    frame,
-    inner,
-    diagram.Box(last, _size(size), colour=diagram.CONDITION),
+    diagram.Box(seen, size, colour=diagram.DATA),
+    diagram.Box(_class(processor), kind, _parameters(processor)),
+    diagram.Box('state', state, colour=diagram.CONDITION),
   ]
 
 

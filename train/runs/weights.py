@@ -12,7 +12,7 @@ from train.systems import systems
 __all__ = ['init_from', 'variables_by_path']
 
 # What comes along with a part: the processor makes the tail's state.
-_WITH = {'head': ('head_noise',), 'tail': ('processor', 'tail_noise')}
+_WITH = {'tail': ('processor',)}
 
 
 def variables_by_path(root):

@@ -32,8 +32,6 @@ class FrozenModel:
     self.dequantisation = model.dequantisation
     self.takes_labels = model.takes_labels
     self.processor = model.processor
-    self.head_noise = model.head_noise
-    self.tail_noise = model.tail_noise
     self.base = model.base
     self.label_kwargs = model.label_kwargs
     self.head = _frozen_glow(model.head)

@@ -40,18 +40,15 @@ class AdaptTest(tf.test.TestCase, parameterized.TestCase):
       x, step.inverse(tf.identity(y), context=context), 1e-5, 1e-5
     )
 
-  @parameterized.named_parameters(('scan', False), ('unroll', True))
-  def test_every_step_of_a_glow_sees_normalised_channels(self, unroll):
+  @parameterized.parameters('reversible', 'unrolled')
+  def test_every_step_of_a_glow_sees_normalised_channels(self, gradients):
     glow = tfp_cglow.build_glow(
       [4, 4, 2],
       2,
-      3,
-      4,
-      coupling='affine',
-      context_channels=2,
-      context_affine='residual',
-      num_labels=3,
-      unroll=unroll,
+      tfp_cglow.AffineSteps(3, 4, gradients=gradients),
+      context=tfp_cglow.Context(2),
+      first=tfp_cglow.FrameAffine(),
+      labels=tfp_cglow.LabelPriors(3),
       seed=0,
     )
     # Couplings away from the identity: every step changes its input.
@@ -92,7 +89,9 @@ class AdaptTest(tf.test.TestCase, parameterized.TestCase):
       self.assertAllClose(variance, tf.ones_like(mean), atol=1e-3)
 
   def test_a_second_time_raises(self):
-    glow = tfp_cglow.build_glow([4, 4, 1], 1, 1, 4, seed=0)
+    glow = tfp_cglow.build_glow(
+      [4, 4, 1], 1, tfp_cglow.AdditiveSteps(1, 4), seed=0
+    )
     tfp_cglow.adapt(glow, _frames([4, 4, 4, 1]))
     before = [v.numpy() for v in glow.variables]
     with self.assertRaisesRegex(ValueError, 'adapted already'):
@@ -101,7 +100,9 @@ class AdaptTest(tf.test.TestCase, parameterized.TestCase):
       self.assertAllEqual(value, variable)
 
   def test_flag_is_saved(self):
-    build = lambda: tfp_cglow.build_glow([4, 4, 1], 1, 1, 4)
+    build = lambda: tfp_cglow.build_glow(
+      [4, 4, 1], 1, tfp_cglow.AdditiveSteps(1, 4)
+    )
     glow, other = build(), build()
     tfp_cglow.adapt(glow, _frames([4, 4, 4, 1]))
     path = tf.train.Checkpoint(glow=glow).save(
@@ -111,12 +112,14 @@ class AdaptTest(tf.test.TestCase, parameterized.TestCase):
     self.assertTrue(bool(other.adapted))
 
   def test_refused_in_a_function(self):
-    glow = tfp_cglow.build_glow([4, 4, 1], 1, 1, 4)
+    glow = tfp_cglow.build_glow([4, 4, 1], 1, tfp_cglow.AdditiveSteps(1, 4))
     with self.assertRaisesRegex(RuntimeError, 'eagerly'):
       tf.function(tfp_cglow.adapt)(glow, tf.zeros([2, 4, 4, 1]))
 
   def test_conditions_are_checked_before_anything_changes(self):
-    glow = tfp_cglow.build_glow([4, 4, 1], 1, 1, 4, context_channels=2)
+    glow = tfp_cglow.build_glow(
+      [4, 4, 1], 1, tfp_cglow.AdditiveSteps(1, 4), context=tfp_cglow.Context(2)
+    )
     with self.assertRaisesRegex(ValueError, 'needs.*`context`.*got'):
       tfp_cglow.adapt(glow, _frames([2, 4, 4, 1]))
     with self.assertRaisesRegex(ValueError, 'unknown.*`label`.*expected'):
@@ -171,7 +174,7 @@ class AdaptTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_no_bijector(self):
     base = tfp.distributions.Sample(tfp.distributions.Normal(0.0, 1.0), [4])
-    glow = tfp_cglow.build_glow([2, 2, 1], 1, 1, 4)
+    glow = tfp_cglow.build_glow([2, 2, 1], 1, tfp_cglow.AdditiveSteps(1, 4))
     flow = tfp.distributions.TransformedDistribution(base, glow)
     with self.assertRaisesRegex(TypeError, 'expects a bijector, but got'):
       tfp_cglow.adapt(flow, _frames([2, 2, 2, 1]))

@@ -10,7 +10,11 @@ import tfp_cglow
 class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
   def test_equal_seeds_give_equal_values_and_own_variables(self):
     build = lambda seed: tfp_cglow.build_glow(
-      [4, 4, 1], 1, 2, 4, context_channels=2, seed=seed
+      [4, 4, 1],
+      1,
+      tfp_cglow.AdditiveSteps(2, 4),
+      context=tfp_cglow.Context(2),
+      seed=seed,
     )
     first, second, third = build(1), build(1), build(2)
     for a, b in zip(first.variables, second.variables):
@@ -24,7 +28,9 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     )
 
   def test_steps_start_with_different_values(self):
-    glow = tfp_cglow.build_glow([4, 4, 1], 1, 3, 4, seed=1)
+    glow = tfp_cglow.build_glow(
+      [4, 4, 1], 1, tfp_cglow.AdditiveSteps(3, 4), seed=1
+    )
     stacks = glow.blocks[0][1].stacks
     for stack in (stacks['conv']['lower'], stacks['coupling']['kernel_1']):
       self.assertEqual(stack.shape[0], 3)
@@ -32,7 +38,9 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_number_of_variables_does_not_grow_with_depth(self):
     count = lambda steps: len(
-      tfp_cglow.build_glow([4, 4, 1], 2, steps, 4).trainable_variables
+      tfp_cglow.build_glow(
+        [4, 4, 1], 2, tfp_cglow.AdditiveSteps(steps, 4)
+      ).trainable_variables
     )
     self.assertEqual(count(1), count(5))
 
@@ -40,10 +48,10 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     glow = tfp_cglow.build_glow(
       [4, 4, 1],
       2,
-      0,
-      context_channels=1,
-      context_affine='residual',
-      num_labels=2,
+      None,
+      context=tfp_cglow.Context(1),
+      first=tfp_cglow.FrameAffine(),
+      labels=tfp_cglow.LabelPriors(2),
     )
     kwargs = {'context': tf.ones([4, 4, 1]), 'label': 1}
     y = glow.forward(tf.range(16.0), **kwargs)
@@ -54,17 +62,23 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
       x = glow.inverse(tf.identity(y), **kwargs)
     self.assertNotIn(None, tape.gradient(x, glow.trainable_variables))
 
-  def test_unroll_has_the_same_parameters(self):
+  def test_unrolled_steps_have_the_same_parameters(self):
     size = lambda glow: sum(int(np.prod(v.shape)) for v in glow.variables)
-    build = lambda **kwargs: tfp_cglow.build_glow(
-      [4, 4, 2], 2, 3, 4, 'affine', context_channels=3, **kwargs
+    build = lambda gradients: tfp_cglow.build_glow(
+      [4, 4, 2],
+      2,
+      tfp_cglow.AffineSteps(3, 4, gradients=gradients),
+      context=tfp_cglow.Context(3),
     )
-    self.assertEqual(size(build()), size(build(unroll=True)))
+    self.assertEqual(size(build('stored')), size(build('unrolled')))
 
   def test_context_enters_where_it_is_told(self):
     kernels = lambda injection: (
       tfp_cglow.build_glow(
-        [4, 4, 1], 1, 1, 4, context_channels=3, context_injection=injection
+        [4, 4, 1],
+        1,
+        tfp_cglow.AdditiveSteps(1, 4, injection),
+        context=tfp_cglow.Context(3),
       )
       .blocks[0][1]
       .stacks['coupling']
@@ -74,25 +88,32 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(kernels('last')['kernel_1'].shape, [1, 3, 3, 2, 4])
     self.assertEqual(kernels('last')['kernel_3'].shape, [1, 3, 3, 7, 2])
 
-  @parameterized.parameters((None, 0.01), (1.0, 1.0))
-  def test_label_maps_start(self, std, expected):
+  @parameterized.parameters(
+    (tfp_cglow.LabelImages(20), [8, 8, 3], 0.01),
+    (tfp_cglow.LabelImages(20, init_std=1.0), [8, 8, 3], 1.0),
+    (tfp_cglow.LabelEmbedding(20, channels=50), [1, 1, 50], 1.0),
+    (tfp_cglow.LabelEmbedding(20, 50, init_std=0.1), [1, 1, 50], 0.1),
+  )
+  def test_label_maps_start(self, labels, shape, expected):
     glow = tfp_cglow.build_glow(
       [8, 8, 3],
       1,
-      1,
-      4,
-      num_labels=20,
-      label_conditioning='image',
-      label_init_std=std,
+      tfp_cglow.AdditiveSteps(1, 4),
+      labels=labels,
       seed=0,
     )
-    self.assertEqual(glow.label_maps.shape, [20, 8, 8, 3])
+    self.assertEqual(glow.label_maps.shape, [20, *shape])
     self.assertIsNone(glow.label_prior)
     std = np.std(glow.label_maps.numpy())
     self.assertAllClose(std, expected, rtol=0.05)
 
   def test_label_prior_starts_as_the_standard_normal(self):
-    glow = tfp_cglow.build_glow([4, 4, 1], 1, 1, 4, num_labels=5)
+    glow = tfp_cglow.build_glow(
+      [4, 4, 1],
+      1,
+      tfp_cglow.AdditiveSteps(1, 4),
+      labels=tfp_cglow.LabelPriors(5),
+    )
     self.assertLen(glow.label_prior.variables, 2)
     for table in glow.label_prior.variables:
       self.assertAllEqual(table, tf.zeros([5, 16]))
@@ -101,11 +122,9 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     build = lambda dtype: tfp_cglow.build_glow(
       [4, 4, 1],
       1,
-      1,
-      4,
-      'affine',
-      context_channels=2,
-      context_affine='learned',
+      tfp_cglow.AffineSteps(1, 4),
+      context=tfp_cglow.Context(2),
+      first=tfp_cglow.FrameAffine(None),
       network_dtype=dtype,
       seed=0,
     )
@@ -127,26 +146,23 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     )
 
   @parameterized.parameters(
-    ([16, 16, 1], 'sixty_fourths'),
-    ([4, 4, 1], 'sixteenths'),
-    ([12, 4, 1], 'sixteenths'),
-    ([6, 4, 1], 'quarters'),
+    ([16, 16, 1], 4),
+    ([4, 4, 1], 2),
+    ([12, 4, 1], 2),
+    ([6, 4, 1], 1),
   )
-  def test_the_finest_mixture_halves_as_long_as_both_sides_are_even(
-    self, shape, other
-  ):
-    # 16 halves once more than the most that has a name.
-    shapes = lambda kind: [
+  def test_all_halvings_end_where_a_side_is_odd(self, shape, expected):
+    shapes = lambda halvings: [
       v.shape
       for v in tfp_cglow.build_glow(
-        shape, 1, 0, context_mixture=kind, mixture_hidden_channels=2
+        shape,
+        1,
+        None,
+        first=tfp_cglow.LevelMixture(4, halvings, hidden_channels=2),
       ).trainable_variables
     ]
-    expected = shapes(other)
-    if shape[0] == 16:
-      quarter = shapes('quarters')
-      expected += quarter[len(shapes('pixels')) :]
-    self.assertCountEqual(shapes('finest'), expected)
+    self.assertEqual(shapes('all'), shapes(expected))
+    self.assertNotEqual(shapes('all'), shapes(expected - 1))
 
   @parameterized.named_parameters(
     ('rank', {'output_shape': [4, 4]}, r'\[H, W, C\].*but got \[4, 4\]'),
@@ -154,90 +170,133 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     ('odd_size', {'output_shape': [5, 6, 1]}, '5x6. Pad or crop'),
     ('batch', {'output_shape': [None, 4, 4, 1]}, 'without a batch.*None, 4'),
     ('no_blocks', {'num_glow_blocks': 0}, 'at least 1, but got 0'),
-    ('no_channels', {'context_channels': 0}, 'at least 1, or None.*got 0'),
+    ('no_channels', {'context': tfp_cglow.Context(0)}, 'at least 1.*got 0'),
+    ('no_vector', {'vector_channels': 0}, 'at least 1.*got 0'),
+    ('no_labels', {'labels': tfp_cglow.LabelPriors(0)}, 'at least 1.*got 0'),
+    (
+      'no_embedding',
+      {'labels': tfp_cglow.LabelEmbedding(2, channels=0)},
+      'labels.channels.*at least 1.*got 0',
+    ),
+    ('context', {'context': 6}, 'one of Context, or None, but got 6'),
+    ('steps', {'steps': 4}, 'AdditiveSteps, AffineSteps, or None, but got 4'),
+    (
+      'no_steps',
+      {'steps': tfp_cglow.AffineSteps(0)},
+      'at least 1, but got 0: `steps=None`',
+    ),
+    (
+      'scale',
+      {'steps': tfp_cglow.AffineSteps(1, scale='exp')},
+      "tanh.*got 'exp'",
+    ),
+    (
+      'gradients',
+      {'steps': tfp_cglow.AffineSteps(1, gradients='none')},
+      "reversible.*got 'none'",
+    ),
+    (
+      'injection',
+      {'steps': tfp_cglow.AffineSteps(1, context_injection='first')},
+      "input.*got 'first'",
+    ),
     (
       'callable_in_a_scan',
-      {'coupling_network': lambda num_in, num_out: None},
-      'unroll=True',
-    ),
-    ('coupling', {'coupling': 'afine'}, "additive.*got 'afine'"),
-    ('gradients', {'gradients': 'none'}, "reversible.*got 'none'"),
-    ('injection', {'context_injection': 'first'}, "input.*got 'first'"),
-    (
-      'label_conditioning',
-      {'num_labels': 2, 'label_conditioning': 'images'},
-      "prior.*got 'images'",
+      {'steps': tfp_cglow.AffineSteps(1, network=lambda num_in, num_out: None)},
+      "gradients='unrolled'.*with 'reversible'",
     ),
     (
-      'context_affine',
-      {'context_channels': 2, 'context_affine': 'wrong'},
-      "residual.*got 'wrong'",
+      'network_of_hidden_channels',
+      {'steps': tfp_cglow.AffineSteps(1, 8, network=(None, None))},
+      'steps.hidden_channels.*got .None, None. and 8',
     ),
     (
-      'residual_needs_the_frame',
-      {'vector_channels': 2, 'context_affine': 'residual'},
-      'first 1 channels.*None',
+      'network_of_an_injection',
+      {
+        'steps': tfp_cglow.AdditiveSteps(
+          1, context_injection='last', network=(None, None)
+        )
+      },
+      "steps.context_injection.*got .None, None. and 'last'",
+    ),
+    ('labels', {'labels': 'prior'}, "LabelPriors.*but got 'prior'"),
+    (
+      'labels_without_a_number',
+      {'labels': tfp_cglow.LabelPriors()},
+      'number of labels.*num_labels=None',
+    ),
+    ('first', {'first': 'residual'}, "FrameAffine.*but got 'residual'"),
+    (
+      'mean',
+      {
+        'context': tfp_cglow.Context(2),
+        'first': tfp_cglow.FrameAffine(tfp_cglow.LevelMixture),
+      },
+      'PreviousFrame.*but got .*LevelMixture',
+    ),
+    (
+      'affine_needs_the_frame',
+      {'vector_channels': 2, 'first': tfp_cglow.FrameAffine()},
+      'first 1 channels.*has 0',
     ),
     (
       'recall_is_not_of_labels',
       {
-        'context_channels': 1,
-        'context_affine': 'recall',
-        'num_labels': 2,
-        'label_conditioning': 'embedding',
+        'context': tfp_cglow.Context(1),
+        'first': tfp_cglow.FrameAffine(tfp_cglow.RecalledFrame()),
+        'labels': tfp_cglow.LabelEmbedding(2),
       },
       'channels 1 to 1.*has 1',
     ),
     (
-      'context_mixture',
-      {'context_channels': 1, 'context_mixture': 'all'},
-      "quarters.*got 'all'",
+      'levels',
+      {'first': tfp_cglow.LevelMixture()},
+      'needs `levels`.*levels=None',
     ),
     (
-      'mixture_or_affine',
-      {
-        'context_channels': 1,
-        'context_mixture': 'pixels',
-        'context_affine': 'residual',
-      },
-      "one of them, but got 'pixels' and 'residual'",
+      'halvings',
+      {'first': tfp_cglow.LevelMixture(4, 'quarters')},
+      "integer of at least 0, or 'all', but got 'quarters'",
     ),
     (
       'mixture_needs_the_frame',
-      {
-        'vector_channels': 2,
-        'context_mixture': 'pixels',
-        'context_frames': 1,
-      },
-      'first 1 channels.*is None',
-    ),
-    (
-      'mixture_needs_all_frames',
-      {
-        'context_channels': 1,
-        'context_mixture': 'pixels',
-        'context_frames': 2,
-      },
-      'first 2 channels.*is 1',
+      {'context': tfp_cglow.Context(1, 2), 'first': tfp_cglow.LevelMixture(4)},
+      'first 2 channels.*has 1',
     ),
     (
       'motion_needs_the_frame',
-      {'context_mixture': 'pixels', 'mixture_motion_radius': 1},
+      {'first': tfp_cglow.LevelMixture(4, motion_radius=1)},
       'got 1 and 0 frame',
     ),
-    ('affine_needs_context', {'context_affine': 'learned'}, 'need a context'),
+    (
+      'affine_needs_a_context',
+      {'first': tfp_cglow.FrameAffine(None)},
+      'needs a context, but got none',
+    ),
+    (
+      'pyramid_needs_a_context',
+      {'labels': tfp_cglow.LabelPriors(2), 'pyramid': tfp_cglow.Pyramid(3)},
+      'pyramid.*needs a context, but got none',
+    ),
+    ('pyramid', {'pyramid': 16}, 'must be a Pyramid or a callable, but got 16'),
   )
   def test_bad_arguments(self, arguments, message):
-    good = {'output_shape': [4, 4, 1], 'num_glow_blocks': 2}
+    good = {
+      'output_shape': [4, 4, 1],
+      'num_glow_blocks': 2,
+      'steps': tfp_cglow.AdditiveSteps(1, 4),
+    }
     with self.assertRaisesRegex(ValueError, message):
-      tfp_cglow.build_glow(
-        **{**good, 'num_steps_per_block': 1, 'hidden_channels': 4, **arguments}
-      )
+      tfp_cglow.build_glow(**{**good, **arguments})
 
-  def test_context_network_of_wrong_sizes(self):
+  def test_pyramid_of_wrong_sizes(self):
     with self.assertRaisesRegex(ValueError, r'\[\[2, 2\]\], but gave \[\[4, 4'):
       tfp_cglow.build_glow(
-        [4, 4, 1], 1, 1, 4, context_channels=2, context_network=lambda c: [c]
+        [4, 4, 1],
+        1,
+        tfp_cglow.AdditiveSteps(1, 4),
+        context=tfp_cglow.Context(2),
+        pyramid=lambda c: [c],
       )
 
 

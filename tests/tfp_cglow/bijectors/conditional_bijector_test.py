@@ -98,7 +98,12 @@ class CheckTest(tf.test.TestCase):
 
   def test_leading_dimensions(self):
     glow = tfp_cglow.build_glow(
-      [2, 2, 1], 1, 1, 4, context_channels=2, vector_channels=3, num_labels=2
+      [2, 2, 1],
+      1,
+      tfp_cglow.AdditiveSteps(1, 4),
+      context=tfp_cglow.Context(2),
+      vector_channels=3,
+      labels=tfp_cglow.LabelPriors(2),
     )
     fitting = {
       'context': tf.zeros([4, 2, 2, 2]),

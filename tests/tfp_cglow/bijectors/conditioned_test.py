@@ -46,7 +46,12 @@ class ConditionedTest(tf.test.TestCase):
 
   def test_the_conditions_rows_are_the_batch(self):
     glow = tfp_cglow.build_glow(
-      [2, 2, 1], 1, 1, 4, context_channels=2, vector_channels=3, num_labels=2
+      [2, 2, 1],
+      1,
+      tfp_cglow.AdditiveSteps(1, 4),
+      context=tfp_cglow.Context(2),
+      vector_channels=3,
+      labels=tfp_cglow.LabelPriors(2),
     )
     base = tfd.Sample(tfd.Normal(0.0, 1.0), [4])
     for conditions, batch in (
@@ -67,7 +72,12 @@ class ConditionedTest(tf.test.TestCase):
     self.assertEqual(larger, [])
 
   def test_rows_are_drawn_independently(self):
-    glow = tfp_cglow.build_glow([2, 2, 1], 1, 1, 4, num_labels=2)
+    glow = tfp_cglow.build_glow(
+      [2, 2, 1],
+      1,
+      tfp_cglow.AdditiveSteps(1, 4),
+      labels=tfp_cglow.LabelPriors(2),
+    )
     flow = tfd.TransformedDistribution(
       tfd.Sample(tfd.Normal(0.0, 1.0), [4]),
       tfp_cglow.Conditioned(glow, label=[0, 0, 1]),
@@ -80,7 +90,9 @@ class ConditionedTest(tf.test.TestCase):
     self.assertEqual(flow.log_prob(tf.identity(samples)).shape, [5, 3])
 
   def test_batch_of_unknown_size(self):
-    glow = tfp_cglow.build_glow([2, 2, 1], 1, 1, 4, context_channels=2)
+    glow = tfp_cglow.build_glow(
+      [2, 2, 1], 1, tfp_cglow.AdditiveSteps(1, 4), context=tfp_cglow.Context(2)
+    )
 
     @tf.function(input_signature=[tf.TensorSpec([None, 2, 2, 2])])
     def sample(context):

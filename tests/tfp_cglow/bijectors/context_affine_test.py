@@ -10,7 +10,7 @@ from tfp_cglow.bijectors import context_affine
 
 class ContextAffineTest(tf.test.TestCase, parameterized.TestCase):
   def test_residual_starts_as_the_difference_to_the_context(self):
-    affine = tfp_cglow.build_context_affine('residual', 2, 3, 4, seed=0)
+    affine = tfp_cglow.build_context_affine(2, tfp_cglow.Context(3), seed=0)
     y, context = tf.random.normal([2, 4, 4, 2]), tf.random.normal([2, 4, 4, 3])
     self.assertAllClose(
       affine.inverse(y, context=context), y - context[..., :2]
@@ -20,7 +20,9 @@ class ContextAffineTest(tf.test.TestCase, parameterized.TestCase):
     )
 
   def test_learned_starts_as_the_identity(self):
-    affine = tfp_cglow.build_context_affine('learned', 2, 1, 4, seed=0)
+    affine = tfp_cglow.build_context_affine(
+      2, tfp_cglow.Context(1), tfp_cglow.FrameAffine(None), seed=0
+    )
     y, context = tf.random.normal([2, 4, 4, 2]), tf.random.normal([2, 4, 4, 1])
     self.assertAllClose(affine.inverse(y, context=context), y)
 
@@ -54,17 +56,6 @@ class ContextAffineTest(tf.test.TestCase, parameterized.TestCase):
     y, context = tf.ones([1, 1, 1]), tf.constant([[[3.0, 5.0]]])
     self.assertAllClose(affine.inverse(y, context=context), [[[-4.0]]])
 
-  def test_difference_learns_nothing(self):
-    affine = tfp_cglow.build_context_affine('difference', 2, 3, 4, seed=0)
-    y, context = tf.random.normal([2, 4, 4, 2]), tf.random.normal([2, 4, 4, 3])
-    self.assertAllClose(
-      affine.inverse(y, context=context), y - context[..., :2]
-    )
-    self.assertAllClose(
-      affine.inverse_log_det_jacobian(y, 3, context=context), [0.0, 0.0]
-    )
-    self.assertEmpty(affine.trainable_variables)
-
   def test_motion_mean_by_hand(self):
     rng = np.random.default_rng(0)
     previous = rng.normal(size=[2, 3, 4, 5, 2]).astype(np.float32)
@@ -91,9 +82,13 @@ class ContextAffineTest(tf.test.TestCase, parameterized.TestCase):
     )
     self.assertAllClose(mean, [[[3.0]]])  # sigmoid(2 - 2) = 1 / 2.
 
-  @parameterized.parameters(('motion', 0.94), ('recall', 0.88))
-  def test_starts_near_the_previous_frame(self, kind, least):
-    affine = tfp_cglow.build_context_affine(kind, 1, 2, 4, seed=0)
+  @parameterized.parameters(
+    (tfp_cglow.MovedFrame(), 0.94), (tfp_cglow.RecalledFrame(), 0.88)
+  )
+  def test_starts_near_the_previous_frame(self, mean, least):
+    affine = tfp_cglow.build_context_affine(
+      1, tfp_cglow.Context(2), tfp_cglow.FrameAffine(mean, 4), seed=0
+    )
     previous = np.zeros([5, 5, 1], np.float32)
     previous[2, 2] = 1.0
     context = tf.concat([previous, tf.zeros([5, 5, 1])], axis=-1)
@@ -102,7 +97,10 @@ class ContextAffineTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_motion_that_is_learned_moves_the_frame(self):
     affine = tfp_cglow.build_context_affine(
-      'motion', 1, 1, 4, motion_radius=1, seed=0
+      1,
+      tfp_cglow.Context(1),
+      tfp_cglow.FrameAffine(tfp_cglow.MovedFrame(1), 4),
+      seed=0,
     )
     bias = next(v for v in affine.trainable_variables if v.shape == [2 + 9])
     bias.assign([0.0, 0.0] + [0.0] * 3 + [100.0] + [0.0] * 5)  # From the left.
@@ -110,18 +108,41 @@ class ContextAffineTest(tf.test.TestCase, parameterized.TestCase):
     mean = affine.forward(tf.zeros([4, 4, 1]), context=previous)
     self.assertAllClose(mean[:, 1:], previous[:, :-1])
 
-  def test_bad_arguments(self):
-    with self.assertRaisesRegex(ValueError, "learned.*residual.*got 'mean'"):
-      tfp_cglow.build_context_affine('mean', 1, 1, 4)
-    with self.assertRaisesRegex(ValueError, 'first 3 channels.*has 2'):
-      tfp_cglow.build_context_affine('residual', 3, 2, 4)
-    with self.assertRaisesRegex(ValueError, 'at least 1, but got 0'):
-      tfp_cglow.build_context_affine('motion', 3, 3, 4, motion_radius=0)
-    affine = tfp_cglow.build_context_affine('motion', 1, 1, 4, motion_radius=5)
+  def test_recall_from_after_all_frames(self):
+    mean = tfp_cglow.RecalledFrame()
+    affine = tfp_cglow.build_context_affine(
+      1, tfp_cglow.Context(3, frames=2), tfp_cglow.FrameAffine(mean, 4), seed=0
+    )
+    context = tf.constant([[[0.0, 0.0, 1.0]]])
+    # The network's shift is zero at the start.
+    self.assertAllClose(
+      affine.forward(tf.zeros([1, 1, 1]), context=context),
+      [[[1 / (1 + np.exp(2.0))]]],
+    )
+
+  @parameterized.parameters(
+    ('mean', 1, 1, "PreviousFrame.*got 'mean'"),
+    (tfp_cglow.PreviousFrame(), 3, 2, 'first 3 channels.*has 2'),
+    (tfp_cglow.MovedFrame(0), 3, 3, 'at least 1, but got 0'),
+    (tfp_cglow.RecalledFrame(), 3, 5, 'channels 3 to 5.*has 5'),
+    (tfp_cglow.RecalledFrame(-1), 1, 5, 'channels -1 to -1.*has 5'),
+  )
+  def test_bad_arguments(self, mean, channels, context_channels, message):
+    with self.assertRaisesRegex(ValueError, message):
+      tfp_cglow.build_context_affine(
+        channels,
+        tfp_cglow.Context(context_channels),
+        tfp_cglow.FrameAffine(mean, 4),
+      )
+
+  def test_motion_farther_than_the_frame_is_large(self):
+    affine = tfp_cglow.build_context_affine(
+      1,
+      tfp_cglow.Context(1),
+      tfp_cglow.FrameAffine(tfp_cglow.MovedFrame(5), 4),
+    )
     with self.assertRaisesRegex(ValueError, '5 pixels.*4x4'):
       affine.inverse(tf.zeros([4, 4, 1]), context=tf.zeros([4, 4, 1]))
-    with self.assertRaisesRegex(ValueError, 'channels 3 to 5.*has 5'):
-      tfp_cglow.build_context_affine('recall', 3, 5, 4)
 
 
 if __name__ == '__main__':

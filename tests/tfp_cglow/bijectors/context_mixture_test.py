@@ -17,22 +17,30 @@ _kinds = parameterized.parameters(
 
 
 def _mixture(
-  num_groups, has_context=True, channels=1, num_levels=4, seed=0, **kwargs
+  num_groups,
+  has_context=True,
+  channels=1,
+  num_levels=4,
+  context_frames=1,
+  seed=0,
+  **options,
 ):
   """Of random weights, so that everything depends on what it may depend on."""
+  context = tfp_cglow.Context(2 * channels, context_frames)
   mixture = tfp_cglow.build_context_mixture(
     channels,
-    2 * channels if has_context else None,
-    num_levels,
-    num_groups,
-    **{
-      'context_frames': int(has_context),
-      'hidden_channels': 4,
-      'strip_pooling': num_groups > 1,
-      'motion_radius': int(has_context),
-      'dtype': tf.float64,
-      **kwargs,
-    },
+    context if has_context else None,
+    tfp_cglow.LevelMixture(
+      num_levels,
+      num_groups // 3,
+      **{
+        'hidden_channels': 4,
+        'strip_pooling': num_groups > 1,
+        'motion_radius': int(has_context),
+        **options,
+      },
+    ),
+    dtype=tf.float64,
   )
   rng = np.random.default_rng(seed)
   for variable in mixture.trainable_variables:
@@ -147,7 +155,9 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
       self.assertFalse(np.any(moved))
 
   def test_starts_centred_on_the_previous_frame(self):
-    mixture = tfp_cglow.build_context_mixture(1, 1, 32, hidden_channels=4)
+    mixture = tfp_cglow.build_context_mixture(
+      1, tfp_cglow.Context(1), tfp_cglow.LevelMixture(32, 1, hidden_channels=4)
+    )
     context = tfp_cglow.quantise(tf.random.uniform([8, 8, 1], 0.2, 0.8), 5)
     x = mixture.inverse(context, context=context)
     self.assertAllClose(x, tf.zeros_like(x), atol=0.1)
@@ -158,7 +168,11 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(1, 4)
   def test_centred_where_the_network_says_that_pixels_were(self, num_groups):
     mixture = tfp_cglow.build_context_mixture(
-      1, 1, 32, num_groups, hidden_channels=4, motion_radius=1
+      1,
+      tfp_cglow.Context(1),
+      tfp_cglow.LevelMixture(
+        32, num_groups // 3, hidden_channels=4, motion_radius=1
+      ),
     )
     context = tfp_cglow.quantise(tf.random.uniform([8, 8, 1], 0.2, 0.8), 5)
     moved = tf.roll(context, 1, axis=1)
@@ -170,17 +184,22 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
     self.assertGreater(tf.reduce_mean(tf.abs(still)), 0.5)
 
   def test_wrong_arguments(self):
-    with self.assertRaisesRegex(ValueError, 'must be 1, or 4.*but got 3'):
-      tfp_cglow.build_context_mixture(1, 1, 4, num_groups=3)
-    with self.assertRaisesRegex(ValueError, 'at least 2, but got 1'):
-      tfp_cglow.build_context_mixture(1, 1, 1)
-    with self.assertRaisesRegex(ValueError, '2 frame.*6 channels.*has 5'):
-      tfp_cglow.build_context_mixture(3, 5, 32, context_frames=2)
-    for radius, frames in ((-1, 1), (1, 0)):
-      with self.assertRaisesRegex(ValueError, f'got {radius} and {frames} fr'):
+    def check(channels, context, message, *fields, **options):
+      with self.assertRaisesRegex(ValueError, message):
         tfp_cglow.build_context_mixture(
-          1, 1, 4, context_frames=frames, motion_radius=radius
+          channels, context, tfp_cglow.LevelMixture(*fields, **options)
         )
+
+    context = tfp_cglow.Context
+    check(1, context(1), 'needs `levels`')
+    check(1, context(1), 'at least 2, but got 1', 1)
+    check(1, context(1), "a number here, but got 'all'", 4, 'all')
+    check(1, context(1), "integer.*'all', but got -1", 4, -1)
+    check(3, context(5, 2), '2 frame.*6 channels.*has 5', 32)
+    check(1, context(1, 1), 'got -1 and 1 fr', 4, motion_radius=-1)
+    check(1, context(1, 0), 'got 1 and 0 fr', 4, motion_radius=1)
+    with self.assertRaisesRegex(ValueError, 'must be 1, or 4.*but got 3'):
+      tfp_cglow.ContextMixture([None] * 3, 1, 4)
     mixture = _mixture(4)
     with self.assertRaisesRegex(ValueError, 'divisible by 2.*3x4'):
       mixture.inverse(_uniform(3, 4, 1), context=_uniform(3, 4, 2))
@@ -194,7 +213,9 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
 
 class NetworkTest(tf.test.TestCase):
   def test_each_network_runs_once(self):
-    mixture = tfp_cglow.build_context_mixture(2, 2, 4, hidden_channels=4)
+    mixture = tfp_cglow.build_context_mixture(
+      2, tfp_cglow.Context(2), tfp_cglow.LevelMixture(4, 1, hidden_channels=4)
+    )
     networks, calls = mixture.parameters['mixture_networks'], []
     for i, network in enumerate(networks):
       features, head = network.features, network.head

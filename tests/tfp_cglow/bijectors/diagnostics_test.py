@@ -8,11 +8,9 @@ import tfp_cglow
 
 _SIZES = dict(
   num_glow_blocks=2,
-  num_steps_per_block=2,
-  hidden_channels=4,
-  context_channels=3,
-  context_affine='residual',
-  num_labels=3,
+  context=tfp_cglow.Context(3),
+  first=tfp_cglow.FrameAffine(),
+  labels=tfp_cglow.LabelPriors(3),
   seed=0,
 )
 
@@ -26,14 +24,14 @@ class InvertibilityReportTest(parameterized.TestCase, tf.test.TestCase):
     )
 
   @parameterized.parameters(
-    (coupling, unroll)
-    for coupling in ('additive', 'affine')
-    for unroll in (False, True)
+    (make_steps, gradients)
+    for make_steps in (tfp_cglow.AdditiveSteps, tfp_cglow.AffineSteps)
+    for gradients in ('reversible', 'unrolled')
   )
-  def test_healthy_flow(self, coupling, unroll):
+  def test_healthy_flow(self, make_steps, gradients):
     report = self._report(
       tfp_cglow.build_glow(
-        [8, 8, 3], coupling=coupling, unroll=unroll, **_SIZES
+        [8, 8, 3], steps=make_steps(2, 4, gradients=gradients), **_SIZES
       )
     )
     self.assertLess(report['max_error'], 1e-5)
@@ -47,7 +45,9 @@ class InvertibilityReportTest(parameterized.TestCase, tf.test.TestCase):
       self.assertLess(row['max_error'], 1e-5)
 
   def test_finds_the_step_that_lost_its_inverse(self):
-    glow = tfp_cglow.build_glow([8, 8, 3], coupling='affine', **_SIZES)
+    glow = tfp_cglow.build_glow(
+      [8, 8, 3], steps=tfp_cglow.AffineSteps(2, 4), **_SIZES
+    )
     stacks = glow.blocks[1][1].stacks
     large = 10.0 * np.random.RandomState(1).randn(24, 24).astype('f')
     stacks['conv']['upper'][1].assign(large)
@@ -63,7 +63,9 @@ class InvertibilityReportTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(worst['max_scale'], np.exp(3.0))
 
   def test_error_map(self):
-    glow = tfp_cglow.build_glow([8, 8, 3], coupling='affine', **_SIZES)
+    glow = tfp_cglow.build_glow(
+      [8, 8, 3], steps=tfp_cglow.AffineSteps(2, 4), **_SIZES
+    )
     rng = np.random.RandomState(0)
     frames, context = rng.uniform(-0.5, 0.5, [2, 2, 8, 8, 3]).astype('f')
     glow.blocks[0][1].stacks['actnorm']['log_scale'][0, 0].assign(8.0)

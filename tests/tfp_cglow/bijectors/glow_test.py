@@ -24,7 +24,9 @@ def _base(num_dims):
 
 class GlowTest(tf.test.TestCase, parameterized.TestCase):
   def test_an_untrained_glow_is_an_isometry(self):
-    glow = tfp_cglow.build_glow([8, 8, 3], 3, 2, 4, 'affine', seed=0)
+    glow = tfp_cglow.build_glow(
+      [8, 8, 3], 3, tfp_cglow.AffineSteps(2, 4), seed=0
+    )
     y = tf.random.normal([2, 8, 8, 3])
     x = glow.inverse(y)
     self.assertEqual(x.shape, [2, 192])
@@ -37,7 +39,9 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
     self.assertNotAllClose(x, tf.reshape(y, [2, 192]))
 
   def test_split_latent_cuts_fine_to_coarse(self):
-    glow = tfp_cglow.build_glow([8, 8, 3], 3, 1, 4, seed=0)
+    glow = tfp_cglow.build_glow(
+      [8, 8, 3], 3, tfp_cglow.AdditiveSteps(1, 4), seed=0
+    )
     z = tf.reshape(tf.range(2 * 192, dtype=tf.float32), [2, 192])
     levels = glow.split_latent(z)
     self.assertEqual(
@@ -48,7 +52,7 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllEqual(flat, z)
 
   def test_coarsest_latent_moves_the_whole_frame(self):
-    glow = _randomised([4, 4, 1], 2, 1, 4)
+    glow = _randomised([4, 4, 1], 2, tfp_cglow.AdditiveSteps(1, 4))
     x = tf.zeros([16])
     moved = lambda i: glow.forward(tf.tensor_scatter_nd_add(x, [[i]], [1.0]))
     fine = tf.abs(moved(0) - glow.forward(x)) > 1e-7
@@ -59,21 +63,27 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
   def test_blocks_are_squeeze_steps_split(self):
     kinds = lambda glow: [[type(b).__name__ for b in k] for k in glow.blocks]
     self.assertEqual(
-      kinds(tfp_cglow.build_glow([4, 4, 1], 2, 2, 4)),
+      kinds(tfp_cglow.build_glow([4, 4, 1], 2, tfp_cglow.AdditiveSteps(2, 4))),
       [['Squeeze', 'Scan', 'Split'], ['Squeeze', 'Scan']],
     )
     self.assertEqual(
-      kinds(tfp_cglow.build_glow([4, 4, 1], 1, 2, 4, unroll=True)),
+      kinds(
+        tfp_cglow.build_glow(
+          [4, 4, 1], 1, tfp_cglow.AdditiveSteps(2, 4, gradients='unrolled')
+        )
+      ),
       [['Squeeze', 'FlowStep', 'FlowStep']],
     )
 
   @parameterized.named_parameters(
-    ('prior', {}),
-    ('image', {'label_conditioning': 'image'}),
-    ('embedding', {'label_conditioning': 'embedding', 'label_channels': 2}),
+    ('prior', tfp_cglow.LabelPriors(3)),
+    ('image', tfp_cglow.LabelImages(3)),
+    ('embedding', tfp_cglow.LabelEmbedding(3, channels=2)),
   )
-  def test_log_prob_by_label(self, options):
-    glow = _randomised([4, 4, 1], 1, 1, 4, num_labels=3, **options)
+  def test_log_prob_by_label(self, labels):
+    glow = _randomised(
+      [4, 4, 1], 1, tfp_cglow.AdditiveSteps(1, 4), labels=labels
+    )
     frames = tf.random.normal([2, 5, 4, 4, 1])
     flow = tfd.TransformedDistribution(_base(16), glow)
     by_label = glow.log_prob_by_label(frames, _base(16))
@@ -85,7 +95,13 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
       self.assertAllClose(by_label[..., label], expected, 1e-4, 1e-4)
 
   def test_log_prob_by_label_of_mixtures_and_context(self):
-    glow = _randomised([4, 4, 1], 1, 1, 4, num_labels=3, context_channels=2)
+    glow = _randomised(
+      [4, 4, 1],
+      1,
+      tfp_cglow.AdditiveSteps(1, 4),
+      labels=tfp_cglow.LabelPriors(3),
+      context=tfp_cglow.Context(2),
+    )
     frames, context = tf.random.normal([2, 4, 4, 1]), tf.ones([2, 4, 4, 2])
     weights = tf.constant([[0.2, 0.3, 0.5], [0.0, 0.0, 0.0]])
     rows = glow.log_prob_by_label(frames, _base(16), weights, context=context)
@@ -98,22 +114,22 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
       self.assertAllClose(rows[:, i], expected, 1e-4, 1e-4)
 
   def test_log_prob_by_label_needs_labels(self):
-    glow = tfp_cglow.build_glow([4, 4, 1], 1, 1, 4)
-    with self.assertRaisesRegex(ValueError, 'num_labels'):
+    glow = tfp_cglow.build_glow([4, 4, 1], 1, tfp_cglow.AdditiveSteps(1, 4))
+    with self.assertRaisesRegex(ValueError, 'with `labels`'):
       glow.log_prob_by_label(tf.zeros([4, 4, 1]), _base(16))
 
   @parameterized.named_parameters(
-    ('prior', 'prior'), ('image', 'image'), ('embedding', 'embedding')
+    ('prior', tfp_cglow.LabelPriors(2)),
+    ('image', tfp_cglow.LabelImages(2)),
+    ('embedding', tfp_cglow.LabelEmbedding(2)),
   )
-  def test_log_prob_by_label_checks_the_other_conditions(self, way):
+  def test_log_prob_by_label_checks_the_other_conditions(self, labels):
     glow = tfp_cglow.build_glow(
       [4, 4, 1],
       1,
-      1,
-      4,
-      num_labels=2,
-      context_channels=1,
-      label_conditioning=way,
+      tfp_cglow.AdditiveSteps(1, 4),
+      labels=labels,
+      context=tfp_cglow.Context(1),
     )
     frames, context = tf.zeros([4, 4, 1]), tf.zeros([4, 4, 1])
     with self.assertRaisesRegex(ValueError, '`context`'):
@@ -124,26 +140,40 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
       )
 
   @parameterized.parameters(
-    ('prior', 2, [3, 16]),
-    ('image', 1, [3, 4, 4, 1]),
-    ('embedding', 1, [3, 1, 1, 5]),
+    (tfp_cglow.LabelPriors(3), 2, [3, 16]),
+    (tfp_cglow.LabelImages(3), 1, [3, 4, 4, 1]),
+    (tfp_cglow.LabelEmbedding(3, channels=5), 1, [3, 1, 1, 5]),
   )
-  def test_label_variables(self, way, number, shape):
+  def test_label_variables(self, labels, number, shape):
     glow = tfp_cglow.build_glow(
-      [4, 4, 1], 1, 1, 4, num_labels=3, label_conditioning=way, label_channels=5
+      [4, 4, 1], 1, tfp_cglow.AdditiveSteps(1, 4), labels=labels
     )
     self.assertEqual([v.shape for v in glow.label_variables], [shape] * number)
-    self.assertEmpty(tfp_cglow.build_glow([4, 4, 1], 1, 1, 4).label_variables)
+    self.assertEmpty(
+      tfp_cglow.build_glow(
+        [4, 4, 1], 1, tfp_cglow.AdditiveSteps(1, 4)
+      ).label_variables
+    )
 
   def test_null_label_is_the_standard_normal_prior(self):
-    glow = _randomised([4, 4, 1], 1, 1, 4, num_labels=3)
+    glow = _randomised(
+      [4, 4, 1],
+      1,
+      tfp_cglow.AdditiveSteps(1, 4),
+      labels=tfp_cglow.LabelPriors(3),
+    )
     y = tf.random.normal([2, 4, 4, 1])
     null = glow.inverse(y, label=tf.zeros([3]))
     steps = glow.copy(label_prior=None)
     self.assertAllClose(null, steps.inverse(tf.identity(y)))
 
   def test_prepared_is_equal_and_solves_nothing(self):
-    glow = _randomised([4, 4, 1], 2, 2, 4, num_labels=3)
+    glow = _randomised(
+      [4, 4, 1],
+      2,
+      tfp_cglow.AdditiveSteps(2, 4),
+      labels=tfp_cglow.LabelPriors(3),
+    )
     x = tf.random.normal([2, 16])
     prepared = glow.prepared()
     self.assertAllClose(
@@ -154,7 +184,9 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
     self.assertNotIn('TriangularSolve', str(operations))
 
   def test_vector_is_spread_over_the_frame(self):
-    glow = _randomised([4, 4, 1], 1, 1, 4, vector_channels=2)
+    glow = _randomised(
+      [4, 4, 1], 1, tfp_cglow.AdditiveSteps(1, 4), vector_channels=2
+    )
     other = glow.copy(vector_channels=None, context_channels=2)
     y = tf.random.stateless_normal([3, 4, 4, 1], [0, 1])
     vector = tf.random.stateless_normal([3, 2], [0, 2])
@@ -168,7 +200,7 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
     )
 
   def test_wrong_frames_and_latents(self):
-    glow = tfp_cglow.build_glow([4, 4, 1], 1, 1, 4)
+    glow = tfp_cglow.build_glow([4, 4, 1], 1, tfp_cglow.AdditiveSteps(1, 4))
     for shape in ([2, 8, 8, 1], [2, 4, 4, 3], [4, 4]):
       with self.assertRaisesRegex(ValueError, r'\[..., 4, 4, 1\], but got'):
         glow.inverse(tf.zeros(shape))

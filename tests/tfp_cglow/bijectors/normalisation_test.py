@@ -1,5 +1,6 @@
 """The likelihood is a probability: over all small images it sums to one."""
 
+import functools
 import itertools
 
 from absl.testing import parameterized
@@ -33,30 +34,25 @@ def _noise(seed):
 
 class NormalisationTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(
-    (1, 'head', 'affine'),
-    (2, 'head', 'additive'),
-    (1, 'tail', 'additive'),
-    (2, 'tail', 'affine'),
-    (2, 'mixture', 'affine'),
-    (2, 'head_mixture', 'affine'),
+    (1, 'head', tfp_cglow.AffineSteps),
+    (2, 'head', tfp_cglow.AdditiveSteps),
+    (1, 'tail', tfp_cglow.AdditiveSteps),
+    (2, 'tail', tfp_cglow.AffineSteps),
+    (2, 'mixture', tfp_cglow.AffineSteps),
+    (2, 'head_mixture', tfp_cglow.AffineSteps),
   )
-  def test_sum_over_all_images(self, n_bits, part, coupling):
-    mixture = {
-      'context_mixture': 'quarters',
-      'mixture_levels': 2**n_bits,
-      'mixture_hidden_channels': 8,
-    }
+  def test_sum_over_all_images(self, n_bits, part, make_steps):
+    context = tfp_cglow.Context(1)
+    mixture = functools.partial(
+      tfp_cglow.LevelMixture, 2**n_bits, halvings=1, hidden_channels=8
+    )
     options = {
       'head': {},
-      'tail': {'context_channels': 1, 'context_affine': 'residual'},
-      'mixture': {
-        'context_channels': 1,
-        'mixture_motion_radius': 1,
-        **mixture,
-      },
-      'head_mixture': mixture,
+      'tail': {'context': context, 'first': tfp_cglow.FrameAffine()},
+      'mixture': {'context': context, 'first': mixture(motion_radius=1)},
+      'head_mixture': {'first': mixture()},
     }[part]
-    glow = tfp_cglow.build_glow(_SHAPE, 1, 3, 8, coupling, seed=0, **options)
+    glow = tfp_cglow.build_glow(_SHAPE, 1, make_steps(3, 8), seed=0, **options)
     flow = tfd.TransformedDistribution(
       tfd.Sample(tfd.Normal(0.0, 1.0), [4]), glow
     )

@@ -1,5 +1,7 @@
 """Tests of `reversible`."""
 
+import functools
+
 from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
@@ -34,17 +36,14 @@ class LoopTest(tf.test.TestCase):
 
 
 class ReversibleGradientTest(tf.test.TestCase, parameterized.TestCase):
-  def _gradients(self, kind, gradients, dtype):
+  def _gradients(self, make_steps, gradients, dtype):
     """Gradients to data, context and all variables, by name."""
     glow = tfp_cglow.build_glow(
       [4, 4, 2],
       1,
-      5,
-      4,
-      kind,
-      context_channels=3,
-      num_labels=3,
-      gradients=gradients,
+      make_steps(5, 4, gradients=gradients),
+      context=tfp_cglow.Context(3),
+      labels=tfp_cglow.LabelPriors(3),
       dtype=dtype,
       seed=0,
     )
@@ -63,14 +62,18 @@ class ReversibleGradientTest(tf.test.TestCase, parameterized.TestCase):
     return [tf.convert_to_tensor(g) for g in gradients]
 
   @parameterized.product(
-    kind=['additive', 'affine', 'affine_sigmoid'],
+    make_steps=[
+      tfp_cglow.AdditiveSteps,
+      tfp_cglow.AffineSteps,
+      functools.partial(tfp_cglow.AffineSteps, scale='sigmoid'),
+    ],
     precision=[(tf.float32, 1e-3), (tf.float64, 1e-9)],
   )
-  def test_equals_the_stored_gradient(self, kind, precision):
+  def test_equals_the_stored_gradient(self, make_steps, precision):
     dtype, tolerance = precision
     for r, s in zip(
-      self._gradients(kind, 'reversible', dtype),
-      self._gradients(kind, 'stored', dtype),
+      self._gradients(make_steps, 'reversible', dtype),
+      self._gradients(make_steps, 'stored', dtype),
     ):
       self.assertGreater(tf.norm(s), 0.0)
       self.assertLess(tf.norm(r - s) / tf.norm(s), tolerance)
@@ -78,7 +81,7 @@ class ReversibleGradientTest(tf.test.TestCase, parameterized.TestCase):
   def test_no_tensor_grows_with_the_number_of_steps(self):
     def accumulates(gradients):
       glow = tfp_cglow.build_glow(
-        [4, 4, 1], 1, 7, 4, gradients=gradients, seed=0
+        [4, 4, 1], 1, tfp_cglow.AdditiveSteps(7, 4, gradients=gradients), seed=0
       )
 
       @tf.function

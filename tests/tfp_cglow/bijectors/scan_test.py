@@ -68,7 +68,9 @@ class ScanTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_graph_does_not_grow_with_depth(self):
     def size(steps):
-      glow = tfp_cglow.build_glow([4, 4, 1], 1, steps, 4)
+      glow = tfp_cglow.build_glow(
+        [4, 4, 1], 1, tfp_cglow.AdditiveSteps(steps, 4)
+      )
       graph = tf.function(glow.inverse).get_concrete_function(
         tf.TensorSpec([2, 4, 4, 1])
       )
@@ -97,7 +99,11 @@ class ScanTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters('reversible', 'stored')
   def test_gradient_of_a_condition_of_fewer_dimensions_is_summed(self, way):
     scan = tfp_cglow.build_glow(
-      [4, 4, 1], 1, 2, 4, context_channels=1, gradients=way, seed=0
+      [4, 4, 1],
+      1,
+      tfp_cglow.AdditiveSteps(2, 4, gradients=way),
+      context=tfp_cglow.Context(1),
+      seed=0,
     ).blocks[0][1]
     for variable in scan.trainable_variables:
       variable.assign(tf.ones_like(variable) * 0.1)
@@ -110,7 +116,9 @@ class ScanTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllGreater(tf.abs(gradient), 0.0)
 
   def test_prepared_is_equal(self):
-    scan = tfp_cglow.build_glow([4, 4, 1], 1, 3, 4, seed=0).blocks[0][1]
+    scan = tfp_cglow.build_glow(
+      [4, 4, 1], 1, tfp_cglow.AdditiveSteps(3, 4), seed=0
+    ).blocks[0][1]
     prepared = scan.prepared()
     self.assertEqual(prepared.name, scan.name)
     self.assertIn('inverse_matrix', prepared.stacks['conv'])

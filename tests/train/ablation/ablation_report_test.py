@@ -20,7 +20,7 @@ _FACTS = {
   'num_threads': 1,
   'seconds': 30.0,
 }
-_NAMES = ('paper_head', 'paper_previous', 'previous', 'difference')
+_NAMES = ('paper_head', 'paper_previous', 'previous', 'residual')
 
 
 class AblationReportTest(absltest.TestCase):
@@ -79,10 +79,10 @@ class AblationReportTest(absltest.TestCase):
         cells[f'paper_previous/seed_{seed}'], 3 + seed + np.zeros([2, 2])
       )
       self._write(cells[f'previous/seed_{seed}'], 2 + seed + np.zeros([2, 2]))
-    self._write(cells['difference/seed_0'], [[1.0, 2.0], [1.0, 2.0]])
+    self._write(cells['residual/seed_0'], [[1.0, 2.0], [1.0, 2.0]])
     # What a failed cell holds is not what was wanted.
-    self._write(cells['difference/seed_1'], [[9.0, 9.0], [9.0, 9.0]])
-    return {'difference/seed_1': 'killed by SIGKILL'}
+    self._write(cells['residual/seed_1'], [[9.0, 9.0], [9.0, 9.0]])
+    return {'residual/seed_1': 'killed by SIGKILL'}
 
   def _summary(self, failures):
     values = ablation_report.summary(self._cells(), failures, _FACTS)
@@ -113,10 +113,10 @@ class AblationReportTest(absltest.TestCase):
 
   def test_a_difference_is_of_the_seeds_that_both_have(self):
     _, rows = self._summary(self._write_all())
-    difference = rows['difference']['difference']
+    difference = rows['residual']['difference']
     self.assertEqual((difference['seeds'], difference['mean']), ([0], -0.5))
     self.assertEqual(
-      rows['difference']['failed'], {'difference/seed_1': 'killed by SIGKILL'}
+      rows['residual']['failed'], {'residual/seed_1': 'killed by SIGKILL'}
     )
 
   def test_what_is_not_comparable(self):
@@ -129,31 +129,19 @@ class AblationReportTest(absltest.TestCase):
       {'dequantisation': 'legacy'},
     )
     self._write(cells['previous/seed_0'], [[2.0], [2.0]])
-    self._write(cells['difference/seed_0'], [[1.0], [1.0]], label=(1, 0))
+    self._write(cells['residual/seed_0'], [[1.0], [1.0]], label=(1, 0))
     values, rows = self._summary(failures)
     self.assertEqual(
       rows['previous']['difference'],
       {'why': 'other dequantisation: legacy, matched'},
     )
-    self.assertEqual(rows['difference']['difference'], {'why': 'other clips'})
-    cells['difference/seed_0'].folder.scores_file.unlink()
+    self.assertEqual(rows['residual']['difference'], {'why': 'other clips'})
+    cells['residual/seed_0'].folder.scores_file.unlink()
     _, rows = self._summary(failures)
-    self.assertEqual(rows['difference']['difference'], {'why': 'no scores.npz'})
+    self.assertEqual(rows['residual']['difference'], {'why': 'no scores.npz'})
     self.assertIn(
       '| other clips | previous |', ablation_markdown.markdown(values)
     )
-
-  def test_learned_noise_is_comparable(self):
-    cells = {cell.name: cell for cell in self._cells()}
-    failures = {name: 'failed' for name in cells if name.endswith('_1')}
-    noise = {'dequantisation': 'flow'}
-    self._write(cells['paper_head/seed_0'], [3.0, 3.0])
-    self._write(cells['paper_previous/seed_0'], [[3.0], [3.0]])
-    self._write(cells['previous/seed_0'], [[2.0], [2.0]], noise)
-    self._write(cells['difference/seed_0'], [[1.0], [1.0]])
-    _, rows = self._summary(failures)
-    for name in ('previous', 'difference'):
-      self.assertEqual(rows[name]['difference']['mean'], -1.0)
 
   def test_untrained_flows_are_the_papers_and_ours(self):
     values, _ = self._summary(self._write_all())
@@ -187,11 +175,12 @@ class AblationReportTest(absltest.TestCase):
       '| our flow: previous frame | 2.5000 ± 0.7071 '
       '| -1.0000 [-1.0000, -1.0000] | paper_previous | 2 of 2 | 700 | 10 '
       '| 14 |',
-      '| + previous frame subtracted | 1.5000 | -0.5000 [-0.5000, -0.5000] '
-      '| previous | 1 of 2, 1 FAILED | 700 | 10 | 14 |',
+      '| + subtracted, learned shift and scale | 1.5000 '
+      '| -0.5000 [-0.5000, -0.5000] | previous | 1 of 2, 1 FAILED | 700 | 10 '
+      '| 14 |',
       "| paper's flow: no label | 3.0000 ± 0.0000 | - | - | 0.600 ± 0.141 "
       '| 1.000 ± 0.000 | 2 of 2 | 700 | 10 | 14 |',
-      '- difference/seed_1: killed by SIGKILL',
+      '- residual/seed_1: killed by SIGKILL',
       'Seconds are of processes that shared the machine.',
     ):
       self.assertIn(line, text.splitlines())
@@ -201,7 +190,7 @@ class AblationReportTest(absltest.TestCase):
 
   def test_different_steps_are_said(self):
     failures = self._write_all()
-    (cell,) = [c for c in self._cells() if c.name == 'difference/seed_0']
+    (cell,) = [c for c in self._cells() if c.name == 'residual/seed_0']
     metrics = json.loads(cell.folder.metrics_file.read_text())
     cell.folder.metrics_file.write_text(json.dumps({**metrics, 'step': 9}))
     values, _ = self._summary(failures)

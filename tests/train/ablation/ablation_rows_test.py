@@ -71,12 +71,10 @@ class RowsTest(parameterized.TestCase):
 
     for name, line in {
       'paper_state': 'state_channels: 0 -> 16',
-      'difference': "tail.context_affine: None -> 'difference'",
-      'residual': "tail.context_affine: 'difference' -> 'residual'",
+      'residual': "tail.context_affine: None -> 'residual'",
       'residual_state': 'state_channels: 0 -> 8',
       'motion': "tail.context_affine: 'residual' -> 'motion'",
       'motion_two_frames': 'previous_frames: 1 -> 2',
-      'motion_learned_noise': "dequantisation: 'matched' -> 'flow'",
       'residual_cross_entropy': 'label_loss_weight: 0.0 -> 1.0',
       'head_cross_entropy_1': 'label_loss_weight: 0.0 -> 1.0',
       'head_cross_entropy_10': 'label_loss_weight: 1.0 -> 10.0',
@@ -87,12 +85,6 @@ class RowsTest(parameterized.TestCase):
       changed('residual_label_prior'),
       ['use_labels: False -> True', 'tail_labels: False -> True'],
     )
-
-  def test_learned_noise_is_of_the_same_data(self):
-    value = lambda v: ablation_rows.data_value('dequantisation', v)
-    self.assertEqual(value('flow'), value('matched'))
-    self.assertNotEqual(value('legacy'), value('matched'))
-    self.assertEqual(ablation_rows.data_value('dataset', 'flow'), 'flow')
 
   def test_the_papers_label_image(self):
     head = _config(_BY_NAME['paper_head_label']).head

@@ -88,7 +88,7 @@ class AblationTest(parameterized.TestCase):
       _CHILD.format(path=[str(p) for p in sys.path], plan=str(self.plan))
     )
 
-  def _run(self, plan=None, rows=('previous', 'difference'), **keywords):
+  def _run(self, plan=None, rows=('previous', 'residual'), **keywords):
     self.plan.write_text(json.dumps(plan or {}))
     keywords = {'assignments': [], 'num_seeds': 1, 'jobs': 1, **keywords}
     return grid.run(
@@ -119,9 +119,9 @@ class AblationTest(parameterized.TestCase):
       [name for name, *_ in self._started()],
       [
         'previous/seed_0',
-        'difference/seed_0',
+        'residual/seed_0',
         'previous/seed_1',
-        'difference/seed_1',
+        'residual/seed_1',
       ],
     )
     self.assertEqual(
@@ -181,8 +181,8 @@ class AblationTest(parameterized.TestCase):
       self._run(
         {
           'previous/seed_0': 'fail',
-          'difference/seed_0': 'refuse',
-          'difference/seed_1': 'silent',
+          'residual/seed_0': 'refuse',
+          'residual/seed_1': 'silent',
         },
         num_seeds=2,
       )
@@ -192,14 +192,14 @@ class AblationTest(parameterized.TestCase):
     for text in (
       'previous/seed_0 (exit code 1: RuntimeError: it broke; ',
       str(self.workdir / 'previous' / 'seed_0' / 'log.txt'),
-      'difference/seed_0 (no such file; ',
-      'difference/seed_1 (ended without a metrics.json; ',
+      'residual/seed_0 (no such file; ',
+      'residual/seed_1 (ended without a metrics.json; ',
     ):
       self.assertIn(text, message)
     rows = self._rows()
     self.assertEqual(rows['previous']['bits_per_dim']['by_seed'], [2.0])
     self.assertEqual(list(rows['previous']['failed']), ['previous/seed_0'])
-    self.assertIsNone(rows['difference']['bits_per_dim']['mean'])
+    self.assertIsNone(rows['residual']['bits_per_dim']['mean'])
     markdown = (self.workdir / 'ablation.md').read_text()
     self.assertIn('1 of 2, 1 FAILED', markdown)
     self.assertIn('previous/seed_0: exit code 1: RuntimeError', markdown)
@@ -233,8 +233,8 @@ class AblationTest(parameterized.TestCase):
     with unittest.mock.patch.object(os, 'cpu_count', return_value=6):
       self._run(
         {
-          'previous/seed_0': 'meet:difference/seed_0',
-          'difference/seed_0': 'meet:previous/seed_0',
+          'previous/seed_0': 'meet:residual/seed_0',
+          'residual/seed_0': 'meet:previous/seed_0',
         },
         jobs=2,
       )
@@ -252,7 +252,7 @@ class AblationTest(parameterized.TestCase):
       os.environ.pop('TF_NUM_INTRAOP_THREADS', None)
       script = self.script.read_text().replace('+ 30', '+ 1')
       self.script.write_text(script)
-      self._run({'previous/seed_0': 'meet:difference/seed_0'})
+      self._run({'previous/seed_0': 'meet:residual/seed_0'})
     self.assertEqual(
       [threads for *_, threads, _ in self._started()], [None, None]
     )

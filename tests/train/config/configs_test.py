@@ -92,9 +92,7 @@ class ConfigsTest(parameterized.TestCase):
   def test_without_places(self):
     records = data_sets.Tfrecord(data_dir='/a', data_service='grpc://b:1')
     config = dataclasses.replace(_DEMO, data=records)
-    self.assertEqual(
-      configs.without_places(config).data, data_sets.Tfrecord()
-    )
+    self.assertEqual(configs.without_places(config).data, data_sets.Tfrecord())
 
   def test_parts(self):
     flow = presets.PRESETS['cglow_small'].model

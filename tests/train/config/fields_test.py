@@ -15,19 +15,19 @@ from train.config import fields
 
 
 @dataclasses.dataclass(frozen=True)
-class _Round:
+class Round:
   radius: float = fields.number(1.0, above=0.0, below=10.0)
 
 
 @dataclasses.dataclass(frozen=True)
-class _HardSquare:
+class HardSquare:
   side: int = fields.number(2, least=1)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Picture:
-  shape: Union[None, _Round, _HardSquare] = _Round()
-  frame: _HardSquare = _HardSquare()
+  shape: Union[None, Round, HardSquare] = Round()
+  frame: HardSquare = HardSquare()
   channels: Literal[1, 3] = 3
   crop: Literal['center', 'letterbox'] = 'center'
   halvings: Union[int, Literal['all']] = 0
@@ -57,10 +57,10 @@ class FieldsTest(parameterized.TestCase):
     self.assertNotIn('shape.radius', without)
 
   def test_kind_name(self):
-    self.assertEqual(fields.kind_name(_HardSquare), '_hard_square')
+    self.assertEqual(fields.kind_name(HardSquare), 'hard_square')
 
   @parameterized.parameters(
-    ({'shape': _HardSquare()},),
+    ({'shape': HardSquare()},),
     ({'channels': 1, 'halvings': 'all', 'rate': 0.5},),
     ({'rate': 1},),
   )
@@ -69,9 +69,9 @@ class FieldsTest(parameterized.TestCase):
 
   @parameterized.parameters(
     ({'shape': 3}, '`shape` must be .*round or .*hard_square or none.*got 3'),
-    ({'shape': _Round(0.0)}, '`shape.radius` must be float, above 0.0'),
-    ({'shape': _Round(float('nan'))}, '`shape.radius`.*got nan'),
-    ({'shape': _HardSquare(0)}, '`shape.side` must be int, at least 1.*got 0'),
+    ({'shape': Round(0.0)}, '`shape.radius` must be float, above 0.0'),
+    ({'shape': Round(float('nan'))}, '`shape.radius`.*got nan'),
+    ({'shape': HardSquare(0)}, '`shape.side` must be int, at least 1.*got 0'),
     ({'frame': None}, '`frame`.*got None'),
     ({'channels': 2}, '`channels` must be 1 or 3, but got 2'),
     ({'channels': True}, '`channels`.*got True'),

@@ -85,7 +85,11 @@ class OverrideTest(parameterized.TestCase):
     ('too_deep', 'run.steps.x=1', "'run.steps.x'.*no part"),
     ('group', 'run=3', "'run' is a part.*steps"),
     ('kind', 'model.tail.first=mixture', 'frame_affine or level_mixture or no'),
-    ('of_another_kind', 'model.tail.first.halvings=1', 'is frame_affine, which'),
+    (
+      'of_another_kind',
+      'model.tail.first.halvings=1',
+      'is frame_affine, which',
+    ),
     (
       'of_no_part',
       'model.head.first.halvings=1',

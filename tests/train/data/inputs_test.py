@@ -46,7 +46,11 @@ class InputsTest(absltest.TestCase):
   def test_labels_and_frames_of_the_config(self):
     config = configs.override(
       self.config,
-      ['only_labels=east,west', 'data.max_source_frames=6', 'data.max_train_frames=10'],
+      [
+        'only_labels=east,west',
+        'data.max_source_frames=6',
+        'data.max_train_frames=10',
+      ],
     )
     source = inputs._source(config)
     # Five frames a label, of videos of six.

@@ -406,7 +406,8 @@ class MockedTest(TfdsTest):
 
   def test_the_preset_of_bair(self):
     config = configs.override(
-      presets.PRESETS['bair'], [f'data.data_dir={self.folder}', 'data.num_frames=2']
+      presets.PRESETS['bair'],
+      [f'data.data_dir={self.folder}', 'data.num_frames=2'],
     )
     self.mock_set('bair_robot_pushing_small')
     made = inputs.make_inputs(config, skipped_log='')
@@ -437,7 +438,10 @@ class RefusedTest(TfdsTest):
 class ConfigTest(parameterized.TestCase):
   @parameterized.parameters(
     ('data.overfit_clips=1', 'overfit_clips is not for dataset=tfds:mnist'),
-    ('data.data_service=grpc://a:1', 'data_service is not for dataset=tfds:mnist'),
+    (
+      'data.data_service=grpc://a:1',
+      'data_service is not for dataset=tfds:mnist',
+    ),
     ('data.fps=5', 'fps is not for'),
   )
   def test_what_is_refused(self, assignment, expected):

@@ -70,7 +70,9 @@ class MeasuringTest(tf.test.TestCase, parameterized.TestCase):
       {'session': 2.0, 'seconds': 101.0},
       {'session': 3.0, 'seconds': 7.0},
     ]
-    metrics, _ = self._measure('model.tail=none', 'run.quality_samples=0', rows=rows)
+    metrics, _ = self._measure(
+      'model.tail=none', 'run.quality_samples=0', rows=rows
+    )
     self.assertEqual(metrics['seconds'], 208.0)
 
   def test_tighter_bound_of_legacy_frames_is_refused_before_all_else(self):

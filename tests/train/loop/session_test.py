@@ -271,7 +271,12 @@ class TrainingTest(tf.test.TestCase):
   def test_training_that_diverges_again_and_again_ends(self):
     config = configs.override(
       self.config,
-      ['model.tail=none', 'run.skips_to_restore=2', 'run.max_restores=2', *_QUICK],
+      [
+        'model.tail=none',
+        'run.skips_to_restore=2',
+        'run.max_restores=2',
+        *_QUICK,
+      ],
     )
     workdir = os.path.join(self.root, 'diverged')
     options = session.Options(f'{self.workdir}:head')
@@ -341,7 +346,9 @@ class TrainingTest(tf.test.TestCase):
     self.assertTrue(
       any(w.shape == ours.shape and np.array_equal(w, ours) for w in donor)
     )
-    wider = configs.override(self.config, ['model.head.steps.hidden_channels=9'])
+    wider = configs.override(
+      self.config, ['model.head.steps.hidden_channels=9']
+    )
     mismatches = weights.init_from(models.build_model(wider, 8), self.workdir)
     self.assertTrue(all('expected' in m for m in mismatches), mismatches)
     self.assertNotEmpty(mismatches)

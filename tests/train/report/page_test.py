@@ -52,7 +52,9 @@ class PageTest(absltest.TestCase):
     workdir = pathlib.Path(self.create_tempdir().full_path)
     folder = run_folder.RunFolder(workdir)
     folder.create()
-    folder.claim(configs.override(presets.PRESETS['smoke'], ['data.frame_size=8']))
+    folder.claim(
+      configs.override(presets.PRESETS['smoke'], ['data.frame_size=8'])
+    )
     folder.write_labels(['cat', _NASTY])
     path = page_lib.write([workdir])
     self.assertEqual(path, workdir / 'report.html')

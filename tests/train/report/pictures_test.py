@@ -77,7 +77,9 @@ class PicturesTest(tf.test.TestCase):
     self.assertLess(np.abs(difference).max(), 2 ** (8 - 5))
 
   def test_overfitting_is_named_so(self):
-    figure = pictures.strips(_subject('data.overfit_clips=1', 'model.head=none'))
+    figure = pictures.strips(
+      _subject('data.overfit_clips=1', 'model.head=none')
+    )
     self.assertEqual(figure.title, 'Overfitting strips')
     self.assertEqual(len(figure.rows), 2)
 
@@ -123,7 +125,9 @@ class PicturesTest(tf.test.TestCase):
     self.assertIn('from 2', pictures.strips(tail).rows[1].title)
 
   def test_without_labels(self):
-    unlabelled = _subject('use_labels=false', 'model.tail=none', 'data.num_frames=1')
+    unlabelled = _subject(
+      'use_labels=false', 'model.tail=none', 'data.num_frames=1'
+    )
     figure = pictures.first_frames(unlabelled)
     self.assertEqual([row.title for row in figure.rows], ['any'])
     self.assertEqual(len(pictures.temperatures(unlabelled).rows), 1)

@@ -19,7 +19,12 @@ class ReproduceTest(absltest.TestCase):
     for name, preset in presets.PRESETS.items():
       config = configs.override(
         preset,
-        ['seed=7', 'data.fps=12.5', 'model.head.steps=additive_steps', 'only_labels=a b,c'],
+        [
+          'seed=7',
+          'data.fps=12.5',
+          'model.head.steps=additive_steps',
+          'only_labels=a b,c',
+        ],
       )
       command = reproduce.commands(_run(config)).splitlines()
       first = ' '.join(command[: command.index(command[-2])])
@@ -33,7 +38,9 @@ class ReproduceTest(absltest.TestCase):
       )
 
   def test_places_of_the_machine_stay_there(self):
-    config = configs.override(presets.PRESETS['smoke'], ['data.data_dir=/home/me'])
+    config = configs.override(
+      presets.PRESETS['smoke'], ['data.data_dir=/home/me']
+    )
     text = reproduce.commands(_run(config))
     self.assertNotIn('/home/me', text)
     self.assertNotIn('/somewhere', text)

@@ -309,11 +309,8 @@ class PartsTest(parameterized.TestCase, tf.test.TestCase):
       {'processor': 'gru', 'n_bits': 8, 'head': {**_GLOW, 'unroll': True}},
     ),
     (
-      'mixture_flow_noise',
-      {
-        'dequantisation': 'flow',
-        'tail': {**_GLOW, 'context_mixture': 'quarters'},
-      },
+      'mixture',
+      {'tail': {**_GLOW, 'context_mixture': 'quarters'}},
     ),
   )
   def test_stream_is_the_model_s_sample(self, changes):

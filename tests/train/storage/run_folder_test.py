@@ -29,7 +29,9 @@ class RunFolderTest(absltest.TestCase):
     self.assertEqual(self.folder.read_config(), other)
     self.folder.claim(config)
     (self.folder.checkpoints / 'step_00000000').mkdir()
-    moved = configs.override(config, ['data.data_dir=/moved', 'data.max_skipped=0.3'])
+    moved = configs.override(
+      config, ['data.data_dir=/moved', 'data.max_skipped=0.3']
+    )
     self.assertTrue(self.folder.claim(moved))
     self.assertEqual(self.folder.read_config(), moved)
     self.folder.claim(config)

@@ -30,7 +30,9 @@ class ModelsTest(tf.test.TestCase):
 
   def test_constant_rate(self):
     rates = self._rates(
-      'optimiser.warmup_steps=0', 'optimiser.learning_rate=1e-4', 'optimiser.final_learning_rate=1e-4'
+      'optimiser.warmup_steps=0',
+      'optimiser.learning_rate=1e-4',
+      'optimiser.final_learning_rate=1e-4',
     )
     self.assertAllClose(rates, [1e-4] * 7)
 
@@ -52,7 +54,7 @@ class ModelsTest(tf.test.TestCase):
       'label_dropout': 0.25,
       'n_bits': 6,
       'previous_frames': 2,
-      'dequantisation': 'flow',
+      'dequantisation': 'legacy',
     }
     config = dataclasses.replace(presets.PRESETS['smoke'], **values)
     model = models.build_model(config, 3)

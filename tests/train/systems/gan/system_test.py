@@ -15,7 +15,11 @@ from train.runs import weights
 from train.systems import choice
 from train.systems.gan import models
 
-_QUICK = ['model.export_max_frames=none', 'run.quality_samples=0', 'run.num_samples=0']
+_QUICK = [
+  'model.export_max_frames=none',
+  'run.quality_samples=0',
+  'run.num_samples=0',
+]
 
 
 def _weights(model):
@@ -90,7 +94,9 @@ class SystemTest(tf.test.TestCase):
     config = configs.override(self.config, _QUICK)
     workdir = os.path.join(self.root, 'resumed')
     # The rate's two steps of warm-up are the same for any number of steps.
-    _, folder = session.train(configs.override(config, ['run.steps=2']), workdir)
+    _, folder = session.train(
+      configs.override(config, ['run.steps=2']), workdir
+    )
     # As if it had been killed after its checkpoint.
     longer = configs.override(folder.read_config(), ['run.steps=4'])
     folder.config_file.write_text(configs.to_json(longer))

@@ -1,0 +1,34 @@
+"""Errors for arguments that do not fit: what was expected, what came."""
+
+__all__ = ['check_at_least', 'check_choice', 'check_kind']
+
+
+def check_kind(name, value, *kinds):
+  """Raises ValueError unless `value` is None or an instance of a class.
+
+  Args:
+    name: Python `str`, the argument's.
+    value: The argument.
+    *kinds: Classes.
+
+  Raises:
+    ValueError: if it is neither.
+  """
+  if value is not None and not isinstance(value, kinds):
+    names = ', '.join(kind.__name__ for kind in kinds)
+    raise ValueError(
+      f'`{name}` must be an instance of one of {names}, or None, but got '
+      f'{value!r}.'
+    )
+
+
+def check_choice(name, value, choices):
+  """Raises ValueError unless `value` is one of the choices."""
+  if value not in choices:
+    raise ValueError(f'`{name}` must be one of {choices}, but got {value!r}.')
+
+
+def check_at_least(name, value, least):
+  """Raises ValueError unless `value` is None or at least so large."""
+  if value is not None and value < least:
+    raise ValueError(f'`{name}` must be at least {least}, but got {value}.')
