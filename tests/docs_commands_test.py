@@ -183,7 +183,7 @@ def _parse_train(arguments):
     config = main._config()
     if flags.FLAGS.mode == 'ablate':
       rows = [r for r in flags.FLAGS.rows or () if r not in LEFT_OUT_ROWS]
-      ablation_rows.rows_for(config.num_frames > 1, rows)
+      ablation_rows.rows_for(config.data.num_frames > 1, rows)
     main._temperatures()
     return config
 

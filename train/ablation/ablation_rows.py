@@ -186,7 +186,7 @@ _TAIL_ROWS = (
   Row(
     'residual',
     'tail',
-    '+ learned shift and scale',
+    '+ subtracted, learned shift and scale',
     None,
     _tail(_RESIDUAL),
     'previous',

@@ -105,9 +105,12 @@ def _unknown_key(whole, config, key, path):
   here = key.split('.')[: -len(path)]
   known = list(fields.flat(whole))
   last = path[-1]
-  near = [k for k in known if k.split('.')[-1] == last][:3]
+  by_name = {}
+  for k in known:
+    by_name.setdefault(k.split('.')[-1], []).append(k)
+  names = difflib.get_close_matches(last, by_name, n=3, cutoff=0.6)
+  near = [k for name in names for k in by_name[name]][:4]
   near = near or difflib.get_close_matches(key, known, n=3, cutoff=0.6)
-  near = near or [k for k in known if last in k.split('.')[-1]][:3]
   words = f'No such config key: {key!r}.'
   if here:
     words += (

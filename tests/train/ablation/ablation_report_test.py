@@ -10,6 +10,9 @@ from train.ablation import ablation_figure
 from train.ablation import ablation_markdown
 from train.ablation import ablation_report
 from train.ablation import ablation_rows
+from train.config import configs
+from train.config import overrides
+from train.config import presets
 
 _FACTS = {
   'command': 'python -m train.main --mode=ablate',
@@ -32,7 +35,7 @@ class AblationReportTest(absltest.TestCase):
     rows = ablation_rows.rows_for(True, names)
     return ablation_rows.cells_of(rows, 2, self.workdir)
 
-  def _write(self, cell, clips, config=None, label=(0, 1), **metrics):
+  def _write(self, cell, clips, assignments=(), label=(0, 1), **metrics):
     """A finished cell: `clips` are its clips' bits/dim."""
     cell.path.mkdir(parents=True)
     part = cell.row.part
@@ -50,17 +53,9 @@ class AblationReportTest(absltest.TestCase):
       'num_valid_clips': 2,
       **metrics,
     }
-    config = {
-      'dataset': 'natvid',
-      'split': 'time',
-      'frame_size': 32,
-      'num_frames': 3,
-      'n_bits': 5,
-      'dequantisation': 'matched',
-      **(config or {}),
-    }
+    config = overrides.override(presets.PRESETS['demo'], assignments)
     cell.folder.metrics_file.write_text(json.dumps(metrics))
-    cell.folder.config_file.write_text(json.dumps(config))
+    cell.folder.config_file.write_text(configs.to_json(config))
     session = {'seconds': 7.0, 'exit_code': 0, 'jobs': 2, 'num_threads': 1}
     cell.sessions.write_text(2 * (json.dumps(session) + '\n'))
     np.savez(cell.folder.scores_file, label=label, **{part: scores})
@@ -109,7 +104,7 @@ class AblationReportTest(absltest.TestCase):
     self.assertEqual(rows['previous']['seconds']['mean'], 14.0)
     self.assertIsNone(rows['paper_previous']['difference'])
     self.assertEqual(values['cell_seconds'], 7 * 14.0)
-    self.assertEqual(values['data']['frame_size'], [32])
+    self.assertEqual(values['data']['data.frame_size'], [32])
 
   def test_a_difference_is_of_the_seeds_that_both_have(self):
     _, rows = self._summary(self._write_all())
@@ -126,14 +121,14 @@ class AblationReportTest(absltest.TestCase):
     self._write(
       cells['paper_previous/seed_0'],
       [[3.0], [3.0]],
-      {'dequantisation': 'legacy'},
+      ['model.dequantisation=legacy'],
     )
     self._write(cells['previous/seed_0'], [[2.0], [2.0]])
     self._write(cells['residual/seed_0'], [[1.0], [1.0]], label=(1, 0))
     values, rows = self._summary(failures)
     self.assertEqual(
       rows['previous']['difference'],
-      {'why': 'other dequantisation: legacy, matched'},
+      {'why': 'other model.dequantisation: legacy, matched'},
     )
     self.assertEqual(rows['residual']['difference'], {'why': 'other clips'})
     cells['residual/seed_0'].folder.scores_file.unlink()
@@ -166,7 +161,7 @@ class AblationReportTest(absltest.TestCase):
     self.assertLess(tail, head)
     for line in (
       '- Command: `python -m train.main --mode=ablate`',
-      '- Data set: natvid (split: time), 3 frames of 32x32 pixels, 5 bits, '
+      '- Data set: natvid, 8 frames of 32x32 pixels, 5 bits, '
       'dequantisation matched; 132 training and 2 held-out clips',
       '- Processes: 2 at a time, 1 thread(s) each',
       '- Total time: 98 s of all cells; this session 30 s',

@@ -3,15 +3,18 @@ import pathlib
 from absl.testing import absltest
 from absl.testing import parameterized
 
+import tfp_cglow
 from train.ablation import ablation_rows
 from train.config import configs
+from train.config import fields
+from train.config import overrides
 from train.config import presets
 
 _BY_NAME = {row.name: row for row in ablation_rows.ROWS}
 
 
 def _config(row, preset='demo', assignments=()):
-  return configs.override(
+  return overrides.override(
     presets.PRESETS[row.preset or preset], [*assignments, *row.assignments]
   )
 
@@ -34,66 +37,50 @@ class RowsTest(parameterized.TestCase):
   @parameterized.parameters(*_BY_NAME)
   def test_the_command_line_cannot_blur_a_row(self, name):
     row = _BY_NAME[name]
-    blur = [
-      'use_labels=true',
-      'model.label_weight=7',
-      'model.head.labels=label_embedding',
-      'tail_labels=true',
-    ]
+    part = f'model.{row.part}'
+    blur = ['model.label_weight=7', f'{part}.labels=label_embedding']
+    blur += [f'{part}.first=level_mixture']
     if row.part == 'tail':
-      blur += [
-        'tail.context_affine=learned',
-        'tail.context_mixture=pixels',
-        'model.tail.labels=label_embedding',
-        'state_channels=9',
-        'model.tail.previous_frames=2',
-      ]
+      blur += ['model.tail.memory=gru_memory', 'model.tail.memory.channels=9']
+      blur += ['model.tail.previous_frames=2']
     clear, blurred = _config(row), _config(row, assignments=blur)
-    changed = [
-      line.partition(':')[0] for line in configs.differences(clear, blurred)
-    ]
-    # A label's way is of no effect on what has no label, or on the other part.
-    free = {
-      f'{part}.label_conditioning'
-      for part in ('head', 'tail')
-      if part != row.part or not clear.use_labels
-    }
-    self.assertContainsSubset(changed, free)
+    self.assertEmpty(overrides.differences(clear, blurred))
     configs.check(blurred)
 
   def test_neighbours_differ_by_one_thing(self):
     def changed(name):
       row = _BY_NAME[name]
-      lines = configs.differences(
+      lines = overrides.differences(
         _config(row), _config(_BY_NAME[row.reference])
       )
       return lines
 
-    for name, line in {
-      'paper_state': 'state_channels: 0 -> 16',
-      'residual': "tail.context_affine: None -> 'residual'",
-      'residual_state': 'state_channels: 0 -> 8',
-      'motion': "tail.context_affine: 'residual' -> 'motion'",
-      'motion_two_frames': 'previous_frames: 1 -> 2',
-      'residual_cross_entropy': 'label_loss_weight: 0.0 -> 1.0',
-      'head_cross_entropy_1': 'label_loss_weight: 0.0 -> 1.0',
-      'head_cross_entropy_10': 'label_loss_weight: 1.0 -> 10.0',
-      'paper_head_label': 'use_labels: False -> True',
+    for name, expected in {
+      'paper_state': ['model.tail.memory', 'model.tail.memory.channels'],
+      'residual': [
+        'model.tail.first',
+        'model.tail.first.mean',
+        'model.tail.first.hidden_channels',
+      ],
+      'residual_state': ['model.tail.memory', 'model.tail.memory.channels'],
+      'motion': ['model.tail.first.mean', 'model.tail.first.mean.radius'],
+      'motion_two_frames': ['model.tail.previous_frames'],
+      'residual_label_prior': ['model.tail.labels'],
+      'residual_cross_entropy': ['model.label_weight'],
+      'head_cross_entropy_1': ['model.label_weight'],
+      'head_cross_entropy_10': ['model.label_weight'],
+      'paper_head_label': ['model.head.labels', 'model.head.labels.init_std'],
     }.items():
-      self.assertEqual(changed(name), [line])
-    self.assertEqual(
-      changed('residual_label_prior'),
-      ['use_labels: False -> True', 'tail_labels: False -> True'],
-    )
+      keys = [line.partition(':')[0] for line in changed(name)]
+      self.assertEqual(keys, expected)
 
   def test_the_papers_label_image(self):
-    head = _config(_BY_NAME['paper_head_label']).head
-    tail = _config(_BY_NAME['paper_state_label']).tail
+    head = _config(_BY_NAME['paper_head_label']).model.head
+    tail = _config(_BY_NAME['paper_state_label']).model.tail
     for glow in (head, tail):
-      self.assertEqual(
-        (glow.label_conditioning, glow.label_init_std), ('image', 1.0)
-      )
-    self.assertEqual(_config(_BY_NAME['head_image']).head.label_init_std, 0.01)
+      self.assertEqual(glow.labels, tfp_cglow.LabelImages(init_std=1.0))
+    ours = _config(_BY_NAME['head_image']).model.head
+    self.assertEqual(ours.labels, tfp_cglow.LabelImages(init_std=0.01))
 
 
 class RowsForTest(absltest.TestCase):
@@ -108,12 +95,12 @@ class RowsForTest(absltest.TestCase):
 
   def test_unknown_name(self):
     with self.assertRaisesRegex(
-      configs.ConfigError, "'residaul'.*Near ones: residual"
+      fields.ConfigError, "'residaul'.*Near ones: residual"
     ):
       ablation_rows.rows_for(True, ['residaul'])
 
   def test_tail_of_images(self):
-    with self.assertRaisesRegex(configs.ConfigError, "'residual'.*num_frames"):
+    with self.assertRaisesRegex(fields.ConfigError, "'residual'.*num_frames"):
       ablation_rows.rows_for(False, ['residual'])
 
   def test_cells_take_all_rows_of_a_seed_first(self):

@@ -5,6 +5,7 @@ import pathlib
 from absl.testing import parameterized
 import tensorflow as tf
 
+from train.config import data_sets
 from train.data import clip_batches
 from train.data import clips as clips_lib
 from train.data import datasets
@@ -14,13 +15,9 @@ from train.data.sets import natvid
 
 
 class MakeSourceTest(tf.test.TestCase, parameterized.TestCase):
-  def test_unknown_name(self):
-    with self.assertRaisesRegex(sources.DataError, "'natvit': .*mean natvid"):
-      datasets.make_source('natvit', 8)
-
   def test_folder_needs_its_folder(self):
     with self.assertRaisesRegex(sources.DataError, '--data_dir='):
-      datasets.make_source('folder', 8)
+      datasets.make_source(data_sets.Folder())
 
   def test_folder(self):
     root = self.create_tempdir().full_path
@@ -28,12 +25,16 @@ class MakeSourceTest(tf.test.TestCase, parameterized.TestCase):
       path = pathlib.Path(root, 'cat', f'{k}.mp4')
       path.parent.mkdir(exist_ok=True)
       path.write_text('no video')
-    source = datasets.make_source('folder', 8, root, valid_fraction=0.5)
+    source = datasets.make_source(
+      data_sets.Folder(data_dir=root, valid_fraction=0.5)
+    )
     self.assertBetween(source.num_valid_clips, 5, 15)
 
   def test_shapes(self):
     root = self.create_tempdir().full_path
-    source = datasets.make_source('shapes:appearance', 2, root)
+    source = datasets.make_source(
+      data_sets.Shapes(variant='appearance', num_frames=2, data_dir=root)
+    )
     self.assertEqual(source.label_names, ('circle', 'square', 'triangle'))
     self.assertEqual(source.num_train_clips + source.num_valid_clips, 120)
     clips = clips_lib.Clips(source, 2, decode.Decoder(16))
@@ -44,7 +45,12 @@ class MakeSourceTest(tf.test.TestCase, parameterized.TestCase):
   def test_only_labels_of_shapes(self):
     root = self.create_tempdir().full_path
     source = datasets.make_source(
-      'shapes:appearance', 2, root, only_labels='triangle,square'
+      data_sets.Shapes(
+        variant='appearance',
+        num_frames=2,
+        data_dir=root,
+        only_labels='triangle,square',
+      )
     )
     self.assertEqual(source.label_names, ('square', 'triangle'))
     self.assertEqual(source.num_train_clips + source.num_valid_clips, 80)
@@ -61,11 +67,11 @@ class NatvidOptionsTest(tf.test.TestCase, parameterized.TestCase):
       pathlib.Path(self.root, film.file_name).touch()
 
   def source(self, **options):
-    return datasets.make_source('natvid', 8, self.root, **options)
+    return datasets.make_source(data_sets.Natvid(data_dir=self.root, **options))
 
   def test_split(self):
-    self.assertEqual(self.source(left_out='bunny').num_train_clips, 132)
-    source = self.source(split='source', left_out='bunny')
+    self.assertEqual(self.source().num_train_clips, 132)
+    source = self.source(left_out='bunny')
     self.assertEqual({region.label for region in source.valid}, {1})
     self.assertEqual({region.label for region in source.train}, {0, 2, 3})
 
@@ -88,25 +94,19 @@ class NatvidOptionsTest(tf.test.TestCase, parameterized.TestCase):
     source = self.source(only_labels='bunny,parrot', max_train_frames=80)
     lengths = [(r.label, r.stop - r.start) for r in source.train]
     self.assertEqual(lengths, [(0, 40), (1, 40)])
-    source = self.source(split='source', max_train_frames=60)
+    source = self.source(left_out='parrot', max_train_frames=60)
     lengths = [(r.label, r.stop - r.start) for r in source.train]
     self.assertEqual(lengths, [(0, 20), (1, 20), (2, 20)])
 
   @parameterized.parameters(
-    ({'split': 'source', 'left_out': 'bunnies'}, "'bunnies': .*mean bunny"),
-    ({'split': 'sources'}, "'sources': did you mean source"),
-    ({'split': 'source', 'only_labels': 'bunny'}, 'got only_labels=bunny'),
+    ({'left_out': 'bunnies'}, "'bunnies': .*mean bunny"),
+    ({'left_out': 'parrot', 'only_labels': 'bunny'}, 'only_labels=bunny'),
     ({'only_labels': 'bunny,parot'}, "'parot': did you mean parrot"),
     ({'max_train_frames': 31}, 'at least 32'),
   )
   def test_bad_options(self, options, message):
     with self.assertRaisesRegex(sources.DataError, message):
       self.source(**options)
-
-  def test_split_by_source_is_of_natvid(self):
-    message = 'split=source with --dataset=natvid only, got --dataset=shapes'
-    with self.assertRaisesRegex(sources.DataError, message):
-      datasets.make_source('shapes', 8, self.root, split='source')
 
 
 if __name__ == '__main__':

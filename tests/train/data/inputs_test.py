@@ -4,6 +4,7 @@ from absl.testing import absltest
 import numpy as np
 
 from train.config import configs
+from train.config import overrides
 from train.config import presets
 from train.data import inputs
 from train.data import sources
@@ -18,7 +19,7 @@ class InputsTest(absltest.TestCase):
     moving_shapes.write_shapes(
       root, 'shapes:motion', videos_per_label=3, num_frames=6, size=16, seed=0
     )
-    self.config = configs.override(
+    self.config = overrides.override(
       presets.PRESETS['smoke'],
       ['data=folder', f'data.data_dir={root}', 'data.valid_fraction=0.4'],
     )
@@ -35,7 +36,7 @@ class InputsTest(absltest.TestCase):
     self.assertEqual(made.check_skips(), 0)
 
   def test_overfitting_validates_on_what_it_trains_on(self):
-    config = configs.override(self.config, ['data.overfit_clips=1'])
+    config = overrides.override(self.config, ['data.overfit_clips=1'])
     made = inputs.make_inputs(config, self.log)
     frames, _ = next(iter(made.train_dataset(0)))
     ((valid, _),) = made.valid_dataset()
@@ -44,15 +45,15 @@ class InputsTest(absltest.TestCase):
       np.testing.assert_array_equal(row, valid[0])
 
   def test_labels_and_frames_of_the_config(self):
-    config = configs.override(
+    config = overrides.override(
       self.config,
       [
-        'only_labels=east,west',
+        'data.only_labels=east,west',
         'data.max_source_frames=6',
         'data.max_train_frames=10',
       ],
     )
-    source = inputs._source(config)
+    source = inputs._source(config.data)
     # Five frames a label, of videos of six.
     self.assertEqual([region.stop for region in source.train], [5, 5])
     made = inputs.make_inputs(config, self.log)
@@ -66,18 +67,18 @@ class InputsTest(absltest.TestCase):
     for film in natvid.FILMS:
       with open(os.path.join(root, film.file_name), 'wb'):
         pass
-    config = configs.override(
+    config = overrides.override(
       configs.Config(),
-      [f'data.data_dir={root}', 'split=source', 'data.left_out=bunny'],
+      [f'data.data_dir={root}', 'data.left_out=bunny'],
     )
-    source = inputs._source(config)
+    source = inputs._source(config.data)
     self.assertEqual({region.label for region in source.valid}, {1})
 
   def test_the_source_says_how_its_pictures_are_cut(self):
     source = sources.Source(
       'x', ('a',), (), (), pixel_aspect=False, center_crop=148
     )
-    decoder = inputs._decoder(self.config, source)
+    decoder = inputs._decoder(self.config.data, source)
     self.assertFalse(decoder.pixel_aspect)
     self.assertEqual(decoder.box, 148)
 

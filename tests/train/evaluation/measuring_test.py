@@ -6,6 +6,8 @@ from absl.testing import parameterized
 import tensorflow as tf
 
 from train.config import configs
+from train.config import fields
+from train.config import overrides
 from train.config import presets
 from train.data import inputs as inputs_lib
 from train.evaluation import measuring
@@ -17,7 +19,7 @@ from train.systems.flow import models
 
 class MeasuringTest(tf.test.TestCase, parameterized.TestCase):
   def _measure(self, *assignments, rows=(), **kwargs):
-    config = configs.override(
+    config = overrides.override(
       presets.PRESETS['smoke'],
       [
         f'data.data_dir={self.create_tempdir().full_path}',
@@ -76,7 +78,7 @@ class MeasuringTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(metrics['seconds'], 208.0)
 
   def test_tighter_bound_of_legacy_frames_is_refused_before_all_else(self):
-    with self.assertRaisesRegex(configs.ConfigError, 'legacy'):
+    with self.assertRaisesRegex(fields.ConfigError, 'legacy'):
       self._measure('model.dequantisation=legacy', num_importance_samples=2)
 
   def test_bound_of_one_draw_is_the_mean(self):

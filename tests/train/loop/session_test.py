@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 import tensorflow as tf
 
-from train.config import configs
+from train.config import fields
+from train.config import overrides
 from train.config import presets
 from train.data import datasets
 from train.data.sets import moving_shapes
@@ -62,7 +63,7 @@ class TrainingTest(tf.test.TestCase):
       size=16,
       seed=0,
     )
-    cls.config = configs.override(
+    cls.config = overrides.override(
       presets.PRESETS['smoke'],
       [
         'data=folder',
@@ -169,14 +170,14 @@ class TrainingTest(tf.test.TestCase):
       self.assertEqual(image.shape, (num_rows * shape[0] // 2, *shape[1:]))
       rows = np.split(image, num_rows)
       self.assertNotAllEqual(rows[0], rows[-1])
-    with self.assertRaisesRegex(configs.ConfigError, 'one temperature'):
+    with self.assertRaisesRegex(fields.ConfigError, 'one temperature'):
       loading.sample_run(self.workdir, [], 3, [0.1, 0.2], 1, 'newest', 4)
 
   def test_sampling_an_unknown_label(self):
     wrong = self.folder.read_labels()[0][:-1] + '_'
-    with self.assertRaisesRegex(configs.ConfigError, wrong):
+    with self.assertRaisesRegex(fields.ConfigError, wrong):
       loading.sample_run(self.workdir, [wrong], 2, [], seed=1)
-    with self.assertRaisesRegex(configs.ConfigError, r'\[0, 8\)'):
+    with self.assertRaisesRegex(fields.ConfigError, r'\[0, 8\)'):
       loading.sample_run(self.workdir, ['8'], 2, [], seed=1)
 
   def test_evaluating_again_gives_the_same_numbers(self):
@@ -195,7 +196,7 @@ class TrainingTest(tf.test.TestCase):
 
   def test_resumed_run_ends_with_the_same_weights(self):
     workdir = os.path.join(self.root, 'resumed')
-    config = configs.override(self.config, _QUICK)
+    config = overrides.override(self.config, _QUICK)
 
     class Killed(Exception):
       pass
@@ -237,7 +238,7 @@ class TrainingTest(tf.test.TestCase):
         self.assertAllClose(a, b, rtol=1e-6)
 
   def test_slots_that_are_not_finite_are_recovered_from(self):
-    config = configs.override(
+    config = overrides.override(
       self.config,
       ['run.steps=12', 'run.skips_to_restore=2', 'optimiser.ema=0.5', *_QUICK],
     )
@@ -269,7 +270,7 @@ class TrainingTest(tf.test.TestCase):
       self.assertAllEqual(weight, average)
 
   def test_training_that_diverges_again_and_again_ends(self):
-    config = configs.override(
+    config = overrides.override(
       self.config,
       [
         'model.tail=none',
@@ -314,17 +315,17 @@ class TrainingTest(tf.test.TestCase):
       )
 
   def test_another_config_is_refused(self):
-    other = configs.override(self.config, ['optimiser.learning_rate=0.5'])
+    other = overrides.override(self.config, ['optimiser.learning_rate=0.5'])
     with self.assertRaisesRegex(run_folder.RunFolderError, 'learning_rate'):
       session.train(other, self.workdir)
 
   def test_frames_that_blocks_do_not_divide(self):
-    config = configs.override(self.config, ['data.frame_size=17'])
-    with self.assertRaisesRegex(configs.ConfigError, 'divisible by 2.*17x17'):
+    config = overrides.override(self.config, ['data.frame_size=17'])
+    with self.assertRaisesRegex(fields.ConfigError, 'divisible by 2.*17x17'):
       session.train(config, os.path.join(self.root, 'x'))
 
   def test_clips_longer_than_every_video(self):
-    config = configs.override(self.config, ['data.num_frames=7'])
+    config = overrides.override(self.config, ['data.num_frames=7'])
     with self.assertRaisesRegex(ValueError, 'longer than every clip'):
       session.train(config, os.path.join(self.root, 'y'))
 
@@ -335,7 +336,7 @@ class TrainingTest(tf.test.TestCase):
       make_source.assert_not_called()
 
   def test_init_from(self):
-    config = configs.override(self.config, ['seed=5', 'use_labels=false'])
+    config = overrides.override(self.config, ['seed=5', 'use_labels=false'])
     model = models.build_model(config, 8)
     mismatches = weights.init_from(model, f'{self.workdir}:tail')
     self.assertEmpty(mismatches)
@@ -346,7 +347,7 @@ class TrainingTest(tf.test.TestCase):
     self.assertTrue(
       any(w.shape == ours.shape and np.array_equal(w, ours) for w in donor)
     )
-    wider = configs.override(
+    wider = overrides.override(
       self.config, ['model.head.steps.hidden_channels=9']
     )
     mismatches = weights.init_from(models.build_model(wider, 8), self.workdir)
@@ -357,7 +358,7 @@ class TrainingTest(tf.test.TestCase):
     model = models.build_model(self.config, 8)
     with self.assertRaisesRegex(run_folder.RunFolderError, 'holds no run'):
       weights.init_from(model, os.path.join(self.root, 'none'))
-    with self.assertRaisesRegex(configs.ConfigError, "one of .'head', 'tail'"):
+    with self.assertRaisesRegex(fields.ConfigError, "one of .'head', 'tail'"):
       weights.init_from(model, f'{self.workdir}:state')
 
 

@@ -9,7 +9,7 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
-from train.config import configs
+from train.config import fields
 from train.data import feeding
 from train.data import sources
 from train.loop import workers as workers_lib
@@ -63,7 +63,7 @@ class TFConfigTest(tf.test.TestCase, parameterized.TestCase):
     ):
       if text is None:
         os.environ.pop('TF_CONFIG', None)
-      with self.assertRaisesRegex(configs.ConfigError, words):
+      with self.assertRaisesRegex(fields.ConfigError, words):
         workers_lib.Workers('multi_worker')
       joined.assert_not_called()
 
@@ -137,7 +137,7 @@ class ShareTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_batch_size_is_divisible(self):
     _place(2, 0, 4).check(8)
-    with self.assertRaisesRegex(configs.ConfigError, 'batch_size=6.*number, 4'):
+    with self.assertRaisesRegex(fields.ConfigError, 'batch_size=6.*number, 4'):
       _place(2, 0, 4).check(6)
 
 
@@ -148,7 +148,7 @@ class TotalTest(tf.test.TestCase):
     self._check_same(['a', 'a', 'a'])
     # The second one has the mean of the digests.
     for texts in (['a', 'aa', 'aaa'], ['a', 'a', 'aa']):
-      with self.assertRaisesRegex(configs.ConfigError, 'same config of all 3'):
+      with self.assertRaisesRegex(fields.ConfigError, 'same config of all 3'):
         self._check_same(texts, 1)
 
   def _check_same(self, texts, index=0):

@@ -2,10 +2,10 @@ from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
 
-from train.config import configs
+from train.config import overrides
 from train.config import presets
 from train.report import architecture
-from train.systems import choice
+from train.systems import systems
 
 _SMALL = [
   'data.frame_size=8',
@@ -20,8 +20,8 @@ _GAN = [
 
 
 def _model(*assignments):
-  config = configs.override(presets.PRESETS['smoke'], [*_SMALL, *assignments])
-  return choice.of(config).build_model(config, num_labels=3)
+  config = overrides.override(presets.PRESETS['smoke'], [*_SMALL, *assignments])
+  return systems.of(config).build_model(num_labels=3)
 
 
 class ArchitectureTest(parameterized.TestCase):

@@ -12,7 +12,7 @@ import time
 from absl.testing import absltest
 import numpy as np
 
-from train.config import configs
+from train.config import overrides
 from train.config import presets
 from train.report import figures
 from train.report import page as page_lib
@@ -170,7 +170,9 @@ def write_run(workdir, label_names):
   """A folder as a run has left it, without a checkpoint."""
   folder = run_folder.RunFolder(workdir)
   folder.create()
-  config = configs.override(presets.PRESETS['smoke'], ['data.data_dir=nowhere'])
+  config = overrides.override(
+    presets.PRESETS['smoke'], ['data.data_dir=nowhere']
+  )
   folder.claim(config)
   folder.write_labels(label_names)
   for step in range(2, 8, 2):
@@ -186,7 +188,7 @@ def write_run(workdir, label_names):
     )
   folder.write_metrics(
     {
-      'step': config.steps,
+      'step': config.run.steps,
       'head_bits_per_dim': 4.4,
       'tail_bits_per_dim': 3.4,
       'head_bits_per_dim_by_label': dict.fromkeys(label_names, 4.4),

@@ -13,7 +13,7 @@ from train.report import gallery
 from train.report import run_data
 from train.report import subject
 from train.storage import run_folder
-from train.systems import choice
+from train.systems import systems
 
 _EXPECTED = (
   'architecture',  # The paper's Fig. 1 and, below it, 2 to 8 in pairs.
@@ -72,7 +72,7 @@ class PlotsTest(parameterized.TestCase):
   def _of_model(self, draw, max_seconds=1e9):
     """`plots.of_model` of one figure, with a model that was never trained."""
     config = presets.PRESETS['smoke']
-    model = choice.of(config).build_model(config, 2)
+    model = systems.of(config).build_model(2)
     shown = subject.Subject(model, config, 0, ('cat', 'dog'))
     with (
       mock.patch.object(subject, 'load', return_value=shown),

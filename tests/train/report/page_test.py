@@ -4,7 +4,7 @@ import re
 
 from absl.testing import absltest
 
-from train.config import configs
+from train.config import overrides
 from train.config import presets
 from train.report import figures
 from train.report import page as page_lib
@@ -53,7 +53,7 @@ class PageTest(absltest.TestCase):
     folder = run_folder.RunFolder(workdir)
     folder.create()
     folder.claim(
-      configs.override(presets.PRESETS['smoke'], ['data.frame_size=8'])
+      overrides.override(presets.PRESETS['smoke'], ['data.frame_size=8'])
     )
     folder.write_labels(['cat', _NASTY])
     path = page_lib.write([workdir])

@@ -6,12 +6,12 @@ import numpy as np
 from PIL import Image
 import tensorflow as tf
 
-from train.config import configs
+from train.config import overrides
 from train.config import presets
 from train.report import inverse
 from train.report import pictures
 from train.report import subject
-from train.systems import choice
+from train.systems import systems
 
 _SIZE = 8
 _SMALL = [
@@ -28,8 +28,8 @@ _SMALL = [
 
 
 def _subject(*assignments, with_clips=True):
-  config = configs.override(presets.PRESETS['smoke'], [*_SMALL, *assignments])
-  model = choice.of(config).build_model(config, num_labels=3)
+  config = overrides.override(presets.PRESETS['smoke'], [*_SMALL, *assignments])
+  model = systems.of(config).build_model(num_labels=3)
   names = ('cat', 'dog', 'eel')
   if not with_clips:
     return subject.Subject(model, config, 1, names, why_no_clips='it is gone')

@@ -2,7 +2,7 @@ import shlex
 
 from absl.testing import absltest
 
-from train.config import configs
+from train.config import overrides
 from train.config import presets
 from train.report import reproduce
 from train.report import run_data
@@ -17,7 +17,7 @@ def _run(config, name='run'):
 class ReproduceTest(absltest.TestCase):
   def test_commands_give_the_config_again(self):
     for name, preset in presets.PRESETS.items():
-      config = configs.override(
+      config = overrides.override(
         preset,
         [
           'seed=7',
@@ -31,14 +31,14 @@ class ReproduceTest(absltest.TestCase):
       words = shlex.split(first.replace('\\', ''))
       (found,) = [w for w in words if w.startswith('--preset=')]
       changed = [b for a, b in zip(words, words[1:]) if a == '--set']
-      again = configs.override(presets.PRESETS[found[9:]], changed)
+      again = overrides.override(presets.PRESETS[found[9:]], changed)
       self.assertEmpty(
-        [x for x in configs.differences(again, config) if 'preset:' not in x],
+        [x for x in overrides.differences(again, config) if 'preset:' not in x],
         name,
       )
 
   def test_places_of_the_machine_stay_there(self):
-    config = configs.override(
+    config = overrides.override(
       presets.PRESETS['smoke'], ['data.data_dir=/home/me']
     )
     text = reproduce.commands(_run(config))

@@ -27,7 +27,7 @@ class RunDataTest(absltest.TestCase):
     self.folder.claim(self.config)
     self.folder.append_metrics('train', 4, loss=1.0)
     self.assertEqual(run_data.read(self.folder.path).step, 4)
-    self.folder.write_metrics({'step': self.config.steps})
+    self.folder.write_metrics({'step': self.config.run.steps})
     self.folder.write_arrays('scores.npz', {'head': np.ones(3)})
     run = run_data.read(self.folder.path)
     self.assertTrue(run.is_finished)

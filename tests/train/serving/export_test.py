@@ -14,7 +14,7 @@ import tensorflow as tf
 # What Python calls too, without its checks: a C++ server's way in.
 from tensorflow.python.client import pywrap_tf_session
 
-from train.config import configs
+from train.config import overrides
 from train.config import presets
 from train.serving import export
 from train.serving import sample_export
@@ -68,7 +68,7 @@ class ExportTest(tf.test.TestCase):
     directory = tempfile.TemporaryDirectory()
     cls.addClassCleanup(directory.cleanup)
     cls.folder = pathlib.Path(directory.name) / 'export'
-    config = configs.override(presets.PRESETS['smoke'], ['tail_labels=true'])
+    config = overrides.override(presets.PRESETS['smoke'], ['tail_labels=true'])
     cls.model = models.build_model(config, 3)
     frames = np.random.RandomState(0).randint(0, 256, [4, 3, 16, 16, 3])
     cls.frames = frames.astype(np.uint8)

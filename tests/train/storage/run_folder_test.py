@@ -1,4 +1,3 @@
-import dataclasses
 import errno
 import os
 import pathlib
@@ -8,7 +7,7 @@ import unittest.mock
 from absl.testing import absltest
 import numpy as np
 
-from train.config import configs
+from train.config import overrides
 from train.config import presets
 from train.storage import run_folder
 
@@ -24,13 +23,13 @@ class RunFolderTest(absltest.TestCase):
     config = presets.PRESETS['smoke']
     self.assertFalse(self.folder.claim(config))
     self.assertTrue(self.folder.claim(config))
-    other = configs.override(config, ['run.steps=7'])
+    other = overrides.override(config, ['run.steps=7'])
     self.assertTrue(self.folder.claim(other))  # Nothing has been trained.
     self.assertEqual(self.folder.read_config(), other)
     self.folder.claim(config)
     (self.folder.checkpoints / 'step_00000000').mkdir()
-    moved = configs.override(
-      config, ['data.data_dir=/moved', 'data.max_skipped=0.3']
+    moved = overrides.override(
+      config, ['data.data_dir=/moved', 'run.profile_steps=1,2']
     )
     self.assertTrue(self.folder.claim(moved))
     self.assertEqual(self.folder.read_config(), moved)
@@ -170,16 +169,19 @@ class RunFolderTest(absltest.TestCase):
   def test_done_is_trained_to_its_end_with_this_config(self):
     folder = run_folder.RunFolder(self.create_tempdir().full_path)
     config = presets.PRESETS['smoke']
-    chosen = dataclasses.replace(config, decode_device='cpu')
+    config = overrides.override(config, ['data=folder'])
+    chosen = overrides.override(config, ['data.decode_device=cpu'])
     self.assertFalse(folder.is_done(config))
     folder.create()
     folder.claim(chosen)
     self.assertFalse(folder.is_done(config))
-    folder.write_metrics({'step': config.steps - 1})  # Measured before its end.
+    folder.write_metrics(
+      {'step': config.run.steps - 1}
+    )  # Measured before its end.
     self.assertFalse(folder.is_done(config))
-    folder.write_metrics({'step': config.steps})
+    folder.write_metrics({'step': config.run.steps})
     self.assertTrue(folder.is_done(config))
-    other = dataclasses.replace(config, batch_size=5)
+    other = overrides.override(config, ['run.batch_size=5'])
     self.assertFalse(folder.is_done(other))
 
 

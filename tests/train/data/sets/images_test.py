@@ -7,6 +7,7 @@ import struct
 from absl.testing import parameterized
 import tensorflow as tf
 
+from train.config import data_sets
 from train.data import datasets
 from train.data import sources
 from train.data.sets import images
@@ -150,7 +151,8 @@ class FashionMnistTest(tf.test.TestCase, parameterized.TestCase):
     for name, contents in files.items():
       with open(f'{folder}/{name}.gz', 'wb') as f:
         f.write(contents)
-    return datasets.make_source('fashion_mnist', 1, folder), folder
+    data = data_sets.FashionMnist(num_frames=1, data_dir=folder)
+    return datasets.make_source(data), folder
 
   def test_regions_are_images(self):
     source, folder = self.source()
@@ -189,18 +191,20 @@ class FashionMnistTest(tf.test.TestCase, parameterized.TestCase):
 
 
 class MakeSourceTest(tf.test.TestCase, parameterized.TestCase):
-  @parameterized.parameters('moments_in_time', 'image_folder', 'celeba')
-  def test_needs_a_folder(self, dataset):
-    message = f'--data_dir=.*--dataset={dataset}'
+  @parameterized.parameters(
+    data_sets.MomentsInTime(), data_sets.ImageFolder(), data_sets.Celeba()
+  )
+  def test_needs_a_folder(self, data):
+    message = f'--data_dir=.*--dataset={data.name}'
     with self.assertRaisesRegex(sources.DataError, message):
-      datasets.make_source(dataset, 1)
+      datasets.make_source(data)
 
-  def test_attribute_is_of_celeba(self):
+  def test_attribute_of_celeba(self):
     root = write_tree(self.create_tempdir().full_path, CELEBA)
-    source = datasets.make_source('celeba', 1, root, attribute='Bald')
+    source = datasets.make_source(
+      data_sets.Celeba(num_frames=1, data_dir=root, attribute='Bald')
+    )
     self.assertEqual(source.label_names, ('not_Bald', 'Bald'))
-    with self.assertRaisesRegex(sources.DataError, 'with --dataset=celeba'):
-      datasets.make_source('folder', 1, root, attribute='Bald')
 
 
 if __name__ == '__main__':

@@ -9,6 +9,7 @@ import numpy as np
 import PIL.Image
 import tensorflow as tf
 
+from train.config import data_sets
 from train.data import clip_batches
 from train.data import clips as clips_lib
 from train.data import datasets
@@ -68,7 +69,9 @@ class SourceTest(tf.test.TestCase):
           pass
 
   def test_last_two_of_each_person_validate(self):
-    source = datasets.make_source('orl_faces', 1, self.folder)
+    source = datasets.make_source(
+      data_sets.OrlFaces(num_frames=1, data_dir=self.folder)
+    )
     self.assertEqual(source.label_names[:3], ('s1', 's2', 's3'))
     self.assertLen(source.label_names, 40)
     self.assertEqual((len(source.train), len(source.valid)), (320, 80))
@@ -86,7 +89,12 @@ class SourceTest(tf.test.TestCase):
 
   def test_fewer_people_and_pictures(self):
     source = datasets.make_source(
-      'orl_faces', 1, self.folder, only_labels='s7,s3', max_train_frames=6
+      data_sets.OrlFaces(
+        num_frames=1,
+        data_dir=self.folder,
+        only_labels='s7,s3',
+        max_train_frames=6,
+      )
     )
     self.assertEqual(source.label_names, ('s3', 's7'))
     self.assertEqual(

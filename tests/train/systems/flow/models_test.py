@@ -3,18 +3,19 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from train.config import configs
+from train.config import fields
+from train.config import overrides
 from train.config import presets
 from train.systems.flow import models
 
 
 class ModelsTest(tf.test.TestCase):
   def _rates(self, *assignments):
-    config = configs.override(presets.PRESETS['smoke'], assignments)
+    config = overrides.override(presets.PRESETS['smoke'], assignments)
     rate = models.build_model(config, 2).optimizer.learning_rate
     return [
       float(rate(i)) if callable(rate) else float(rate)
-      for i in range(config.steps + 1)
+      for i in range(config.run.steps + 1)
     ]
 
   def test_schedule_warms_up_and_decays(self):
@@ -42,7 +43,7 @@ class ModelsTest(tf.test.TestCase):
       ('tail', ['tail', 'processor']),
       ('video', ['head', 'tail', 'processor']),
     ):
-      config = configs.override(presets.PRESETS['smoke'], [f'model={name}'])
+      config = overrides.override(presets.PRESETS['smoke'], [f'model={name}'])
       model = models.build_model(config, 2)
       self.assertEqual(list(model.submodels()), parts)
 
@@ -65,10 +66,10 @@ class ModelsTest(tf.test.TestCase):
         self.assertEqual(getattr(model, name), value, msg=name)
 
   def test_library_errors_become_config_errors(self):
-    config = configs.override(
+    config = overrides.override(
       presets.PRESETS['smoke'], ['model.n_bits=9', 'head.coupling=x']
     )
-    with self.assertRaisesRegex(configs.ConfigError, "additive.*got 'x'"):
+    with self.assertRaisesRegex(fields.ConfigError, "additive.*got 'x'"):
       models.build_model(config, 2)
 
 

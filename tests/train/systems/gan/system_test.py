@@ -8,11 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from train.config import configs
+from train.config import fields
+from train.config import overrides
 from train.config import presets
 from train.loop import session
 from train.runs import loading
 from train.runs import weights
-from train.systems import choice
+from train.systems import systems
 from train.systems.gan import models
 
 _QUICK = [
@@ -36,7 +38,7 @@ class SystemTest(tf.test.TestCase):
     cls.addClassCleanup(directory.cleanup)
     cls.root = directory.name
     cls.config = configs.check(
-      configs.override(
+      overrides.override(
         presets.PRESETS['smoke'],
         [
           f'data.data_dir={cls.root}/data',
@@ -81,7 +83,7 @@ class SystemTest(tf.test.TestCase):
     self.assertEqual(written, self.metrics)
     self.assertTrue(written['is_exact'])
     self.assertLen(written['continuation_psnr_best_of_samples'], 2)
-    table = choice.of(self.config).format_table(written)
+    table = systems.of(self.config).format_table(written)
     self.assertRegex(table, r'deviation over a frame +\d+\.\d +\d+\.\d')
     self.assertRegex(table, 'Healthy .*: (yes|no)')
 
@@ -91,14 +93,14 @@ class SystemTest(tf.test.TestCase):
       self.assertTrue(path.exists())
 
   def test_resumed_is_uninterrupted(self):
-    config = configs.override(self.config, _QUICK)
+    config = overrides.override(self.config, _QUICK)
     workdir = os.path.join(self.root, 'resumed')
     # The rate's two steps of warm-up are the same for any number of steps.
     _, folder = session.train(
-      configs.override(config, ['run.steps=2']), workdir
+      overrides.override(config, ['run.steps=2']), workdir
     )
     # As if it had been killed after its checkpoint.
-    longer = configs.override(folder.read_config(), ['run.steps=4'])
+    longer = overrides.override(folder.read_config(), ['run.steps=4'])
     folder.config_file.write_text(configs.to_json(longer))
     session.train(config, workdir)
     expected, resumed = (
@@ -121,13 +123,13 @@ class SystemTest(tf.test.TestCase):
     )
 
   def test_what_is_for_flows_is_refused(self):
-    with self.assertRaisesRegex(configs.ConfigError, 'export is for flows'):
+    with self.assertRaisesRegex(fields.ConfigError, 'export is for flows'):
       loading.export_run(self.workdir)
-    with self.assertRaisesRegex(configs.ConfigError, 'interpolate is for'):
+    with self.assertRaisesRegex(fields.ConfigError, 'interpolate is for'):
       loading.sample_run(self.workdir, [], 2, [], 1, 'newest', 3)
-    with self.assertRaisesRegex(configs.ConfigError, 'a GAN has none'):
+    with self.assertRaisesRegex(fields.ConfigError, 'a GAN has none'):
       loading.evaluate_run(self.workdir, 8)
-    with self.assertRaisesRegex(configs.ConfigError, 'checkpoint=best'):
+    with self.assertRaisesRegex(fields.ConfigError, 'checkpoint=best'):
       loading.load(self.workdir, 'best')
     for wrong, message in (
       ('model.tail.frames_per_step=1', 'tail_frames_per_step'),
@@ -135,18 +137,18 @@ class SystemTest(tf.test.TestCase):
       ('model.dequantisation=legacy', "`dequantisation`.*'legacy'"),
       ('data.num_frames=1', '`num_frames` must be at least 2'),
     ):
-      with self.assertRaisesRegex(configs.ConfigError, message):
-        configs.check(configs.override(self.config, [wrong]))
+      with self.assertRaisesRegex(fields.ConfigError, message):
+        configs.check(overrides.override(self.config, [wrong]))
     for wrong, message in (
       ('model.loss=wgan', "one of .*'hinge'.*but got 'wgan'"),
       ('model.num_levels=4', 'divisible by 16'),
       ('model.discriminator_rate_factor=0', 'must be positive'),
     ):
-      with self.assertRaisesRegex(configs.ConfigError, message):
-        models.build_model(configs.override(self.config, [wrong]), 8)
+      with self.assertRaisesRegex(fields.ConfigError, message):
+        models.build_model(overrides.override(self.config, [wrong]), 8)
 
   def test_init_from(self):
-    config = configs.override(self.config, ['seed=5'])
+    config = overrides.override(self.config, ['seed=5'])
     model = models.build_model(config, len(self.folder.read_labels()))
     before = [v.numpy() for v in model.generator.variables]
     weights.init_from(model, f'{self.workdir}:discriminator')
@@ -157,7 +159,7 @@ class SystemTest(tf.test.TestCase):
       self.assertAllEqual(a, b)
     for a, b in zip(model.generator.variables, before):
       self.assertAllEqual(a, b)
-    with self.assertRaisesRegex(configs.ConfigError, "'generator'.*:head"):
+    with self.assertRaisesRegex(fields.ConfigError, "'generator'.*:head"):
       weights.init_from(model, f'{self.workdir}:head')
 
   def test_generated_and_real_statistics_in_one_scale(self):
