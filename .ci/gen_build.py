@@ -98,6 +98,7 @@ FIELDS = {
     ]""",
   },
   'tests/examples_test': {'data': '["README.md"]'},
+  'tests/train/errors_test': {'data': 'glob(["train/**/*.py"])'},
   'train/report/page': {'data': 'glob(["train/report/templates/*"])'},
 }
 

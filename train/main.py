@@ -12,6 +12,7 @@ from absl import app  # noqa: E402
 from absl import flags  # noqa: E402
 from absl import logging  # noqa: E402
 
+from train import errors  # noqa: E402
 from train.config import configs  # noqa: E402
 from train.config import presets  # noqa: E402
 
@@ -398,7 +399,6 @@ def main(argv):
     'pack': _pack,
   }
   # What the user can put right is a line, not a traceback.
-  from train import errors
   from train.loop import interrupts
   from train.loop import workers
 
@@ -408,7 +408,7 @@ def main(argv):
     print(e, file=sys.stderr)
     sys.stderr.flush()
     return interrupts.EXIT_CODE
-  except errors.USER_ERRORS as e:
+  except errors.UserError as e:
     print(f'error: {e}', file=sys.stderr)
     return 2
   return 0

@@ -19,6 +19,7 @@ import time
 
 from absl import logging
 
+from train import errors
 from train.ablation import ablation_report
 from train.ablation import ablation_rows
 from train.config import configs
@@ -32,7 +33,7 @@ _SECONDS_BETWEEN_LOOKS = 0.1
 _MAX_SECONDS_TO_END = 20.0
 
 
-class AblationError(ValueError):
+class AblationError(errors.UserError):
   """Cells that failed, or a folder that cannot hold them."""
 
 
@@ -282,11 +283,11 @@ def _train_all(cells, plan, num_cells):
     `dict` from the name of each cell that failed to what went wrong.
   """
   logging.info('%d of %d cells to train.', len(cells), num_cells)
-  waiting, running, errors = list(cells), [], {}
+  waiting, running, outcomes = list(cells), [], {}
 
   def note(cell, error):
-    errors[cell.name] = error
-    _log(cell, error, num_cells - len(cells) + len(errors), num_cells)
+    outcomes[cell.name] = error
+    _log(cell, error, num_cells - len(cells) + len(outcomes), num_cells)
 
   try:
     while waiting or running:
@@ -301,7 +302,7 @@ def _train_all(cells, plan, num_cells):
       child.terminate()
     for child in running:
       child.finish(_MAX_SECONDS_TO_END)
-  return {name: error for name, error in errors.items() if error}
+  return {name: error for name, error in outcomes.items() if error}
 
 
 def _start(cell, plan, running, note):

@@ -8,6 +8,8 @@ import difflib
 import json
 from typing import Optional
 
+from train import errors
+
 __all__ = [
   'CHOICES',
   'Config',
@@ -24,7 +26,7 @@ __all__ = [
 ]
 
 
-class ConfigError(ValueError):
+class ConfigError(errors.UserError):
   """A configuration that cannot be run."""
 
 

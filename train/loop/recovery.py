@@ -7,6 +7,7 @@ from absl import logging
 import tensorflow as tf
 import tf_keras as tfk
 
+from train import errors
 from train.storage import run_folder
 
 __all__ = ['Diverged', 'DivergedError', 'Recoveries', 'SkipWatch', 'recover']
@@ -29,7 +30,7 @@ class Diverged(RuntimeError):
     self.is_damage = is_damage
 
 
-class DivergedError(ValueError):
+class DivergedError(errors.UserError):
   """Training that diverges again and again."""
 
 

@@ -110,7 +110,7 @@ def of_model(run, which='newest', max_seconds=_MAX_SECONDS):
   end = time.monotonic() + max_seconds
   try:
     shown = subject.load(run.folder.path, which)
-  except (*errors.USER_ERRORS, OSError) as e:
+  except (errors.UserError, OSError) as e:
     drawn = [_missing(name, str(e)) for name, _ in _OF_MODEL]
     return [_untrained_architecture(run), *drawn]
   drawn = [_draw(name, draw, shown, end) for name, draw in _OF_MODEL]
@@ -122,7 +122,7 @@ def _untrained_architecture(run):
   try:
     build = choice.of(run.config).build_model
     return architecture.figure(build(run.config, len(run.label_names)))
-  except errors.USER_ERRORS as e:
+  except errors.UserError as e:
     return _missing('architecture', str(e))
 
 

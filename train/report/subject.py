@@ -109,7 +109,7 @@ def load(workdir, which='newest'):
       frames, label = continuations.even_clips(
         inputs.valid_dataset(), _NUM_CLIPS
       )
-  except (*errors.USER_ERRORS, OSError, tf.errors.OpError) as e:
+  except (errors.UserError, OSError, tf.errors.OpError) as e:
     why = f'the data set cannot be read here ({e})'
     logging.warning('No real clips in the report: %s.', why)
   return Subject(

@@ -17,6 +17,7 @@ import re
 
 import tensorflow as tf
 
+from train import errors
 from train.storage import run_folder
 
 __all__ = [
@@ -41,7 +42,7 @@ _MANIFEST = 'manifest.json'
 _DAMAGES = (errno.EIO, errno.EISDIR, errno.ENOENT, errno.ENOTDIR)
 
 
-class CheckpointError(ValueError):
+class CheckpointError(errors.UserError):
   """Checkpoints that cannot be written, read or used."""
 
 

@@ -13,6 +13,7 @@ import re
 
 import numpy as np
 
+from train import errors
 from train.config import configs
 from train.storage import json_lines
 
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 
-class RunFolderError(ValueError):
+class RunFolderError(errors.UserError):
   """A run's folder that cannot be used."""
 
 
