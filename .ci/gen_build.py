@@ -35,7 +35,7 @@ FAST = {
   'tests/train/ablation/ablation_rows_test': 'small',
   'tests/train/config/configs_test': 'small',
   'tests/train/evaluation/held_out_table_test': 'small',
-  'tests/train/storage/json_lines_test': 'small',
+  'tests/train/storage/files_test': 'small',
   'tests/train/loop/interrupts_test': 'medium',
   'tests/train/evaluation/paired_test': 'small',
   'tests/train/loop/parameter_watch_test': 'medium',

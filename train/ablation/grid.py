@@ -8,7 +8,6 @@ themselves do. A cell that fails does not stop the others.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import pathlib
 import shlex
@@ -24,6 +23,7 @@ from train.ablation import ablation_report
 from train.ablation import ablation_rows
 from train.config import configs
 from train.config import presets
+from train.storage import files
 
 __all__ = ['AblationError', 'TRAIN_COMMAND', 'run']
 
@@ -149,8 +149,7 @@ class _Child:
       'jobs': self._plan.jobs,
       'num_threads': self._plan.num_threads,
     }
-    with open(self.cell.sessions, 'a') as f:
-      f.write(json.dumps(session) + '\n')
+    files.append_line(self.cell.sessions, session)
     if code == 0 and self.cell.folder.metrics_file.exists():
       return None
     return _what_went_wrong(self.cell, code)

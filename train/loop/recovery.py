@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras as tfk
 
 from train import errors
-from train.storage import run_folder
+from train.storage import files
 
 __all__ = ['Diverged', 'DivergedError', 'Recoveries', 'SkipWatch', 'recover']
 
@@ -68,7 +68,7 @@ class Recoveries:
     row = _Recovery(failed_step, restored_step, reason, is_halved)
     self.rows.append(row)
     text = json.dumps([dataclasses.asdict(r) for r in self.rows], indent=2)
-    run_folder.write_atomically(self._file, text + '\n')
+    files.write_atomically(self._file, text + '\n')
 
 
 class SkipWatch(tfk.callbacks.Callback):

@@ -24,7 +24,7 @@ from train.report import inverse
 from train.report import pictures
 from train.report import run_data
 from train.report import subject
-from train.storage import run_folder
+from train.storage import files
 from train.systems import choice
 
 __all__ = ['of_ablation', 'of_files', 'of_model', 'of_run', 'of_runs', 'save']
@@ -156,12 +156,12 @@ def save(figures, folder):
   Raises:
     RunFolderError: if they cannot be written.
   """
-  with run_folder.reporting(folder):
+  with files.reporting(folder):
     folder.mkdir(parents=True, exist_ok=True)
   paths = []
   for figure in figures:
     images = [*figure.images, *(i for row in figure.rows for i in row.images)]
     for number, image in enumerate(images, 1):
       paths.append(folder / f'{figure.name}_{number}.{image.kind}')
-      run_folder.write_atomically(paths[-1], image.data)
+      files.write_atomically(paths[-1], image.data)
   return paths

@@ -10,6 +10,7 @@ from train.data import sources
 from train.samples import sample_files
 from train.samples import sweeps
 from train.storage import checkpoints as checkpoints_lib
+from train.storage import files
 from train.storage import run_folder
 from train.systems import choice
 
@@ -66,7 +67,7 @@ def load(workdir, which='newest'):
   )
   step = checkpoints.restore(which)
   if step is None:
-    raise run_folder.RunFolderError(f'{workdir} has no checkpoint.')
+    raise files.RunFolderError(f'{workdir} has no checkpoint.')
   if model.weight_average is not None:
     model.weight_average.assign()
   return Run(folder, config, label_names, model, step)
@@ -153,7 +154,7 @@ def sample_run(
       )
   except ValueError as e:
     raise configs.ConfigError(str(e)) from e
-  with run_folder.reporting(run.folder.samples):
+  with files.reporting(run.folder.samples):
     run.folder.samples.mkdir(exist_ok=True)  # A packed run has none.
   return sample_files.save_videos(
     run.folder.samples / 'sampled', videos.numpy()

@@ -1,14 +1,13 @@
 """A run to be given away: its weights and what is known of them."""
 
 import dataclasses
-import os
 import pathlib
-import shutil
 
 from train.config import configs
 from train.runs import loading
 from train.serving import model_card
 from train.storage import checkpoints
+from train.storage import files
 from train.storage import run_folder
 from train.systems import choice
 
@@ -47,9 +46,9 @@ def pack_run(workdir, destination, which='newest'):
       written.
   """
   destination = pathlib.Path(destination)
-  run_folder.check_is_local(destination)
+  files.check_is_local(destination)
   if destination.exists():
-    raise run_folder.RunFolderError(
+    raise files.RunFolderError(
       f'Expected a folder to be made, but {destination} exists.'
     )
   run = loading.load(workdir, which)
@@ -58,14 +57,10 @@ def pack_run(workdir, destination, which='newest'):
       f'--mode=pack is for flows, but {workdir} is of '
       f'model={run.config.model!r}.'
     )
-  temporary = destination.with_name(f'.{destination.name}.{os.getpid()}')
-  try:
-    _write(run, run_folder.RunFolder(temporary))
-    with run_folder.reporting(destination):
-      temporary.rename(destination)
-      run_folder.sync_folder(destination.parent)
-  finally:
-    shutil.rmtree(temporary, ignore_errors=True)
+  with files.reporting(destination):
+    with files.replacing(destination) as temporary:
+      _write(run, run_folder.RunFolder(temporary))
+    files.sync(destination.parent)
   return destination
 
 
@@ -96,4 +91,4 @@ def _write(run, folder):
     metrics=metrics,
     usage=_USAGE,
   )
-  run_folder.write_atomically(folder.path / 'model_card.md', text)
+  files.write_atomically(folder.path / 'model_card.md', text)

@@ -1,118 +1,20 @@
-"""A run's folder: where each of its files is, and how they are written."""
+"""A run's folder: where each of its files is, and what it says."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import errno
 import io
 import json
-import os
 import pathlib
-import re
 
 import numpy as np
 
-from train import errors
 from train.config import configs
-from train.storage import json_lines
+from train.storage import files
 
-__all__ = [
-  'RunFolder',
-  'RunFolderError',
-  'check_is_local',
-  'describe_os_error',
-  'reporting',
-  'sync_folder',
-  'write_atomically',
-  'write_synced',
-]
-
-
-class RunFolderError(errors.UserError):
-  """A run's folder that cannot be used."""
-
+__all__ = ['RunFolder']
 
 _CHANGEABLE = ('data_dir', 'data_service', 'max_skipped')
-_REASONS = {
-  errno.EACCES: 'no permission',
-  errno.EDQUOT: 'the quota is used up',
-  errno.EFBIG: 'the file is larger than is allowed',
-  errno.ENOENT: 'the file or its folder is gone',
-  errno.ENOSPC: 'the disk is full',
-  errno.EPERM: 'no permission',
-  errno.EROFS: 'the file system is read-only',
-}
-
-
-def describe_os_error(error):
-  """What an `OSError` means, with the system's words: `str`."""
-  words = f'{error.strerror or error}'
-  if error.errno in errno.errorcode:
-    words += f', {errno.errorcode[error.errno]}'
-  reason = _REASONS.get(error.errno)
-  return f'{reason} ({words})' if reason else words
-
-
-@contextlib.contextmanager
-def reporting(path, doing='write'):
-  """Turns an `OSError` into a `RunFolderError` that names `path`."""
-  try:
-    yield
-  except OSError as e:
-    raise RunFolderError(
-      f'Cannot {doing} {path}: {describe_os_error(e)}.'
-    ) from e
-
-
-def check_is_local(path):
-  """Raises `RunFolderError` for a path like 'gs://bucket/run'."""
-  # pathlib makes one slash of two.
-  scheme = re.match(r'([a-z][a-z0-9+.-]+):/', str(path))
-  if scheme:
-    raise RunFolderError(
-      'Expected a folder of a local file system, which can lock, rename and '
-      f'sync, but {path} is of {scheme[1]}.'
-    )
-
-
-def sync_folder(path):
-  """Makes what was created, renamed or removed in a folder outlive a crash."""
-  descriptor = os.open(path, os.O_RDONLY)
-  try:
-    os.fsync(descriptor)
-  finally:
-    os.close(descriptor)
-
-
-def write_synced(path, data):
-  """Writes text or bytes to the disk itself; raises `OSError`."""
-  with open(path, 'wb') as f:
-    f.write(data if isinstance(data, bytes) else data.encode('utf-8'))
-    f.flush()
-    os.fsync(f.fileno())
-
-
-def write_atomically(path, data):
-  """Writes text or bytes so that no reader sees half a file.
-
-  Args:
-    path: Path; a file there is replaced.
-    data: `str` or `bytes`.
-
-  Raises:
-    RunFolderError: if it cannot be written; what was at `path` is left as is.
-  """
-  path = pathlib.Path(path)
-  temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-  with reporting(path):
-    try:
-      write_synced(temporary, data)
-      os.replace(temporary, path)
-      sync_folder(path.parent)
-    finally:
-      with contextlib.suppress(OSError):
-        temporary.unlink()  # There is one only if something went wrong.
 
 
 class RunFolder:
@@ -137,15 +39,15 @@ class RunFolder:
     Raises:
       RunFolderError: if it is a file, not writable or not local.
     """
-    check_is_local(self.path)
+    files.check_is_local(self.path)
     if self.path.exists() and not self.path.is_dir():
-      raise RunFolderError(
+      raise files.RunFolderError(
         f'--workdir expects a folder, but {self.path} is a file.'
       )
-    with reporting(f'to the run folder {self.path}'):
+    with files.reporting(f'to the run folder {self.path}'):
       for folder in (self.path, self.checkpoints, self.samples):
         folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(self.path / '.writable', '')
+    files.write_atomically(self.path / '.writable', '')
     (self.path / '.writable').unlink(missing_ok=True)
 
   def claim(self, config):
@@ -161,7 +63,7 @@ class RunFolder:
       RunFolderError: if the folder's run has another config.
     """
     if not self.config_file.exists():
-      write_atomically(self.config_file, configs.to_json(config))
+      files.write_atomically(self.config_file, configs.to_json(config))
       return False
     before = self.read_config()
     has_begun = self.metrics_file.exists() or any(self.checkpoints.glob('*'))
@@ -170,9 +72,9 @@ class RunFolder:
     kept = {name: getattr(config, name) for name in _CHANGEABLE}
     changed = configs.differences(config, dataclasses.replace(before, **kept))
     if not changed:
-      write_atomically(self.config_file, configs.to_json(config))
+      files.write_atomically(self.config_file, configs.to_json(config))
     if changed:
-      raise RunFolderError(
+      raise files.RunFolderError(
         f'{self.path} holds a run with another config: '
         f'{"; ".join(changed)}. Use another --workdir, or the same config to '
         'resume.'
@@ -186,7 +88,7 @@ class RunFolder:
       RunFolderError: if there is none.
     """
     if not self.config_file.is_file():
-      raise RunFolderError(
+      raise files.RunFolderError(
         f'{self.path} holds no run: there is no {self.config_file.name}.'
       )
     return configs.from_json(self.config_file.read_text('utf-8'))
@@ -215,12 +117,12 @@ class RunFolder:
       RunFolderError: if it cannot be written.
     """
     row = {'kind': kind, 'step': int(step), **values}
-    with reporting(self.metrics_log):
-      json_lines.append(self.metrics_log, row)
+    with files.reporting(self.metrics_log):
+      files.append_line(self.metrics_log, row)
 
   def read_metrics(self):
     """The rows of metrics.jsonl; a line cut short by a crash is left out."""
-    rows = json_lines.read(self.metrics_log)
+    rows = files.read_lines(self.metrics_log)
     return [row for row in rows if {'kind', 'step'} <= row.keys()]
 
   def truncate_metrics(self, step):
@@ -243,10 +145,12 @@ class RunFolder:
     ]
     if len(kept) < len(rows):
       lines = [json.dumps(row) + '\n' for row in kept]
-      write_atomically(self.metrics_log, ''.join(lines))
+      files.write_atomically(self.metrics_log, ''.join(lines))
 
   def write_metrics(self, values):
-    write_atomically(self.metrics_file, json.dumps(values, indent=2) + '\n')
+    files.write_atomically(
+      self.metrics_file, json.dumps(values, indent=2) + '\n'
+    )
 
   def read_metrics_file(self):
     """What `write_metrics` wrote; empty if it did not."""
@@ -258,7 +162,7 @@ class RunFolder:
     """Writes a `dict` of arrays as the folder's file `name`, an NPZ."""
     data = io.BytesIO()
     np.savez(data, **arrays)
-    write_atomically(self.path / name, data.getvalue())
+    files.write_atomically(self.path / name, data.getvalue())
 
   def read_arrays(self, name):
     """The `dict` that `write_arrays` wrote; empty if it did not."""
@@ -268,7 +172,7 @@ class RunFolder:
       return dict(arrays)
 
   def write_labels(self, names):
-    write_atomically(self.labels_file, ''.join(f'{n}\n' for n in names))
+    files.write_atomically(self.labels_file, ''.join(f'{n}\n' for n in names))
 
   def read_labels(self):
     return tuple(self.labels_file.read_text('utf-8').splitlines())

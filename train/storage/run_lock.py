@@ -11,7 +11,7 @@ import os
 import pathlib
 import socket
 
-from train.storage import run_folder
+from train.storage import files
 
 __all__ = ['RunLock']
 
@@ -48,7 +48,7 @@ class RunLock:
       RunFolderError: if another process has it, or it cannot be written.
     """
     with contextlib.ExitStack() as stack:
-      with run_folder.reporting(self._path, 'lock'):
+      with files.reporting(self._path, 'lock'):
         self._take(stack, self._path.parent, os.O_RDONLY)
         descriptor = self._take(stack, self._path, os.O_RDWR | os.O_CREAT)
         _write_holder(descriptor)
@@ -64,7 +64,7 @@ class RunLock:
     try:
       fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as e:
-      raise run_folder.RunFolderError(
+      raise files.RunFolderError(
         f'{self._path.parent} is in use by {self._holder()}. Wait until it has '
         'ended, or use another --workdir.'
       ) from e

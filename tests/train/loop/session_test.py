@@ -21,6 +21,7 @@ from train.runs import loading
 from train.runs import weights
 from train.serving import sample_export
 from train.storage import checkpoints as checkpoints_lib
+from train.storage import files
 from train.storage import run_folder
 from train.systems.flow import models
 
@@ -310,7 +311,7 @@ class TrainingTest(tf.test.TestCase):
 
   def test_another_config_is_refused(self):
     other = configs.override(self.config, ['learning_rate=0.5'])
-    with self.assertRaisesRegex(run_folder.RunFolderError, 'learning_rate'):
+    with self.assertRaisesRegex(files.RunFolderError, 'learning_rate'):
       session.train(other, self.workdir)
 
   def test_frames_that_blocks_do_not_divide(self):
@@ -325,7 +326,7 @@ class TrainingTest(tf.test.TestCase):
 
   def test_data_is_not_touched_when_the_workdir_is_bad(self):
     with unittest.mock.patch.object(datasets, 'make_source') as make_source:
-      with self.assertRaises(run_folder.RunFolderError):
+      with self.assertRaises(files.RunFolderError):
         session.train(self.config, __file__)
       make_source.assert_not_called()
 
@@ -348,7 +349,7 @@ class TrainingTest(tf.test.TestCase):
 
   def test_init_from_nothing(self):
     model = models.build_model(self.config, 8)
-    with self.assertRaisesRegex(run_folder.RunFolderError, 'holds no run'):
+    with self.assertRaisesRegex(files.RunFolderError, 'holds no run'):
       weights.init_from(model, os.path.join(self.root, 'none'))
     with self.assertRaisesRegex(configs.ConfigError, "one of .'head', 'tail'"):
       weights.init_from(model, f'{self.workdir}:state')

@@ -9,7 +9,7 @@ import sys
 
 from absl.testing import absltest
 
-from train.storage import run_folder
+from train.storage import files
 from train.storage import run_lock
 
 _ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -48,7 +48,7 @@ class RunLockTest(absltest.TestCase):
 
   def _assert_in_use(self, by):
     with (
-      self.assertRaisesRegex(run_folder.RunFolderError, f'in use by {by}'),
+      self.assertRaisesRegex(files.RunFolderError, f'in use by {by}'),
       run_lock.RunLock(self.folder),
     ):
       pass
@@ -116,7 +116,7 @@ class RunLockTest(absltest.TestCase):
 
   def test_no_folder(self):
     with (
-      self.assertRaisesRegex(run_folder.RunFolderError, 'Cannot lock .*ENOENT'),
+      self.assertRaisesRegex(files.RunFolderError, 'Cannot lock .*ENOENT'),
       run_lock.RunLock(self.folder / 'none'),
     ):
       pass

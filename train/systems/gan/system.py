@@ -8,7 +8,7 @@ import numpy as np
 from train.evaluation import measuring
 from train.samples import continuations
 from train.samples import sample_health
-from train.storage import run_folder
+from train.storage import files
 from train.systems.gan import curves
 from train.systems.gan import models
 from train.systems.gan import table
@@ -134,7 +134,7 @@ def conclude(model, config, inputs, folder):
   """Writes the figure of training (the paper's Fig. 7)."""
   del model, config, inputs
   figure = curves.figure({'': folder.read_metrics()})
-  run_folder.write_atomically(folder.path / 'gan_curves.png', figure)
+  files.write_atomically(folder.path / 'gan_curves.png', figure)
 
 
 def sample_videos(model, config, frames, labels):
