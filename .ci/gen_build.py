@@ -48,7 +48,7 @@ FAST = {
   'tests/train/report/reproduce_test': 'medium',
   'tests/train/report/run_data_test': 'small',
   'tests/train/storage/run_folder_test': 'small',
-  'tests/train/storage/run_lock_test': 'small',
+  'tests/train/storage/lock_test': 'small',
   'tests/train/samples/sample_files_test': 'small',
   'tests/train/data/sources_test': 'medium',
   'tests/train/loop/workers_test': 'medium',

@@ -24,6 +24,7 @@ from train.ablation import ablation_rows
 from train.config import configs
 from train.config import presets
 from train.storage import files
+from train.storage import lock
 
 __all__ = ['AblationError', 'TRAIN_COMMAND', 'run']
 
@@ -119,7 +120,10 @@ class _Child:
     cell.path.mkdir(parents=True, exist_ok=True)
     with open(cell.log, 'a') as log:
       # The child's output holds the lock, also when this process is killed.
-      _lock(cell, log)
+      try:
+        lock.take(log)
+      except BlockingIOError:
+        raise AblationError(f'another process trains {cell.path}') from None
       self._process = subprocess.Popen(
         plan.command_of(cell),
         stdin=subprocess.DEVNULL,
@@ -160,17 +164,6 @@ class _Child:
     except subprocess.TimeoutExpired:
       self._process.kill()
       return self._process.wait()
-
-
-def _lock(cell, log):
-  try:
-    import fcntl
-
-    fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except BlockingIOError:
-    raise AblationError(f'another process trains {cell.path}') from None
-  except (ImportError, OSError):  # Not on Windows, nor on every file system.
-    pass
 
 
 def _what_went_wrong(cell, exit_code):

@@ -17,7 +17,7 @@ from train.serving import request_checks
 from train.serving import signatures as signatures_lib
 from train.serving import warmup
 from train.storage import files
-from train.storage import run_lock
+from train.storage import lock
 
 __all__ = ['export_model', 'newest_version']
 
@@ -108,7 +108,7 @@ def _staging(folder, version):
   """A hidden folder that becomes the version if nothing goes wrong."""
   with files.reporting(folder):
     folder.mkdir(parents=True, exist_ok=True)
-  with run_lock.RunLock(folder), files.reporting(folder):
+  with lock.RunLock(folder), files.reporting(folder):
     version = version or (newest_version(folder) or 0) + 1
     final = folder / str(version)
     _check_is_new(final)

@@ -19,7 +19,7 @@ from train.config import presets
 from train.serving import export
 from train.serving import sample_export
 from train.storage import files
-from train.storage import run_lock
+from train.storage import lock
 from train.systems.flow import models
 
 # As a server: nothing but TensorFlow can be imported.
@@ -220,7 +220,7 @@ class ExportTest(tf.test.TestCase):
   def test_one_export_at_a_time(self):
     with (
       tempfile.TemporaryDirectory() as folder,
-      run_lock.RunLock(folder),
+      lock.RunLock(folder),
       self.assertRaisesRegex(files.RunFolderError, 'in use by process'),
     ):
       export.export_model(self.model, folder)

@@ -25,6 +25,7 @@ from train.data.decoding import readers
 from train.data.records import records
 from train.data.records import worker_pool
 from train.storage import files as files_lib
+from train.storage import lock
 
 __all__ = ['prepare', 'prepare_file', 'prepare_shard']
 
@@ -296,23 +297,15 @@ def _own_folder(folder):
       f'Cannot write to the folder {folder}: {e.strerror}.'
     ) from None
   try:
-    _lock(folder, descriptor)
+    try:
+      lock.take(descriptor)
+    except BlockingIOError:
+      raise sources.DataError(
+        f'Another --mode=prepare is writing to {folder}.'
+      ) from None
     yield
   finally:
     os.close(descriptor)
-
-
-def _lock(folder, descriptor):
-  try:
-    import fcntl
-
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except BlockingIOError:
-    raise sources.DataError(
-      f'Another --mode=prepare is writing to {folder}.'
-    ) from None
-  except (ImportError, OSError):  # Not on Windows, nor on every file system.
-    pass
 
 
 def _claim(folder, options):
