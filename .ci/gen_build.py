@@ -35,7 +35,7 @@ FAST = {
   'tests/train/ablation/ablation_rows_test': 'small',
   'tests/train/config/configs_test': 'small',
   'tests/train/evaluation/held_out_table_test': 'small',
-  'tests/train/storage/json_lines_test': 'small',
+  'tests/train/storage/files_test': 'small',
   'tests/train/loop/interrupts_test': 'medium',
   'tests/train/evaluation/paired_test': 'small',
   'tests/train/loop/parameter_watch_test': 'medium',
@@ -48,7 +48,7 @@ FAST = {
   'tests/train/report/reproduce_test': 'medium',
   'tests/train/report/run_data_test': 'small',
   'tests/train/storage/run_folder_test': 'small',
-  'tests/train/storage/run_lock_test': 'small',
+  'tests/train/storage/lock_test': 'small',
   'tests/train/samples/sample_files_test': 'small',
   'tests/train/data/sources_test': 'medium',
   'tests/train/loop/workers_test': 'medium',
@@ -98,6 +98,7 @@ FIELDS = {
     ]""",
   },
   'tests/examples_test': {'data': '["README.md"]'},
+  'tests/train/errors_test': {'data': 'glob(["train/**/*.py"])'},
   'train/report/page': {'data': 'glob(["train/report/templates/*"])'},
 }
 

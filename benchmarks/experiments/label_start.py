@@ -258,14 +258,14 @@ def _curve_file(start, seed):
 
 def _measure(start, seed):
   """One run: trained, its curve written, then measured."""
-  from train.storage import run_folder
+  from train.storage import files
   from train.systems.flow import models
 
   config = _config(start, seed)
   train, test = _datasets(config)
   model = models.build_model(config, _CLASSES * _LABELS_PER_CLASS)
   rows = _curve(model, config, train)
-  run_folder.write_atomically(
+  files.write_atomically(
     _curve_file(start, seed), ''.join(json.dumps(r) + '\n' for r in rows)
   )
   last = rows[-max(1, len(rows) // 4) :]

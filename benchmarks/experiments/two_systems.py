@@ -233,7 +233,7 @@ def _flow_steps(gan_folders):
 
 
 def _figure(dataset, folders):
-  from train.storage import run_folder
+  from train.storage import files
   from train.systems.gan import curves
 
   drawn = {
@@ -242,7 +242,7 @@ def _figure(dataset, folders):
     for i, f in enumerate(of_seeds)
     if d == dataset and rate in (None, 1e-3) and f
   }
-  run_folder.write_atomically(
+  files.write_atomically(
     os.path.join(_WORKDIR.value, f'gan_curves_{dataset}.png'),
     curves.figure(drawn),
   )

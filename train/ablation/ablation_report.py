@@ -21,7 +21,7 @@ from train.ablation import ablation_markdown
 from train.ablation import ablation_rows
 from train.config import configs
 from train.evaluation import paired
-from train.storage import run_folder
+from train.storage import files
 
 __all__ = ['CellResult', 'read_cell', 'summary', 'write']
 
@@ -60,9 +60,6 @@ class CellResult:
 
 def read_cell(cell):
   """A finished cell's `CellResult`."""
-  sessions = []
-  if cell.sessions.exists():
-    sessions = [json.loads(x) for x in cell.sessions.read_text().splitlines()]
   return CellResult(
     cell,
     json.loads(cell.folder.metrics_file.read_text()),
@@ -87,15 +84,15 @@ def write(workdir, cells, failures, facts):
   """
   workdir = pathlib.Path(workdir)
   values = summary(cells, failures, facts)
-  files = {
+  contents = {
     'ablation.md': ablation_markdown.markdown(values),
     'ablation.json': json.dumps(values, indent=2) + '\n',
   }
   if any(row['num_seeds'] for row in values['rows']):
-    files['ablation.png'] = ablation_figure.figure(values)
-  for name, data in files.items():
-    run_folder.write_atomically(workdir / name, data)
-  return [workdir / name for name in files]
+    contents['ablation.png'] = ablation_figure.figure(values)
+  for name, data in contents.items():
+    files.write_atomically(workdir / name, data)
+  return [workdir / name for name in contents]
 
 
 def summary(cells, failures, facts):

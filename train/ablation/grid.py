@@ -8,7 +8,6 @@ themselves do. A cell that fails does not stop the others.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import pathlib
 import shlex
@@ -19,6 +18,7 @@ import time
 
 from absl import logging
 
+from train import errors
 from train.ablation import ablation_report
 from train.ablation import ablation_rows
 from train.config import configs
@@ -26,6 +26,8 @@ from train.config import fields
 from train.config import models
 from train.config import overrides
 from train.config import presets
+from train.storage import files
+from train.storage import lock
 
 __all__ = ['AblationError', 'TRAIN_COMMAND', 'run']
 
@@ -39,7 +41,7 @@ _SECONDS_BETWEEN_LOOKS = 0.1
 _MAX_SECONDS_TO_END = 20.0
 
 
-class AblationError(ValueError):
+class AblationError(errors.UserError):
   """Cells that failed, or a folder that cannot hold them."""
 
 
@@ -122,7 +124,10 @@ class _Child:
     cell.path.mkdir(parents=True, exist_ok=True)
     with open(cell.log, 'a') as log:
       # The child's output holds the lock, also when this process is killed.
-      _lock(cell, log)
+      try:
+        lock.take(log)
+      except BlockingIOError:
+        raise AblationError(f'another process trains {cell.path}') from None
       self._process = subprocess.Popen(
         plan.command_of(cell),
         stdin=subprocess.DEVNULL,
@@ -152,8 +157,7 @@ class _Child:
       'jobs': self._plan.jobs,
       'num_threads': self._plan.num_threads,
     }
-    with open(self.cell.sessions, 'a') as f:
-      f.write(json.dumps(session) + '\n')
+    files.append_line(self.cell.sessions, session)
     if code == 0 and self.cell.folder.metrics_file.exists():
       return None
     return _what_went_wrong(self.cell, code)
@@ -164,17 +168,6 @@ class _Child:
     except subprocess.TimeoutExpired:
       self._process.kill()
       return self._process.wait()
-
-
-def _lock(cell, log):
-  try:
-    import fcntl
-
-    fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except BlockingIOError:
-    raise AblationError(f'another process trains {cell.path}') from None
-  except (ImportError, OSError):  # Not on Windows, nor on every file system.
-    pass
 
 
 def _what_went_wrong(cell, exit_code):
@@ -296,11 +289,11 @@ def _train_all(cells, plan, num_cells):
     `dict` from the name of each cell that failed to what went wrong.
   """
   logging.info('%d of %d cells to train.', len(cells), num_cells)
-  waiting, running, errors = list(cells), [], {}
+  waiting, running, outcomes = list(cells), [], {}
 
   def note(cell, error):
-    errors[cell.name] = error
-    _log(cell, error, num_cells - len(cells) + len(errors), num_cells)
+    outcomes[cell.name] = error
+    _log(cell, error, num_cells - len(cells) + len(outcomes), num_cells)
 
   try:
     while waiting or running:
@@ -315,7 +308,7 @@ def _train_all(cells, plan, num_cells):
       child.terminate()
     for child in running:
       child.finish(_MAX_SECONDS_TO_END)
-  return {name: error for name, error in errors.items() if error}
+  return {name: error for name, error in outcomes.items() if error}
 
 
 def _start(cell, plan, running, note):

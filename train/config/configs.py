@@ -12,6 +12,8 @@ from train.config import fields
 from train.config import models
 from train.config import overrides
 
+from train import errors
+
 __all__ = [
   'Config',
   'Optimiser',

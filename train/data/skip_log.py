@@ -11,7 +11,7 @@ from absl import logging
 import tensorflow as tf
 
 from train.data import sources
-from train.storage import json_lines
+from train.storage import files
 
 __all__ = ['SkipLog']
 
@@ -63,7 +63,7 @@ class SkipLog:
           'message': error.message,
         }
         try:
-          json_lines.append(self._path, line)
+          files.append_line(self._path, line)
         except OSError as e:
           raise sources.DataError(
             f'Cannot write {self._path}: {e.strerror}.'
@@ -108,7 +108,7 @@ def _logged_paths(path):
     with open(path, 'rb') as f:
       is_log = f.read(1) in (b'', b'{')
     if is_log:
-      return {row['path'] for row in json_lines.read(path)}
+      return {row['path'] for row in files.read_lines(path)}
     problem = 'it is something else'
   except (OSError, KeyError) as e:
     problem = repr(e)

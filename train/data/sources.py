@@ -13,6 +13,8 @@ import unicodedata
 
 from absl import logging
 
+from train import errors
+
 __all__ = [
   'DataError',
   'Region',
@@ -46,7 +48,7 @@ _SIDECARS = (
 _PHOTOS = ('.jpg', '.jpeg', '.png', '.heic', '.bmp', '.tif', '.tiff')
 
 
-class DataError(ValueError):
+class DataError(errors.UserError):
   """Data that cannot be used; the message is one line for the user."""
 
 

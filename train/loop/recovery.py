@@ -7,7 +7,8 @@ from absl import logging
 import tensorflow as tf
 import tf_keras as tfk
 
-from train.storage import run_folder
+from train import errors
+from train.storage import files
 
 __all__ = ['Diverged', 'DivergedError', 'Recoveries', 'SkipWatch', 'recover']
 
@@ -29,7 +30,7 @@ class Diverged(RuntimeError):
     self.is_damage = is_damage
 
 
-class DivergedError(ValueError):
+class DivergedError(errors.UserError):
   """Training that diverges again and again."""
 
 
@@ -67,7 +68,7 @@ class Recoveries:
     row = _Recovery(failed_step, restored_step, reason, is_halved)
     self.rows.append(row)
     text = json.dumps([dataclasses.asdict(r) for r in self.rows], indent=2)
-    run_folder.write_atomically(self._file, text + '\n')
+    files.write_atomically(self._file, text + '\n')
 
 
 class SkipWatch(tfk.callbacks.Callback):

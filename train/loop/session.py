@@ -24,6 +24,7 @@ from train.runs import weights
 from train.samples import continuations
 from train.samples import sample_files
 from train.storage import checkpoints as checkpoints_lib
+from train.storage import lock
 from train.storage import run_folder
 from train.storage import run_lock
 from train.systems import systems
@@ -76,7 +77,7 @@ def train(config, workdir, options=Options()):
     interrupts = stack.enter_context(interrupts_lib.Interrupts())
     stack.enter_context(workers.noticing())
     if workers.is_chief:
-      stack.enter_context(run_lock.RunLock(folder.path))
+      stack.enter_context(lock.RunLock(folder.path))
     training = _Training(config, folder, options, workers, interrupts)
     return training.run(), folder
 

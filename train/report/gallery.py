@@ -157,12 +157,12 @@ def save(figures, folder):
   Raises:
     RunFolderError: if they cannot be written.
   """
-  with run_folder.reporting(folder):
+  with files.reporting(folder):
     folder.mkdir(parents=True, exist_ok=True)
   paths = []
   for figure in figures:
     images = [*figure.images, *(i for row in figure.rows for i in row.images)]
     for number, image in enumerate(images, 1):
       paths.append(folder / f'{figure.name}_{number}.{image.kind}')
-      run_folder.write_atomically(paths[-1], image.data)
+      files.write_atomically(paths[-1], image.data)
   return paths

@@ -18,7 +18,7 @@ from train.report import comparison
 from train.report import gallery
 from train.report import run_data
 from train.report import run_page
-from train.storage import run_folder
+from train.storage import files
 
 __all__ = ['Page', 'render', 'write']
 
@@ -69,7 +69,7 @@ def write(workdirs, which='newest'):
     page, path = _comparison(paths), parent / 'comparison.html'
     folder = parent / 'comparison_figures'
   gallery.save(page.figures, folder)
-  run_folder.write_atomically(path, render(page))
+  files.write_atomically(path, render(page))
   return path
 
 

@@ -11,7 +11,7 @@ import pathlib
 import zipfile
 
 from train.config import configs
-from train.storage import json_lines
+from train.storage import files
 from train.storage import run_folder
 
 __all__ = ['RunData', 'read', 'read_ablation']
@@ -96,7 +96,7 @@ def read(workdir):
     attempt(folder.read_metrics, folder.metrics_log, []),
     attempt(folder.read_labels, folder.labels_file, ()),
     attempt(lambda: folder.read_arrays(scores.name), scores, {}),
-    attempt(lambda: json_lines.read(folder.skipped_log), 'skipped_files', []),
+    attempt(lambda: files.read_lines(folder.skipped_log), 'skipped_files', []),
     tuple(problems),
   )
 
@@ -119,4 +119,4 @@ def read_ablation(workdir):
   try:
     return json.loads(path.read_text('utf-8'))
   except (OSError, ValueError) as e:
-    raise run_folder.RunFolderError(f'Cannot read {path}: {e}') from e
+    raise files.RunFolderError(f'Cannot read {path}: {e}') from e

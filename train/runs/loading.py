@@ -11,6 +11,7 @@ from train.data import sources
 from train.samples import sample_files
 from train.samples import sweeps
 from train.storage import checkpoints as checkpoints_lib
+from train.storage import files
 from train.storage import run_folder
 from train.systems import systems
 
@@ -73,7 +74,7 @@ def load(workdir, which='newest'):
   )
   step = checkpoints.restore(which)
   if step is None:
-    raise run_folder.RunFolderError(f'{workdir} has no checkpoint.')
+    raise files.RunFolderError(f'{workdir} has no checkpoint.')
   if model.weight_average is not None:
     model.weight_average.assign()
   return Run(folder, config, label_names, model, step)

@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import shutil
 
 from train.config import configs
 from train.config import fields
@@ -10,6 +9,7 @@ from train.config import overrides
 from train.runs import loading
 from train.serving import model_card
 from train.storage import checkpoints
+from train.storage import files
 from train.storage import run_folder
 
 __all__ = ['pack_run']
@@ -47,9 +47,9 @@ def pack_run(workdir, destination, which='newest'):
       written.
   """
   destination = pathlib.Path(destination)
-  run_folder.check_is_local(destination)
+  files.check_is_local(destination)
   if destination.exists():
-    raise run_folder.RunFolderError(
+    raise files.RunFolderError(
       f'Expected a folder to be made, but {destination} exists.'
     )
   run = loading.load(workdir, which)
@@ -57,14 +57,10 @@ def pack_run(workdir, destination, which='newest'):
     raise fields.ConfigError(
       f'--mode=pack is for flows, but {workdir} holds {run.system.name}.'
     )
-  temporary = destination.with_name(f'.{destination.name}.{os.getpid()}')
-  try:
-    _write(run, run_folder.RunFolder(temporary))
-    with run_folder.reporting(destination):
-      temporary.rename(destination)
-      run_folder.sync_folder(destination.parent)
-  finally:
-    shutil.rmtree(temporary, ignore_errors=True)
+  with files.reporting(destination):
+    with files.replacing(destination) as temporary:
+      _write(run, run_folder.RunFolder(temporary))
+    files.sync(destination.parent)
   return destination
 
 
@@ -91,4 +87,4 @@ def _write(run, folder):
     metrics=metrics,
     usage=_USAGE,
   )
-  run_folder.write_atomically(folder.path / 'model_card.md', text)
+  files.write_atomically(folder.path / 'model_card.md', text)

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from train.storage import run_folder
+from train.storage import files
 
 __all__ = ['psnr', 'save_comparison', 'save_videos']
 
@@ -91,7 +91,7 @@ def _save(stem, movie, strip, frames_per_second):
   paths = []
   for ending, data in (('gif', gif), ('png', png)):
     paths.append(f'{stem}.{ending}')
-    run_folder.write_atomically(paths[-1], data.getvalue())
+    files.write_atomically(paths[-1], data.getvalue())
   return paths
 
 

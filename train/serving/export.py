@@ -16,8 +16,8 @@ from train.serving import model_card
 from train.serving import request_checks
 from train.serving import signatures as signatures_lib
 from train.serving import warmup
-from train.storage import run_folder
-from train.storage import run_lock
+from train.storage import files
+from train.storage import lock
 
 __all__ = ['export_model', 'newest_version']
 
@@ -64,7 +64,7 @@ def export_model(
     RunFolderError: if the version exists, another export runs, or the folder
       cannot be written.
   """
-  run_folder.check_is_local(folder)
+  files.check_is_local(folder)
   if version is not None and version < 1:
     raise ValueError(f'`version` must be at least 1, but got {version}.')
   label_names = _label_names(model, label_names)
@@ -106,29 +106,26 @@ def _label_names(model, names):
 @contextlib.contextmanager
 def _staging(folder, version):
   """A hidden folder that becomes the version if nothing goes wrong."""
-  with run_folder.reporting(folder):
+  with files.reporting(folder):
     folder.mkdir(parents=True, exist_ok=True)
-  with run_lock.RunLock(folder), run_folder.reporting(folder):
+  with lock.RunLock(folder), files.reporting(folder):
     version = version or (newest_version(folder) or 0) + 1
     final = folder / str(version)
     _check_is_new(final)
     temporary = folder / _UNFINISHED
     shutil.rmtree(temporary, ignore_errors=True)  # A killed export's.
-    temporary.mkdir()
-    try:
+    with files.replacing(final, temporary):
+      temporary.mkdir()
       yield temporary, final
       _sync_tree(temporary)
       # Nobody replaces a version: a server may be reading it.
       _check_is_new(final)
-      temporary.rename(final)
-      run_folder.sync_folder(folder)
-    finally:
-      shutil.rmtree(temporary, ignore_errors=True)
+    files.sync(folder)
 
 
 def _check_is_new(final):
   if final.exists():
-    raise run_folder.RunFolderError(
+    raise files.RunFolderError(
       f'Version {final.name} exists in {final.parent}; expected one that does '
       f'not, such as {newest_version(final.parent) + 1}.'
     )
@@ -138,9 +135,8 @@ def _sync_tree(folder):
   """Everything below a folder, to the disk."""
   for path, _, names in os.walk(folder):
     for name in names:
-      with open(os.path.join(path, name), 'rb') as f:
-        os.fsync(f.fileno())
-    run_folder.sync_folder(path)
+      files.sync(os.path.join(path, name))
+    files.sync(path)
 
 
 def _save(functions, label_names, path):

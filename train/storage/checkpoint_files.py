@@ -17,7 +17,8 @@ import re
 
 import tensorflow as tf
 
-from train.storage import run_folder
+from train import errors
+from train.storage import files as files_lib
 
 __all__ = [
   'PREFIX',
@@ -25,7 +26,6 @@ __all__ = [
   'DamageError',
   'check_content',
   'describe',
-  'digest',
   'first_line',
   'path_of',
   'read_manifest',
@@ -41,7 +41,7 @@ _MANIFEST = 'manifest.json'
 _DAMAGES = (errno.EIO, errno.EISDIR, errno.ENOENT, errno.ENOTDIR)
 
 
-class CheckpointError(ValueError):
+class CheckpointError(errors.UserError):
   """Checkpoints that cannot be written, read or used."""
 
 
@@ -93,7 +93,7 @@ def write_manifest(folder, step, held_out_bits_per_dim, files):
     'files': files,
   }
   manifest['sha256'] = _manifest_digest(manifest)
-  run_folder.write_synced(
+  files_lib.write_synced(
     folder / _MANIFEST, json.dumps(manifest, indent=2) + '\n'
   )
 
@@ -107,7 +107,7 @@ def check_content(path, manifest):
   """Raises `DamageError` if a file is not as the manifest says."""
   with _reading(path):
     for name, expected in manifest['files'].items():
-      if digest(path / name) != expected:
+      if files_lib.digest(path / name) != expected:
         raise DamageError(f'{name} has another SHA-256 than when written')
     tf.train.load_checkpoint(str(path / PREFIX))
 
@@ -132,27 +132,15 @@ def _reading(path):
 
 def sync_file(path):
   """Writes a file to the disk, and has the next reader read it from there."""
-  descriptor = os.open(path, os.O_RDONLY)
-  try:
-    os.fsync(descriptor)
-    if hasattr(os, 'posix_fadvise'):
-      os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-  finally:
-    os.close(descriptor)
-
-
-def digest(path):
-  digest, size = hashlib.sha256(), 0
-  with open(path, 'rb') as f:
-    while block := f.read(2**20):
-      digest.update(block)
-      size += len(block)
-  return {'size': size, 'sha256': digest.hexdigest()}
+  files_lib.sync(path)
+  if hasattr(os, 'posix_fadvise'):
+    with open(path, 'rb') as f:
+      os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def describe(error):
   if isinstance(error, OSError):
-    return run_folder.describe_os_error(error)
+    return files_lib.describe_os_error(error)
   return first_line(error)
 
 

@@ -16,7 +16,7 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 import tf_keras as tfk
 
 from train.storage import checkpoint_files as on_disk
-from train.storage import run_folder
+from train.storage import files as files_lib
 
 __all__ = [
   'Checkpoints',
@@ -91,7 +91,7 @@ class Checkpoints:
       CheckpointError: if the folder cannot be made.
       RunFolderError: if it is not local.
     """
-    run_folder.check_is_local(folder)
+    files_lib.check_is_local(folder)
     self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name='step')
     self._checkpoint = tf.train.Checkpoint(**objects, step=self.step)
     self._folder = pathlib.Path(folder)
@@ -136,7 +136,7 @@ class Checkpoints:
         temporary.mkdir()
         files = self._write(temporary, step)
         on_disk.write_manifest(temporary, step, held_out_bits_per_dim, files)
-        run_folder.sync_folder(temporary)
+        files_lib.sync(temporary)
         self._put(temporary, path)
     self._retire()
 
@@ -186,7 +186,7 @@ class Checkpoints:
       for later in self._numbers():
         if later > step:
           self._remove(later)
-      run_folder.sync_folder(self._folder)
+      files_lib.sync(self._folder)
 
   def _path(self, step):
     return on_disk.path_of(self._folder, step)
@@ -219,7 +219,7 @@ class Checkpoints:
     for path in paths:
       on_disk.sync_file(path)
     self._compare(tf.train.load_checkpoint(prefix), step)
-    return {path.name: on_disk.digest(path) for path in paths}
+    return {path.name: files_lib.digest(path) for path in paths}
 
   def _compare(self, reader, step):
     """Raises if the disk has other values than memory, or no finite ones."""
@@ -247,7 +247,7 @@ class Checkpoints:
         if old.exists() and not path.exists():
           os.rename(old, path)
         raise
-      run_folder.sync_folder(self._folder)
+      files_lib.sync(self._folder)
 
   def _retire(self):
     """Removes all but the newest ones and the best; a failure is no harm."""
@@ -307,7 +307,7 @@ class Checkpoints:
       aside = _free(path.with_name(f'corrupt_{path.name}'))
       with self._reporting(f'Cannot rename {path} to {aside.name}'):
         os.rename(path, aside)
-        run_folder.sync_folder(self._folder)
+        files_lib.sync(self._folder)
 
   def _check_is_new(self, problems):
     """Raises if there were checkpoints: a run must not begin again unasked."""

@@ -1,4 +1,4 @@
-"""A run's folder: where each of its files is, and how they are written."""
+"""A run's folder: where each of its files is, and what it says."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import contextlib
 import errno
 import io
 import json
-import os
 import pathlib
-import re
 
 import numpy as np
 
@@ -32,6 +30,7 @@ __all__ = [
 class RunFolderError(ValueError):
   """A run's folder that cannot be used."""
 
+__all__ = ['RunFolder']
 
 _CHANGEABLE = (*configs.PLACES, 'data.max_skipped', 'run.profile_steps')
 _REASONS = {
@@ -137,15 +136,15 @@ class RunFolder:
     Raises:
       RunFolderError: if it is a file, not writable or not local.
     """
-    check_is_local(self.path)
+    files.check_is_local(self.path)
     if self.path.exists() and not self.path.is_dir():
-      raise RunFolderError(
+      raise files.RunFolderError(
         f'--workdir expects a folder, but {self.path} is a file.'
       )
-    with reporting(f'to the run folder {self.path}'):
+    with files.reporting(f'to the run folder {self.path}'):
       for folder in (self.path, self.checkpoints, self.samples):
         folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(self.path / '.writable', '')
+    files.write_atomically(self.path / '.writable', '')
     (self.path / '.writable').unlink(missing_ok=True)
 
   def claim(self, config):
@@ -161,7 +160,7 @@ class RunFolder:
       RunFolderError: if the folder's run has another config.
     """
     if not self.config_file.exists():
-      write_atomically(self.config_file, configs.to_json(config))
+      files.write_atomically(self.config_file, configs.to_json(config))
       return False
     before = self.read_config()
     has_begun = self.metrics_file.exists() or any(self.checkpoints.glob('*'))
@@ -173,9 +172,9 @@ class RunFolder:
       if line.partition(':')[0] not in _CHANGEABLE
     ]
     if not changed:
-      write_atomically(self.config_file, configs.to_json(config))
+      files.write_atomically(self.config_file, configs.to_json(config))
     if changed:
-      raise RunFolderError(
+      raise files.RunFolderError(
         f'{self.path} holds a run with another config: '
         f'{"; ".join(changed)}. Use another --workdir, or the same config to '
         'resume.'
@@ -189,7 +188,7 @@ class RunFolder:
       RunFolderError: if there is none.
     """
     if not self.config_file.is_file():
-      raise RunFolderError(
+      raise files.RunFolderError(
         f'{self.path} holds no run: there is no {self.config_file.name}.'
       )
     return configs.from_json(self.config_file.read_text('utf-8'))
@@ -219,12 +218,12 @@ class RunFolder:
       RunFolderError: if it cannot be written.
     """
     row = {'kind': kind, 'step': int(step), **values}
-    with reporting(self.metrics_log):
-      json_lines.append(self.metrics_log, row)
+    with files.reporting(self.metrics_log):
+      files.append_line(self.metrics_log, row)
 
   def read_metrics(self):
     """The rows of metrics.jsonl; a line cut short by a crash is left out."""
-    rows = json_lines.read(self.metrics_log)
+    rows = files.read_lines(self.metrics_log)
     return [row for row in rows if {'kind', 'step'} <= row.keys()]
 
   def truncate_metrics(self, step):
@@ -247,10 +246,12 @@ class RunFolder:
     ]
     if len(kept) < len(rows):
       lines = [json.dumps(row) + '\n' for row in kept]
-      write_atomically(self.metrics_log, ''.join(lines))
+      files.write_atomically(self.metrics_log, ''.join(lines))
 
   def write_metrics(self, values):
-    write_atomically(self.metrics_file, json.dumps(values, indent=2) + '\n')
+    files.write_atomically(
+      self.metrics_file, json.dumps(values, indent=2) + '\n'
+    )
 
   def read_metrics_file(self):
     """What `write_metrics` wrote; empty if it did not."""
@@ -262,7 +263,7 @@ class RunFolder:
     """Writes a `dict` of arrays as the folder's file `name`, an NPZ."""
     data = io.BytesIO()
     np.savez(data, **arrays)
-    write_atomically(self.path / name, data.getvalue())
+    files.write_atomically(self.path / name, data.getvalue())
 
   def read_arrays(self, name):
     """The `dict` that `write_arrays` wrote; empty if it did not."""
@@ -272,7 +273,7 @@ class RunFolder:
       return dict(arrays)
 
   def write_labels(self, names):
-    write_atomically(self.labels_file, ''.join(f'{n}\n' for n in names))
+    files.write_atomically(self.labels_file, ''.join(f'{n}\n' for n in names))
 
   def read_labels(self):
     return tuple(self.labels_file.read_text('utf-8').splitlines())

@@ -26,6 +26,7 @@ import json
 import numpy as np
 from train.config import overrides
 from train.config import presets
+from train.storage import files
 from train.storage import run_folder
 
 plan = json.loads(pathlib.Path({plan!r}).read_text())
@@ -42,7 +43,7 @@ folder = run_folder.RunFolder(flags['workdir'])
 folder.create()
 try:
   resumed = folder.claim(config)
-except run_folder.RunFolderError as e:
+except files.RunFolderError as e:
   sys.exit(print('error:', e, file=sys.stderr) or 2)
 root = folder.path.parents[1]
 name = folder.path.relative_to(root).as_posix()

@@ -22,6 +22,7 @@ from train.runs import loading
 from train.runs import weights
 from train.serving import sample_export
 from train.storage import checkpoints as checkpoints_lib
+from train.storage import files
 from train.storage import run_folder
 from train.systems.flow import models
 
@@ -331,7 +332,7 @@ class TrainingTest(tf.test.TestCase):
 
   def test_data_is_not_touched_when_the_workdir_is_bad(self):
     with unittest.mock.patch.object(datasets, 'make_source') as make_source:
-      with self.assertRaises(run_folder.RunFolderError):
+      with self.assertRaises(files.RunFolderError):
         session.train(self.config, __file__)
       make_source.assert_not_called()
 
@@ -356,7 +357,7 @@ class TrainingTest(tf.test.TestCase):
 
   def test_init_from_nothing(self):
     model = models.build_model(self.config, 8)
-    with self.assertRaisesRegex(run_folder.RunFolderError, 'holds no run'):
+    with self.assertRaisesRegex(files.RunFolderError, 'holds no run'):
       weights.init_from(model, os.path.join(self.root, 'none'))
     with self.assertRaisesRegex(fields.ConfigError, "one of .'head', 'tail'"):
       weights.init_from(model, f'{self.workdir}:state')

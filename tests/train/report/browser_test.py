@@ -17,6 +17,7 @@ from train.config import presets
 from train.report import figures
 from train.report import page as page_lib
 from train.report import sections
+from train.storage import files
 from train.storage import run_folder
 
 _CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
@@ -202,7 +203,7 @@ def write_run(workdir, label_names):
   )
   videos = np.random.default_rng(0).integers(0, 256, [3, 8, 8, 3], np.uint8)
   image = figures.gif(videos, 'a video')
-  run_folder.write_atomically(folder.samples / f'{_NASTY[:4]}.gif', image.data)
+  files.write_atomically(folder.samples / f'{_NASTY[:4]}.gif', image.data)
   row = {'path': _NASTY, 'reason': 'decode', 'message': _NASTY}
   folder.skipped_log.write_text(json.dumps(row) + '\n')
   return folder

@@ -12,6 +12,7 @@ from train.report import figures
 from train.report import gallery
 from train.report import run_data
 from train.report import subject
+from train.storage import files
 from train.storage import run_folder
 from train.systems import systems
 
@@ -93,7 +94,7 @@ class PlotsTest(parameterized.TestCase):
 
   def test_a_file_in_the_way(self):
     (self.workdir / 'figures').write_text('')
-    with self.assertRaisesRegex(run_folder.RunFolderError, 'Cannot write'):
+    with self.assertRaisesRegex(files.RunFolderError, 'Cannot write'):
       gallery.save([], self.workdir / 'figures')
 
 

@@ -9,6 +9,7 @@ from train.config import presets
 from train.report import figures
 from train.report import page as page_lib
 from train.report import sections
+from train.storage import files
 from train.storage import run_folder
 
 # 52360154 if it is evaluated: no time or version has these digits.
@@ -118,9 +119,9 @@ class PageTest(absltest.TestCase):
 
   def test_no_run(self):
     workdir = self.create_tempdir().full_path
-    with self.assertRaisesRegex(run_folder.RunFolderError, 'holds no run'):
+    with self.assertRaisesRegex(files.RunFolderError, 'holds no run'):
       page_lib.write([workdir])
-    with self.assertRaisesRegex(run_folder.RunFolderError, 'holds no run'):
+    with self.assertRaisesRegex(files.RunFolderError, 'holds no run'):
       page_lib.write([workdir, workdir])
 
 

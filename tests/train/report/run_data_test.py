@@ -6,6 +6,7 @@ import numpy as np
 
 from train.config import presets
 from train.report import run_data
+from train.storage import files
 from train.storage import run_folder
 
 
@@ -43,7 +44,7 @@ class RunDataTest(absltest.TestCase):
     self.assertStartsWith(run.problems[0], 'metrics.json cannot be read')
 
   def test_no_run(self):
-    with self.assertRaisesRegex(run_folder.RunFolderError, 'holds no run'):
+    with self.assertRaisesRegex(files.RunFolderError, 'holds no run'):
       run_data.read(self.folder.path)
 
   def test_ablation(self):
@@ -52,7 +53,7 @@ class RunDataTest(absltest.TestCase):
     (path / 'ablation.json').write_text(json.dumps({'rows': []}))
     self.assertEqual(run_data.read_ablation(path), {'rows': []})
     (path / 'ablation.json').write_text('{')
-    with self.assertRaisesRegex(run_folder.RunFolderError, 'Cannot read'):
+    with self.assertRaisesRegex(files.RunFolderError, 'Cannot read'):
       run_data.read_ablation(path)
 
 

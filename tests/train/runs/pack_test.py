@@ -14,6 +14,7 @@ from train.runs import pack
 from train.runs import weights
 from train.storage import checkpoint_files as on_disk
 from train.storage import checkpoints
+from train.storage import files
 from train.storage import run_folder
 from train.systems.flow import models
 
@@ -160,9 +161,9 @@ class PackRunTest(absltest.TestCase):
   def test_nothing_is_overwritten_and_nothing_is_left(self):
     _, folder = self._make_run()
     self.packed.mkdir()
-    with self.assertRaisesRegex(run_folder.RunFolderError, 'packed exists'):
+    with self.assertRaisesRegex(files.RunFolderError, 'packed exists'):
       pack.pack_run(folder.path, self.packed)
-    with self.assertRaisesRegex(run_folder.RunFolderError, 'holds no run'):
+    with self.assertRaisesRegex(files.RunFolderError, 'holds no run'):
       pack.pack_run(self.root / 'none', self.root / 'new')
     self.assertCountEqual(
       [path.name for path in self.root.iterdir()], ['run', 'packed']

@@ -18,8 +18,8 @@ from train.config import overrides
 from train.config import presets
 from train.serving import export
 from train.serving import sample_export
-from train.storage import run_folder
-from train.storage import run_lock
+from train.storage import files
+from train.storage import lock
 from train.systems.flow import models
 
 # As a server: nothing but TensorFlow can be imported.
@@ -176,7 +176,7 @@ class ExportTest(tf.test.TestCase):
         self.assertEqual(export.newest_version(folder), int(expected))
       before = pathlib.Path(path, 'saved_model.pb').read_bytes()
       with self.assertRaisesRegex(
-        run_folder.RunFolderError, 'Version 8 exists in .* such as 9'
+        files.RunFolderError, 'Version 8 exists in .* such as 9'
       ):
         export.export_model(self.model, folder, 8)
       self.assertEqual(
@@ -192,7 +192,7 @@ class ExportTest(tf.test.TestCase):
         unittest.mock.patch.object(
           export.warmup, 'write_warmup', side_effect=OSError(28, 'No space')
         ),
-        self.assertRaisesRegex(run_folder.RunFolderError, 'disk is full'),
+        self.assertRaisesRegex(files.RunFolderError, 'disk is full'),
       ):
         export.export_model(self.model, folder)
       self.assertEqual(os.listdir(folder), ['.lock'])
@@ -202,14 +202,15 @@ class ExportTest(tf.test.TestCase):
 
   def test_version_appears_whole(self):
     seen = []
-    rename = pathlib.Path.rename
+    replace = os.replace
 
     def spy(path, target):
-      seen.append((os.listdir(path), os.listdir(path.parent)))
-      return rename(path, target)
+      if str(target) == os.path.join(folder, '1'):
+        seen.append((os.listdir(path), os.listdir(folder)))
+      return replace(path, target)
 
     with tempfile.TemporaryDirectory() as folder:
-      with unittest.mock.patch.object(pathlib.Path, 'rename', spy):
+      with unittest.mock.patch.object(os, 'replace', spy):
         path = export.export_model(self.model, folder)
       ((inside, beside),) = seen
       self.assertSameElements(inside, os.listdir(path))
@@ -219,8 +220,8 @@ class ExportTest(tf.test.TestCase):
   def test_one_export_at_a_time(self):
     with (
       tempfile.TemporaryDirectory() as folder,
-      run_lock.RunLock(folder),
-      self.assertRaisesRegex(run_folder.RunFolderError, 'in use by process'),
+      lock.RunLock(folder),
+      self.assertRaisesRegex(files.RunFolderError, 'in use by process'),
     ):
       export.export_model(self.model, folder)
 
@@ -232,7 +233,7 @@ class ExportTest(tf.test.TestCase):
     ):
       with self.assertRaisesRegex(ValueError, words):
         export.export_model(self.model, self.folder, **keywords)
-    with self.assertRaisesRegex(run_folder.RunFolderError, 'is of gs'):
+    with self.assertRaisesRegex(files.RunFolderError, 'is of gs'):
       export.export_model(self.model, 'gs://bucket/export')
 
 

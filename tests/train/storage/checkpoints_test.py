@@ -16,7 +16,7 @@ import tf_keras as tfk
 
 from train.storage import checkpoint_files as on_disk
 from train.storage import checkpoints as checkpoints_lib
-from train.storage import run_folder
+from train.storage import files
 
 _ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -452,7 +452,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(os.listdir(temporary), [])
 
   def test_not_local(self):
-    with self.assertRaisesRegex(run_folder.RunFolderError, 'is of gs'):
+    with self.assertRaisesRegex(files.RunFolderError, 'is of gs'):
       checkpoints_lib.Checkpoints({}, pathlib.Path('gs://bucket/run'))
 
   def test_killed_while_saving(self):

@@ -9,6 +9,7 @@ import numpy as np
 
 from train.config import overrides
 from train.config import presets
+from train.storage import files
 from train.storage import run_folder
 
 
@@ -35,14 +36,14 @@ class RunFolderTest(absltest.TestCase):
     self.assertEqual(self.folder.read_config(), moved)
     self.folder.claim(config)
     with self.assertRaisesRegex(
-      run_folder.RunFolderError, 'steps: 6 -> 7.*another --workdir'
+      files.RunFolderError, 'steps: 6 -> 7.*another --workdir'
     ):
       self.folder.claim(other)
     self.assertEqual(self.folder.read_config(), config)
 
   def test_workdir_is_a_file(self):
     self.path.write_text('')
-    with self.assertRaisesRegex(run_folder.RunFolderError, 'is a file'):
+    with self.assertRaisesRegex(files.RunFolderError, 'is a file'):
       self.folder.create()
 
   def test_workdir_is_not_writable(self):
@@ -51,12 +52,12 @@ class RunFolderTest(absltest.TestCase):
       unittest.mock.patch.object(
         pathlib.Path, 'mkdir', side_effect=PermissionError(13, 'Denied')
       ),
-      self.assertRaisesRegex(run_folder.RunFolderError, 'Denied'),
+      self.assertRaisesRegex(files.RunFolderError, 'Denied'),
     ):
       self.folder.create()
 
   def test_no_run(self):
-    with self.assertRaisesRegex(run_folder.RunFolderError, 'holds no run'):
+    with self.assertRaisesRegex(files.RunFolderError, 'holds no run'):
       self.folder.read_config()
 
   def test_metrics_log_survives_a_cut_line(self):
@@ -116,7 +117,7 @@ class RunFolderTest(absltest.TestCase):
         os, 'fsync', side_effect=OSError(28, 'No space')
       ),
       self.assertRaisesRegex(
-        run_folder.RunFolderError,
+        files.RunFolderError,
         'Cannot write .*metrics.json: the disk is full .No space, ENOSPC',
       ),
     ):
@@ -125,7 +126,7 @@ class RunFolderTest(absltest.TestCase):
     self.assertEqual(sorted(os.listdir(self.path)), before)
 
   def test_full_device(self):
-    with self.assertRaisesRegex(run_folder.RunFolderError, 'ENOSPC'):
+    with self.assertRaisesRegex(files.RunFolderError, 'ENOSPC'):
       self.folder.metrics_log = pathlib.Path('/dev/full')
       self.folder.append_metrics('train', 2)
 
@@ -135,7 +136,7 @@ class RunFolderTest(absltest.TestCase):
     with (
       unittest.mock.patch('builtins.open', side_effect=read_only),
       self.assertRaisesRegex(
-        run_folder.RunFolderError, 'file system is read-only .*EROFS'
+        files.RunFolderError, 'file system is read-only .*EROFS'
       ),
     ):
       self.folder.append_metrics('train', 2)
@@ -150,14 +151,14 @@ class RunFolderTest(absltest.TestCase):
       lambda: self.folder.write_arrays('a.npz', {'a': np.zeros(1)}),
     ):
       with self.assertRaisesRegex(
-        run_folder.RunFolderError, 'its folder is gone .*ENOENT'
+        files.RunFolderError, 'its folder is gone .*ENOENT'
       ):
         write()
     self.assertFalse(self.path.exists())
 
   def test_not_local(self):
     folder = run_folder.RunFolder('gs://bucket/run')
-    with self.assertRaisesRegex(run_folder.RunFolderError, 'local.*is of gs'):
+    with self.assertRaisesRegex(files.RunFolderError, 'local.*is of gs'):
       folder.create()
 
   def test_arrays(self):

@@ -6,10 +6,11 @@ import dataclasses
 import hashlib
 import json
 import os
-import tempfile
 
 import numpy as np
 import tensorflow as tf
+
+from train.storage import files
 
 __all__ = ['DiskCache']
 
@@ -54,8 +55,5 @@ class DiskCache:
     return os.path.join(self._folder, f'{digest.hexdigest()[:32]}.npy')
 
   def _write(self, name, frames):
-    with tempfile.NamedTemporaryFile(
-      dir=self._folder, prefix='.', suffix='.tmp', delete=False
-    ) as f:
+    with files.replacing(name) as temporary, open(temporary, 'wb') as f:
       np.save(f, frames)
-    os.replace(f.name, name)

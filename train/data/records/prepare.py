@@ -24,7 +24,8 @@ from train.data.decoding import decode
 from train.data.decoding import readers
 from train.data.records import records
 from train.data.records import worker_pool
-from train.storage import run_folder
+from train.storage import files as files_lib
+from train.storage import lock
 
 __all__ = ['prepare', 'prepare_file', 'prepare_shard']
 
@@ -296,23 +297,15 @@ def _own_folder(folder):
       f'Cannot write to the folder {folder}: {e.strerror}.'
     ) from None
   try:
-    _lock(folder, descriptor)
+    try:
+      lock.take(descriptor)
+    except BlockingIOError:
+      raise sources.DataError(
+        f'Another --mode=prepare is writing to {folder}.'
+      ) from None
     yield
   finally:
     os.close(descriptor)
-
-
-def _lock(folder, descriptor):
-  try:
-    import fcntl
-
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except BlockingIOError:
-    raise sources.DataError(
-      f'Another --mode=prepare is writing to {folder}.'
-    ) from None
-  except (ImportError, OSError):  # Not on Windows, nor on every file system.
-    pass
 
 
 def _claim(folder, options):
@@ -327,7 +320,7 @@ def _claim(folder, options):
         f'{folder} holds {others[0]} and no {records.OPTIONS_FILE}.'
       )
     text = json.dumps(options, sort_keys=True, indent=2) + '\n'
-    run_folder.write_atomically(path, text)
+    files_lib.write_atomically(path, text)
     return
   try:
     with open(path, encoding='utf-8') as f:
@@ -516,7 +509,7 @@ def _finish(source, job, compression, plans, shards, num_skipped):
   rows = [_skipped(readers.DecodeError(**row)) for row in skipped.values()]
   lines = [json.dumps(row) + '\n' for row in rows]
   path = os.path.join(job.folder, records.SKIPPED_FILE)
-  run_folder.write_atomically(path, ''.join(lines))
+  files_lib.write_atomically(path, ''.join(lines))
   parts = {
     part: tuple(shards[plan.file] for plan in plans if plan.part == part)
     for part in records.PARTS

@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import json
 import os
 import re
-import uuid
 
 import tensorflow as tf
 
 from train.data import sources
-from train.storage import run_folder
+from train.storage import files as files_lib
 
 __all__ = [
   'COMPRESSIONS',
@@ -194,30 +192,25 @@ def write_shard(folder, file, records, skipped=()):
     The `Shard`.
   """
   path = os.path.join(folder, file)
-  partial = os.path.join(folder, f'.{file}.{uuid.uuid4().hex}')
   compression = 'GZIP' if file.endswith('.gz') else ''
   written = []
-  try:
-    with tf.io.TFRecordWriter(partial, compression) as writer:
+  with files_lib.replacing(path) as partial:
+    with tf.io.TFRecordWriter(str(partial), compression) as writer:
       for record in records:
         writer.write(record.example)
         written.append(dataclasses.replace(record, example=b''))
-    num_bytes, sha256 = _sync_and_hash(partial)
-    os.replace(partial, path)
-  except BaseException:
-    if os.path.exists(partial):
-      os.remove(partial)
-    raise
+    files_lib.sync(partial)
+    digest = files_lib.digest(partial)
   shard = Shard(
     file,
-    num_bytes,
-    sha256,
+    digest['size'],
+    digest['sha256'],
     tuple(record.num_frames for record in written),
     tuple(record.label for record in written),
     tuple(record.weight for record in written),
     tuple(skipped),
   )
-  run_folder.write_atomically(f'{path}.json', _to_json(_shard_values(shard)))
+  files_lib.write_atomically(f'{path}.json', _to_json(_shard_values(shard)))
   return shard
 
 
@@ -243,7 +236,7 @@ def write_index(index):
   }
   values.update(format=_FORMAT, version=_VERSION)
   path = os.path.join(index.folder, INDEX_FILE)
-  run_folder.write_atomically(path, _to_json(values))
+  files_lib.write_atomically(path, _to_json(values))
 
 
 def read_index(folder):
@@ -381,16 +374,6 @@ def _decode(index, encoded, start, count):
 
 def _int64(value):
   return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(value)]))
-
-
-def _sync_and_hash(path):
-  digest, num_bytes = hashlib.sha256(), 0
-  with open(path, 'rb') as f:
-    os.fsync(f.fileno())
-    while chunk := f.read(2**20):
-      digest.update(chunk)
-      num_bytes += len(chunk)
-  return num_bytes, digest.hexdigest()
 
 
 def _to_json(values):

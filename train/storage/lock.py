@@ -1,4 +1,4 @@
-"""One process at a time on a run's folder."""
+"""Locks of files and folders: one process at a time."""
 
 from __future__ import annotations
 
@@ -11,12 +11,40 @@ import os
 import pathlib
 import socket
 
-from train.storage import run_folder
+from train.storage import files
 
-__all__ = ['RunLock']
+__all__ = ['RunLock', 'take']
 
 # What cannot be locked: folders on NFS, anything on some network file systems.
-_NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOTSUP)
+_NO_LOCKS = (
+  errno.EBADF,
+  errno.EINVAL,
+  errno.ENOLCK,
+  errno.ENOSYS,
+  errno.ENOTSUP,
+)
+
+
+def take(file, is_needed=False):
+  """Locks an open file or folder until it is closed, by children too.
+
+  A child that has the file open, as for its output, holds the lock when this
+  process is gone. The system lets go of the dead's.
+
+  Args:
+    file: A file, or a descriptor.
+    is_needed: Python `bool`: whether it is an error if the file system has no
+      locks.
+
+  Raises:
+    BlockingIOError: if another process has the lock.
+    OSError: if it cannot be locked.
+  """
+  try:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except OSError as e:
+    if is_needed or e.errno not in _NO_LOCKS:
+      raise
 
 
 class RunLock:
@@ -27,7 +55,7 @@ class RunLock:
   On NFS the file alone is locked, and before NFSv4 for one machine only.
 
   ```python
-  with run_lock.RunLock(folder.path):
+  with lock.RunLock(folder.path):
     train()
   ```
   """
@@ -48,7 +76,7 @@ class RunLock:
       RunFolderError: if another process has it, or it cannot be written.
     """
     with contextlib.ExitStack() as stack:
-      with run_folder.reporting(self._path, 'lock'):
+      with files.reporting(self._path, 'lock'):
         self._take(stack, self._path.parent, os.O_RDONLY)
         descriptor = self._take(stack, self._path, os.O_RDWR | os.O_CREAT)
         _write_holder(descriptor)
@@ -62,16 +90,13 @@ class RunLock:
     descriptor = os.open(path, mode, 0o644)
     stack.callback(os.close, descriptor)
     try:
-      fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      # The folder's lock is the second one, for where it is to be had.
+      take(descriptor, is_needed=not path.is_dir())
     except BlockingIOError as e:
-      raise run_folder.RunFolderError(
+      raise files.RunFolderError(
         f'{self._path.parent} is in use by {self._holder()}. Wait until it has '
         'ended, or use another --workdir.'
       ) from e
-    except OSError as e:
-      # The folder's lock is the second one, for where it is to be had.
-      if not (path.is_dir() and e.errno in _NO_LOCKS):
-        raise
     return descriptor
 
   def _holder(self):
