@@ -87,6 +87,7 @@ def main(argv):
   flags.check()
   _set_up_logging()
   # What the user can put right is a line, not a traceback.
+  from train import errors
   from train.loop import interrupts
   from train.loop import workers
 

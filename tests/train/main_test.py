@@ -215,9 +215,7 @@ class MainTest(parameterized.TestCase):
     code, stderr = self._run(**values)
     self.assertEqual(code, 0, stderr)
     report = pathlib.Path(scratch, 'ablation.md').read_text()
-    self.assertIn(
-      '| + subtracted, learned shift and scale | ', report
-    )
+    self.assertIn('| + subtracted, learned shift and scale | ', report)
     self.assertIn('shapes', report)
     written = pathlib.Path(scratch, 'residual', 'seed_0', 'metrics.json')
     before = written.stat().st_mtime_ns

@@ -64,7 +64,7 @@ def read_cell(cell):
     cell,
     json.loads(cell.folder.metrics_file.read_text()),
     cell.folder.read_config(),
-    sessions,
+    files.read_lines(cell.sessions),
   )
 
 

@@ -12,8 +12,6 @@ from train.config import fields
 from train.config import models
 from train.config import overrides
 
-from train import errors
-
 __all__ = [
   'Config',
   'Optimiser',

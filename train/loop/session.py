@@ -26,7 +26,6 @@ from train.samples import sample_files
 from train.storage import checkpoints as checkpoints_lib
 from train.storage import lock
 from train.storage import run_folder
-from train.storage import run_lock
 from train.systems import systems
 
 __all__ = ['Options', 'train']

@@ -24,7 +24,7 @@ from train.report import inverse
 from train.report import pictures
 from train.report import run_data
 from train.report import subject
-from train.storage import run_folder
+from train.storage import files
 from train.systems import systems
 
 __all__ = ['of_ablation', 'of_files', 'of_model', 'of_run', 'of_runs', 'save']

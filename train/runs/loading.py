@@ -158,7 +158,7 @@ def sample_run(
       )
   except ValueError as e:
     raise fields.ConfigError(str(e)) from e
-  with run_folder.reporting(run.folder.samples):
+  with files.reporting(run.folder.samples):
     run.folder.samples.mkdir(exist_ok=True)  # A packed run has none.
   return sample_files.save_videos(
     run.folder.samples / 'sampled', videos.numpy()

@@ -1,6 +1,5 @@
 """A run to be given away: its weights and what is known of them."""
 
-import os
 import pathlib
 
 from train.config import configs

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import io
 import json
 import pathlib
@@ -13,105 +11,12 @@ import numpy as np
 from train.config import configs
 from train.config import fields
 from train.config import overrides
-from train.storage import json_lines
-
-__all__ = [
-  'RunFolder',
-  'RunFolderError',
-  'check_is_local',
-  'describe_os_error',
-  'reporting',
-  'sync_folder',
-  'write_atomically',
-  'write_synced',
-]
-
-
-class RunFolderError(ValueError):
-  """A run's folder that cannot be used."""
+from train.storage import files
 
 __all__ = ['RunFolder']
 
+# Where the data are and how they are watched is no part of what a run is.
 _CHANGEABLE = (*configs.PLACES, 'data.max_skipped', 'run.profile_steps')
-_REASONS = {
-  errno.EACCES: 'no permission',
-  errno.EDQUOT: 'the quota is used up',
-  errno.EFBIG: 'the file is larger than is allowed',
-  errno.ENOENT: 'the file or its folder is gone',
-  errno.ENOSPC: 'the disk is full',
-  errno.EPERM: 'no permission',
-  errno.EROFS: 'the file system is read-only',
-}
-
-
-def describe_os_error(error):
-  """What an `OSError` means, with the system's words: `str`."""
-  words = f'{error.strerror or error}'
-  if error.errno in errno.errorcode:
-    words += f', {errno.errorcode[error.errno]}'
-  reason = _REASONS.get(error.errno)
-  return f'{reason} ({words})' if reason else words
-
-
-@contextlib.contextmanager
-def reporting(path, doing='write'):
-  """Turns an `OSError` into a `RunFolderError` that names `path`."""
-  try:
-    yield
-  except OSError as e:
-    raise RunFolderError(
-      f'Cannot {doing} {path}: {describe_os_error(e)}.'
-    ) from e
-
-
-def check_is_local(path):
-  """Raises `RunFolderError` for a path like 'gs://bucket/run'."""
-  # pathlib makes one slash of two.
-  scheme = re.match(r'([a-z][a-z0-9+.-]+):/', str(path))
-  if scheme:
-    raise RunFolderError(
-      'Expected a folder of a local file system, which can lock, rename and '
-      f'sync, but {path} is of {scheme[1]}.'
-    )
-
-
-def sync_folder(path):
-  """Makes what was created, renamed or removed in a folder outlive a crash."""
-  descriptor = os.open(path, os.O_RDONLY)
-  try:
-    os.fsync(descriptor)
-  finally:
-    os.close(descriptor)
-
-
-def write_synced(path, data):
-  """Writes text or bytes to the disk itself; raises `OSError`."""
-  with open(path, 'wb') as f:
-    f.write(data if isinstance(data, bytes) else data.encode('utf-8'))
-    f.flush()
-    os.fsync(f.fileno())
-
-
-def write_atomically(path, data):
-  """Writes text or bytes so that no reader sees half a file.
-
-  Args:
-    path: Path; a file there is replaced.
-    data: `str` or `bytes`.
-
-  Raises:
-    RunFolderError: if it cannot be written; what was at `path` is left as is.
-  """
-  path = pathlib.Path(path)
-  temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-  with reporting(path):
-    try:
-      write_synced(temporary, data)
-      os.replace(temporary, path)
-      sync_folder(path.parent)
-    finally:
-      with contextlib.suppress(OSError):
-        temporary.unlink()  # There is one only if something went wrong.
 
 
 class RunFolder:

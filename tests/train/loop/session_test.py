@@ -317,7 +317,7 @@ class TrainingTest(tf.test.TestCase):
 
   def test_another_config_is_refused(self):
     other = overrides.override(self.config, ['optimiser.learning_rate=0.5'])
-    with self.assertRaisesRegex(run_folder.RunFolderError, 'learning_rate'):
+    with self.assertRaisesRegex(files.RunFolderError, 'learning_rate'):
       session.train(other, self.workdir)
 
   def test_frames_that_blocks_do_not_divide(self):

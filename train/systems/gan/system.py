@@ -8,7 +8,7 @@ import numpy as np
 from train.evaluation import measuring
 from train.samples import continuations
 from train.samples import sample_health
-from train.storage import run_folder
+from train.storage import files
 from train.systems import base
 from train.systems.gan import curves
 from train.systems.gan import models
@@ -73,7 +73,7 @@ class GanSystem(base.System):
     """Writes the figure of training (the paper's Fig. 7)."""
     del model, inputs
     figure = curves.figure({'': folder.read_metrics()})
-    run_folder.write_atomically(folder.path / 'gan_curves.png', figure)
+    files.write_atomically(folder.path / 'gan_curves.png', figure)
 
   def sample_videos(self, model, frames, labels):
     run, seed = self.config.run, self.config.seed
