@@ -25,7 +25,7 @@ help:
 	@echo 'make test-docs   runs the commands of docs/ that are cheap'
 	@echo 'make notebooks   runs the notebooks of examples/'
 	@echo 'make setup       the environment only'
-	@echo 'make lint        ruff, and whether BUILD is current'
+	@echo 'make lint        ruff, whether BUILD is current, which folder imports which'
 	@echo 'make format      ruff, and BUILD rewritten'
 
 demo: setup
@@ -74,6 +74,7 @@ lint: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) .ci/gen_build.py --check
+	.venv/bin/lint-imports
 
 format: setup build-file
 	$(RUN) -m ruff check --fix .

@@ -48,6 +48,7 @@ setuptools.setup(
     'beam': ['apache-beam'],
     'dev': [
       'build',
+      'import-linter',
       'ipykernel',
       'mkdocs<2',
       'mkdocstrings[python]',
