@@ -11,6 +11,7 @@ import sys
 from absl import logging
 
 from train.config import configs
+from train.config import overrides
 from train.config import presets
 from train.evaluation import paired
 from train.storage import run_folder
@@ -34,10 +35,10 @@ NUMBERS_ONLY = (
 # A tail of `cglow_small` on clips whose first frame says nothing of the label.
 MOTION_LABELS = (
   'model.head=none',
-  'data=shapes:motion',
-  'model.tail.previous_frames=1',
+  'data=shapes',
+  'data.variant=motion',
   'data.videos_per_label=100',
-  'tail_labels=true',
+  'model.tail.previous_frames=1',
   'model.tail.labels=label_embedding',
   'model.label_weight=0',
   'model.tail.first.mean.radius=3',
@@ -69,7 +70,9 @@ def train(path, preset, assignments):
     RuntimeError: if the program fails, with the end of its log.
   """
   folder = run_folder.RunFolder(path)
-  wanted = configs.check(configs.override(presets.PRESETS[preset], assignments))
+  wanted = configs.check(
+    overrides.override(presets.PRESETS[preset], assignments)
+  )
   if folder.is_done(wanted):
     return folder
   logging.info('Training %s.', path)

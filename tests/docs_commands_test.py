@@ -23,8 +23,13 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
+from train import commands
+from train import flags as train_flags
 from train import main
 from train.ablation import ablation_rows
+from train.ablation import grid
+from train.config import configs
+from train.config import fields
 from train.config import presets
 from train.data.sets import moving_shapes
 
@@ -79,28 +84,38 @@ NO_COMMANDS = {
 SMALL = (
   '--preset=smoke --set run.steps=2 --set run.batch_size=2 '
   '--set data.frame_size=16 --set data.num_frames=4 '
-  '--set data.valid_fraction=0.4 --set run.eval_every=2 '
-  '--set run.checkpoint_every=2 --set run.quality_samples=0 '
-  '--set run.num_samples=1 --set run.sample_frames=4 '
-  '--set model.export_max_frames=none'
+  '--set run.eval_every=2 --set run.checkpoint_every=2 '
+  '--set run.quality_samples=0 --set run.num_samples=1 '
+  '--set run.sample_frames=4 --set model.export_max_frames=none'
 )
+SPLIT = '--set data.valid_fraction=0.4'
 _MAIN = 'python -m train.main'
 RUN = [
-  (f'{_MAIN} --dataset=folder --data_dir=VIDEOS --workdir=runs/mine', SMALL),
+  (
+    f'{_MAIN} --dataset=folder --data_dir=VIDEOS --workdir=runs/mine',
+    f'{SMALL} {SPLIT}',
+  ),
   (f'{_MAIN} --mode=evaluate', ''),
   (f'{_MAIN} --mode=sample --workdir=runs/mine --labels', ''),
   (f'{_MAIN} --mode=sample --workdir=runs/mine --interpolate', ''),
   (f'{_MAIN} --mode=pack', ''),
-  (
-    f'{_MAIN} --mode=prepare',
-    '--set data.frame_size=16 --set data.valid_fraction=0.4',
-  ),
-  (f'{_MAIN} --dataset=tfrecord', f'{SMALL} --set data.valid_fraction=none'),
+  (f'{_MAIN} --mode=prepare', f'--set data.frame_size=16 {SPLIT}'),
+  (f'{_MAIN} --dataset=tfrecord', SMALL),
 ]
 LABELS = ('cat', 'dog', 'fish')
 
 # Rows of published tables that were left out since (docs/left_out.md).
 LEFT_OUT_ROWS = ('difference',)
+
+# What inline flags and keys may go with: each is of some of these.
+CONTEXTS = (
+  *(f'--preset={name}' for name in presets.PRESETS),
+  *(
+    f'--dataset={name}'
+    for name in ('shapes', 'folder', 'image_folder', 'celeba', 'tfrecord')
+  ),
+  '--dataset=tfds:ucf101',
+)
 
 # Inline flags that are another program's, or only named.
 OTHER_FLAGS = {
@@ -109,6 +124,9 @@ OTHER_FLAGS = {
   '--signal': 'sbatch',
   '--strict': 'mkdocs',
   '--help': 'absl',
+  '--fps': 'version 0.1',
+  '--prepared_dir': 'version 0.1',
+  '--pack_dir': 'version 0.1',
 }
 
 
@@ -126,6 +144,14 @@ def _indented(page):
   text = re.sub(r'^```.*?^```', '', _text(page), flags=re.M | re.S)
   found = re.findall(r'(?<=\n\n)(?: {4}[^\n]*\n)+', text)
   return [re.sub('^ {4}', '', block, flags=re.M) for block in found]
+
+
+def _run_python(page, number):
+  """Runs one of the page's Python blocks; returns its names."""
+  blocks = [text for language, text in _fenced(page) if language == 'python']
+  names = {'tf': tf}
+  exec(compile(blocks[number], page, 'exec'), names)
+  return names
 
 
 def _shell_blocks(page):
@@ -179,13 +205,23 @@ def _parse_train(arguments):
     rest = flags.FLAGS(['main', *arguments])
     if rest[1:]:
       raise ValueError(f'Unexpected arguments: {rest[1:]}.')
-    main._check_flags()
-    config = main._config()
+    train_flags.check()
+    assignments = main._assignments()
+    config = commands.make_config(flags.FLAGS.preset, assignments)
     if flags.FLAGS.mode == 'ablate':
-      rows = [r for r in flags.FLAGS.rows or () if r not in LEFT_OUT_ROWS]
-      ablation_rows.rows_for(config.data.num_frames > 1, rows)
-    main._temperatures()
+      _check_ablation(config, assignments)
+    for temperature in flags.FLAGS.temperature:
+      float(temperature)
     return config
+
+
+def _check_ablation(config, assignments):
+  names = [r for r in flags.FLAGS.rows if r not in LEFT_OUT_ROWS]
+  rows = ablation_rows.rows_for(config.data.num_frames > 1, names)
+  plan = grid._Plan(flags.FLAGS.preset, tuple(assignments), 1, ('python',))
+  grid._check(assignments, flags.FLAGS.seeds, flags.FLAGS.jobs)
+  for cell in ablation_rows.cells_of(rows, 1, 'runs'):
+    plan.config_of(cell)
 
 
 @functools.cache
@@ -246,12 +282,30 @@ def _with_mode(text):
   """The arguments of inline flags, with the mode that they are for."""
   arguments = _arguments(text)
   names = {a[2:].partition('=')[0] for a in arguments if a.startswith('--')}
-  modes = [main._OF_MODES[n][0] for n in names if n in main._OF_MODES]
+  of = train_flags._MODES_OF
+  modes = [of[name][0] for name in names if name in of]
   if modes and 'mode' not in names:
     arguments.append(f'--mode={modes[0]}')
-  if 'model=gan' not in text and 'loss' in names:
-    arguments.append('--preset=gan_paper')
   return arguments
+
+
+def _parse_in_context(arguments):
+  """Raises the error of the arguments, unless some preset or data fit them."""
+  errors = []
+  for context in ('--seed=0', *CONTEXTS):
+    try:
+      return _parse_train([context, *arguments])
+    except fields.ConfigError as e:
+      errors.append(e)
+  raise errors[0]
+
+
+def _keys(cls=configs.Config, prefix=''):
+  """Every key that some config has, with its kinds: pairs."""
+  for name, field in fields.fields_of(cls).items():
+    yield f'{prefix}{name}', field.kinds
+    for kind in field.kinds:
+      yield from _keys(kind, f'{prefix}{name}.')
 
 
 class ParsedTest(parameterized.TestCase):
@@ -280,7 +334,29 @@ class ParsedTest(parameterized.TestCase):
           continue
         self.assertIn(name[1], flags.FLAGS)
         if '=' in text:
-          _parse_train(_with_mode(text))
+          _parse_in_context(_with_mode(text))
+
+  @parameterized.parameters(PAGES)
+  def test_inline_keys(self, page):
+    known = {key for key, _ in _keys()}
+    for text in _inline(page):
+      key, separator, value = text.partition('=')
+      if re.fullmatch(r'(data|model|optimiser|run)(\.\w+)+', key):
+        with self.subTest(text):
+          self.assertIn(key, known)
+          if value:
+            _parse_in_context([f'--set={text}'])
+
+  def test_configuration_in_python(self):
+    names = _run_python('docs/configuration.md', 0)
+    self.assertEqual(names['config'].data.name, 'shapes:motion')
+
+  def test_configuration_has_every_key(self):
+    named = set(_inline('docs/configuration.md'))
+    for key, kinds in _keys():
+      self.assertIn(key.split('.')[-1], {n.split('.')[-1] for n in named})
+      if len(kinds) > 1:
+        self.assertContainsSubset(map(fields.kind_name, kinds), named)
 
   @parameterized.parameters(PAGES)
   def test_shell_syntax(self, page):
@@ -295,7 +371,8 @@ class ParsedTest(parameterized.TestCase):
   @parameterized.parameters(
     'python -m train.main --no_such_flag',
     'python -m train.main --preset=papper',
-    'python -m train.main --set stepz=3',
+    'python -m train.main --set run.stepz=3',
+    'python -m train.main --set data.fps=3',  # Of another data set.
     'python -m train.main --labels=cat',  # Of another mode.
     'python -m train.main --mode=ablate --rows=no_such_row',
     'python benchmarks/speed/sizes.py --no_such_flag',
@@ -303,7 +380,7 @@ class ParsedTest(parameterized.TestCase):
     'make no-such-target',
   )
   def test_a_wrong_command_is_noticed(self, command):
-    errors = (ValueError, flags.Error, main.app.UsageError)
+    errors = (ValueError, flags.Error, main.app.UsageError, fields.ConfigError)
     with self.assertRaises(errors):
       _check(command)
 
@@ -351,10 +428,10 @@ class RunTest(absltest.TestCase):
           self.assertEqual(self._run(f'{command} {more}'), 0)
       shutil.copy('VIDEOS/cat/0.mp4', 'clip.mp4')
       for number in (0, 1):
-        self._run_python('docs/videos.md', number)
+        _run_python('docs/videos.md', number)
       self._run_main(['--mode=export', '--workdir=runs/mine'])
       os.chdir('runs/mine')
-      self._run_python('docs/serving.md', -1)
+      _run_python('docs/serving.md', -1)
 
   def _run(self, command):
     return self._run_main(_arguments(command)[3:])
@@ -364,11 +441,6 @@ class RunTest(absltest.TestCase):
       flags.FLAGS.unparse_flags()
       flags.FLAGS(['main', *arguments])
       return main.main(['main'])
-
-  def _run_python(self, page, number):
-    """One of the page's Python blocks."""
-    blocks = [text for language, text in _fenced(page) if language == 'python']
-    exec(compile(blocks[number], page, 'exec'), {'tf': tf})
 
 
 @contextlib.contextmanager

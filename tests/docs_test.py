@@ -27,9 +27,13 @@ RUN = ['docs/bijectors.md']
 ELSEWHERE = {
   ('README.md', 'import tensorflow as tf'): 'tests/examples_test.py runs it',
   ('README.md', 'import numpy as np'): 'tests/examples_test.py runs it',
-  ('docs/videos.md', 'from train import runs'): 'tests/docs_commands_test.py '
-  'runs it in a run of its own',
-  ('docs/videos.md', 'from train import decode'): 'the same',
+  ('docs/configuration.md', 'from train.config import configs'): (
+    'tests/docs_commands_test.py runs it'
+  ),
+  ('docs/videos.md', 'from train.runs import loading'): (
+    'tests/docs_commands_test.py runs it in a run of its own'
+  ),
+  ('docs/videos.md', 'from train.data.decoding import decode'): 'the same',
   ('docs/serving.md', 'import grpc'): 'needs a server and its package',
   ('docs/serving.md', 'import tensorflow as tf'): (
     'tests/docs_commands_test.py runs it in a run of its own'

@@ -32,9 +32,11 @@ _BATCH, _FRAMES = 8, 4
 
 
 def _source(folder):
+  from train.config import data_sets
   from train.data import datasets
 
-  return datasets.make_source('shapes', _FRAMES, data_dir=folder)
+  shapes = data_sets.Shapes(num_frames=_FRAMES, data_dir=folder)
+  return datasets.make_source(shapes)
 
 
 def _decoder():

@@ -73,7 +73,6 @@ _SETTINGS = (
   'optimiser.warmup_steps=50',
   'optimiser.learning_rate=0.003',
   'optimiser.final_learning_rate=0.0003',
-  'tensorboard_samples=0',
   *training_runs.NUMBERS_ONLY,
 )
 

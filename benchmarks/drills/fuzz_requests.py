@@ -310,14 +310,14 @@ def _fuzz(path):
 
 def main(argv):
   del argv
-  from train.config import configs
+  from train.config import overrides
   from train.config import presets
   from train.serving import export
   from train.systems.flow import models
 
-  config = configs.override(
+  config = overrides.override(
     presets.PRESETS['smoke'],
-    ['tail_labels=true', 'model.tail.previous_frames=2'],
+    ['model.tail.labels=label_priors', 'model.tail.previous_frames=2'],
   )
   model = models.build_model(config, _NUM_LABELS)
   rng = np.random.default_rng(_SEED.value)

@@ -188,7 +188,7 @@ def _runs(scratch, good, broken):
   results = {
     'default': _run([*data, f'--workdir={work}_1']),
     'data.max_skipped=0.5': _run(
-      [*data, f'--workdir={work}_2', '--set data.max_skipped=0.5']
+      [*data, f'--workdir={work}_2', '--set=data.max_skipped=0.5']
     ),
   }
   skipped = _count_lines(f'{work}_2/skipped_files.jsonl')
@@ -205,7 +205,7 @@ def _runs(scratch, good, broken):
       '--dataset=folder',
       f'--data_dir={fuzz}',
       '--set=data.valid_fraction=0.1',
-      '--set data.max_skipped=1',
+      '--set=data.max_skipped=1',
       f'--output_dir={prepared}',
     ]
   )

@@ -27,12 +27,13 @@ _JSON = flags.DEFINE_string('json', None, 'Where to write the result.')
 
 
 def _batches(seed, num):
+  from train.config import data_sets
   from train.data import clip_batches
   from train.data import clips
   from train.data import datasets
   from train.data.decoding import decode
 
-  source = datasets.make_source('natvid', num_frames=1)
+  source = datasets.make_source(data_sets.Natvid(num_frames=1))
   decoder = decode.Decoder(64, pixel_aspect=source.pixel_aspect)
   dataset = clip_batches.train_dataset(clips.Clips(source, 1, decoder), 8, seed)
   return dataset.take(num)
@@ -47,14 +48,17 @@ def _measure(seed):
   import tfp_cglow
 
   tfd = tfp.distributions
+  steps = {
+    'additive': tfp_cglow.AdditiveSteps,
+    'affine': tfp_cglow.AffineSteps,
+  }[_COUPLING.value]
   glows = {
     gradients: tfp_cglow.build_glow(
       [64, 64, 3],
       num_glow_blocks=4,
-      num_steps_per_block=32,
-      hidden_channels=_HIDDEN.value,
-      coupling=_COUPLING.value,
-      gradients=gradients,
+      steps=steps(
+        num_steps=32, hidden_channels=_HIDDEN.value, gradients=gradients
+      ),
       seed=seed,
     )
     for gradients in ('reversible', 'stored')

@@ -38,13 +38,12 @@ _DEADLINE = 600.0  # Of one export.
 
 
 def _export(folder):
-  from train.config import configs
   from train.config import presets
   from train.serving import export
   from train.systems.flow import models
 
-  config = configs.override(presets.PRESETS['smoke'], [])
-  export.export_model(models.build_model(config, 2), folder)
+  model = models.build_model(presets.PRESETS['smoke'], 2)
+  export.export_model(model, folder)
 
 
 def _start(folder):

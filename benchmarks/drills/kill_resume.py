@@ -58,7 +58,6 @@ class _Run:
       'run.quality_samples=0',
       'model.export_max_frames=none',
       'data.cache=none',
-      'data.max_file_seconds=none',
       *_SET.value,
     ]
     self._command = [sys.executable, '-m', 'train.main', '--preset=smoke']

@@ -52,15 +52,21 @@ def _assignments(dataset, coupling, learning_rate, seed):
     f'run.steps={_STEPS.value}',
     f'optimiser.learning_rate={learning_rate}',
     f'optimiser.final_learning_rate={learning_rate}',
-    *(f'{part}.coupling={coupling}' for part in ('head', 'tail')),
-    *(f'{part}.num_steps_per_block=2' for part in ('head', 'tail')),
-    *(f'{part}.hidden_channels=16' for part in ('head', 'tail')),
+    *(
+      f'model.{part}.{assignment}'
+      for part in ('head', 'tail')
+      for assignment in (
+        'num_glow_blocks=2',
+        f'steps={coupling}_steps',
+        'steps.num_steps=2',
+        'steps.hidden_channels=16',
+      )
+    ),
     'run.batch_size=8',
     'optimiser.warmup_steps=50',
     'run.log_every=50',
     f'run.eval_every={_STEPS.value}',
     'run.checkpoint_every=250',
-    'tensorboard_samples=0',
     *training_runs.NUMBERS_ONLY,
   ]
 

@@ -48,16 +48,15 @@ _ACTNORM_GOAL = 1e-5
 
 def _command(folder, strategy):
   assignments = {
-    'batch_size': 8,
-    'steps': _STEPS.value,
-    'log_every': 1,
-    'eval_every': _STEPS.value // 2,
-    'checkpoint_every': 5,
-    'keep_checkpoints': _STEPS.value,
-    'num_samples': 0,
-    'quality_samples': 0,
-    'tensorboard_samples': 0,
-    'export': 'false',
+    'run.batch_size': 8,
+    'run.steps': _STEPS.value,
+    'run.log_every': 1,
+    'run.eval_every': _STEPS.value // 2,
+    'run.checkpoint_every': 5,
+    'run.keep_checkpoints': _STEPS.value,
+    'run.num_samples': 0,
+    'run.quality_samples': 0,
+    'model.export_max_frames': 'none',
   }
   return [
     *(sys.executable, '-m', 'train.main', f'--preset={_PRESET.value}'),

@@ -54,9 +54,12 @@ def _held_out_levels():
   import numpy as np
 
   from train.config import configs
+  from train.config import overrides
   from train.data import inputs as inputs_lib
 
-  config = inputs_lib.resolve(configs.Config(dataset=_DATASET.value))
+  assignments = configs.dataset_assignments(_DATASET.value)
+  config = overrides.override(configs.Config(), assignments)
+  config = inputs_lib.resolve(config)
   inputs = inputs_lib.make_inputs(config, os.devnull)
   clips = np.concatenate([f.numpy() for f, _ in inputs.valid_dataset()])
   return clips >> (8 - _N_BITS)

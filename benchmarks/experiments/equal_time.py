@@ -35,6 +35,7 @@ sys.path.insert(
 )
 
 from benchmarks import training_runs  # noqa: E402
+from train.config import configs  # noqa: E402
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Of the runs.', required=True)
 _DATASET = flags.DEFINE_string('dataset', 'natvid', 'Of clips.')
@@ -50,11 +51,9 @@ _PROBE_STEPS = 100
 _EVALUATIONS = 4
 _SHARED = (
   'model.head=none',
-  'use_labels=false',
   'data.flip=true',
   'model.tail.frames_per_step=2',
   *training_runs.NUMBERS_ONLY,
-  'tensorboard_samples=0',
   'run.log_every=20',
 )
 _ROWS_BY_NAME = {
@@ -71,10 +70,10 @@ _ROWS_BY_NAME = {
   'affine alone': (
     'cglow_small',
     (
-      'tail.context_affine=residual',
-      'model.tail.steps.num_steps=0',
-      'model.tail.num_glow_blocks=1',
+      'model.tail.first.mean=previous_frame',
       'model.tail.first.hidden_channels=128',
+      'model.tail.num_glow_blocks=1',
+      'model.tail.steps=none',
     ),
   ),
   'mixture of pixels and small flow': ('cglow_mixture', ()),
@@ -92,16 +91,16 @@ _ROWS_BY_NAME = {
   ),
   'mixture of quarters alone': (
     'cglow_mixture',
-    ('tail.context_mixture=quarters', 'model.tail.steps.num_steps=0'),
+    ('model.tail.first.halvings=1', 'model.tail.steps=none'),
   ),
   'mixture of quarters and small flow': (
     'cglow_mixture',
-    ('tail.context_mixture=quarters',),
+    ('model.tail.first.halvings=1',),
   ),
   "mixture of quarters and the affine row's flow": (
     'cglow_mixture',
     (
-      'tail.context_mixture=quarters',
+      'model.tail.first.halvings=1',
       'model.tail.num_glow_blocks=3',
       'model.tail.steps.num_steps=4',
       'model.tail.steps.hidden_channels=64',
@@ -129,7 +128,7 @@ def _train(name, row, seed, steps):
     preset,
     [
       *_SHARED,
-      f'data={_DATASET.value}',
+      *configs.dataset_assignments(_DATASET.value),
       f'data.frame_size={_FRAME_SIZE.value}',
       *assignments,
       f'seed={seed}',
@@ -162,7 +161,7 @@ def _seconds_per_step(folder):
 
 def _curve(folder):
   """Pairs of seconds of training, by the probe, and bits/dim."""
-  steps = folder.read_config().steps
+  steps = folder.read_config().run.steps
   rows = [r for r in folder.read_metrics() if r['kind'] == 'eval']
   return [
     (r['step'] / steps * _SECONDS.value, r['tail_bits_per_dim'])
@@ -178,8 +177,10 @@ def _result(row, folders):
     'row': row,
     'bits_per_dim': bits('tail_bits_per_dim'),
     f'bits_per_dim_of_{_DRAWS.value}_draws': bits('tail_bits_per_dim_iw'),
-    'steps': folders[0].read_config().steps,
-    'seconds': [f.read_config().steps * _seconds_per_step(f) for f in folders],
+    'steps': folders[0].read_config().run.steps,
+    'seconds': [
+      f.read_config().run.steps * _seconds_per_step(f) for f in folders
+    ],
     'curves': [_curve(f) for f in folders],
   }
 

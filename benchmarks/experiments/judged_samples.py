@@ -84,7 +84,8 @@ _ROWS_OF = {
     'mixture': (
       _FASHION,
       (
-        'head.context_mixture=sixteenths',
+        'model.head.first=level_mixture',
+        'model.head.first.halvings=2',
         'model.head.labels=label_embedding',
         'model.head.steps.num_steps=1',
         'model.label_weight=0',
@@ -95,7 +96,6 @@ _ROWS_OF = {
 }
 _QUIET = (
   *training_runs.NUMBERS_ONLY,
-  'tensorboard_samples=0',
   'run.eval_every=100000',
   'run.checkpoint_every=100000',
   'run.log_every=100',
@@ -193,7 +193,7 @@ def _sample(run, real, temperature):
   given = np.repeat(given[:, :1], real.num_labels, axis=0)[: _SAMPLES.value]
   labels = np.tile(np.arange(real.num_labels), len(own))[: len(given)]
   videos = run.model.sample(
-    labels, num_frames=run.config.num_frames, first_frames=given, **kwargs
+    labels, num_frames=run.config.data.num_frames, first_frames=given, **kwargs
   )
   return videos.numpy(), labels
 

@@ -78,32 +78,28 @@ _SIZE = 16
 
 
 def _config(start, seed):
+  import tfp_cglow
   from train.config import configs
+  from train.config import data_sets
+  from train.config import models
 
+  head = tfp_cglow.GlowSpec(
+    num_glow_blocks=2,
+    steps=tfp_cglow.AffineSteps(4, hidden_channels=48, gradients='stored'),
+    labels=tfp_cglow.LabelImages(init_std=start),
+    pyramid=tfp_cglow.Pyramid(_PYRAMID.value),
+  )
   return configs.Config(
     preset='label_start',
-    model='head',
     seed=seed,
-    frame_size=_SIZE,
-    channels=1,
-    num_frames=1,
-    head=configs.GlowConfig(
-      num_glow_blocks=2,
-      num_steps_per_block=4,
-      hidden_channels=48,
-      coupling='affine',
-      label_conditioning='image',
-      label_init_std=start,
-      pyramid_channels=_PYRAMID.value,
+    data=data_sets.FashionMnist(num_frames=1, frame_size=_SIZE, channels=1),
+    model=models.Flow(n_bits=5, head=head, label_weight=0.0),
+    optimiser=configs.Optimiser(
+      learning_rate=1e-3, final_learning_rate=1e-3, warmup_steps=100
     ),
-    n_bits=5,
-    steps=_STEPS.value,
-    batch_size=8,
-    learning_rate=1e-3,
-    final_learning_rate=1e-3,
-    warmup_steps=100,
-    label_loss_weight=0.0,
-    log_every=_LOG_EVERY.value,
+    run=configs.Run(
+      steps=_STEPS.value, batch_size=8, log_every=_LOG_EVERY.value
+    ),
   )
 
 
@@ -148,7 +144,7 @@ def _datasets(config):
   )
   dataset = tf.data.Dataset.from_tensor_slices(train)
   dataset = dataset.shuffle(len(train[1]), config.seed).repeat()
-  dataset = dataset.batch(config.batch_size, drop_remainder=True)
+  dataset = dataset.batch(config.run.batch_size, drop_remainder=True)
   test = [values[: _TEST_IMAGES.value] for values in test]
   return dataset, tf.data.Dataset.from_tensor_slices(tuple(test)).batch(
     _TEST_BATCH.value
@@ -161,7 +157,7 @@ def _curve(model, config, dataset):
 
   from train.loop import parameter_watch
 
-  start_std = config.head.label_init_std
+  start_std = config.model.head.labels.init_std
   groups = model.parameter_groups()
   watch = parameter_watch.ParameterWatch(
     groups, parameter_watch.sample(groups['labels'])
@@ -169,9 +165,9 @@ def _curve(model, config, dataset):
   rows = []
 
   def log(batch, logs):
-    if (batch + 1) % config.log_every:
+    if (batch + 1) % config.run.log_every:
       return
-    moved = watch.measure(config.log_every)
+    moved = watch.measure(config.run.log_every)
     row = {'step': batch + 1}
     for key in ('labels_gradient_norm', 'head_bits_per_dim', 'skipped_steps'):
       row[key] = float(logs[key])
@@ -184,7 +180,7 @@ def _curve(model, config, dataset):
   watch.begin()
   model.fit(
     dataset,
-    steps_per_epoch=config.steps,
+    steps_per_epoch=config.run.steps,
     verbose=0,
     callbacks=[tfk.callbacks.LambdaCallback(on_train_batch_end=log)],
   )

@@ -34,6 +34,7 @@ sys.path.insert(
 )
 
 from benchmarks import training_runs  # noqa: E402
+from train.config import configs  # noqa: E402
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
 _DATASET = flags.DEFINE_string('dataset', 'natvid', 'Of clips.')
@@ -62,13 +63,11 @@ def _train(seed):
     [
       *training_runs.NUMBERS_ONLY,
       'model.head=none',
-      'use_labels=false',
-      f'data={_DATASET.value}',
+      *configs.dataset_assignments(_DATASET.value),
       f'data.frame_size={_FRAME_SIZE.value}',
       f'run.steps={_STEPS.value}',
       'run.eval_every=100000',
       'run.checkpoint_every=100000',
-      'tensorboard_samples=0',
       f'seed={seed}',
       *_SET.value,
     ],

@@ -46,6 +46,7 @@ _SETTINGS = [
   'run.checkpoint_every=100000',
   *training_runs.NUMBERS_ONLY,
 ]
+_MEANS = {'motion': 'moved_frame', 'residual': 'previous_frame'}
 _LABEL_KEYS = (
   'label_entropy_bits',
   'label_information_bits',
@@ -60,7 +61,7 @@ def _measure(name, seed):
     'cglow_small',
     [
       *_SETTINGS,
-      f'tail.context_affine={name}',
+      f'model.tail.first.mean={_MEANS[name]}',
       f'seed={seed}',
       f'run.steps={_STEPS.value}',
       *_SET.value,

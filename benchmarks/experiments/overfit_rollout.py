@@ -8,7 +8,7 @@ the tail of preset `overfit` ("ours") and that of `paper_small` in its place
 ("paper": every key of the tail, a state of 16 channels of the paper's
 processor) are trained on the same clip, for as many steps. Everything else is
 the preset's, for the paper's tail, too: its learning rate, say, which
-`--paper_set=learning_rate=1e-3` changes to `paper_small`'s.
+`--paper_set=optimiser.learning_rate=1e-3` changes to `paper_small`'s.
 
 Both continue the clip from its real first frame, on their own frames, at
 temperatures 0 and 0.7:
@@ -70,23 +70,24 @@ def _paper_tail():
   """Assignments that make a config's tail `paper_small`'s."""
   import dataclasses
 
+  from train.config import overrides
   from train.config import presets
 
-  paper = presets.PRESETS['paper_small']
-  keys = ('state_channels', 'processor', 'previous_frames')
-  return [
-    *(f'tail.{k}={v}' for k, v in dataclasses.asdict(paper.tail).items()),
-    *(f'{key}={getattr(paper, key)}' for key in keys),
-  ]
+  base = presets.PRESETS['overfit']
+  tail = presets.PRESETS['paper_small'].model.tail
+  wanted = dataclasses.replace(
+    base, model=dataclasses.replace(base.model, tail=tail)
+  )
+  return overrides.changes(wanted, base)
 
 
 def _assignments(tail, seed):
-  given = {'steps': _STEPS.value, 'num_frames': _NUM_FRAMES.value}
+  given = {'run.steps': _STEPS.value, 'data.num_frames': _NUM_FRAMES.value}
   assignments = [f'{k}={v}' for k, v in given.items() if v is not None]
   assignments += _SET.value
   if tail == 'paper':
     assignments += [*_paper_tail(), *_PAPER_SET.value]
-  assignments += ['model.head=none', 'use_labels=false', f'seed={seed}']
+  assignments += ['model.head=none', f'seed={seed}']
   return [*assignments, *training_runs.NUMBERS_ONLY]
 
 
@@ -232,11 +233,11 @@ def _compare():
   strips = [path for t in _TEMPERATURES for path in _write_strip(t)]
   config = run_folder.RunFolder(_folder('ours', 0)).read_config()
   return {
-    'steps': config.steps,
-    'num_frames': config.num_frames,
+    'steps': config.run.steps,
+    'num_frames': config.data.num_frames,
     'seeds': _SEEDS.value,
     'samples': _SAMPLES.value,
-    **{t: _summary(runs[t], config.num_frames) for t in _TAILS},
+    **{t: _summary(runs[t], config.data.num_frames) for t in _TAILS},
     'strips': strips,
   }
 

@@ -116,10 +116,9 @@ class VideoFlow:
     self._glow = tfp_cglow.build_glow(
       _SIZE,
       _NUM_BLOCKS,
-      4,
-      _HIDDEN.value,
-      'affine',
-      gradients='stored',
+      tfp_cglow.AffineSteps(
+        4, hidden_channels=_HIDDEN.value, gradients='stored'
+      ),
       seed=seed,
     )
     self._networks = []
@@ -180,9 +179,12 @@ _MODELS = {'mixture': Mixture, 'videoflow': VideoFlow}
 
 def _inputs(seed):
   from train.config import configs
+  from train.config import overrides
   from train.data import inputs as inputs_lib
 
-  config = configs.Config(dataset=_DATASET.value, flip=True, seed=seed)
+  assignments = configs.dataset_assignments(_DATASET.value)
+  assignments += ['data.flip=true', f'seed={seed}']
+  config = overrides.override(configs.Config(), assignments)
   return inputs_lib.make_inputs(inputs_lib.resolve(config), os.devnull)
 
 

@@ -45,28 +45,28 @@ _AFTER_THE_DARK = slice(3, 5)  # Frames 4 and 5, counted from frame 1.
 _TWO = [
   'model.tail.previous_frames=2',
   'model.tail.memory=none',
-  'tail.context_affine=residual',
+  'model.tail.first.mean=previous_frame',
 ]
 _MODELS_AND_SETTINGS = {
   'two_frames': _TWO,
   'memory': [
     'model.tail.previous_frames=2',
-    'state_channels=8',
     'model.tail.memory=gru_memory',
-    'tail.context_affine=recall',
+    'model.tail.memory.channels=8',
+    'model.tail.first.mean=recalled_frame',
   ],
   'papers_processor': [
     'model.tail.previous_frames=2',
-    'state_channels=16',
     'model.tail.memory=residual_memory',
-    'tail.context_affine=residual',
+    'model.tail.memory.channels=16',
+    'model.tail.first.mean=previous_frame',
   ],
 }
 _SHARED = [
   'model.head=none',
-  'data=shapes:blink',
+  'data=shapes',
+  'data.variant=blink',
   'data.videos_per_label=250',
-  'use_labels=false',
   'data.frame_size=16',
   'model.tail.num_glow_blocks=2',
   'model.tail.steps.num_steps=2',

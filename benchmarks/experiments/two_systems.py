@@ -16,8 +16,9 @@ A run is healthy, by criteria fixed before any was judged
 temperature 1, have a deviation within 30% of the held-out clips', fewer than
 20% of their values in the lowest or highest of 32 levels, and at least half the
 distance between two videos of one label; and if it did not diverge. A flow is
-not restored here (`max_restores=0`); it has its preset's warm-up of 50 steps
-and clip norms, no label loss, and continues clips at temperature 1, as a GAN.
+not restored here (`run.max_restores=0`). It has its preset's warm-up of 50
+steps, the usual clip norms and no label loss, and continues clips at
+temperature 1, as a GAN.
 
 Prints JSON: `rows`, of each system, data set and learning rate: the healthy
 runs, and over the seeds mean and standard deviation of these statistics, of the
@@ -87,9 +88,7 @@ def _assignments(system, dataset, rate, seed, steps):
     f'run.eval_every={steps}',
     f'run.checkpoint_every={steps}',
     'run.num_samples=2',
-    'tensorboard_samples=0',
     'run.quality_given=2',
-    'model.export_max_frames=none',
   ]
   if rate is not None:
     shared += [
@@ -99,6 +98,7 @@ def _assignments(system, dataset, rate, seed, steps):
   if system == 'flow':
     shared += [
       'model.label_weight=0',
+      'model.export_max_frames=none',
       'run.temperature=1.0',
       'run.max_restores=0',
     ]
@@ -141,7 +141,7 @@ def _judge(folder):
     run = loading.load(folder.path)
     clips = continuations.even_clips(run.inputs().valid_dataset(), 256)
     result = sample_health.measure(run.model, *clips, seed=config.seed)
-  if config.quality_samples:
+  if config.run.quality_samples:
     for name in ('psnr', 'ssim'):
       for kind in (f'continuation_{name}_best_of_samples', f'copy_{name}'):
         result[kind] = float(np.mean(metrics[kind]))

@@ -77,7 +77,7 @@ class Run:
   def assignments(self):
     return [
       'model.head=none',
-      'use_labels=false',
+      'model.tail.labels=none',
       f'seed={self.seed}',
       *([] if _STEPS.value is None else [f'run.steps={_STEPS.value}']),
       *_SET.value,
@@ -87,22 +87,21 @@ class Run:
     ]
 
   def config(self):
-    from train.config import configs
+    from train.config import overrides
     from train.config import presets
 
-    return configs.override(presets.PRESETS[_PRESET.value], self.assignments())
+    preset = presets.PRESETS[_PRESET.value]
+    return overrides.override(preset, self.assignments())
 
 
 def _training(config, films, num_frames):
   """Frames and clips (an epoch's draws) that training on films would have."""
   from train.data import datasets
 
-  source = datasets.make_source(
-    config.dataset,
-    config.num_frames,
-    only_labels=','.join(films),
-    max_train_frames=num_frames,
+  data = dataclasses.replace(
+    config.data, only_labels=','.join(films), max_train_frames=num_frames
   )
+  source = datasets.make_source(data)
   return {
     'frames': sum(region.stop - region.start for region in source.train),
     'clips': source.num_train_clips,
@@ -115,14 +114,14 @@ def _is_exact(config, films, num_frames):
 
 def _num_frames(config):
   """The largest number of frames that every set of films can be cut to."""
-  parts = len(_FILMS)
+  parts, length = len(_FILMS), config.data.num_frames
   most = min(_training(config, s, 10**9)['frames'] for s in _SINGLES)
-  for num in range(most - most % parts, parts * config.num_frames - 1, -parts):
+  for num in range(most - most % parts, parts * length - 1, -parts):
     if all(_is_exact(config, films, num) for films in _SETS):
       return num
   raise ValueError(
-    f'Expected training frames for {parts} clips of {config.num_frames} frames '
-    f'in every film, but the shortest has {most}.'
+    f'Expected training frames for {parts} clips of {length} frames in every '
+    f'film, but the shortest has {most}.'
   )
 
 
@@ -195,8 +194,8 @@ def _compare():
   results = _train_all(sets)
   return {
     'preset': _PRESET.value,
-    'steps': config.steps,
-    'batch_size': config.batch_size,
+    'steps': config.run.steps,
+    'batch_size': config.run.batch_size,
     'training_frames': total,
     'training_clips': {
       Run(*key, 0).name: _training(config, *key)['clips'] for key in sets

@@ -133,13 +133,14 @@ def _measure(size, variant, repeats, with_floor):
 def _build(size, gradients):
   import tfp_cglow
 
+  steps = {
+    'additive': tfp_cglow.AdditiveSteps,
+    'affine': tfp_cglow.AffineSteps,
+  }[size.coupling]
   return tfp_cglow.build_glow(
     [size.image, size.image, 3],
     num_glow_blocks=size.blocks,
-    num_steps_per_block=size.steps,
-    hidden_channels=size.hidden,
-    coupling=size.coupling,
-    gradients=gradients,
+    steps=steps(size.steps, hidden_channels=size.hidden, gradients=gradients),
     seed=0,
   )
 

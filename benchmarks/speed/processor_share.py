@@ -12,19 +12,19 @@ pipeline), with each processor of `tfp_cglow` and without:
   ..._width          a learned constant in place of the state, as many channels
 
 Without a state the tail's context is narrower, and with it the context pyramid
-(where `pyramid_channels` is None, the paper's way: every coupling network) and
+(where `pyramid.channels` is None, the paper's way: every coupling network) and
 ContextAffine. So there are two shares, each 1 - without / with:
 
   of_state      against `none`: the processor and all that its state widens
   of_processor  against `..._width`: the processor alone, forward and backward
 
-A processor has the preset's `state_channels`, or if that has none of its kind
-16 (residual, as 'paper') or 4 (gru, as 'cglow'). Each variant runs in a process
-of its own, `--rounds` times in turn. A step's seconds are the shortest and the
-median of all rounds; memory is the peak of resident memory, smallest of the
-rounds, also without what is resident after the imports. The head, which has no
-context, is not built. Differences of a few per cent need a quiet machine.
-Prints JSON.
+A processor has as many channels as the preset's memory, or if the preset has
+none of its kind 16 (residual, as 'paper') or 8 (gru, as 'cglow'). Each variant
+runs in a process of its own, `--rounds` times in turn. A step's seconds are the
+shortest and the median of all rounds; memory is the peak of resident memory,
+smallest of the rounds, also without what is resident after the imports. The
+head, which has no context, is not built. Differences of a few per cent need a
+quiet machine. Prints JSON.
 """
 
 import json
@@ -45,7 +45,7 @@ sys.path.insert(
 )
 
 _VARIANTS = ('none', 'residual_width', 'residual', 'gru_width', 'gru')
-_STATE_CHANNELS = {'residual': 16, 'gru': 4}
+_STATE_CHANNELS = {'residual': 16, 'gru': 8}
 _COSTS = (
   'best_step_seconds',
   'median_step_seconds',
@@ -70,23 +70,42 @@ def _peak_bytes():
 
 def _config(variant):
   from train.config import configs
+  from train.config import overrides
   from train.config import presets
 
   config = presets.PRESETS[_PRESET.value]
-  processor, _, _ = variant.partition('_')
-  state_channels = _STATE_CHANNELS.get(processor, 0)
-  if processor == config.processor and config.state_channels:
-    state_channels = config.state_channels
   values = {
-    'model': 'tail',
-    'use_labels': False,
-    'processor': config.processor if variant == 'none' else processor,
-    'state_channels': state_channels,
-    'frame_size': _FRAME_SIZE.value or config.frame_size,
-    'num_frames': _NUM_FRAMES.value or config.num_frames,
-    'batch_size': _BATCH_SIZE.value or config.batch_size,
+    'model.head': 'none',
+    'model.tail.labels': 'none',
+    **_memory(config.model.tail.memory, variant),
+    'data.frame_size': _FRAME_SIZE.value,
+    'data.num_frames': _NUM_FRAMES.value,
+    'run.batch_size': _BATCH_SIZE.value,
   }
-  return configs.override(config, [f'{k}={v}' for k, v in values.items()])
+  assignments = [f'{k}={v}' for k, v in values.items() if v is not None]
+  return configs.check(overrides.override(config, assignments))
+
+
+def _memory(of_preset, variant):
+  """A variant's assignments of `model.tail.memory`: `dict`."""
+  from train.config import fields
+
+  if variant == 'none':
+    return {'model.tail.memory': 'none'}
+  processor, _, _ = variant.partition('_')
+  kind = f'{processor}_memory'
+  channels = _STATE_CHANNELS[processor]
+  if of_preset is not None and fields.kind_name(type(of_preset)) == kind:
+    channels = of_preset.channels
+  return {
+    'model.tail.memory': kind,
+    'model.tail.memory.channels': channels,
+  }
+
+
+def _state_channels(config):
+  memory = config.model.tail.memory
+  return 0 if memory is None else memory.channels
 
 
 def _constant_state(state_channels):
@@ -118,7 +137,7 @@ def _build(variant):
   config = _config(variant)
   model = models.build_model(config, num_labels=1)
   if variant.endswith('_width'):
-    model.processor = _constant_state(config.state_channels)
+    model.processor = _constant_state(_state_channels(config))
     model.compile(tfk.optimizers.legacy.Adam(1e-4, epsilon=1e-8))
   return config, model
 
@@ -131,7 +150,7 @@ def _measure(variant):
   import_bytes = _peak_bytes()
   config, model = _build(variant)
   rng = np.random.default_rng(0)
-  shape = [config.batch_size, config.num_frames, *model.frame_shape]
+  shape = [config.run.batch_size, config.data.num_frames, *model.frame_shape]
   frames = tf.constant(rng.integers(0, 256, shape, np.uint8))
   model.adapt(frames)
   step = tf.function(model.train_step)
@@ -145,7 +164,7 @@ def _measure(variant):
     raise RuntimeError(f'{variant}: steps were skipped, so they cost less.')
   groups = model.parameter_groups()
   return {
-    'state_channels': config.state_channels,
+    'state_channels': _state_channels(config),
     'parameters': {k: _num_parameters(v) for k, v in groups.items()},
     'step_seconds': seconds[2:],
     'peak_bytes': _peak_bytes(),
@@ -201,9 +220,11 @@ def _compare():
       'of_processor': _shares(results[name], results[f'{name}_width']),
     }
   config = _config('none')
-  sizes = ('preset', 'frame_size', 'num_frames', 'batch_size')
   return {
-    **{name: getattr(config, name) for name in sizes},
+    'preset': config.preset,
+    'frame_size': config.data.frame_size,
+    'num_frames': config.data.num_frames,
+    'batch_size': config.run.batch_size,
     'steps': _STEPS.value,
     'rounds': _ROUNDS.value,
     'cores': os.cpu_count(),

@@ -47,23 +47,28 @@ _WORKDIR = flags.DEFINE_string(
 )
 _OUTPUT = flags.DEFINE_string('output', None, 'A file for the JSON, too.')
 
+# As of `VideoGlow.compile`.
+_CLIP_NORMS = {'head': 50.0, 'tail': 5.0, 'processor': 5.0}
 _CLOCKS = {'wall': time.perf_counter, 'processor': time.process_time}
 
 
 def _build(folder):
   from train.config import configs
+  from train.config import overrides
   from train.config import presets
   from train.data import inputs as inputs_lib
   from train.systems.flow import models
 
-  config = presets.PRESETS[_PRESET.value]
-  config = configs.override(config, [f'data={_DATASET.value}'])
+  config = overrides.override(
+    presets.PRESETS[_PRESET.value],
+    configs.dataset_assignments(_DATASET.value),
+  )
   config = inputs_lib.resolve(config)
   inputs = inputs_lib.make_inputs(config, folder.skipped_log)
   return config, inputs, models.build_model(config, len(inputs.label_names))
 
 
-def _bare_step(model, clip_norms):
+def _bare_step(model):
   """A training step of an iterator: without guard, metrics and tf.cond."""
   import tensorflow as tf
 
@@ -90,7 +95,7 @@ def _bare_step(model, clip_norms):
     gradients = tape.gradient(losses['loss'], groups)
     pairs = []
     for name, variables in groups.items():
-      clipped, _ = tf.clip_by_global_norm(gradients[name], clip_norms[name])
+      clipped, _ = tf.clip_by_global_norm(gradients[name], _CLIP_NORMS[name])
       pairs += zip(clipped, variables)
     model.optimizer.apply_gradients(pairs)
     return losses['loss']
@@ -153,10 +158,10 @@ def _callbacks(config, folder, inputs, model, board):
   watch = parameter_watch.ParameterWatch(model.parameter_groups())
   evaluation = callbacks.Evaluation(0, endless, endless, lambda step: None)
   logging_callback = callbacks.Logging(
-    0, endless, config.log_every, folder, inputs, watch, board
+    0, endless, config.run.log_every, folder, inputs, watch, board
   )
   others = [
-    recovery.SkipWatch(0, config.skips_to_restore),
+    recovery.SkipWatch(0, config.run.skips_to_restore),
     callbacks.Interruption(0, endless, interrupts.Interrupts()),
     evaluation,
     callbacks.Checkpointing(0, endless, endless, None, evaluation),
@@ -179,11 +184,11 @@ def _time_callbacks(config, folder, inputs, model, logs):
         callback.on_train_batch_begin(batch)
         callback.on_train_batch_end(batch, logs)
 
-    num_batches = config.log_every * _REPEATS.value
+    num_batches = config.run.log_every * _REPEATS.value
     idle = [_seconds(step, n) for n in range(num_batches)]
     log.on_train_end()
-  due = idle[config.log_every - 1 :: config.log_every]
-  del idle[config.log_every - 1 :: config.log_every]
+  due = idle[config.run.log_every - 1 :: config.run.log_every]
+  del idle[config.run.log_every - 1 :: config.run.log_every]
   return _by_clock(statistics.median, due), _by_clock(statistics.fmean, idle)
 
 
@@ -192,7 +197,9 @@ def _time_checkpoints(config, folder, model):
   from train.storage import checkpoints as checkpoints_lib
 
   checkpoints = checkpoints_lib.Checkpoints(
-    checkpoints_lib.parts_of(model), folder.checkpoints, config.keep_checkpoints
+    checkpoints_lib.parts_of(model),
+    folder.checkpoints,
+    config.run.keep_checkpoints,
   )
   seconds = [_seconds(checkpoints.save, n) for n in range(_REPEATS.value)]
   newest = max(folder.checkpoints.glob('step_*'))
@@ -210,11 +217,8 @@ def _measure(path):
   config, inputs, model = _build(folder)
   batch = next(iter(inputs.train_dataset(0)))
   model.adapt(*batch)
-  clip_norms = {
-    name: getattr(config, f'{name}_clip_norm') for name in model.submodels()
-  }
   iterator = iter(tf.data.Dataset.from_tensors(batch).repeat())
-  bare = _bare_step(model, clip_norms)
+  bare = _bare_step(model)
   guarded = model.make_train_function()
   logs = {}
 
@@ -229,8 +233,8 @@ def _measure(path):
   checkpoint, megabytes = _time_checkpoints(config, folder, model)
   return {
     'preset': _PRESET.value,
-    'log_every': config.log_every,
-    'checkpoint_every': config.checkpoint_every,
+    'log_every': config.run.log_every,
+    'checkpoint_every': config.run.checkpoint_every,
     'checkpoint_megabytes': megabytes,
     **{
       clock: {
@@ -241,8 +245,8 @@ def _measure(path):
         'percent_of_a_step': _percents(
           steps[clock],
           callbacks=idle[clock],
-          logs=log[clock] / config.log_every,
-          checkpoints=checkpoint[clock] / config.checkpoint_every,
+          logs=log[clock] / config.run.log_every,
+          checkpoints=checkpoint[clock] / config.run.checkpoint_every,
         ),
       }
       for clock in _CLOCKS

@@ -60,12 +60,12 @@ def _reset_peak():
 
 
 def _config():
-  from train.config import configs
+  from train.config import overrides
   from train.config import presets
 
   config = presets.PRESETS[_PRESET.value]
-  size = _FRAME_SIZE.value or config.frame_size
-  return configs.override(config, [f'data.frame_size={size}', 'model=video'])
+  size = _FRAME_SIZE.value or config.data.frame_size
+  return overrides.override(config, [f'data.frame_size={size}'])
 
 
 def _measure(num_frames):
@@ -116,13 +116,16 @@ def _run_alone(num_frames):
 
 def _per_frame(config):
   """Bytes a frame of all videos: the result's, floats', hidden layer's."""
-  pixels = _NUM_VIDEOS.value * config.frame_size**2
-  floats = config.channels + config.state_channels
+  data, tail = config.data, config.model.tail
+  pixels = _NUM_VIDEOS.value * data.frame_size**2
+  floats = data.channels
+  if tail.memory is not None:
+    floats += tail.memory.channels
   return {
-    'result_bytes_per_frame': pixels * config.channels,
+    'result_bytes_per_frame': pixels * data.channels,
     'float_bytes_per_frame': 4 * pixels * floats,
     # The first block's maps are a quarter of the frame.
-    'hidden_bytes_per_frame': pixels * config.tail.hidden_channels,
+    'hidden_bytes_per_frame': pixels * tail.steps.hidden_channels,
   }
 
 
@@ -148,7 +151,7 @@ def _compare():
     pairs.append((results[0], results[-1]))
   return {
     'preset': _PRESET.value,
-    'frame_size': config.frame_size,
+    'frame_size': config.data.frame_size,
     'num_videos': _NUM_VIDEOS.value,
     **per_frame,
     'results': [

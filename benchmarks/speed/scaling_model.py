@@ -85,8 +85,9 @@ def _step_seconds(preset, batch_size):
   from train.systems.flow import models
 
   config = presets_lib.PRESETS[preset]
-  size = [config.frame_size, config.frame_size, config.channels]
-  shape = [batch_size, config.num_frames, *size]
+  data = config.data
+  size = [data.frame_size, data.frame_size, data.channels]
+  shape = [batch_size, data.num_frames, *size]
   rng = np.random.default_rng(0)
   frames = rng.integers(0, 256, shape).astype(np.uint8)
   labels = np.arange(batch_size, dtype=np.int32) % 4
@@ -115,8 +116,8 @@ def _all_reduce_seconds(num_bytes, num_gpus, between_gbit):
 
 
 def _row(preset, num_bytes, gpu_seconds, num_gpus, between_gbit):
-  config = presets_lib.PRESETS[preset]
-  clip_bytes = config.num_frames * config.frame_size**2 * config.channels
+  data = presets_lib.PRESETS[preset].data
+  clip_bytes = data.num_frames * data.frame_size**2 * data.channels
   exchange = _all_reduce_seconds(num_bytes, num_gpus, between_gbit)
   clips_per_second = num_gpus * _CLIPS_A_GPU.value / (gpu_seconds + exchange)
   return {

@@ -56,13 +56,13 @@ _SAMPLES = [(rows, frames) for rows in (1, 8) for frames in (1, 30)]
 
 
 def _model():
-  from train.config import configs
+  from train.config import overrides
   from train.config import presets
   from train.systems.flow import models
 
   config = presets.PRESETS[_PRESET.value]
-  size = _FRAME_SIZE.value or config.frame_size
-  config = configs.override(config, [f'data.frame_size={size}', 'model=video'])
+  size = _FRAME_SIZE.value or config.data.frame_size
+  config = overrides.override(config, [f'data.frame_size={size}'])
   return models.build_model(config, _NUM_LABELS), config
 
 
@@ -136,12 +136,13 @@ def _glow_calls():
   import tensorflow_probability as tfp
 
   model, config = _model()
+  head = config.model.head
   glow = tfp.bijectors.Glow(
     output_shape=model.frame_shape,
-    num_glow_blocks=config.head.num_glow_blocks,
-    num_steps_per_block=config.head.num_steps_per_block,
+    num_glow_blocks=head.num_glow_blocks,
+    num_steps_per_block=head.steps.num_steps,
     coupling_bijector_fn=functools.partial(
-      tfp.bijectors.GlowDefaultNetwork, num_hidden=config.head.hidden_channels
+      tfp.bijectors.GlowDefaultNetwork, num_hidden=head.steps.hidden_channels
     ),
     exit_bijector_fn=tfp.bijectors.GlowDefaultExitNetwork,
   )
@@ -293,7 +294,7 @@ def _compare(folder):
       results.update(_run_alone(what, path))
   return {
     'preset': _PRESET.value,
-    'frame_size': _FRAME_SIZE.value or config.frame_size,
+    'frame_size': config.data.frame_size,
     'repeats': _REPEATS.value,
     'export_seconds': seconds,
     **results,

@@ -33,7 +33,7 @@ sys.path.insert(
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
 
-from train.config import configs  # noqa: E402
+from train.config import overrides  # noqa: E402
 from train.config import presets as presets_lib  # noqa: E402
 
 _PRESETS = flags.DEFINE_list(
@@ -166,7 +166,7 @@ def main(argv):
   del argv
   results = {
     preset: sizes(
-      configs.override(presets_lib.PRESETS[preset], _SET.value), _LABELS.value
+      overrides.override(presets_lib.PRESETS[preset], _SET.value), _LABELS.value
     )
     for preset in _PRESETS.value
   }

@@ -10,7 +10,7 @@ the most that was resident is read, which needs Linux:
 - gan: `gan_paper`, which trains through all frames of a clip.
 - flow: `cglow_small`, head and tail, on all frames of a clip at once.
 - flow_subset: the same, its tail on `--subset` random frames of a clip a step
-  (`tail_frames_per_step`; an unbiased estimate of the gradient).
+  (`model.tail.frames_per_step`; an unbiased estimate of the gradient).
 
 Prints JSON: `peak_mib` and `seconds_per_step` (of the third step) by system and
 length, and `mib_per_frame`, the slope of `peak_mib` from the shortest to the
@@ -50,9 +50,9 @@ def _measure(system, num_frames):
   import numpy as np
   import tensorflow as tf
 
-  from train.config import configs
+  from train.config import overrides
   from train.config import presets
-  from train.systems import choice
+  from train.systems import systems
 
   preset = 'gan_paper' if system == 'gan' else 'cglow_small'
   assignments = [
@@ -62,8 +62,8 @@ def _measure(system, num_frames):
   ]
   if system == 'flow_subset':
     assignments.append(f'model.tail.frames_per_step={_SUBSET.value}')
-  config = configs.override(presets.PRESETS[preset], assignments)
-  model = choice.of(config).build_model(config, _NUM_LABELS)
+  config = overrides.override(presets.PRESETS[preset], assignments)
+  model = systems.of(config).build_model(_NUM_LABELS)
   size = _FRAME_SIZE.value
   rng = np.random.default_rng(0)
   frames = rng.integers(
