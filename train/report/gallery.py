@@ -120,8 +120,9 @@ def of_model(run, which='newest', max_seconds=_MAX_SECONDS):
 def _untrained_architecture(run):
   """That of the model that the config asks for: no checkpoint is needed."""
   try:
-    build = choice.of(run.config).build_model
-    return architecture.figure(build(run.config, len(run.label_names)))
+    system = choice.of(run.config)
+    model = system.build_model(run.config, len(run.label_names))
+    return architecture.figure(system.sampler(model))
   except errors.USER_ERRORS as e:
     return _missing('architecture', str(e))
 

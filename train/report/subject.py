@@ -23,7 +23,7 @@ class Subject:
   """What the figures of a model need.
 
   Attributes:
-    model: `VideoGlow` or `VideoGan`, restored.
+    model: `VideoFlow` or `VideoGan`, restored.
     config: `Config`.
     step: Python `int`, training steps that the model had.
     label_names: Tuple of `str`.
@@ -113,5 +113,5 @@ def load(workdir, which='newest'):
     why = f'the data set cannot be read here ({e})'
     logging.warning('No real clips in the report: %s.', why)
   return Subject(
-    run.model, run.config, run.step, run.label_names, frames, label, why
+    run.sampler, run.config, run.step, run.label_names, frames, label, why
   )

@@ -34,6 +34,11 @@ class Run:
   model: tfk.Model
   step: int
 
+  @property
+  def sampler(self):
+    """What draws samples: `VideoFlow` or `VideoGan`."""
+    return choice.of(self.config).sampler(self.model)
+
   def inputs(self):
     """The run's `Inputs`."""
     return inputs_lib.make_inputs(self.config, self.folder.skipped_log)
@@ -131,7 +136,7 @@ def sample_run(
     Paths of the files written.
   """
   run = load(workdir, which)
-  model, config = run.model, run.config
+  model, config = run.sampler, run.config
   temperatures = temperatures or [config.temperature]
   num_frames = num_frames or (
     1 if config.model == 'head' else config.sample_frames

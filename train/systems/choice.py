@@ -2,8 +2,9 @@
 
 A system is a module with these functions:
 
-- `build_model(config, num_labels)`: a compiled Keras model with `sample`,
-  `parameter_groups`, `adapted`, `step_guard` and `weight_average`.
+- `build_model(config, num_labels)`: a compiled Keras model with `adapted`,
+  `submodels`, `parameter_groups`, `step_guard` and `weight_average`.
+- `sampler(model)`: what `sample` and the frames' sizes are asked of.
 - `evaluate(model, dataset, workers)`: held-out numbers, a `dict`.
 - `held_out_score(values)`: of these the one that the best checkpoint has the
   least of; None unless `HAS_SCORE`.

@@ -24,6 +24,7 @@ __all__ = [
   'format_table',
   'held_out_score',
   'measure',
+  'sampler',
   'sample_videos',
 ]
 
@@ -35,7 +36,16 @@ _MAX_ROUND_TRIP_LEVELS = 0.1  # Of uint8: nobody sees a tenth of a level.
 build_model = models.build_model
 evaluate = evaluation.evaluate
 format_table = held_out_table.format_table
-measure = measuring.measure
+
+
+def sampler(model):
+  """What draws samples: the `VideoFlow` of a `VideoGlow`."""
+  return model.flow
+
+
+def measure(model, *args, **kwargs):
+  """See `measuring.measure`, of the model's flow."""
+  return measuring.measure(model.flow, *args, **kwargs)
 
 
 def held_out_score(values):
@@ -54,13 +64,14 @@ def held_out_score(values):
 def details(model, dataset):
   """What is logged with each evaluation, besides: `dict` of `dict`s."""
   frames, label = next(iter(dataset))
-  scales = evaluation.invertibility(model, frames[:1, :2], label[:1])
+  scales = evaluation.invertibility(model.flow, frames[:1, :2], label[:1])
   return {'invertibility': scales}
 
 
 def conclude(model, config, inputs, folder):
   """Says so, before samples are made, if the inverse has lost precision."""
-  reports = evaluation.invertibility(model, *next(iter(inputs.valid_dataset())))
+  batch = next(iter(inputs.valid_dataset()))
+  reports = evaluation.invertibility(model.flow, *batch)
   folder.append_metrics('invertibility', config.steps, **reports)
   for name, values in reports.items():
     if not values['round_trip_error_levels'] <= _MAX_ROUND_TRIP_LEVELS:
@@ -78,18 +89,18 @@ def conclude(model, config, inputs, folder):
 
 def sample_videos(model, config, frames, labels):
   """`dict`: clips that are 'generated', and real ones that are 'continued'."""
-  videos = {}
-  if model.head is not None:
-    videos['generated'] = model.sample(
-      labels=None if model.num_labels is None else labels,
-      num_videos=None if model.num_labels is not None else len(labels),
-      num_frames=1 if model.tail is None else config.sample_frames,
+  flow, videos = model.flow, {}
+  if flow.head is not None:
+    videos['generated'] = flow.sample(
+      labels=labels if flow.takes_labels else None,
+      num_videos=None if flow.takes_labels else len(labels),
+      num_frames=1 if flow.tail is None else config.sample_frames,
       temperature=config.temperature,
       seed=config.seed,
     ).numpy()
-  if model.tail is not None:
+  if flow.tail is not None:
     (videos['continued'],) = continuations.continue_clips(
-      model, frames, labels, num_samples=1, temperature=0.0
+      flow, frames, labels, num_samples=1, temperature=0.0
     )
   return videos
 
@@ -105,9 +116,9 @@ def export(model, config, folder):
       values, metrics.get('num_train_clips'), metrics.get('num_valid_clips')
     ),
   }
-  names = None if model.num_labels is None else folder.read_labels()
+  names = folder.read_labels() if model.flow.takes_labels else None
   return export_lib.export_model(
-    model,
+    model.flow,
     folder.exports,
     card=card,
     label_names=names,

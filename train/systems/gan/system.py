@@ -25,6 +25,7 @@ __all__ = [
   'held_out_score',
   'measure',
   'sample_videos',
+  'sampler',
 ]
 
 EXPORTS = False
@@ -34,6 +35,11 @@ _MAX_CLIPS = 256  # That the samples' statistics are compared with.
 
 build_model = models.build_model
 format_table = table.format_table
+
+
+def sampler(model):
+  """What draws samples: the `VideoGan` itself."""
+  return model
 
 
 def evaluate(model, dataset, workers=None):
