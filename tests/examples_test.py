@@ -46,10 +46,9 @@ class ExamplesTest(parameterized.TestCase, tf.test.TestCase):
       'glow': tfp_cglow.build_glow(
         [32, 32, 3],
         num_glow_blocks=1,
-        num_steps_per_block=1,
-        hidden_channels=2,
-        num_labels=10,
-        context_channels=3,
+        steps=tfp_cglow.AdditiveSteps(1, hidden_channels=2),
+        labels=tfp_cglow.LabelPriors(10),
+        context=tfp_cglow.Context(3),
       ),
     }
     code = compile(textwrap.dedent(block), 'docstring', 'exec')

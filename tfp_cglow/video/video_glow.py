@@ -38,8 +38,9 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
 
   Attributes:
     flow: The `VideoFlow`: samples and likelihoods are its methods.
-    test_loss: `VideoLoss` of `evaluate`, once compiled: of all frames and
-      labels.
+    train_loss: `VideoLoss` of `fit`, once compiled.
+    test_loss: `VideoLoss` of `evaluate`, once compiled: no label is dropped, no
+      frame left out.
     step_guard: `StepGuard`, once compiled.
     weight_average: `WeightAverage` or None, once compiled.
   """
@@ -160,7 +161,7 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
     super().compile(optimizer=optimizer, **kwargs)
     updates.create_slots(self.optimizer, self.trainable_variables)
     self._clip_norms = {**_CLIP_NORMS, **(clip_norms or {})}
-    self._train_loss = loss
+    self.train_loss = loss
     self.test_loss = dataclasses.replace(
       loss, label_dropout=0.0, tail_frames_per_step=None
     )
@@ -211,7 +212,7 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
     with tf.GradientTape() as tape:
       values = objective.loss_terms(
         self.flow,
-        self._train_loss,
+        self.train_loss,
         frames,
         label,
         seed,

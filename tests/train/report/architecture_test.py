@@ -13,7 +13,8 @@ _GAN = ['gan.num_levels=2', 'gan.base_channels=4', 'gan.num_first_view_nets=1']
 
 def _model(*assignments):
   config = configs.override(presets.PRESETS['smoke'], [*_SMALL, *assignments])
-  return choice.of(config).build_model(config, num_labels=3)
+  system = choice.of(config)
+  return system.sampler(system.build_model(config, num_labels=3))
 
 
 class ArchitectureTest(parameterized.TestCase):

@@ -72,8 +72,8 @@ class PlotsTest(parameterized.TestCase):
   def _of_model(self, draw, max_seconds=1e9):
     """`plots.of_model` of one figure, with a model that was never trained."""
     config = presets.PRESETS['smoke']
-    model = choice.of(config).build_model(config, 2)
-    shown = subject.Subject(model, config, 0, ('cat', 'dog'))
+    flow = choice.of(config).build_model(config, 2).flow
+    shown = subject.Subject(flow, config, 0, ('cat', 'dog'))
     with (
       mock.patch.object(subject, 'load', return_value=shown),
       mock.patch.object(gallery, '_OF_MODEL', [('a', draw)]),

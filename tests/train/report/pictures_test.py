@@ -29,16 +29,18 @@ _SMALL = [
 
 def _subject(*assignments, with_clips=True):
   config = configs.override(presets.PRESETS['smoke'], [*_SMALL, *assignments])
-  model = choice.of(config).build_model(config, num_labels=3)
+  system = choice.of(config)
+  model = system.build_model(config, num_labels=3)
+  sampler = system.sampler(model)
   names = ('cat', 'dog', 'eel')
   if not with_clips:
-    return subject.Subject(model, config, 1, names, why_no_clips='it is gone')
+    return subject.Subject(sampler, config, 1, names, why_no_clips='it is gone')
   rng = np.random.default_rng(0)
   frames = rng.integers(0, 256, [6, 3, _SIZE, _SIZE, 3], np.uint8)
   label = np.array([0, 0, 1, 1, 2, 2])
   if not model.adapted:
-    model.adapt(frames, label if model.num_labels else None)
-  return subject.Subject(model, config, 1, names, frames, label)
+    model.adapt(frames, label)
+  return subject.Subject(sampler, config, 1, names, frames, label)
 
 
 def _pixels(image):

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+import tfp_cglow
 from train.config import configs
 from train.config import presets
 from train.systems.flow import models
@@ -37,8 +38,8 @@ class ModelsTest(tf.test.TestCase):
   def test_parts(self):
     for name, parts in (
       ('head', ['head']),
-      ('tail', ['tail', 'processor']),
-      ('video', ['head', 'tail', 'processor']),
+      ('tail', ['tail', 'memory']),
+      ('video', ['head', 'tail', 'memory']),
     ):
       config = configs.override(presets.PRESETS['smoke'], [f'model={name}'])
       model = models.build_model(config, 2)
@@ -46,21 +47,23 @@ class ModelsTest(tf.test.TestCase):
 
   def test_what_config_and_model_have_in_common(self):
     values = {
-      'tail_labels': True,
-      'tail_frames_per_step': 1,
-      'label_loss_weight': 3.0,
-      'label_dropout': 0.25,
       'n_bits': 6,
       'previous_frames': 2,
       'dequantisation': 'legacy',
     }
-    config = dataclasses.replace(presets.PRESETS['smoke'], **values)
+    config = dataclasses.replace(
+      presets.PRESETS['smoke'],
+      tail_labels=True,
+      tail_frames_per_step=1,
+      label_loss_weight=3.0,
+      label_dropout=0.25,
+      **values,
+    )
     model = models.build_model(config, 3)
+    self.assertEqual(model.flow.tail.num_labels, 3)
+    self.assertEqual(model.train_loss, tfp_cglow.VideoLoss(3.0, 0.25, 1))
     for name, value in values.items():
-      if name == 'tail_labels':
-        self.assertEqual(model.tail.num_labels, 3)
-      else:
-        self.assertEqual(getattr(model, name), value, msg=name)
+      self.assertEqual(getattr(model.flow, name), value, msg=name)
 
   def test_library_errors_become_config_errors(self):
     config = configs.override(
