@@ -107,32 +107,34 @@ class ClientTest(tf.test.TestCase):
     directory = tempfile.TemporaryDirectory()
     cls.addClassCleanup(directory.cleanup)
     cls.folder = directory.name
-    glow = {
+    parts = {
       'num_glow_blocks': 1,
-      'num_steps_per_block': 1,
-      'hidden_channels': 4,
+      'steps': tfp_cglow.AdditiveSteps(1, 4),
+      'labels': tfp_cglow.LabelPriors(),
     }
-    cls.model = tfp_cglow.VideoGlow(
+    cls.flow = tfp_cglow.build_video_flow(
       _SHAPE,
+      tfp_cglow.GlowSpec(**parts),
+      tfp_cglow.TailSpec(
+        first=tfp_cglow.FrameAffine(),
+        previous_frames=2,
+        memory=tfp_cglow.ResidualMemory(2),
+        **parts,
+      ),
       num_labels=2,
-      state_channels=2,
-      head=glow,
-      tail={**glow, 'context_affine': 'residual'},
-      tail_labels=True,
-      previous_frames=2,
       seed=0,
     )
     rng = np.random.default_rng(0)
-    for variable in cls.model.trainable_variables:
+    for variable in cls.flow.trainable_variables:
       variable.assign(0.15 * rng.standard_normal(variable.shape))
     cls.path = export.export_model(
-      cls.model, cls.folder, label_names=['left', 'right']
+      cls.flow, cls.folder, label_names=['left', 'right']
     )
     cls.loaded = tf.saved_model.load(cls.path)
     cls.client = _load_client()
 
   def _expected(self, num_frames):
-    return self.model.sample([1], num_frames, seed=[[0, 5]], temperature=0.7)[0]
+    return self.flow.sample([1], num_frames, seed=[[0, 5]], temperature=0.7)[0]
 
   def test_streams_the_model_s_video_from_a_folder(self):
     model = self.client.connect(self.path)

@@ -43,7 +43,7 @@ class PretrainedTest(tf.test.TestCase):
     run = loading.load(PATH)
     names = ['east_circle', 'west_circle']
     labels = np.repeat([run.label_names.index(n) for n in names], 12)
-    videos = run.model.sample(labels, num_frames=6, seed=0).numpy()
+    videos = run.sampler.sample(labels, num_frames=6, seed=0).numpy()
     self.assertEqual(videos.shape, (24, 6, 16, 16, 3))
     places = _place(videos)
     has_object = np.ptp(videos[:, 0], axis=-1).max((-2, -1)) > 60

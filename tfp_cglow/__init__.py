@@ -1,8 +1,9 @@
 """Conditional normalising flows for TensorFlow Probability, and video models.
 
 The bijectors compose with any TFP code; `build_glow` creates a conditional
-Glow; `VideoGlow` is the Keras model of Donahue, "Label-Conditioned Next-Frame
-Video Generation with Neural Flows" (2019).
+Glow. `VideoFlow` is the video model of Donahue, "Label-Conditioned Next-Frame
+Video Generation with Neural Flows" (2019), which `build_video_flow` creates and
+the Keras model `VideoGlow` trains.
 """
 
 from tfp_cglow.bijectors.actnorm import ActNorm
@@ -46,6 +47,7 @@ from tfp_cglow.bijectors.squeeze import Squeeze
 from tfp_cglow.networks.context_pyramid import ContextPyramid
 from tfp_cglow.networks.context_pyramid import build_context_pyramid
 from tfp_cglow.networks.convolutional import conv_network
+from tfp_cglow.video.build import build_video_flow
 from tfp_cglow.video.context_processor import ContextProcessor
 from tfp_cglow.video.context_processor import StateProcessor
 from tfp_cglow.video.context_processor import build_context_processor
@@ -56,7 +58,9 @@ from tfp_cglow.video.interpolation import interpolate_latents
 from tfp_cglow.video.likelihood import bits_per_dim
 from tfp_cglow.video.likelihood import dequantise
 from tfp_cglow.video.likelihood import quantise
+from tfp_cglow.video.objective import VideoLoss
 from tfp_cglow.video.specs import GruMemory
 from tfp_cglow.video.specs import ResidualMemory
 from tfp_cglow.video.specs import TailSpec
+from tfp_cglow.video.video_flow import VideoFlow
 from tfp_cglow.video.video_glow import VideoGlow

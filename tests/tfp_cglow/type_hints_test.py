@@ -10,18 +10,16 @@ import tfp_cglow
 
 
 def _functions():
-  """Public functions, and the methods that VideoGlow itself defines."""
+  """Public functions, and the methods of VideoFlow and VideoGlow."""
   for name, member in vars(tfp_cglow).items():
     if inspect.isfunction(member):
       yield name, member
   of_keras = ('train_step', 'test_step')
-  of_training = ('submodels', 'parameter_groups', 'label_kwargs')
-  for name, member in vars(tfp_cglow.VideoGlow).items():
-    is_private = name.startswith('_') and name != '__init__'
-    if is_private or name in of_keras + of_training:
-      continue
-    if inspect.isfunction(member):
-      yield f'VideoGlow.{name}', member
+  for cls in (tfp_cglow.VideoFlow, tfp_cglow.VideoGlow):
+    for name, member in vars(cls).items():
+      is_private = name.startswith('_') and name != '__init__'
+      if inspect.isfunction(member) and not is_private and name not in of_keras:
+        yield f'{cls.__name__}.{name}', member
   for name in ('log_prob_by_label', 'log_prob_terms_by_label', 'split_latent'):
     yield f'Glow.{name}', getattr(tfp_cglow.Glow, name)
   yield 'Conditioned', tfp_cglow.Conditioned.__init__

@@ -10,11 +10,11 @@ tfd = tfp.distributions
 __all__ = ['classify', 'log_prob']
 
 
-def log_prob(model, frames, label, seed, clips):
+def log_prob(flow, frames, label, seed, clips):
   """Log-density of dequantised frames.
 
   Args:
-    model: `VideoGlow`.
+    flow: `VideoFlow`.
     frames: uint8 or float `[B, T, H, W, C]`.
     label: int `[B]`, float `[B, num_labels]` or None.
     seed: Python `int` or int32 `[2]`, of the dequantisation noise.
@@ -25,44 +25,44 @@ def log_prob(model, frames, label, seed, clips):
     tail: `[B, T - 1]`, nats, of frame t given those before it; None without a
       tail.
   """
-  targets = video_targets.noisy_targets(model, frames, seed, clips)
+  targets = video_targets.noisy_targets(flow, frames, seed, clips)
   head = tail = None
-  if model.head is not None:
-    kwargs = model.label_kwargs(model.head, label)
-    head = _flow(model, model.head).log_prob(
+  if flow.head is not None:
+    kwargs = flow.label_kwargs(flow.head, label)
+    head = _distribution(flow, flow.head).log_prob(
       targets.first, bijector_kwargs=kwargs
     )
-  if model.tail is not None:
-    kwargs = model.label_kwargs(model.tail, label, time=True)
-    tail = _flow(model, model.tail).log_prob(
+  if flow.tail is not None:
+    kwargs = flow.label_kwargs(flow.tail, label, time=True)
+    tail = _distribution(flow, flow.tail).log_prob(
       targets.later, bijector_kwargs={'context': targets.contexts, **kwargs}
     )
   return head, tail
 
 
-def classify(model, frames, seed, clips):
+def classify(flow, frames, seed, clips):
   """Log-probabilities of the labels by Bayes' rule.
 
   Args:
-    model: `VideoGlow` whose head or tail takes a label.
+    flow: `VideoFlow` whose head or tail takes a label.
     frames: uint8 or float `[B, T, H, W, C]`.
-    seed: As of `log_prob`.
-    clips: As of `log_prob`.
+    seed: See `log_prob`.
+    clips: See `log_prob`.
 
   Returns:
     `[B, num_labels]`, nats.
   """
-  targets = video_targets.noisy_targets(model, frames, seed, clips)
-  scores = model.label_log_prior()
-  if model.head is not None and model.head.num_labels:
-    scores += model.head.log_prob_by_label(targets.first, model.base)
-  if model.tail is not None and model.tail.num_labels:
-    by_frame = model.tail.log_prob_by_label(
-      targets.later, model.base, context=targets.contexts
+  targets = video_targets.noisy_targets(flow, frames, seed, clips)
+  scores = flow.label_log_prior()
+  if flow.head is not None and flow.head.num_labels:
+    scores += flow.head.log_prob_by_label(targets.first, flow.base)
+  if flow.tail is not None and flow.tail.num_labels:
+    by_frame = flow.tail.log_prob_by_label(
+      targets.later, flow.base, context=targets.contexts
     )
     scores += tf.reduce_sum(by_frame, axis=1)
   return tf.nn.log_softmax(scores, axis=-1)
 
 
-def _flow(model, glow):
-  return tfd.TransformedDistribution(model.base, glow)
+def _distribution(flow, glow):
+  return tfd.TransformedDistribution(flow.base, glow)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Optional
 
 import tensorflow as tf
-import tf_keras as tfk
+
+from tfp_cglow.video import video_flow
 
 __all__ = ['interpolate', 'interpolate_latents']
 
@@ -65,7 +66,7 @@ def interpolate_latents(
 
 
 def interpolate(
-  model: tfk.Model,
+  flow: video_flow.VideoFlow,
   latents_a: tf.types.experimental.TensorLike,
   latents_b: tf.types.experimental.TensorLike,
   num: int,
@@ -75,13 +76,13 @@ def interpolate(
   """Decodes what lies between two sets of videos' latents.
 
   ```none
-  a, b = (model.encode(frames, labels) for frames in (ours, theirs))
-  videos = tfp_cglow.interpolate(model, a, b, 8, labels)
+  a, b = (flow.encode(frames, labels) for frames in (ours, theirs))
+  videos = tfp_cglow.interpolate(flow, a, b, 8, labels)
   ```
 
   Args:
-    model: `VideoGlow`.
-    latents_a: Float `[B, T, N]`, as of `VideoGlow.encode`.
+    flow: `VideoFlow`.
+    latents_a: Float `[B, T, N]`, see `VideoFlow.encode`.
     latents_b: Float `[B, T, N]`.
     num: Python `int`, videos of each row, those of both ends included.
     labels: int `[B]` or float `[B, num_labels]` for all of a row's videos, or
@@ -94,12 +95,12 @@ def interpolate(
   Raises:
     ValueError: if an argument does not fit.
   """
-  if (model.num_labels is None) != (labels is None):
+  if (flow.num_labels is None) != (labels is None):
     raise ValueError(
-      f'Expected {"no " * (model.num_labels is None)}`labels` for this model, '
+      f'Expected {"no " * (flow.num_labels is None)}`labels` for this model, '
       f'but got {labels}.'
     )
-  if (model.head is None) != (first_frames is not None):
+  if (flow.head is None) != (first_frames is not None):
     raise ValueError(
       'Expected `first_frames` for a model without a head and for no other, '
       f'but got {"none" if first_frames is None else "some"}.'
@@ -111,7 +112,7 @@ def interpolate(
     return None if x is None else tf.repeat(tf.convert_to_tensor(x), num, 0)
 
   shape = tf.shape(by_row)
-  videos = model.decode(
+  videos = flow.decode(
     tf.reshape(by_row, tf.concat([[-1], shape[2:]], 0)),
     flat(labels),
     flat(first_frames),

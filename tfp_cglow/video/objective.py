@@ -1,6 +1,10 @@
 """The training objective: bits/dim of head and tail, and label evidence."""
 
+from __future__ import annotations
+
+import dataclasses
 import functools
+from typing import Optional
 
 import numpy as np
 import tensorflow as tf
@@ -12,55 +16,64 @@ from tfp_cglow.video import video_targets
 tfd = tfp.distributions
 _TERMS = ('bits_per_dim', 'log_det', 'base_log_prob')
 
-__all__ = ['loss_terms', 'metric_names', 'scores_labels']
+__all__ = ['VideoLoss', 'loss_terms', 'metric_names', 'scores_labels']
 
 
-def scores_labels(model, glow):
+@dataclasses.dataclass(frozen=True)
+class VideoLoss:
+  """What a `VideoGlow` minimises, beside the bits/dim of head and tail.
+
+  Attributes:
+    label_weight: Float, weight of the cross entropy of p(label | frame).
+    label_dropout: Float, probability that a clip's label is replaced by the
+      null label in training.
+    tail_frames_per_step: Python `int`: train the tail on that many random
+      frames of a clip a step, an unbiased estimate; None: on all frames.
+  """
+
+  label_weight: float = 1.0
+  label_dropout: float = 0.0
+  tail_frames_per_step: Optional[int] = None
+
+
+def scores_labels(glow, label_weight):
   """Whether training computes every label's likelihood under `glow`.
 
-  Where the label enters through the prior it costs one pass; where it enters
-  through the context, one pass a label, paid only for the cross entropy.
+  If the label enters through the prior, this costs one pass. If it enters
+  through the context, it costs one pass a label, and is done only for the cross
+  entropy.
   """
   return glow.num_labels is not None and (
-    glow.label_prior is not None or model.label_loss_weight > 0
+    glow.label_prior is not None or label_weight > 0
   )
 
 
-def metric_names(model):
-  """Names of the scalars that `loss_terms` gives for `model`."""
+def metric_names(flow, label_weight):
+  """Names of the scalars that `loss_terms` gives for `flow`."""
   names = ['loss']
-  for name, glow in (('head', model.head), ('tail', model.tail)):
+  for name, glow in (('head', flow.head), ('tail', flow.tail)):
     for term in _TERMS if glow is not None else ():
       names.append(f'{name}_{term}')
-    if glow is not None and scores_labels(model, glow):
+    if glow is not None and scores_labels(glow, label_weight):
       names += [f'{name}_label_cross_entropy', f'{name}_label_accuracy']
   return names
 
 
-def loss_terms(
-  model,
-  frames,
-  label,
-  seed,
-  clips,
-  subset_size=None,
-  label_dropout=0.0,
-):
+def loss_terms(flow, loss, frames, label, seed, clips):
   """Mean bits/dim of each submodel, label scores, and the loss.
 
   ```none
   loss = head bits/dim + tail bits/dim
-         + label_loss_weight * cross entropy / (N ln 2)
+         + label_weight * cross entropy / (N ln 2)
   ```
 
   Args:
-    model: `VideoGlow`.
+    flow: `VideoFlow`.
+    loss: `VideoLoss`.
     frames: uint8 or float `[B, T, H, W, C]`.
     label: int `[B]` or None.
     seed: Python `int` or int32 `[2]`.
     clips: int `[B]`, identities for the noise.
-    subset_size: Python `int` or None, see `noisy_targets`.
-    label_dropout: Float, probability of the null label.
 
   Returns:
     `dict` of scalars, named as `metric_names` says: bits/dim a frame; its
@@ -68,30 +81,36 @@ def loss_terms(
     dimension; cross entropy of p(label | frame) in nats, accuracy of its
     argmax.
   """
-  targets = video_targets.noisy_targets(model, frames, seed, clips, subset_size)
-  given = _with_null_labels(model, label, seed, clips, label_dropout)
+  targets = video_targets.noisy_targets(
+    flow, frames, seed, clips, loss.tail_frames_per_step
+  )
+  given = _with_null_labels(flow, label, seed, clips, loss.label_dropout)
+  label_weight = loss.label_weight
   terms = {}
-  if model.head is not None:
-    terms.update(_submodel_terms(model, 'head', targets.first, label, given))
-  if model.tail is not None:
+  if flow.head is not None:
+    terms.update(
+      _submodel_terms(flow, 'head', label_weight, targets.first, label, given)
+    )
+  if flow.tail is not None:
     by_frame = [t if t is None else t[:, tf.newaxis] for t in (label, given)]
     terms.update(
       _submodel_terms(
-        model,
+        flow,
         'tail',
+        label_weight,
         targets.later,
         *by_frame,
         context=targets.contexts,
       )
     )
   cross_entropies = [v for k, v in terms.items() if 'cross_entropy' in k]
-  weight = model.label_loss_weight / (model.num_dims * np.log(2.0))
+  weight = label_weight / (flow.num_dims * np.log(2.0))
   bits = [v for k, v in terms.items() if 'bits_per_dim' in k]
   terms['loss'] = sum(bits) + weight * sum(cross_entropies)
   return terms
 
 
-def _with_null_labels(model, label, seed, clips, dropout):
+def _with_null_labels(flow, label, seed, clips, dropout):
   """Labels `[B]`, some of them dropped: `num_labels`, the null label."""
   if label is None or not dropout:
     return label
@@ -103,21 +122,23 @@ def _with_null_labels(model, label, seed, clips, dropout):
     clips,
     fn_output_signature=tf.float32,
   )
-  null = tf.cast(model.num_labels, label.dtype)
+  null = tf.cast(flow.num_labels, label.dtype)
   return tf.where(uniform < dropout, null, label)
 
 
-def _submodel_terms(model, name, frames, label, given, **conditions):
-  glow = getattr(model, name)
+def _submodel_terms(
+  flow, name, label_weight, frames, label, given, **conditions
+):
+  glow = getattr(flow, name)
   log_prob, log_det, scores = _log_prob_and_scores(
-    model, glow, frames, given, **conditions
+    flow, glow, label_weight, frames, given, **conditions
   )
-  bits = likelihood.bits_per_dim(log_prob, model.frame_shape, model.n_bits)
+  bits = likelihood.bits_per_dim(log_prob, flow.frame_shape, flow.n_bits)
   terms = {
     f'{name}_bits_per_dim': tf.reduce_mean(bits),
-    f'{name}_log_det': tf.reduce_mean(log_det) / model.num_dims,
+    f'{name}_log_det': tf.reduce_mean(log_det) / flow.num_dims,
     f'{name}_base_log_prob': (
-      tf.reduce_mean(log_prob - log_det) / model.num_dims
+      tf.reduce_mean(log_prob - log_det) / flow.num_dims
     ),
   }
   if scores is not None:
@@ -132,31 +153,33 @@ def _submodel_terms(model, name, frames, label, given, **conditions):
   return terms
 
 
-def _log_prob_and_scores(model, glow, targets, given, **conditions):
+def _log_prob_and_scores(
+  flow, glow, label_weight, targets, given, **conditions
+):
   """Log-densities and log-determinants given the labels, `[...]`; and scores.
 
   The scores are log p(frame, label) of every label, `[..., num_labels]`, or
   None.
   """
-  if not scores_labels(model, glow):
+  if not scores_labels(glow, label_weight):
     if glow.num_labels is not None:
-      conditions['label'] = tf.one_hot(given, model.num_labels)
-    flow = tfd.TransformedDistribution(model.base, glow)
-    log_prob = flow.log_prob(targets, bijector_kwargs=conditions)
+      conditions['label'] = tf.one_hot(given, flow.num_labels)
+    distribution = tfd.TransformedDistribution(flow.base, glow)
+    log_prob = distribution.log_prob(targets, bijector_kwargs=conditions)
     # Known from the line above: the bijector keeps it.
     log_det = glow.inverse_log_det_jacobian(
       targets, event_ndims=3, **conditions
     )
     return log_prob, log_det, None
   # The last row is zero: the null label's.
-  labels_and_null = tf.one_hot(tf.range(model.num_labels + 1), model.num_labels)
+  labels_and_null = tf.one_hot(tf.range(flow.num_labels + 1), flow.num_labels)
   base_log_prob, log_det = glow.log_prob_terms_by_label(
-    targets, model.base, weights=labels_and_null, **conditions
+    targets, flow.base, weights=labels_and_null, **conditions
   )
   by_label = base_log_prob + log_det  # [..., num_labels + 1]
   given = tf.broadcast_to(given, tf.shape(by_label)[:-1])
   pick = functools.partial(
     tf.gather, indices=given, batch_dims=by_label.shape.rank - 1
   )
-  scores = by_label[..., :-1] + model.label_log_prior()
+  scores = by_label[..., :-1] + flow.label_log_prior()
   return pick(by_label), pick(log_det), scores

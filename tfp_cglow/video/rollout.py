@@ -30,13 +30,13 @@ def row_seeds(seed, batch_size):
   )
 
 
-def check_request(model, num_frames, given, temperature, batch_size):
+def check_request(flow, num_frames, given, temperature, batch_size):
   """Raises ValueError for a request that `rollout` cannot answer."""
   num_given = 1 if given is None else given.shape[1]
-  if model.head is None and given is None:
+  if flow.head is None and given is None:
     raise ValueError('A model without a head needs `first_frames`.')
   check_sampling(num_frames, given, temperature, batch_size)
-  if model.tail is None and num_frames > num_given:
+  if flow.tail is None and num_frames > num_given:
     raise ValueError(
       f'A model without a tail makes {num_given} frame(s), '
       f'but `num_frames` is {num_frames}.'
@@ -63,7 +63,7 @@ def check_sampling(num_frames, given, temperature, batch_size):
 
 
 def rollout(
-  model, label, given, num_frames, temperature, seeds, guard=tf.identity
+  flow, label, given, num_frames, temperature, seeds, guard=tf.identity
 ):
   """Continues videos, or begins them with the head.
 
@@ -71,42 +71,42 @@ def rollout(
   earlier frames: not of the rest of the batch.
 
   Args:
-    model: `VideoGlow`.
+    flow: `VideoFlow`.
     label: int `[B]`, float `[B, num_labels]` or None.
     given: Clean frames `[B, T0, H, W, C]`, T0 >= 1, or None: the head draws
       the first.
     num_frames: int scalar, T >= T0, counting the given frames.
     temperature: Float `[B]`, scales the latent noise.
     seeds: int32 `[B, 2]`.
-    guard: As of `generate`.
+    guard: See `generate`.
 
   Returns:
     uint8 `[B, T, H, W, C]`.
   """
 
   def latent(time):
-    return noise(model, temperature, seeds, time)
+    return noise(flow, temperature, seeds, time)
 
-  return generate(model, label, given, num_frames, latent, guard)
+  return generate(flow, label, given, num_frames, latent, guard)
 
 
-def noise(model, temperature, seeds, time):
+def noise(flow, temperature, seeds, time):
   """Latents `[B, N]` of frame `time`, an int scalar or `[B]`."""
-  z = likelihood.latent_noise(seeds, time, model.num_dims)
+  z = likelihood.latent_noise(seeds, time, flow.num_dims)
   return z * temperature[:, tf.newaxis]
 
 
-def generate(model, label, given, num_frames, latent, guard=tf.identity):
+def generate(flow, label, given, num_frames, latent, guard=tf.identity):
   """Videos of latents that are asked for frame by frame.
 
   Every frame enters the next one's context as the uint8 it is returned as: to
   continue a part of the result gives the rest of it.
 
   Args:
-    model: `VideoGlow`.
-    label: As of `rollout`.
-    given: As of `rollout`.
-    num_frames: As of `rollout`.
+    flow: `VideoFlow`.
+    label: See `rollout`.
+    given: See `rollout`.
+    num_frames: See `rollout`.
     latent: Callable from the frame's index, an int scalar, to `[B, N]`.
     guard: Callable on each frame `[B, H, W, C]` as the flow makes it.
 
@@ -114,22 +114,22 @@ def generate(model, label, given, num_frames, latent, guard=tf.identity):
     uint8 `[B, T, H, W, C]`.
   """
   if given is None:
-    given = first_frame(model, label, latent(0), guard)[:, tf.newaxis]
+    given = first_frame(flow, label, latent(0), guard)[:, tf.newaxis]
   else:
     given = likelihood.to_uint8(given)
-  if model.tail is None:
+  if flow.tail is None:
     return given
 
-  tail = model.tail.prepared()
+  tail = flow.tail.prepared()
   num_given = tf.shape(given)[1]
   newest_first = [
     given[:, tf.maximum(num_given - 1 - lag, 0)]
-    for lag in range(model.previous_frames)
+    for lag in range(flow.previous_frames)
   ]
   # The state before the last given frame, which the loop's first turn adds. A
-  # list, empty without a processor, because a loop variable cannot be None.
+  # list, empty without a memory, because a loop variable cannot be None.
   state = video_targets.initial_state(
-    model, video_targets.clean_given(model, given)
+    flow, video_targets.clean_given(flow, given)
   )
   generated = tf.TensorArray(
     tf.uint8, size=num_frames - num_given + 1, element_shape=given[:, 0].shape
@@ -137,7 +137,7 @@ def generate(model, label, given, num_frames, latent, guard=tf.identity):
 
   def body(time, recent, state, generated):
     frame, state = next_frame(
-      model, tail, label, recent, state, latent(time), guard
+      flow, tail, label, recent, state, latent(time), guard
     )
     frame = tf.ensure_shape(frame, recent[0].shape)
     generated = generated.write(time - num_given + 1, frame)
@@ -153,49 +153,49 @@ def generate(model, label, given, num_frames, latent, guard=tf.identity):
   return tf.concat([given[:, :-1], generated], axis=1)
 
 
-def first_frame(model, label, latent, guard=tf.identity):
+def first_frame(flow, label, latent, guard=tf.identity):
   """The head's frame, uint8 `[B, H, W, C]`, of latents `[B, N]`."""
-  kwargs = model.label_kwargs(model.head, label)
-  return _to_frame(model, guard(model.head.forward(latent, **kwargs)))
+  kwargs = flow.label_kwargs(flow.head, label)
+  return _to_frame(flow, guard(flow.head.forward(latent, **kwargs)))
 
 
-def next_frame(model, tail, label, recent, state, latent, guard=tf.identity):
+def next_frame(flow, tail, label, recent, state, latent, guard=tf.identity):
   """One more frame of the tail.
 
   Args:
-    model: `VideoGlow`.
+    flow: `VideoFlow`.
     tail: Its tail, or `tail.prepared()`.
-    label: As of `rollout`.
-    recent: List of `model.previous_frames` frames, uint8 `[B, H, W, C]`, the
+    label: See `rollout`.
+    recent: List of `flow.previous_frames` frames, uint8 `[B, H, W, C]`, the
       newest first; before the first frame it is repeated.
     state: `[map [B, H, W, S]]`, the state before the newest frame (zeros where
       that is the first), or `[]` of a model without.
     latent: `[B, N]`.
-    guard: As of `generate`.
+    guard: See `generate`.
 
   Returns:
     frame: uint8 `[B, H, W, C]`.
     state: The state before that frame.
   """
-  clean = [video_targets.clean_given(model, f) for f in recent]
-  state = video_targets.next_state(model, state, clean[0])
+  clean = [video_targets.clean_given(flow, f) for f in recent]
+  state = video_targets.next_state(flow, state, clean[0])
   context = tf.concat([*clean, *state], axis=-1)
-  kwargs = model.label_kwargs(tail, label)
+  kwargs = flow.label_kwargs(tail, label)
   frame = guard(tail.forward(latent, context=context, **kwargs))
-  return _to_frame(model, frame), state
+  return _to_frame(flow, frame), state
 
 
-def _to_frame(model, frame):
-  return likelihood.to_uint8(video_targets.clean_generated(model, frame))
+def _to_frame(flow, frame):
+  return likelihood.to_uint8(video_targets.clean_generated(flow, frame))
 
 
-def encode(model, frames, label=None):
+def encode(flow, frames, label=None):
   """The latents of videos: `decode` gives the quantised frames back.
 
   Frames are taken at the centres of their bins, so nothing is drawn.
 
   Args:
-    model: `VideoGlow`.
+    flow: `VideoFlow`.
     frames: uint8 or float `[B, T, H, W, C]`.
     label: int `[B]`, float `[B, num_labels]` or None.
 
@@ -204,34 +204,34 @@ def encode(model, frames, label=None):
     without a tail `[B, 1, N]`, of frame 0.
   """
   label = label if label is None else tf.convert_to_tensor(label)
-  is_legacy = model.dequantisation == 'legacy'
-  targets = likelihood.quantise(frames, 8 if is_legacy else model.n_bits)
+  is_legacy = flow.dequantisation == 'legacy'
+  targets = likelihood.quantise(frames, 8 if is_legacy else flow.n_bits)
   latents = []
-  if model.head is not None:
-    kwargs = model.label_kwargs(model.head, label)
-    first = model.head.inverse(targets[:, 0], **kwargs)
+  if flow.head is not None:
+    kwargs = flow.label_kwargs(flow.head, label)
+    first = flow.head.inverse(targets[:, 0], **kwargs)
     latents.append(first[:, tf.newaxis])
-  if model.tail is not None and frames.shape[1] != 1:
-    kwargs = model.label_kwargs(model.tail, label, time=True)
+  if flow.tail is not None and frames.shape[1] != 1:
+    kwargs = flow.label_kwargs(flow.tail, label, time=True)
     contexts = video_targets.contexts_of(
-      model, video_targets.clean_given(model, frames)
+      flow, video_targets.clean_given(flow, frames)
     )
     latents.append(
-      model.tail.inverse(targets[:, 1:], context=contexts, **kwargs)
+      flow.tail.inverse(targets[:, 1:], context=contexts, **kwargs)
     )
   return tf.concat(latents, axis=1)
 
 
-def decode(model, latents, label=None, first=None, guard=tf.identity):
+def decode(flow, latents, label=None, first=None, guard=tf.identity):
   """The videos of latents, each frame given those decoded before it.
 
   Args:
-    model: `VideoGlow`.
+    flow: `VideoFlow`.
     latents: Float `[B, T, N]`, as of `encode`.
     label: int `[B]`, float `[B, num_labels]` or None.
     first: uint8 `[B, H, W, C]`, frame 0 for a model without a head, to which
       the latents are those of the frames after it; None: the head makes it.
-    guard: As of `generate`.
+    guard: See `generate`.
 
   Returns:
     uint8 `[B, T, H, W, C]`; with `first` `[B, T + 1, H, W, C]`.
@@ -239,10 +239,10 @@ def decode(model, latents, label=None, first=None, guard=tf.identity):
   num_given, given = 0, None
   if first is not None:
     num_given = 1
-    given = video_targets.clean_given(model, first[:, tf.newaxis])
+    given = video_targets.clean_given(flow, first[:, tf.newaxis])
 
   def latent(time):
     return tf.gather(latents, time - num_given, axis=1)
 
   num_frames = tf.shape(latents)[1] + num_given
-  return generate(model, label, given, num_frames, latent, guard)
+  return generate(flow, label, given, num_frames, latent, guard)

@@ -48,11 +48,11 @@ def check_frames(frames, frame_shape):
   return frames
 
 
-def noisy_targets(model, frames, seed, clips, subset_size=None):
+def noisy_targets(flow, frames, seed, clips, subset_size=None):
   """Noisy targets and the contexts they are predicted from.
 
   Args:
-    model: `VideoGlow`.
+    flow: `VideoFlow`.
     frames: uint8 or float `[B, T, H, W, C]`.
     seed: Python `int` or int32 `[2]`, of the noise.
     clips: int `[B]`, the clips' identities in the noise.
@@ -69,7 +69,7 @@ def noisy_targets(model, frames, seed, clips, subset_size=None):
   Raises:
     ValueError: for clips of one frame, if the model has a tail.
   """
-  if model.tail is not None and frames.shape[1] == 1:
+  if flow.tail is not None and frames.shape[1] == 1:
     raise ValueError('A model with a tail needs at least two frames a clip.')
   num_frames = tf.shape(frames)[1]
   times = tf.range(1, num_frames)
@@ -78,81 +78,81 @@ def noisy_targets(model, frames, seed, clips, subset_size=None):
       times, likelihood.fold_in(likelihood.as_seed(seed), -1), alg='philox'
     )
     times = order[:subset_size]
-  draw = _legacy_frames if model.dequantisation == 'legacy' else _matched_frames
-  clean, first, later = draw(model, frames, seed, clips, times)
+  draw = _legacy_frames if flow.dequantisation == 'legacy' else _matched_frames
+  clean, first, later = draw(flow, frames, seed, clips, times)
   contexts = None
-  if model.tail is not None:
-    contexts = tf.gather(contexts_of(model, clean), times - 1, axis=1)
+  if flow.tail is not None:
+    contexts = tf.gather(contexts_of(flow, clean), times - 1, axis=1)
   return Targets(first, contexts, later, times)
 
 
-def _matched_frames(model, frames, seed, clips, times):
+def _matched_frames(flow, frames, seed, clips, times):
   """Noise of a bin's width on quantised targets; contexts at bin centres."""
-  clean = likelihood.quantise(frames, model.n_bits)
+  clean = likelihood.quantise(frames, flow.n_bits)
   drawn = tf.concat([[0], times], axis=0)
-  noise = likelihood.frame_noise(seed, clips, drawn, model.frame_shape)
+  noise = likelihood.frame_noise(seed, clips, drawn, flow.frame_shape)
   noisy = likelihood.dequantise(
-    tf.gather(clean, drawn, axis=1), model.n_bits, noise
+    tf.gather(clean, drawn, axis=1), flow.n_bits, noise
   )
   return clean, noisy[:, 0], noisy[:, 1:]
 
 
-def _legacy_frames(model, frames, seed, clips, times):
+def _legacy_frames(flow, frames, seed, clips, times):
   """The paper's: the same noise on 8-bit frames, in targets and contexts."""
   noise = likelihood.frame_noise(
-    seed, clips, tf.range(tf.shape(frames)[1]), model.frame_shape
+    seed, clips, tf.range(tf.shape(frames)[1]), flow.frame_shape
   )
-  noisy = likelihood.to_unit(frames) - 0.5 + noise / 2.0**model.n_bits
+  noisy = likelihood.to_unit(frames) - 0.5 + noise / 2.0**flow.n_bits
   return noisy, noisy[:, 0], tf.gather(noisy, times, axis=1)
 
 
-def contexts_of(model, clean):
+def contexts_of(flow, clean):
   """Context maps of frames 1..T-1, from clean frames `[B, T, H, W, C]`.
 
   Args:
-    model: `VideoGlow`.
+    flow: `VideoFlow`.
     clean: Frames as contexts have them.
 
   Returns:
     `[B, T - 1, H, W, C_ctx]`.
   """
   recent = [clean[:, :-1]]
-  if model.previous_frames == 2:
+  if flow.previous_frames == 2:
     # Before the first frame, time stands still.
     before = tf.concat([clean[:, :1], clean[:, :-2]], axis=1)
     recent.append(before[:, : tf.shape(clean)[1] - 1])
-  if model.processor is not None:
-    recent.append(model.processor.scan(recent[0]))
+  if flow.memory is not None:
+    recent.append(flow.memory.scan(recent[0]))
   return tf.concat(recent, axis=-1)
 
 
-def initial_state(model, given):
+def initial_state(flow, given):
   """The state before the last of the given frames `[B, T0, H, W, C]`.
 
   Returns:
-    `[state]`, or `[]` without a processor.
+    `[state]`, or `[]` without a memory.
   """
-  if model.processor is None:
+  if flow.memory is None:
     return []
   by_time = tf.transpose(given[:, :-1], [1, 0, 2, 3, 4])
-  zeros = model.processor.initial_state(given[:, 0])
-  return [tf.foldl(model.processor, by_time, initializer=zeros)]
+  zeros = flow.memory.initial_state(given[:, 0])
+  return [tf.foldl(flow.memory, by_time, initializer=zeros)]
 
 
-def next_state(model, state, frame):
+def next_state(flow, state, frame):
   """The state (a list as in `initial_state`) after one more frame."""
-  return [model.processor(s, frame) for s in state]
+  return [flow.memory(s, frame) for s in state]
 
 
-def clean_given(model, frames):
+def clean_given(flow, frames):
   """Given frames as context: bin centres, or with 'legacy' as they are."""
-  if model.dequantisation == 'legacy':
+  if flow.dequantisation == 'legacy':
     return likelihood.to_unit(frames) - 0.5
-  return likelihood.quantise(frames, model.n_bits)
+  return likelihood.quantise(frames, flow.n_bits)
 
 
-def clean_generated(model, frame):
+def clean_generated(flow, frame):
   """A generated frame as context and result."""
-  if model.dequantisation == 'legacy':
+  if flow.dequantisation == 'legacy':
     return tf.clip_by_value(frame, -0.5, 0.5 - 2.0**-9)
-  return likelihood.requantise(frame, model.n_bits)
+  return likelihood.requantise(frame, flow.n_bits)

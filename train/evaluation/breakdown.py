@@ -22,11 +22,11 @@ __all__ = ['clip_scores', 'label_information', 'summary']
 _TEMPERATURES = np.exp(np.linspace(-3.0, 10.0, 400))
 
 
-def clip_scores(model, dataset):
+def clip_scores(flow, dataset):
   """Scores of every clip; the same numbers each time.
 
   Args:
-    model: `VideoGlow`.
+    flow: `VideoFlow`.
     dataset: Finite `tf.data.Dataset` of `(frames, label)` batches.
 
   Returns:
@@ -35,9 +35,9 @@ def clip_scores(model, dataset):
     p(x|y) in nats up to a constant of each clip, where it takes labels.
   """
   # One graph for all batches but a smaller last one.
-  log_prob = tf.function(model.log_prob)
-  classify = tf.function(model.classify)
-  has_labels = model.num_labels is not None
+  log_prob = tf.function(flow.log_prob)
+  classify = tf.function(flow.classify)
+  has_labels = flow.num_labels is not None
   rows = []
   for number, (frames, label) in enumerate(dataset):
     seed = tf.constant([0, number])
@@ -46,11 +46,11 @@ def clip_scores(model, dataset):
     for name, value in (('head', head), ('tail', tail)):
       if value is not None:
         row[name] = tfp_cglow.bits_per_dim(
-          value, model.frame_shape, model.n_bits
+          value, flow.frame_shape, flow.n_bits
         ).numpy()
-    if model.takes_labels:
+    if flow.takes_labels:
       posterior = classify(frames, seed)
-      row['label_log_prob'] = (posterior - model.label_log_prior()).numpy()
+      row['label_log_prob'] = (posterior - flow.label_log_prior()).numpy()
     rows.append(row)
   return {key: np.concatenate([row[key] for row in rows]) for key in rows[0]}
 
@@ -105,11 +105,11 @@ def label_information(label_log_prob, label, log_prior):
   return result
 
 
-def summary(model, dataset, label_names, scores=None):
+def summary(flow, dataset, label_names, scores=None):
   """What metrics.json says beyond the means.
 
   Args:
-    model: `VideoGlow`.
+    flow: `VideoFlow`.
     dataset: As of `clip_scores`.
     label_names: Sequence of `str`.
     scores: What `clip_scores` gave of them, or None: computed here.
@@ -119,7 +119,7 @@ def summary(model, dataset, label_names, scores=None):
     `..._by_label`; `tail_bits_per_dim_by_frame`, from frame 1 on; and what
     `label_information` gives.
   """
-  scores = clip_scores(model, dataset) if scores is None else scores
+  scores = clip_scores(flow, dataset) if scores is None else scores
   label = scores['label']
   result = {}
   for name in ('head', 'tail'):
@@ -136,7 +136,7 @@ def summary(model, dataset, label_names, scores=None):
   if 'label_log_prob' in scores:
     result.update(
       label_information(
-        scores['label_log_prob'], label, model.label_log_prior().numpy()
+        scores['label_log_prob'], label, flow.label_log_prior().numpy()
       )
     )
   return result

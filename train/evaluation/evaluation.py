@@ -46,14 +46,15 @@ def evaluate(model, dataset, workers=None):
 def _shared(model, dataset, workers):
   """Means over the clips: each worker's first device takes every n-th batch."""
   terms_of = tf.function(
-    functools.partial(objective.loss_terms, model), reduce_retracing=True
+    functools.partial(objective.loss_terms, model.flow, model.test_loss),
+    reduce_retracing=True,
   )
   names, sums, first = None, 0.0, 0
   for number, (frames, label) in enumerate(dataset):
     size = int(frames.shape[0])
     if number % workers.num == workers.index or names is None:
       # Every worker knows the names, also one that has no batch.
-      label = None if model.num_labels is None else label
+      label = label if model.flow.takes_labels else None
       clips = tf.range(first, first + size)
       terms = terms_of(frames, label, tf.constant([0, 0]), clips)
       names = names or list(terms)
@@ -65,21 +66,21 @@ def _shared(model, dataset, workers):
   return dict(zip(names, total[1:] / total[0]))
 
 
-def invertibility(model, frames, label):
-  """What `VideoGlow.invertibility_report` says, in a few numbers.
+def invertibility(flow, frames, label):
+  """What `VideoFlow.invertibility_report` says, in a few numbers.
 
   Args:
-    model: `VideoGlow`.
+    flow: `VideoFlow`.
     frames: uint8 `[B, T, H, W, C]`.
-    label: int `[B]`; not used by a model without labels.
+    label: int `[B]`; not used by a flow without labels.
 
   Returns:
     `dict` from 'head' and 'tail' to a `dict` with round_trip_error_levels (the
     largest, in levels of uint8), min_scale, max_scale and
     max_condition_number (1 of a flow without steps).
   """
-  label = None if model.num_labels is None else label
-  reports = model.invertibility_report(frames, label)
+  label = label if flow.takes_labels else None
+  reports = flow.invertibility_report(frames, label)
   return {name: _summary(report) for name, report in reports.items()}
 
 

@@ -17,13 +17,13 @@ import tfp_cglow
 __all__ = ['importance_weighted_bits']
 
 
-def importance_weighted_bits(model, dataset, num_samples):
+def importance_weighted_bits(flow, dataset, num_samples):
   """The bound on a data set; the same numbers each time.
 
   Draw k of a batch is the same whatever K; draw 0 is `breakdown.clip_scores`'s.
 
   Args:
-    model: `VideoGlow`.
+    flow: `VideoFlow`.
     dataset: Finite `tf.data.Dataset` of `(frames, label)` batches.
     num_samples: Python `int` K >= 1; time grows with it, memory does not.
 
@@ -34,11 +34,11 @@ def importance_weighted_bits(model, dataset, num_samples):
   Raises:
     ValueError: if K < 1, or for a model with 'legacy' dequantisation.
   """
-  _check(model, num_samples)
-  log_prob = tf.function(model.log_prob)
+  _check(flow, num_samples)
+  log_prob = tf.function(flow.log_prob)
   rows = []
   for number, (frames, label) in enumerate(dataset):
-    label = None if model.num_labels is None else label
+    label = None if flow.num_labels is None else label
     draws = (
       _densities(log_prob(frames, label, tf.constant([k, number])))
       for k in range(num_samples)
@@ -47,12 +47,12 @@ def importance_weighted_bits(model, dataset, num_samples):
   result = {'num_samples': num_samples}
   for name in ('head', 'tail'):
     values = [row[name] for row in rows if name in row]
-    result[f'{name}_bits_per_dim_iw'] = _mean_bits(model, values)
+    result[f'{name}_bits_per_dim_iw'] = _mean_bits(flow, values)
   return result
 
 
-def _check(model, num_samples):
-  if model.dequantisation == 'legacy':
+def _check(flow, num_samples):
+  if flow.dequantisation == 'legacy':
     raise ValueError(
       "Expected a model with dequantisation 'matched', but got 'legacy': its "
       'noise is not one level of its frames wide, so that its bits/dim bound '
@@ -79,11 +79,11 @@ def _log_mean_exp(draws):
   return {k: total - np.log(count) for k, total in totals.items()}
 
 
-def _mean_bits(model, log_probs):
+def _mean_bits(flow, log_probs):
   """Mean bits/dim of a list of batches, or None for none."""
   if not log_probs:
     return None
   bits = tfp_cglow.bits_per_dim(
-    np.concatenate(log_probs), model.frame_shape, model.n_bits
+    np.concatenate(log_probs), flow.frame_shape, flow.n_bits
   )
   return float(bits.mean())

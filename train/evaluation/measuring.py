@@ -19,7 +19,7 @@ _MAX_REFERENCE_CLIPS = 1024
 
 
 def measure(
-  model, config, step, inputs, folder, num_given, num_importance_samples=None
+  flow, config, step, inputs, folder, num_given, num_importance_samples=None
 ):
   """Everything that is known of a model on held-out clips.
 
@@ -27,7 +27,7 @@ def measure(
   runs are paired by clip.
 
   Args:
-    model: A compiled `VideoGlow`.
+    flow: `VideoFlow`.
     config: `Config`.
     step: Python `int`, training steps that the model had.
     inputs: `Inputs`.
@@ -43,15 +43,15 @@ def measure(
   Raises:
     ConfigError: for such a bound of a model that has none.
   """
-  _check_importance(model, num_importance_samples)
+  _check_importance(flow, num_importance_samples)
   rows = folder.read_metrics()
-  scores = breakdown.clip_scores(model, inputs.valid_dataset())
+  scores = breakdown.clip_scores(flow, inputs.valid_dataset())
   folder.write_arrays(folder.scores_file.name, scores)
   metrics = {
     'step': step,
     **_means(scores),
     **breakdown.summary(
-      model, inputs.valid_dataset(), inputs.label_names, scores
+      flow, inputs.valid_dataset(), inputs.label_names, scores
     ),
   }
   for name in ('identity', 'start', 'adapted'):
@@ -65,18 +65,18 @@ def measure(
   metrics['num_valid_clips'] = inputs.num_valid_clips
   metrics['seconds'] = training_seconds(rows)
   if config.run.quality_samples:
-    metrics.update(_of_samples(model, config, inputs, num_given))
+    metrics.update(_of_samples(flow, config, inputs, num_given))
   if num_importance_samples is not None:
-    metrics.update(_tighter_bound(model, inputs, num_importance_samples))
+    metrics.update(_tighter_bound(flow, inputs, num_importance_samples))
   return metrics
 
 
-def _of_samples(model, config, inputs, num_given):
+def _of_samples(flow, config, inputs, num_given):
   """Quality of continuations, and whether a seed gives the same numbers."""
   metrics = {}
-  if model.tail is not None:
+  if flow.tail is not None:
     metrics = continuations.summary(
-      model,
+      flow,
       inputs.valid_dataset(),
       config.run.quality_samples,
       config.run.temperature,
@@ -85,7 +85,7 @@ def _of_samples(model, config, inputs, num_given):
       seed=config.seed,
     )
   first = next(iter(inputs.valid_dataset()))
-  metrics['is_exact'] = continuations.is_exact(model, *first)
+  metrics['is_exact'] = continuations.is_exact(flow, *first)
   if not metrics['is_exact']:
     logging.warning('The same seed gave other numbers the second time.')
   return metrics
@@ -101,8 +101,8 @@ def _means(scores):
   return means
 
 
-def _check_importance(model, num_samples):
-  if num_samples is not None and model.dequantisation == 'legacy':
+def _check_importance(flow, num_samples):
+  if num_samples is not None and flow.dequantisation == 'legacy':
     raise no_bound("bits/dim of a model with dequantisation 'legacy' are none")
 
 
@@ -113,9 +113,9 @@ def no_bound(why):
   )
 
 
-def _tighter_bound(model, inputs, num_samples):
+def _tighter_bound(flow, inputs, num_samples):
   bits = importance.importance_weighted_bits(
-    model, inputs.valid_dataset(), num_samples
+    flow, inputs.valid_dataset(), num_samples
   )
   bits['num_importance_samples'] = bits.pop('num_samples')
   return bits

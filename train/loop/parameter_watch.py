@@ -25,7 +25,7 @@ class ParameterWatch:
 
     Args:
       groups: `dict` of name to list of `tf.Variable`s, such as
-        `VideoGlow.parameter_groups()`.
+        `parameter_groups()` of a model.
       label_start: What `sample` gave of the group 'labels' when training
         started, or None: `labels_movement` is not measured.
       patience: Python `int`: so many measurements in a row below 1e-6 of a

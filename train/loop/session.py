@@ -152,7 +152,6 @@ class _Training:
     self._append_evaluation(0, name, untrained)
     if not model.adapted:
       frames, label = next(iter(self._batches(0)))
-      label = None if model.num_labels is None else label
       self.workers.strategy.run(model.adapt, args=(frames, label))
       self._append_evaluation(0, 'adapted', evaluate(self.workers))
     groups = model.parameter_groups()

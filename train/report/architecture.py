@@ -22,7 +22,7 @@ def figure(model):
   """The diagram of a model: a panel a part.
 
   Args:
-    model: `VideoGlow` or `VideoGan`.
+    model: `VideoFlow` or `VideoGan`.
 
   Returns:
     A `Figure`.
@@ -47,7 +47,7 @@ def structure(model):
   """What a model is made of.
 
   Args:
-    model: `VideoGlow` or `VideoGan`.
+    model: `VideoFlow` or `VideoGan`.
 
   Returns:
     `dict` from the names of its parts to lists of `diagram.Box`es, data first.
@@ -59,7 +59,7 @@ def structure(model):
     elif name in ('head', 'tail'):
       parts[name] = _glow_boxes(part, model)
     else:
-      parts[name] = _processor_boxes(part, model)
+      parts[name] = _memory_boxes(part, model)
   return parts
 
 
@@ -79,13 +79,13 @@ def _class(thing):
   return type(thing).__name__
 
 
-def _processor_boxes(processor, model):
+def _memory_boxes(memory, model):
   seen, size = 'previous frame, and state', _size(model.frame_shape)
-  state = _size((*model.frame_shape[:2], processor.state_channels))
+  state = _size((*model.frame_shape[:2], memory.state_channels))
   kind = 'once a frame'
   return [
     diagram.Box(seen, size, colour=diagram.DATA),
-    diagram.Box(_class(processor), kind, _parameters(processor)),
+    diagram.Box(_class(memory), kind, _parameters(memory)),
     diagram.Box('state', state, colour=diagram.CONDITION),
   ]
 
@@ -95,10 +95,9 @@ def _glow_boxes(glow, model):
   boxes = [diagram.Box('frame', _size(glow.output_shape), colour=diagram.DATA)]
   if 'context' in glow.conditions or glow.label_maps is not None:
     boxes.append(_context_box(glow, model))
-  for bijector in (glow.context_mixture, glow.context_affine):
-    if bijector is not None:
-      kind = 'of the frame, given the context'
-      boxes.append(diagram.Box(_class(bijector), kind, _parameters(bijector)))
+  if glow.first is not None:
+    kind = 'of the frame, given the context'
+    boxes.append(diagram.Box(_class(glow.first), kind, _parameters(glow.first)))
   shapes = glow.level_shapes()
   for number, (block, shape) in enumerate(zip(glow.blocks, shapes), 1):
     boxes += _block_boxes(number, block, shape, number == len(shapes))
@@ -126,7 +125,7 @@ def _context_box(glow, model):
     names.append(
       f'{model.previous_frames} frames before' if several else 'frame before'
     )
-    if model.processor is not None:
+    if model.memory is not None:
       names.append('state')
   parameters = _parameters(glow.context_network)
   if glow.label_maps is not None:

@@ -77,8 +77,8 @@ def _write(run, folder):
     checkpoints.weights_of(run.model), folder.checkpoints
   ).save(run.step)
   text = model_card.model_card(
-    run.model,
-    label_names=None if run.model.num_labels is None else run.label_names,
+    run.model.flow,
+    label_names=run.label_names if run.model.flow.takes_labels else None,
     data=model_card.data_facts(
       config, metrics.get('num_train_clips'), metrics.get('num_valid_clips')
     ),

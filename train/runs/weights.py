@@ -11,8 +11,8 @@ from train.systems import systems
 
 __all__ = ['init_from', 'variables_by_path']
 
-# What comes along with a part: the processor makes the tail's state.
-_WITH = {'tail': ('processor',)}
+# What comes along with a part: the memory makes the tail's state.
+_WITH = {'tail': ('memory',)}
 
 
 def variables_by_path(root):

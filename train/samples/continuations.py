@@ -43,7 +43,7 @@ def summary(
   """What metrics.json says of continuations from the first frames.
 
   Args:
-    model: `VideoGlow` with a tail.
+    model: `VideoFlow` with a tail, or `VideoGan`.
     dataset: Finite `tf.data.Dataset` of `(frames, label)` batches, frames uint8
       `[B, T, H, W, C]`, T > 1; the same at each reading.
     num_samples: Python `int` N, continuations of each clip.
@@ -116,7 +116,7 @@ def continue_clips(
   depends neither on how many are asked for nor on their length.
 
   Args:
-    model: `VideoGlow` with a tail.
+    model: `VideoFlow` with a tail, or `VideoGan`.
     frames: uint8 `[B, T, H, W, C]`, real clips.
     label: int `[B]`; not used by a model without labels.
     num_samples: Python `int` N.
@@ -285,7 +285,7 @@ def is_exact(model, frames, label):
   """Whether the same seed gives the same numbers, bit for bit.
 
   Args:
-    model: `VideoGlow`.
+    model: `VideoFlow`.
     frames: uint8 `[B, T, H, W, C]`.
     label: int `[B]`; not used by a model without labels.
 

@@ -21,7 +21,7 @@ def measure(model, frames, label, samples_per_label=8, temperature=1.0, seed=0):
   """Compares videos that a model draws with real ones.
 
   Args:
-    model: `VideoGlow` with a head, or `VideoGan`.
+    model: `VideoFlow` with a head, or `VideoGan`.
     frames: uint8 `[B, T, H, W, C]`, real clips; labels with less than two are
       left out.
     label: int `[B]`; a model without labels has all clips for one label.

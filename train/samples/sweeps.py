@@ -13,7 +13,7 @@ def temperature_sweep(model, ids, num_frames, temperatures, seed):
   """Videos at several temperatures, the same noise for each of a label's.
 
   Args:
-    model: `VideoGlow`.
+    model: `VideoFlow`.
     ids: List of Python `int`, labels.
     num_frames: Python `int`.
     temperatures: List of floats.
@@ -40,7 +40,7 @@ def between_two(model, ids, num_frames, temperature, seed, num):
   """Videos on the way from one drawn video of a label to another.
 
   Args:
-    model: `VideoGlow`.
+    model: `VideoFlow`.
     ids: List of Python `int`, labels.
     num_frames: Python `int`.
     temperature: Float.

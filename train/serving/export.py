@@ -25,7 +25,7 @@ _UNFINISHED = '.unfinished'
 
 
 def export_model(
-  model,
+  flow,
   folder,
   version=None,
   card=None,
@@ -47,7 +47,7 @@ def export_model(
   under its name when all of it is on the disk, or never.
 
   Args:
-    model: `VideoGlow`. Its weights are read now.
+    flow: `VideoFlow`. Its weights are read now.
     folder: Path, TensorFlow Serving's model folder.
     version: Python `int` >= 1, or None: one more than the largest there is.
     card: `dict` for `model_card.model_card`, or None.
@@ -67,14 +67,14 @@ def export_model(
   files.check_is_local(folder)
   if version is not None and version < 1:
     raise ValueError(f'`version` must be at least 1, but got {version}.')
-  label_names = _label_names(model, label_names)
+  label_names = _label_names(flow, label_names)
   limits = request_checks.Limits(max_frames, max_rows)
-  functions = signatures_lib.build_signatures(frozen.FrozenModel(model), limits)
+  functions = signatures_lib.build_signatures(frozen.frozen(flow), limits)
   with _staging(pathlib.Path(folder), version) as (temporary, final):
     _save(functions, label_names, temporary)
     warmup.write_warmup(temporary, functions, name)
     text = model_card.model_card(
-      model, limits, functions, label_names, **(card or {})
+      flow, limits, functions, label_names, **(card or {})
     )
     (temporary / 'model_card.md').write_text(text, 'utf-8')
   logging.info('Exported %s, to ask for at most %s.', final, limits)
@@ -89,13 +89,13 @@ def newest_version(folder):
   return max(versions, default=None)
 
 
-def _label_names(model, names):
-  if model.num_labels is None:
+def _label_names(flow, names):
+  if flow.num_labels is None:
     return None
-  names = [str(k) for k in range(model.num_labels)] if names is None else names
-  if len(names) != model.num_labels:
+  names = [str(k) for k in range(flow.num_labels)] if names is None else names
+  if len(names) != flow.num_labels:
     raise ValueError(
-      f'Expected {model.num_labels} label names, but got {len(names)}.'
+      f'Expected {flow.num_labels} label names, but got {len(names)}.'
     )
   for name in names:
     if len(name.splitlines()) != 1:

@@ -1,48 +1,39 @@
-"""A model for serving: what a request need not compute is a constant."""
+"""A flow for serving: what a request need not compute is a constant."""
 
 import tensorflow as tf
 
+import tfp_cglow
 from tfp_cglow.bijectors import flow_step
 from tfp_cglow.bijectors import invertible_conv
 from tfp_cglow.bijectors import labels
 from tfp_cglow.bijectors import scan
 
-__all__ = ['FrozenModel']
+__all__ = ['frozen']
 
 
-class FrozenModel:
-  """A `VideoGlow` as it is when this is made, without training.
+def frozen(flow):
+  """A `VideoFlow` with the values that another one has now; not to be trained.
 
-  The 1x1 convolutions (with their inverses) and everything of the labels are
-  constants; networks keep their variables, which signatures share. It has the
-  attributes that `rollout`, `densities` and `video_targets` read.
+  The 1x1 convolutions, with their inverses, and all parameters of labels are
+  constants. Networks keep their variables, which signatures share.
+
+  Args:
+    flow: `VideoFlow`; it stays as it is.
+
+  Returns:
+    A `VideoFlow`.
   """
-
-  def __init__(self, model):
-    """Reads the values; the model's own flows stay as they are.
-
-    Args:
-      model: `VideoGlow`.
-    """
-    self.frame_shape = model.frame_shape
-    self.num_dims = model.num_dims
-    self.num_labels = model.num_labels
-    self.n_bits = model.n_bits
-    self.previous_frames = model.previous_frames
-    self.dequantisation = model.dequantisation
-    self.takes_labels = model.takes_labels
-    self.processor = model.processor
-    self.base = model.base
-    self.label_kwargs = model.label_kwargs
-    self.head = _frozen_glow(model.head)
-    self.tail = _frozen_glow(model.tail)
-    self._label_log_prior = None
-    if model.num_labels is not None:
-      self._label_log_prior = _constant(model.label_log_prior())
-
-  def label_log_prior(self):
-    """`[num_labels]`, as of `VideoGlow`."""
-    return self._label_log_prior
+  counts = flow.label_counts
+  return tfp_cglow.VideoFlow(
+    flow.frame_shape,
+    _frozen_glow(flow.head),
+    _frozen_glow(flow.tail),
+    flow.memory,
+    label_counts=None if counts is None else _constant(counts),
+    n_bits=flow.n_bits,
+    previous_frames=flow.previous_frames,
+    dequantisation=flow.dequantisation,
+  )
 
 
 def _frozen_glow(glow):

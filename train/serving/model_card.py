@@ -62,7 +62,7 @@ def data_facts(config, num_train_clips=None, num_valid_clips=None):
 
 
 def model_card(
-  model,
+  flow,
   limits=None,
   functions=None,
   label_names=None,
@@ -75,7 +75,7 @@ def model_card(
   """A card as Markdown.
 
   Args:
-    model: `VideoGlow`.
+    flow: `VideoFlow`.
     limits: `request_checks.Limits`, or None: there is no SavedModel.
     functions: `dict` from names to signatures, or None, the same.
     label_names: List of `str`, or None.
@@ -92,24 +92,24 @@ def model_card(
     ('Data', _table(data or {'licence': _UNKNOWN})),
     ('Labels', _labels(label_names)),
     ('Held-out numbers', _table(metrics or {})),
-    ('Limits', _limits(model, limits)),
+    ('Limits', _limits(flow, limits)),
     ('Use', usage or _usage(functions)),
     ('Signatures', _signatures(functions)),
     ('Config', _config(config or {})),
   ]
-  parts = [f'# {_escape(title)}', _summary(model)]
+  parts = [f'# {_escape(title)}', _summary(flow)]
   parts += [f'## {name}\n\n{text}' for name, text in sections if text]
   return '\n\n'.join(p.rstrip('\n') for p in parts) + '\n'
 
 
-def _summary(model):
-  height, width, channels = model.frame_shape
-  parts = [name for name in ('head', 'tail') if getattr(model, name)]
+def _summary(flow):
+  height, width, channels = flow.frame_shape
+  parts = [name for name in ('head', 'tail') if getattr(flow, name)]
   return (
     f'A conditional normalising flow of frames of {height}x{width}x{channels} '
-    f'at {model.n_bits} bits: {" and ".join(parts)}. It draws '
-    f'{"videos" if model.tail else "images"}'
-    f'{"" if model.num_labels is None else " by label"} and measures how '
+    f'at {flow.n_bits} bits: {" and ".join(parts)}. It draws '
+    f'{"videos" if flow.tail else "images"}'
+    f'{"" if flow.num_labels is None else " by label"} and measures how '
     'likely given ones are.'
   )
 
@@ -120,8 +120,8 @@ def _labels(names):
   return '\n'.join(f'{k}. {_escape(n)}' for k, n in enumerate(names))
 
 
-def _limits(model, limits):
-  height, width, _ = model.frame_shape
+def _limits(flow, limits):
+  height, width, _ = flow.frame_shape
   lines = []
   if limits is not None:
     lines.append(
@@ -130,19 +130,19 @@ def _limits(model, limits):
     )
   lines += [
     f'Frames are {height}x{width}, and each value is one of '
-    f'{2**model.n_bits} levels.',
+    f'{2**flow.n_bits} levels.',
     'It knows the data it was trained on: other frames get a likelihood and '
     'a label, too, but these say little.',
     'Generated videos may show what training videos show, people included. '
     'Nothing filters them.',
     'Long videos drift: quality is measured at the length of a training clip.',
   ]
-  if model.takes_labels:
+  if flow.takes_labels:
     lines.append(
       "classify weighs the labels by their frequency in training; it isn't "
       'calibrated.'
     )
-  if model.dequantisation == 'legacy':
+  if flow.dequantisation == 'legacy':
     lines.append('Its bits/dim bound no code length.')
   return '\n'.join(f'- {line}' for line in lines)
 

@@ -23,14 +23,14 @@ class Limits:
   max_rows: int = 64
 
 
-def checked(model, limits, specs, inputs):
+def checked(flow, limits, specs, inputs):
   """The inputs of a request; InvalidArgumentError says what is wrong with it.
 
   Servers feed tensors of any shape, whatever a signature says: shapes are
   checked first, then values.
 
   Args:
-    model: `VideoGlow`.
+    flow: `VideoFlow`.
     limits: `Limits`.
     specs: `dict` from names to `tf.TensorSpec`s.
     inputs: `dict` from the same names to tensors.
@@ -42,7 +42,7 @@ def checked(model, limits, specs, inputs):
     [_check_shape(specs[k], v) for k, v in inputs.items()], inputs
   )
   inputs = _after(_check_rows(limits, specs, inputs), inputs)
-  return _after(_check_values(model, limits, inputs), inputs)
+  return _after(_check_values(flow, limits, inputs), inputs)
 
 
 def check_finite(what):
@@ -102,11 +102,11 @@ def _check_rows(limits, specs, inputs):
   ]
 
 
-def _check_values(model, limits, inputs):
+def _check_values(flow, limits, inputs):
   checks = []
   for name, value in inputs.items():
     if name == 'labels':
-      checks.append(_check_range(name, value, 0, model.num_labels - 1))
+      checks.append(_check_range(name, value, 0, flow.num_labels - 1))
     elif name == 'frame_index':
       checks.append(_check_range(name, value, 0, _LAST_INDEX))
     elif name == 'temperature':
@@ -116,7 +116,7 @@ def _check_values(model, limits, inputs):
     elif name in ('latents', 'state_map'):
       ok = tf.reduce_all(tf.math.is_finite(value))
       checks.append(_check(ok, f'{name} must be finite, but got', value))
-  return checks + _check_lengths(model, limits, inputs)
+  return checks + _check_lengths(flow, limits, inputs)
 
 
 def _check_range(name, value, low, high):
@@ -124,14 +124,14 @@ def _check_range(name, value, low, high):
   return _check(ok, f'{name} must be in [{low}, {high}], but got', value)
 
 
-def _check_lengths(model, limits, inputs):
+def _check_lengths(flow, limits, inputs):
   """Checks of numbers of frames; models without a tail make images."""
-  high = 1 if model.tail is None else limits.max_frames
+  high = 1 if flow.tail is None else limits.max_frames
   frames, num_frames = inputs.get('frames'), inputs.get('num_frames')
   checks = []
   if frames is not None:
     # A video to continue may be one frame; of others, the tail has to see one.
-    low = 1 if model.tail is None or num_frames is not None else 2
+    low = 1 if flow.tail is None or num_frames is not None else 2
     length = tf.shape(frames)[1]
     checks.append(_check_range('The number of frames', length, low, high))
   if num_frames is not None:
@@ -142,6 +142,6 @@ def _check_lengths(model, limits, inputs):
     checks.append(_check(ok, words, num_frames))
   if 'latents' in inputs:
     length = tf.shape(inputs['latents'])[1]
-    high = high - 1 if model.head is None else high
+    high = high - 1 if flow.head is None else high
     checks.append(_check_range('The number of latents', length, 1, high))
   return checks

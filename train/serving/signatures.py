@@ -27,7 +27,7 @@ DESCRIPTIONS = {
 _finite_frame = request_checks.check_finite('The frame')
 
 
-def build_signatures(model, limits):
+def build_signatures(flow, limits):
   """The signatures that a model can have.
 
   ```none
@@ -53,22 +53,22 @@ def build_signatures(model, limits):
   A model without labels takes none and does not classify. Without a head there
   is no `sample` and no `first_frame`, and latents are those of the frames from
   1 on: `decode` takes frame 0 as `first_frame`, too. Without a tail T is 1, and
-  nothing goes on. `state_map` is there if the model has a processor,
+  nothing goes on. `state_map` is there if the model has a memory,
   `previous_frame` if its tail sees two frames.
 
   A row's answer depends on that row alone.
 
   Args:
-    model: `FrozenModel` (or a `VideoGlow`, whose inverses each request would
-      then compute).
+    flow: `VideoFlow`, made by `frozen.frozen` (each request to another would
+      compute its inverses).
     limits: `request_checks.Limits`.
 
   Returns:
     `dict` from names to `ConcreteFunction`s.
   """
   signatures = {}
-  for name, (body, inputs) in _bodies(model).items():
-    signatures[name] = _build(model, limits, name, body, inputs)
+  for name, (body, inputs) in _bodies(flow).items():
+    signatures[name] = _build(flow, limits, name, body, inputs)
   return signatures
 
 
@@ -77,42 +77,42 @@ def default_signature(signatures):
   return 'sample' if 'sample' in signatures else 'continue'
 
 
-def _bodies(model):
+def _bodies(flow):
   """`dict` from a signature's name to its function and its inputs' names."""
-  labels = [] if model.num_labels is None else ['labels']
+  labels = [] if flow.num_labels is None else ['labels']
   draw = [*labels, 'seed', 'temperature']
   state = ['frame_index']
-  state += ['state_map'] if model.processor is not None else []
-  state += ['previous_frame'] if model.previous_frames == 2 else []
+  state += ['state_map'] if flow.memory is not None else []
+  state += ['previous_frame'] if flow.previous_frames == 2 else []
   bodies = {}
-  if model.head is not None:
+  if flow.head is not None:
     bodies['sample'] = (_sample, [*draw, 'num_frames'])
     bodies['first_frame'] = (_first_frame, draw)
-  if model.tail is not None:
+  if flow.tail is not None:
     bodies['continue'] = (_continue, ['frames', *draw, 'num_frames'])
     bodies['next_frame'] = (_next_frame, ['frame', *state, *draw])
   bodies['log_prob'] = (_log_prob, ['frames', *labels])
-  if model.takes_labels:
+  if flow.takes_labels:
     bodies['classify'] = (_classify, ['frames'])
   bodies['encode'] = (_encode, ['frames', *labels])
-  first = ['first_frame'] if model.head is None else []
+  first = ['first_frame'] if flow.head is None else []
   bodies['decode'] = (_decode, ['latents', *first, *labels])
   return bodies
 
 
-def _build(model, limits, name, body, inputs):
-  specs = {k: s for k, s in _specs(model).items() if k in inputs}
+def _build(flow, limits, name, body, inputs):
+  specs = {k: s for k, s in _specs(flow).items() if k in inputs}
 
   def signature(**inputs):
-    return body(model, **request_checks.checked(model, limits, specs, inputs))
+    return body(flow, **request_checks.checked(flow, limits, specs, inputs))
 
   function = tf.function(signature, autograph=False)
   with tf.name_scope(name):
     return function.get_concrete_function(**specs)
 
 
-def _specs(model):
-  frame = model.frame_shape
+def _specs(flow):
+  frame = flow.frame_shape
   rows = {
     'labels': (tf.int32, []),
     'seed': (tf.int32, [2]),
@@ -122,10 +122,10 @@ def _specs(model):
     'first_frame': (tf.uint8, frame),
     'previous_frame': (tf.uint8, frame),
     'frame_index': (tf.int32, []),
-    'latents': (tf.float32, [None, model.num_dims]),
+    'latents': (tf.float32, [None, flow.num_dims]),
   }
-  if model.processor is not None:
-    channels = model.processor.state_channels
+  if flow.memory is not None:
+    channels = flow.memory.state_channels
     rows['state_map'] = (tf.float32, [*frame[:2], channels])
   specs = {
     name: tf.TensorSpec([None, *shape], dtype, name)
@@ -138,35 +138,35 @@ def _specs(model):
 # Bodies: functions of the model and of checked inputs.
 
 
-def _sample(model, seed, temperature, num_frames, labels=None):
+def _sample(flow, seed, temperature, num_frames, labels=None):
   frames = rollout.rollout(
-    model, labels, None, num_frames, temperature, seed, _finite_frame
+    flow, labels, None, num_frames, temperature, seed, _finite_frame
   )
   return {'frames': frames}
 
 
-def _continue(model, frames, seed, temperature, num_frames, labels=None):
-  given = video_targets.clean_given(model, frames)
+def _continue(flow, frames, seed, temperature, num_frames, labels=None):
+  given = video_targets.clean_given(flow, frames)
   frames = rollout.rollout(
-    model, labels, given, num_frames, temperature, seed, _finite_frame
+    flow, labels, given, num_frames, temperature, seed, _finite_frame
   )
   return {'frames': frames}
 
 
-def _first_frame(model, seed, temperature, labels=None):
-  latent = rollout.noise(model, temperature, seed, 0)
-  frame = rollout.first_frame(model, labels, latent, _finite_frame)
-  if model.tail is None:
+def _first_frame(flow, seed, temperature, labels=None):
+  latent = rollout.noise(flow, temperature, seed, 0)
+  frame = rollout.first_frame(flow, labels, latent, _finite_frame)
+  if flow.tail is None:
     return {'frame': frame}
   state = video_targets.initial_state(
-    model, video_targets.clean_given(model, frame[:, tf.newaxis])
+    flow, video_targets.clean_given(flow, frame[:, tf.newaxis])
   )
   index = tf.zeros(tf.shape(seed)[:1], tf.int32)
-  return _with_state(model, frame, index, state, frame)
+  return _with_state(flow, frame, index, state, frame)
 
 
 def _next_frame(
-  model,
+  flow,
   frame,
   frame_index,
   seed,
@@ -178,35 +178,35 @@ def _next_frame(
   recent = [frame] if previous_frame is None else [frame, previous_frame]
   state = [] if state_map is None else [state_map]
   index = frame_index + 1
-  latent = rollout.noise(model, temperature, seed, index)
+  latent = rollout.noise(flow, temperature, seed, index)
   following, state = rollout.next_frame(
-    model, model.tail, labels, recent, state, latent, _finite_frame
+    flow, flow.tail, labels, recent, state, latent, _finite_frame
   )
-  return _with_state(model, following, index, state, frame)
+  return _with_state(flow, following, index, state, frame)
 
 
-def _with_state(model, frame, index, state, previous):
+def _with_state(flow, frame, index, state, previous):
   result = {'frame': frame, 'frame_index': index}
-  if model.processor is not None:
+  if flow.memory is not None:
     result['state_map'] = state[0]
-  if model.previous_frames == 2:
+  if flow.previous_frames == 2:
     result['previous_frame'] = previous
   return result
 
 
-def _log_prob(model, frames, labels=None):
+def _log_prob(flow, frames, labels=None):
   bits = {}
-  values = densities.log_prob(model, frames, labels, 0, _same_noise(frames))
+  values = densities.log_prob(flow, frames, labels, 0, _same_noise(frames))
   for name, value in zip(('head', 'tail'), values):
     if value is not None:
       bits[f'{name}_bits_per_dim'] = _finite_density(
-        likelihood.bits_per_dim(value, model.frame_shape, model.n_bits)
+        likelihood.bits_per_dim(value, flow.frame_shape, flow.n_bits)
       )
   return bits
 
 
-def _classify(model, frames):
-  log_probs = densities.classify(model, frames, 0, _same_noise(frames))
+def _classify(flow, frames):
+  log_probs = densities.classify(flow, frames, 0, _same_noise(frames))
   return {'log_probs': _finite_density(log_probs)}
 
 
@@ -218,14 +218,14 @@ def _same_noise(frames):
   return tf.zeros(tf.shape(frames)[:1], tf.int32)
 
 
-def _encode(model, frames, labels=None):
-  return {'latents': _finite_latents(rollout.encode(model, frames, labels))}
+def _encode(flow, frames, labels=None):
+  return {'latents': _finite_latents(rollout.encode(flow, frames, labels))}
 
 
 _finite_latents = request_checks.check_finite('The latents')
 
 
-def _decode(model, latents, labels=None, first_frame=None):
+def _decode(flow, latents, labels=None, first_frame=None):
   return {
-    'frames': rollout.decode(model, latents, labels, first_frame, _finite_frame)
+    'frames': rollout.decode(flow, latents, labels, first_frame, _finite_frame)
   }

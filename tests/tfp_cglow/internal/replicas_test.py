@@ -7,24 +7,27 @@ import tf_keras as tfk
 import tfp_cglow
 from tfp_cglow.internal import replicas
 
-_SIZES = dict(num_glow_blocks=1, num_steps_per_block=2, hidden_channels=8)
+_SIZES = dict(num_glow_blocks=1, steps=tfp_cglow.AdditiveSteps(2, 8))
 _FRAMES = np.random.default_rng(0).integers(0, 256, [4, 3, 8, 8, 3], np.uint8)
 _LABELS = np.array([0, 1, 2, 1], np.int32)
 
 
 def _model():
-  model = tfp_cglow.VideoGlow(
+  flow = tfp_cglow.build_video_flow(
     [8, 8, 3],
+    tfp_cglow.GlowSpec(labels=tfp_cglow.LabelPriors(), **_SIZES),
+    tfp_cglow.TailSpec(
+      first=tfp_cglow.FrameAffine(),
+      memory=tfp_cglow.ResidualMemory(2),
+      **_SIZES,
+    ),
     num_labels=3,
-    state_channels=2,
-    head=_SIZES,
-    tail={**_SIZES, 'context_affine': 'residual'},
-    label_dropout=0.3,
-    tail_frames_per_step=1,
     seed=0,
   )
+  model = tfp_cglow.VideoGlow(flow, seed=0)
   adam = tfk.optimizers.legacy.Adam(1e-2, epsilon=1e-8)
-  model.compile(adam, ema=0.5)
+  loss = tfp_cglow.VideoLoss(label_dropout=0.3, tail_frames_per_step=1)
+  model.compile(adam, loss, ema=0.5)
   return model
 
 
@@ -62,8 +65,8 @@ class ReplicasTest(tf.test.TestCase):
     one, two = _model(), self.model
     losses_one, losses_two = _fit(one), _fit(two)
     self.assertAllClose(losses_one, losses_two, rtol=1e-5)
-    self.assertAllClose(one.label_counts, two.label_counts)
-    self.assertAllEqual(one.label_counts, [6.0, 12.0, 6.0])
+    self.assertAllClose(one.flow.label_counts, two.flow.label_counts)
+    self.assertAllEqual(one.flow.label_counts, [6.0, 12.0, 6.0])
     for a, b in zip(one.trainable_variables, two.trainable_variables):
       self.assertAllClose(a, b, rtol=1e-3, atol=5e-4, msg=a.name)
     averages = zip(one.weight_average.averages, two.weight_average.averages)
@@ -75,7 +78,7 @@ class ReplicasTest(tf.test.TestCase):
       first, second = self.strategy.experimental_local_results(variable)
       self.assertAllEqual(first, second)
     # An inference outside the strategy's step.
-    self.assertEqual(two.sample([0], num_frames=2).shape, [1, 2, 8, 8, 3])
+    self.assertEqual(two.flow.sample([0], num_frames=2).shape, [1, 2, 8, 8, 3])
     # The last batch's second part is empty.
     values = two.evaluate(
       _dataset(_FRAMES[:3], 2).take(2), verbose=0, return_dict=True
@@ -83,7 +86,7 @@ class ReplicasTest(tf.test.TestCase):
     self.assertAllInRange(values['tail_bits_per_dim'], 0.1, 20.0)
     # One replica that is not finite keeps all from the step.
     before = [v.numpy() for v in two.trainable_variables]
-    tail = two.tail.trainable_variables[0]
+    tail = two.flow.tail.trainable_variables[0]
     good = tail.numpy()
     tail.assign(np.full_like(good, np.nan))
     two.fit(_dataset(), steps_per_epoch=1, verbose=0)

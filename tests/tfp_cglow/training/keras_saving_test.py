@@ -1,5 +1,6 @@
 """Tests of `keras_saving`, through `VideoGlow`."""
 
+import dataclasses
 import os
 
 from absl.testing import parameterized
@@ -9,27 +10,27 @@ import tf_keras as tfk
 
 import tfp_cglow
 
-_SIZES = {'num_glow_blocks': 1, 'num_steps_per_block': 1, 'hidden_channels': 4}
+_STEPS = tfp_cglow.AdditiveSteps(1, 4)
+_HEAD = tfp_cglow.GlowSpec(1, _STEPS, labels=tfp_cglow.LabelPriors())
+_TAIL = tfp_cglow.TailSpec(
+  1, _STEPS, tfp_cglow.FrameAffine(), memory=tfp_cglow.ResidualMemory(2)
+)
 
 
-def _model(seed=0, **kwargs):
-  arguments = {
-    'num_labels': 2,
-    'state_channels': 2,
-    'head': _SIZES,
-    'tail': {**_SIZES, 'context_affine': 'residual'},
-    'seed': seed,
-  }
-  return tfp_cglow.VideoGlow([4, 4, 1], **{**arguments, **kwargs})
+def _model(seed=0, head=_HEAD, tail=_TAIL):
+  flow = tfp_cglow.build_video_flow(
+    [4, 4, 1], head, tail, num_labels=2, seed=seed
+  )
+  return tfp_cglow.VideoGlow(flow, seed=seed)
 
 
 def _randomise(model):
   rng = np.random.default_rng(0)
   for variable in model.trainable_variables:
     variable.assign(0.1 * rng.standard_normal(variable.shape))
-  for glow in (model.head, model.tail):
+  for glow in (model.flow.head, model.flow.tail):
     glow.adapted.assign(True)
-  model.label_counts.assign([3.0, 1.0])
+  model.flow.label_counts.assign([3.0, 1.0])
   return model
 
 
@@ -64,22 +65,22 @@ class KerasSavingTest(tf.test.TestCase, parameterized.TestCase):
     other.load_weights(path)
     for name, variable in model.module_variables().items():
       self.assertAllEqual(other.module_variables()[name], variable)
-    again = tfk.models.load_model(
-      path, custom_objects={'VideoGlow': tfp_cglow.VideoGlow}, compile=False
-    )
     label = np.array([0, 1])
-    ours, theirs = (m.log_prob(frames, label) for m in (again, model))
+    ours, theirs = (m.flow.log_prob(frames, label) for m in (other, model))
     self.assertAllEqual(ours[0], theirs[0])
     self.assertAllEqual(ours[1], theirs[1])
+    with self.assertRaisesRegex(ValueError, r'expected.*load_weights\(path'):
+      tfk.models.load_model(
+        path, custom_objects={'VideoGlow': tfp_cglow.VideoGlow}, compile=False
+      )
 
   def test_of_another_model(self):
     path = os.path.join(self.folder, 'm.weights.h5')
     _model().save_weights(path)
-    with self.assertRaisesRegex(ValueError, r"not in both: \['processor_"):
+    with self.assertRaisesRegex(ValueError, r"not in both: \['memory_"):
       _model(tail=None).load_weights(path)
-    other = _model(
-      tail={**_SIZES, 'context_affine': 'residual', 'hidden_channels': 5}
-    )
+    steps = tfp_cglow.AdditiveSteps(1, hidden_channels=5)
+    other = _model(tail=dataclasses.replace(_TAIL, steps=steps))
     before = [v.numpy() for v in other.variables]
     with self.assertRaisesRegex(ValueError, 'expects tail_.* of shape'):
       other.load_weights(path)

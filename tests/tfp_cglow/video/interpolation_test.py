@@ -8,25 +8,26 @@ from tfp_cglow.video import interpolation
 from tfp_cglow.video import rollout
 
 _SHAPE = [4, 4, 1]
+_LABELS = tfp_cglow.LabelPriors(2)
 
 
-def _model(**kwargs):
-  glow = {'num_glow_blocks': 1, 'num_steps_per_block': 2, 'hidden_channels': 4}
-  model = tfp_cglow.VideoGlow(
+def _flow(has_head=True, labels=_LABELS):
+  parts = {'num_glow_blocks': 1, 'steps': tfp_cglow.AdditiveSteps(2, 4)}
+  flow = tfp_cglow.build_video_flow(
     _SHAPE,
-    **{
-      'num_labels': 2,
-      'state_channels': 2,
-      'head': glow,
-      'tail': {**glow, 'context_affine': 'residual'},
-      'seed': 0,
-      **kwargs,
-    },
+    tfp_cglow.GlowSpec(labels=labels, **parts) if has_head else None,
+    tfp_cglow.TailSpec(
+      first=tfp_cglow.FrameAffine(),
+      labels=None if has_head else labels,
+      memory=tfp_cglow.ResidualMemory(2),
+      **parts,
+    ),
+    seed=0,
   )
   rng = np.random.default_rng(0)
-  for variable in model.trainable_variables:
+  for variable in flow.trainable_variables:
     variable.assign(0.15 * rng.standard_normal(variable.shape))
-  return model
+  return flow
 
 
 def _videos(num_rows, num_frames=3):
@@ -66,23 +67,23 @@ class InterpolateLatentsTest(tf.test.TestCase):
 
 class InterpolateTest(tf.test.TestCase):
   def test_rows_lie_between_their_ends(self):
-    model, labels = _model(), [0, 1]
-    latents = rollout.encode(model, _videos(4), [0, 1, 0, 1])
+    flow, labels = _flow(), [0, 1]
+    latents = rollout.encode(flow, _videos(4), [0, 1, 0, 1])
     a, b = latents[:2], latents[2:]
-    videos = interpolation.interpolate(model, a, b, 3, labels)
+    videos = interpolation.interpolate(flow, a, b, 3, labels)
     self.assertEqual(videos.shape, [2, 3, 3, 4, 4, 1])
-    self.assertAllEqual(videos[:, 0], rollout.decode(model, a, labels))
-    self.assertAllEqual(videos[:, 2], rollout.decode(model, b, labels))
+    self.assertAllEqual(videos[:, 0], rollout.decode(flow, a, labels))
+    self.assertAllEqual(videos[:, 2], rollout.decode(flow, b, labels))
     self.assertNotAllEqual(videos[:, 1], videos[:, 0])
-    alone = interpolation.interpolate(model, a[1:], b[1:], 3, [1])
+    alone = interpolation.interpolate(flow, a[1:], b[1:], 3, [1])
     self.assertAllEqual(alone[0], videos[1])
 
   def test_without_head_and_labels(self):
-    model = _model(head=None, num_labels=None)
+    flow = _flow(has_head=False, labels=None)
     videos = _videos(2)
-    latents = rollout.encode(model, videos)
+    latents = rollout.encode(flow, videos)
     between = interpolation.interpolate(
-      model, latents, latents[::-1], 2, first_frames=videos[:, 0]
+      flow, latents, latents[::-1], 2, first_frames=videos[:, 0]
     )
     self.assertEqual(between.shape, [2, 2, 3, 4, 4, 1])
     self.assertAllEqual(between[:, 0], videos // 8 * 8 + 4)
@@ -90,13 +91,11 @@ class InterpolateTest(tf.test.TestCase):
   def test_bad_arguments(self):
     latents = tf.zeros([1, 2, 16])
     with self.assertRaisesRegex(ValueError, 'Expected `labels`.*got None'):
-      interpolation.interpolate(_model(), latents, latents, 2)
+      interpolation.interpolate(_flow(), latents, latents, 2)
     with self.assertRaisesRegex(ValueError, 'Expected no `labels`'):
-      interpolation.interpolate(
-        _model(num_labels=None), latents, latents, 2, [0]
-      )
+      interpolation.interpolate(_flow(labels=None), latents, latents, 2, [0])
     with self.assertRaisesRegex(ValueError, 'without a head.*got none'):
-      interpolation.interpolate(_model(head=None), latents, latents, 2, [0])
+      interpolation.interpolate(_flow(has_head=False), latents, latents, 2, [0])
 
 
 if __name__ == '__main__':

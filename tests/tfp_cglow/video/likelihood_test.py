@@ -28,19 +28,15 @@ class UntrainedBitsPerDimTest(tf.test.TestCase, parameterized.TestCase):
 
   SHAPE = [3, 4, 8, 8, 3]
 
-  def _model(self, coupling, context_affine=None):
-    glow = {
-      'num_glow_blocks': 2,
-      'num_steps_per_block': 2,
-      'hidden_channels': 4,
-      'coupling': coupling,
-    }
-    return tfp_cglow.VideoGlow(
+  def _flow(self, make_steps, first=None):
+    parts = {'num_glow_blocks': 2, 'steps': make_steps(2, 4)}
+    return tfp_cglow.build_video_flow(
       self.SHAPE[2:],
+      tfp_cglow.GlowSpec(labels=tfp_cglow.LabelPriors(), **parts),
+      tfp_cglow.TailSpec(
+        first=first, memory=tfp_cglow.ResidualMemory(2), **parts
+      ),
       num_labels=2,
-      state_channels=2,
-      head=glow,
-      tail={**glow, 'context_affine': context_affine},
       seed=0,
     )
 
@@ -61,24 +57,26 @@ class UntrainedBitsPerDimTest(tf.test.TestCase, parameterized.TestCase):
     return tfp_cglow.bits_per_dim(log_prob, self.SHAPE[2:], 5)
 
   @parameterized.product(
-    frames=[_random_frames, _smooth_frames], coupling=['additive', 'affine']
+    frames=[_random_frames, _smooth_frames],
+    make_steps=[tfp_cglow.AdditiveSteps, tfp_cglow.AffineSteps],
   )
-  def test_head_and_paper_way_tail(self, frames, coupling):
+  def test_head_and_paper_way_tail(self, frames, make_steps):
     frames = frames(self.SHAPE)
-    model = self._model(coupling)
-    head, tail = model.log_prob(frames, tf.constant([0, 1, 0]), seed=7)
+    flow = self._flow(make_steps)
+    head, tail = flow.log_prob(frames, tf.constant([0, 1, 0]), seed=7)
     x = self._noisy(frames, seed=7)
     self.assertAllInRange(x, -0.5, 0.5)
     self.assertAllClose(self._bits(head), self._expected(x[:, 0]), 0, 1e-4)
     self.assertAllClose(self._bits(tail), self._expected(x[:, 1:]), 0, 1e-4)
 
   @parameterized.product(
-    frames=[_random_frames, _smooth_frames], coupling=['additive', 'affine']
+    frames=[_random_frames, _smooth_frames],
+    make_steps=[tfp_cglow.AdditiveSteps, tfp_cglow.AffineSteps],
   )
-  def test_residual_tail(self, frames, coupling):
+  def test_residual_tail(self, frames, make_steps):
     frames = frames(self.SHAPE)
-    model = self._model(coupling, context_affine='residual')
-    _, tail = model.log_prob(frames, tf.constant([0, 1, 0]), seed=7)
+    flow = self._flow(make_steps, tfp_cglow.FrameAffine())
+    _, tail = flow.log_prob(frames, tf.constant([0, 1, 0]), seed=7)
     x = self._noisy(frames, seed=7)
     clean = (np.floor(frames / 256.0 * 32) + 0.5) / 32 - 0.5
     self.assertAllClose(
@@ -87,15 +85,16 @@ class UntrainedBitsPerDimTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_another_noise_draw_is_seen(self):
     frames = _random_frames(self.SHAPE)
-    head, _ = self._model('additive').log_prob(frames, [0, 1, 0], seed=8)
+    flow = self._flow(tfp_cglow.AdditiveSteps)
+    head, _ = flow.log_prob(frames, [0, 1, 0], seed=8)
     x = self._noisy(frames, seed=7)
     self.assertNotAllClose(self._bits(head), self._expected(x[:, 0]), 0, 1e-4)
 
   def test_range_of_the_paper(self):
-    model = self._model('additive')
+    flow = self._flow(tfp_cglow.AdditiveSteps)
     for value, low, high in ((128, 6.32, 6.33), (0, 6.49, 6.51)):
       frames = np.full(self.SHAPE, value, np.uint8)
-      head, _ = model.log_prob(frames, [0, 1, 0])
+      head, _ = flow.log_prob(frames, [0, 1, 0])
       self.assertAllInRange(self._bits(head), low, high)
 
 

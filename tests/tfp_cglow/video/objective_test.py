@@ -11,49 +11,46 @@ _SHAPE = [4, 4, 1]
 _NUM_LABELS = 3
 
 
-def _model(way='prior', **kwargs):
-  glow = {
+def _flow(labels=tfp_cglow.LabelPriors):
+  parts = {
     'num_glow_blocks': 1,
-    'num_steps_per_block': 1,
-    'hidden_channels': 4,
-    'pyramid_channels': 4,
+    'steps': tfp_cglow.AdditiveSteps(1, 4),
+    'labels': labels and labels(),
   }
-  arguments = {
-    'num_labels': _NUM_LABELS,
-    'state_channels': 0,
-    'head': {**glow, 'label_conditioning': way},
-    'tail': {**glow, 'label_conditioning': way},
-    'tail_labels': True,
-    'seed': 0,
-  }
-  model = tfp_cglow.VideoGlow(_SHAPE, **{**arguments, **kwargs})
+  flow = tfp_cglow.build_video_flow(
+    _SHAPE,
+    tfp_cglow.GlowSpec(**parts),
+    tfp_cglow.TailSpec(pyramid=tfp_cglow.Pyramid(4), **parts),
+    num_labels=labels and _NUM_LABELS,
+    seed=0,
+  )
   rng = np.random.default_rng(0)
-  for variable in model.trainable_variables:
+  for variable in flow.trainable_variables:
     variable.assign(0.15 * rng.standard_normal(variable.shape))
-  return model
+  return flow
 
 
-def _terms(model, label, **kwargs):
+def _terms(flow, label, **loss):
   frames = np.random.default_rng(0).integers(256, size=[4, 3, *_SHAPE])
   frames = tf.constant(frames.astype(np.uint8))
   return frames, objective.loss_terms(
-    model, frames, label, 0, tf.range(4), **kwargs
+    flow, tfp_cglow.VideoLoss(**loss), frames, label, 0, tf.range(4)
   )
 
 
 class LossTermsTest(tf.test.TestCase, parameterized.TestCase):
   LABEL = tf.constant([0, 1, 2, 1])
 
-  @parameterized.product(way=['prior', 'image'], weight=[0.0, 2.0])
-  def test_values_by_hand(self, way, weight):
-    model = _model(way, label_loss_weight=weight)
-    model.label_counts.assign([3.0, 1.0, 0.0])
-    frames, terms = _terms(model, self.LABEL)
-    self.assertCountEqual(terms, objective.metric_names(model))
-    parts = model.log_prob(frames, self.LABEL)
-    every = [
-      model.log_prob(frames, tf.fill([4], k)) for k in range(_NUM_LABELS)
-    ]
+  @parameterized.product(
+    labels=[tfp_cglow.LabelPriors, tfp_cglow.LabelImages], weight=[0.0, 2.0]
+  )
+  def test_values_by_hand(self, labels, weight):
+    flow = _flow(labels)
+    flow.label_counts.assign([3.0, 1.0, 0.0])
+    frames, terms = _terms(flow, self.LABEL, label_weight=weight)
+    self.assertCountEqual(terms, objective.metric_names(flow, weight))
+    parts = flow.log_prob(frames, self.LABEL)
+    every = [flow.log_prob(frames, tf.fill([4], k)) for k in range(_NUM_LABELS)]
     expected = 0.0
     for i, name in enumerate(('head', 'tail')):
       bits = tfp_cglow.bits_per_dim(parts[i], _SHAPE, 5)
@@ -66,7 +63,7 @@ class LossTermsTest(tf.test.TestCase, parameterized.TestCase):
         tf.reduce_mean(parts[i]) / np.prod(_SHAPE),
         1e-5,
       )
-      if way == 'image' and not weight:
+      if labels is tfp_cglow.LabelImages and not weight:
         self.assertNotIn(f'{name}_label_accuracy', terms)
         continue
       log_likelihoods = tf.stack([e[i] for e in every], -1)
@@ -91,26 +88,33 @@ class LossTermsTest(tf.test.TestCase, parameterized.TestCase):
   def test_bits_per_dim_do_not_depend_on_the_label_loss(self):
     bits = lambda weight: [
       v.numpy()
-      for k, v in _terms(_model(label_loss_weight=weight), self.LABEL)[
-        1
-      ].items()
+      for k, v in _terms(_flow(), self.LABEL, label_weight=weight)[1].items()
       if 'bits' in k
     ]
     self.assertAllEqual(bits(0.0), bits(10.0))
 
-  @parameterized.product(way=['prior', 'image', 'embedding'], weight=[0.0, 2.0])
-  def test_label_dropout_gives_the_null_label(self, way, weight):
-    model = _model(way, label_loss_weight=weight)
-    frames, terms = _terms(model, self.LABEL, label_dropout=1.0)
-    head, tail = model.log_prob(frames, tf.zeros([4, _NUM_LABELS]))
+  @parameterized.product(
+    labels=[
+      tfp_cglow.LabelPriors,
+      tfp_cglow.LabelImages,
+      tfp_cglow.LabelEmbedding,
+    ],
+    weight=[0.0, 2.0],
+  )
+  def test_label_dropout_gives_the_null_label(self, labels, weight):
+    flow = _flow(labels)
+    frames, terms = _terms(
+      flow, self.LABEL, label_weight=weight, label_dropout=1.0
+    )
+    head, tail = flow.log_prob(frames, tf.zeros([4, _NUM_LABELS]))
     for name, value in (('head', head), ('tail', tail)):
       bits = tf.reduce_mean(tfp_cglow.bits_per_dim(value, _SHAPE, 5))
       self.assertAllClose(terms[f'{name}_bits_per_dim'], bits, 1e-5)
 
   def test_no_labels(self):
-    model = _model(num_labels=None)
-    _, terms = _terms(model, None)
-    self.assertCountEqual(terms, objective.metric_names(model))
+    flow = _flow(labels=None)
+    _, terms = _terms(flow, None)
+    self.assertCountEqual(terms, objective.metric_names(flow, 1.0))
     self.assertEmpty([name for name in terms if 'label' in name])
     self.assertAllClose(
       terms['loss'], terms['head_bits_per_dim'] + terms['tail_bits_per_dim']

@@ -8,33 +8,40 @@ from tfp_cglow.video import likelihood
 from tfp_cglow.video import rollout
 
 _SHAPE = [4, 4, 1]
+_AFFINE = tfp_cglow.FrameAffine()
 
 
-def _model(first=None, **kwargs):
-  glow = {'num_glow_blocks': 1, 'num_steps_per_block': 2, 'hidden_channels': 4}
-  model = tfp_cglow.VideoGlow(
+def _flow(first=_AFFINE, **kwargs):
+  parts = {
+    'num_glow_blocks': 1,
+    'steps': tfp_cglow.AdditiveSteps(2, 4),
+    'labels': tfp_cglow.LabelPriors(),
+  }
+  flow = tfp_cglow.build_video_flow(
     _SHAPE,
+    tfp_cglow.GlowSpec(**parts),
+    tfp_cglow.TailSpec(
+      first=first,
+      previous_frames=2,
+      memory=tfp_cglow.ResidualMemory(2),
+      **parts,
+    ),
     num_labels=2,
-    state_channels=2,
-    head=glow,
-    tail={**glow, **(first or {'context_affine': 'residual'})},
-    tail_labels=True,
-    previous_frames=2,
     seed=0,
     **kwargs,
   )
   rng = np.random.default_rng(0)
-  for variable in model.trainable_variables:
+  for variable in flow.trainable_variables:
     variable.assign(0.15 * rng.standard_normal(variable.shape))
-  return model
+  return flow
 
 
 class RolloutTest(tf.test.TestCase):
   def test_is_the_loop_by_hand(self):
-    model = _model()
+    flow = _flow()
     label, seeds = tf.constant([0, 1]), rollout.row_seeds(3, 2)
     temperature = tf.constant([0.7, 1.0])
-    actual = rollout.rollout(model, label, None, 4, temperature, seeds)
+    actual = rollout.rollout(flow, label, None, 4, temperature, seeds)
 
     def draw(glow, time, **conditions):
       z = likelihood.latent_noise(seeds, time, 16) * temperature[:, tf.newaxis]
@@ -42,23 +49,23 @@ class RolloutTest(tf.test.TestCase):
         glow.forward(z, label=label, **conditions), 5
       )
 
-    frames = [draw(model.head, 0)]
-    state = model.processor.initial_state(frames[0])
+    frames = [draw(flow.head, 0)]
+    state = flow.memory.initial_state(frames[0])
     for time in range(1, 4):
-      state = model.processor(state, frames[-1])
+      state = flow.memory(state, frames[-1])
       before = frames[max(time - 2, 0)]
       context = tf.concat([frames[-1], before, state], -1)
-      frames.append(draw(model.tail, time, context=context))
+      frames.append(draw(flow.tail, time, context=context))
     expected = likelihood.to_uint8(tf.stack(frames, axis=1))
     self.assertAllEqual(actual, expected)
 
   def test_one_loop_in_one_graph_inverts_once(self):
-    model = _model()
+    flow = _flow()
 
     @tf.function
     def sample(num_frames):
       return rollout.rollout(
-        model,
+        flow,
         tf.constant([0]),
         None,
         num_frames,
@@ -77,10 +84,10 @@ class RolloutTest(tf.test.TestCase):
 
   def test_a_part_of_the_result_continues_to_the_rest(self):
     for dequantisation in ('matched', 'legacy'):
-      model = _model(dequantisation=dequantisation)
+      flow = _flow(dequantisation=dequantisation)
       request = {'labels': [0, 1], 'num_frames': 5, 'seed': 3}
-      videos = model.sample(temperature=[0.7, 1.0], **request)
-      again = model.sample(
+      videos = flow.sample(temperature=[0.7, 1.0], **request)
+      again = flow.sample(
         temperature=[0.7, 1.0], first_frames=videos[:, :2], **request
       )
       self.assertAllEqual(again, videos)
@@ -93,7 +100,7 @@ class RolloutTest(tf.test.TestCase):
       return tf.zeros_like(frame)
 
     args = tf.ones([1]), rollout.row_seeds(0, 1)
-    videos = rollout.rollout(_model(), [0], None, 3, *args, guard)
+    videos = rollout.rollout(_flow(), [0], None, 3, *args, guard)
     self.assertLen(seen, 3)
     self.assertAllEqual(videos, tf.fill([1, 3, *_SHAPE], 132))
 
@@ -105,40 +112,38 @@ class EncodeTest(tf.test.TestCase):
 
   def test_decode_gives_the_quantised_frames(self):
     for dequantisation, levels in (('matched', 32), ('legacy', 256)):
-      model, label = _model(dequantisation=dequantisation), [0, 1]
-      latents = rollout.encode(model, self._videos(), label)
+      flow, label = _flow(dequantisation=dequantisation), [0, 1]
+      latents = rollout.encode(flow, self._videos(), label)
       self.assertEqual(latents.shape, [2, 4, 16])
       width = 256 // levels
       expected = self._videos() // width * width + width // 2
-      self.assertAllEqual(rollout.decode(model, latents, label), expected)
+      self.assertAllEqual(rollout.decode(flow, latents, label), expected)
 
   def test_decode_gives_the_quantised_frames_of_a_mixture(self):
-    model, label = _model({'context_mixture': 'quarters'}), [0, 1]
-    latents = rollout.encode(model, self._videos(), label)
+    flow, label = _flow(tfp_cglow.LevelMixture(halvings=1)), [0, 1]
+    latents = rollout.encode(flow, self._videos(), label)
     expected = self._videos() // 8 * 8 + 4
-    self.assertAllEqual(rollout.decode(model, latents, label), expected)
+    self.assertAllEqual(rollout.decode(flow, latents, label), expected)
 
   def test_latents_are_the_flows_own(self):
-    model, label = _model(), tf.constant([0, 1])
-    latents = rollout.encode(model, self._videos(), label)
+    flow, label = _flow(), tf.constant([0, 1])
+    latents = rollout.encode(flow, self._videos(), label)
     centres = likelihood.quantise(self._videos(), 5)
     self.assertAllClose(
-      latents[:, 0], model.head.inverse(centres[:, 0], label=label)
+      latents[:, 0], flow.head.inverse(centres[:, 0], label=label)
     )
-    state = model.processor(
-      model.processor.initial_state(centres[:, 0]), centres[:, 0]
-    )
+    state = flow.memory(flow.memory.initial_state(centres[:, 0]), centres[:, 0])
     context = tf.concat([centres[:, 0], centres[:, 0], state], -1)
     self.assertAllClose(
       latents[:, 1],
-      model.tail.inverse(centres[:, 1], context=context, label=label),
+      flow.tail.inverse(centres[:, 1], context=context, label=label),
       atol=1e-5,
     )
 
   def test_one_frame(self):
-    latents = rollout.encode(_model(), self._videos()[:, :1], [0, 1])
+    latents = rollout.encode(_flow(), self._videos()[:, :1], [0, 1])
     self.assertEqual(latents.shape, [2, 1, 16])
-    decoded = rollout.decode(_model(), latents, [0, 1])
+    decoded = rollout.decode(_flow(), latents, [0, 1])
     self.assertAllEqual(decoded, self._videos()[:, :1] // 8 * 8 + 4)
 
 

@@ -1,5 +1,7 @@
 """Tests of `video_targets`."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -7,16 +9,17 @@ import tfp_cglow
 from tfp_cglow.video import video_targets
 
 _SHAPE = [4, 4, 1]
+_HEAD = tfp_cglow.GlowSpec(1, tfp_cglow.AdditiveSteps(1, 4))
+_TAIL = tfp_cglow.TailSpec(1, tfp_cglow.AdditiveSteps(1, 4))
+_MEMORY = tfp_cglow.ResidualMemory(2)
 
 
-def _model(**kwargs):
-  glow = {'num_glow_blocks': 1, 'num_steps_per_block': 1, 'hidden_channels': 4}
-  arguments = {'state_channels': 0, 'head': glow, 'tail': glow, 'seed': 0}
-  model = tfp_cglow.VideoGlow(_SHAPE, **{**arguments, **kwargs})
-  if model.processor is not None:  # Its states start at zero.
-    kernel = model.processor.kernel_2
+def _flow(head=_HEAD, tail=_TAIL, **kwargs):
+  flow = tfp_cglow.build_video_flow(_SHAPE, head, tail, seed=0, **kwargs)
+  if flow.memory is not None:  # Its states start at zero.
+    kernel = flow.memory.kernel_2
     kernel.assign(0.1 * tf.random.stateless_normal(kernel.shape, [0, 1]))
-  return model
+  return flow
 
 
 def _frames(batch=2, time=4):
@@ -25,16 +28,16 @@ def _frames(batch=2, time=4):
   return tf.constant(frames.astype(np.uint8))
 
 
-def _targets(model, frames, seed=0, subset_size=None):
+def _targets(flow, frames, seed=0, subset_size=None):
   clips = tf.range(frames.shape[0])
-  return video_targets.noisy_targets(model, frames, seed, clips, subset_size)
+  return video_targets.noisy_targets(flow, frames, seed, clips, subset_size)
 
 
 class NoisyTargetsTest(tf.test.TestCase):
   def test_noise_is_on_targets_and_not_on_contexts(self):
     frames = _frames()
     clean = tfp_cglow.quantise(frames, 5)
-    first, contexts, later, times = _targets(_model(), frames)
+    first, contexts, later, times = _targets(_flow(), frames)
     self.assertAllEqual(times, [1, 2, 3])
     self.assertAllEqual(contexts, clean[:, :-1])
     noise = tf.concat([first[:, tf.newaxis], later], 1) - clean
@@ -46,25 +49,33 @@ class NoisyTargetsTest(tf.test.TestCase):
   def test_two_previous_frames_newest_first(self):
     frames = _frames()
     clean = tfp_cglow.quantise(frames, 5)
-    _, contexts, _, _ = _targets(_model(previous_frames=2), frames)
+    _, contexts, _, _ = _targets(
+      _flow(tail=dataclasses.replace(_TAIL, previous_frames=2)), frames
+    )
     newest, before = tf.split(contexts, 2, axis=-1)
     self.assertAllEqual(newest, clean[:, :-1])
     # Before the first frame, time stands still.
     self.assertAllEqual(before, tf.gather(clean, [0, 0, 1], axis=1))
 
   def test_state_has_seen_the_previous_frame(self):
-    frames, model = _frames(), _model(state_channels=2)
+    frames, flow = (
+      _frames(),
+      _flow(tail=dataclasses.replace(_TAIL, memory=_MEMORY)),
+    )
     clean = tfp_cglow.quantise(frames, 5)
-    _, contexts, _, _ = _targets(model, frames)
-    states = model.processor.scan(clean[:, :-1])
+    _, contexts, _, _ = _targets(flow, frames)
+    states = flow.memory.scan(clean[:, :-1])
     self.assertAllClose(contexts, tf.concat([clean[:, :-1], states], -1))
 
   def test_a_subset_is_a_random_part_of_all(self):
-    frames, model = _frames(), _model(state_channels=2, previous_frames=2)
+    frames = _frames()
+    flow = _flow(
+      tail=dataclasses.replace(_TAIL, memory=_MEMORY, previous_frames=2)
+    )
     seen = set()
     for seed in range(6):
-      _, every_context, every, _ = _targets(model, frames, seed)
-      first, contexts, later, times = _targets(model, frames, seed, 2)
+      _, every_context, every, _ = _targets(flow, frames, seed)
+      first, contexts, later, times = _targets(flow, frames, seed, 2)
       self.assertLen(times, 2)
       self.assertAllEqual(later, tf.gather(every, times - 1, axis=1))
       self.assertAllEqual(contexts, tf.gather(every_context, times - 1, axis=1))
@@ -73,9 +84,7 @@ class NoisyTargetsTest(tf.test.TestCase):
 
   def test_legacy_contexts_and_targets_share_their_noise(self):
     frames = _frames()
-    first, contexts, later, _ = _targets(
-      _model(dequantisation='legacy'), frames
-    )
+    first, contexts, later, _ = _targets(_flow(dequantisation='legacy'), frames)
     noisy = tf.concat([first[:, tf.newaxis], later], 1)
     self.assertAllEqual(contexts, noisy[:, :-1])
     noise = (noisy + 0.5 - tf.cast(frames, tf.float32) / 256.0) * 32.0
@@ -84,17 +93,17 @@ class NoisyTargetsTest(tf.test.TestCase):
 
   def test_tail_alone_needs_two_frames(self):
     with self.assertRaisesRegex(ValueError, 'two frames'):
-      _targets(_model(head=None), _frames(2, 1))
+      _targets(_flow(head=None), _frames(2, 1))
 
   def test_head_alone_has_no_context(self):
-    _, contexts, _, _ = _targets(_model(tail=None), _frames(2, 1))
+    _, contexts, _, _ = _targets(_flow(tail=None), _frames(2, 1))
     self.assertIsNone(contexts)
 
 
 class CleanTest(tf.test.TestCase):
   def test_given_and_generated_frames(self):
     values = tf.constant([-0.7, -0.26, 0.0, 0.9])
-    matched, legacy = _model(n_bits=1), _model(dequantisation='legacy')
+    matched, legacy = _flow(n_bits=1), _flow(dequantisation='legacy')
     self.assertAllClose(
       video_targets.clean_generated(matched, values), [-0.25, -0.25, 0.25, 0.25]
     )
@@ -112,13 +121,13 @@ class CleanTest(tf.test.TestCase):
     )
 
   def test_initial_state_stops_before_the_last_frame(self):
-    model = _model(state_channels=2)
+    flow = _flow(tail=dataclasses.replace(_TAIL, memory=_MEMORY))
     given = tfp_cglow.quantise(_frames(), 5)
-    (state,) = video_targets.initial_state(model, given)
-    self.assertAllClose(state, model.processor.scan(given)[:, -2], 1e-5, 1e-5)
-    (state,) = video_targets.initial_state(model, given[:, :1])
+    (state,) = video_targets.initial_state(flow, given)
+    self.assertAllClose(state, flow.memory.scan(given)[:, -2], 1e-5, 1e-5)
+    (state,) = video_targets.initial_state(flow, given[:, :1])
     self.assertAllEqual(state, tf.zeros([2, 4, 4, 2]))
-    self.assertEmpty(video_targets.initial_state(_model(), given))
+    self.assertEmpty(video_targets.initial_state(_flow(), given))
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
+import tfp_cglow
 from train.config import configs
 from train.config import presets
 from train.systems.flow import models
@@ -24,7 +25,7 @@ def _multiplications(config, part):
   # One step: the kernels are stacked, their shapes tell the rest.
   model = models.build_model(dataclasses.replace(config, model=part), 4)
   total = 0
-  for i, block in enumerate(getattr(model, part).blocks):
+  for i, block in enumerate(getattr(model.flow, part).blocks):
     pixels = (config.frame_size // 2 ** (i + 1)) ** 2
     kernels = [v for v in block[1].trainable_variables if 'kernel' in v.name]
     total += pixels * sum(int(np.prod(v.shape)) for v in kernels)
@@ -46,11 +47,13 @@ class PresetsTest(parameterized.TestCase):
   def test_papers_parameters(self):
     one_step = dataclasses.replace(_preset('paper').head, num_steps_per_block=1)
     model = models.build_model(_preset('paper', head=one_step), 200)
-    self.assertAlmostEqual(_num_parameters(model.processor), 10_000, delta=200)
-    (images,) = model.head.label_variables
+    self.assertAlmostEqual(
+      _num_parameters(model.flow.memory), 10_000, delta=200
+    )
+    (images,) = model.flow.head.label_variables
     self.assertEqual(int(np.prod(images.shape)), 200 * 3 * 64 * 64)
-    self.assertEqual(model.processor.state_channels, 16)
-    kernels = model.tail._context_network.kernels
+    self.assertEqual(model.flow.memory.state_channels, 16)
+    kernels = model.flow.tail._context_network.kernels
     self.assertEqual([k.shape[-1] for k in kernels], [19] * 4)
 
   @parameterized.parameters(
@@ -83,7 +86,7 @@ class PresetsTest(parameterized.TestCase):
     )
     configs.check(config)
     model = models.build_model(dataclasses.replace(config, model='tail'), 4)
-    self.assertIsNotNone(model.tail.context_mixture)
+    self.assertIsInstance(model.flow.tail.first, tfp_cglow.ContextMixture)
 
 
 if __name__ == '__main__':

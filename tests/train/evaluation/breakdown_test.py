@@ -8,7 +8,9 @@ import tensorflow as tf
 import tfp_cglow
 from train.evaluation import breakdown
 
-_GLOW = {'num_glow_blocks': 1, 'num_steps_per_block': 1, 'hidden_channels': 4}
+_STEPS = tfp_cglow.AdditiveSteps(1, 4)
+_HEAD = tfp_cglow.GlowSpec(1, _STEPS, labels=tfp_cglow.LabelPriors(3))
+_TAIL = tfp_cglow.TailSpec(1, _STEPS, memory=tfp_cglow.ResidualMemory(2))
 
 
 class LabelInformationTest(tf.test.TestCase):
@@ -97,20 +99,18 @@ class LabelInformationTest(tf.test.TestCase):
 
 class SummaryTest(tf.test.TestCase):
   def test_agrees_with_the_likelihood(self):
-    model = tfp_cglow.VideoGlow(
-      [4, 4, 3], num_labels=3, state_channels=2, head=_GLOW, tail=_GLOW, seed=0
-    )
+    flow = tfp_cglow.build_video_flow([4, 4, 3], _HEAD, _TAIL, seed=0)
     rng = np.random.default_rng(1)
-    for variable in model.trainable_variables:
+    for variable in flow.trainable_variables:
       variable.assign(0.15 * rng.standard_normal(variable.shape))
     frames = rng.integers(256, size=[5, 3, 4, 4, 3]).astype(np.uint8)
     label = np.array([0, 1, 1, 0, 1], np.int32)
     dataset = tf.data.Dataset.from_tensor_slices((frames, label)).batch(2)
-    result = breakdown.summary(model, dataset, ['a', 'b', 'c'])
-    scores = breakdown.clip_scores(model, dataset)
+    result = breakdown.summary(flow, dataset, ['a', 'b', 'c'])
+    scores = breakdown.clip_scores(flow, dataset)
     self.assertEqual(scores['tail'].shape, (5, 2))
     self.assertEqual(scores['label_log_prob'].shape, (5, 3))
-    head, _ = model.log_prob(frames[:2], label[:2], seed=tf.constant([0, 0]))
+    head, _ = flow.log_prob(frames[:2], label[:2], seed=tf.constant([0, 0]))
     bits = tfp_cglow.bits_per_dim(head, [4, 4, 3], 5)
     self.assertAllClose(scores['head'][:2], bits, rtol=1e-5)
     self.assertAllClose(
@@ -125,21 +125,19 @@ class SummaryTest(tf.test.TestCase):
     )
     # Scores that were computed a second time.
     self.assertEqual(
-      result, breakdown.summary(model, None, ['a', 'b', 'c'], scores=scores)
+      result, breakdown.summary(flow, None, ['a', 'b', 'c'], scores=scores)
     )
     self.assertBetween(result['label_accuracy'], 0.0, 1.0)
 
   def test_labels_that_no_part_takes(self):
-    model = tfp_cglow.VideoGlow(
-      [4, 4, 3], num_labels=3, state_channels=2, head=None, tail=_GLOW, seed=0
-    )
+    flow = tfp_cglow.build_video_flow([4, 4, 3], tail=_TAIL, seed=0)
     frames = np.zeros([2, 2, 4, 4, 3], np.uint8)
     dataset = tf.data.Dataset.from_tensors((frames, np.array([0, 2], np.int32)))
-    result = breakdown.summary(model, dataset, ['a', 'b', 'c'])
+    result = breakdown.summary(flow, dataset, ['a', 'b', 'c'])
     self.assertIn('tail_bits_per_dim_standard_error', result)
     self.assertNotIn('label_accuracy', result)
     with self.assertRaisesRegex(ValueError, 'cannot classify'):
-      model.classify(frames)
+      flow.classify(frames)
 
 
 if __name__ == '__main__':

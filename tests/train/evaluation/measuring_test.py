@@ -35,7 +35,7 @@ class MeasuringTest(tf.test.TestCase, parameterized.TestCase):
       inputs_lib.resolve(configs.check(config)), folder.skipped_log
     )
     model = models.build_model(config, len(inputs.label_names))
-    metrics = measuring.measure(model, config, 2, inputs, folder, **kwargs)
+    metrics = measuring.measure(model.flow, config, 2, inputs, folder, **kwargs)
     return metrics, folder
 
   def test_means_are_those_of_the_clips_scores(self):

@@ -341,10 +341,10 @@ class TrainingTest(tf.test.TestCase):
     model = models.build_model(config, 8)
     mismatches = weights.init_from(model, f'{self.workdir}:tail')
     self.assertEmpty(mismatches)
-    self.assertTrue(bool(model.tail.adapted))
-    self.assertFalse(bool(model.head.adapted))
+    self.assertTrue(bool(model.flow.tail.adapted))
+    self.assertFalse(bool(model.flow.head.adapted))
     donor = _weights(self.workdir, self.config)
-    ours = model.tail.trainable_variables[0].numpy()
+    ours = model.flow.tail.trainable_variables[0].numpy()
     self.assertTrue(
       any(w.shape == ours.shape and np.array_equal(w, ours) for w in donor)
     )

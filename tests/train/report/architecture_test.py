@@ -21,7 +21,8 @@ _GAN = [
 
 def _model(*assignments):
   config = overrides.override(presets.PRESETS['smoke'], [*_SMALL, *assignments])
-  return systems.of(config).build_model(num_labels=3)
+  system = systems.of(config)
+  return system.sampler(system.build_model(num_labels=3))
 
 
 class ArchitectureTest(parameterized.TestCase):

@@ -73,8 +73,9 @@ class PlotsTest(parameterized.TestCase):
   def _of_model(self, draw, max_seconds=1e9):
     """`plots.of_model` of one figure, with a model that was never trained."""
     config = presets.PRESETS['smoke']
-    model = systems.of(config).build_model(2)
-    shown = subject.Subject(model, config, 0, ('cat', 'dog'))
+    system = systems.of(config)
+    flow = system.build_model(2).flow
+    shown = subject.Subject(flow, system, 0, ('cat', 'dog'))
     with (
       mock.patch.object(subject, 'load', return_value=shown),
       mock.patch.object(gallery, '_OF_MODEL', [('a', draw)]),

@@ -21,24 +21,31 @@ _SMALL = [
   'model.tail.num_glow_blocks=1',
   'model.head.steps.hidden_channels=4',
   'model.tail.steps.hidden_channels=4',
+]
+_SMALL_GAN = [
+  f'data.frame_size={_SIZE}',
+  'data.num_frames=3',
+  'model=gan',
   'model.num_levels=2',
   'model.base_channels=4',
   'model.num_first_view_nets=1',
 ]
 
 
-def _subject(*assignments, with_clips=True):
-  config = overrides.override(presets.PRESETS['smoke'], [*_SMALL, *assignments])
-  model = systems.of(config).build_model(num_labels=3)
+def _subject(*assignments, small=_SMALL, with_clips=True):
+  config = overrides.override(presets.PRESETS['smoke'], [*small, *assignments])
+  system = systems.of(config)
+  model = system.build_model(num_labels=3)
+  sampler = system.sampler(model)
   names = ('cat', 'dog', 'eel')
   if not with_clips:
-    return subject.Subject(model, config, 1, names, why_no_clips='it is gone')
+    return subject.Subject(sampler, system, 1, names, why_no_clips='it is gone')
   rng = np.random.default_rng(0)
   frames = rng.integers(0, 256, [6, 3, _SIZE, _SIZE, 3], np.uint8)
   label = np.array([0, 0, 1, 1, 2, 2])
   if not model.adapted:
-    model.adapt(frames, label if model.num_labels else None)
-  return subject.Subject(model, config, 1, names, frames, label)
+    model.adapt(frames, label)
+  return subject.Subject(sampler, system, 1, names, frames, label)
 
 
 def _pixels(image):

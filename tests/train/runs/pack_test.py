@@ -75,7 +75,7 @@ class PackRunTest(absltest.TestCase):
     config = run_folder.RunFolder(self.packed).read_config()
     other = models.build_model(config, len(_LABELS))
     self.assertEmpty(weights.init_from(other, str(self.packed)))
-    for name in ('head', 'tail', 'processor'):
+    for name in ('head', 'tail', 'memory'):
       for ours, theirs in zip(
         other.submodels()[name].variables,
         model.submodels()[name].variables,

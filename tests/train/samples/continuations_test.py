@@ -1,5 +1,6 @@
 """Tests of continuations.py."""
 
+import dataclasses
 import json
 from unittest import mock
 
@@ -10,18 +11,19 @@ import tfp_cglow
 from train.samples import continuations
 from train.samples import sample_files
 
-_GLOW = {'num_glow_blocks': 1, 'num_steps_per_block': 1, 'hidden_channels': 4}
+_STEPS = tfp_cglow.AdditiveSteps(1, 4)
+_HEAD = tfp_cglow.GlowSpec(1, _STEPS)
+_LABELLED = tfp_cglow.GlowSpec(1, _STEPS, labels=tfp_cglow.LabelPriors(2))
+_TAIL = tfp_cglow.TailSpec(1, _STEPS, memory=tfp_cglow.ResidualMemory(2))
 _SHAPE = [4, 4, 3]
 
 
-def build_model(**kwargs):
-  model = tfp_cglow.VideoGlow(
-    _SHAPE, **{'state_channels': 2, 'tail': _GLOW, 'seed': 0, **kwargs}
-  )
+def build_flow(head=None, tail=_TAIL, **kwargs):
+  flow = tfp_cglow.build_video_flow(_SHAPE, head, tail, seed=0, **kwargs)
   rng = np.random.default_rng(1)
-  for variable in model.trainable_variables:
+  for variable in flow.trainable_variables:
     variable.assign(0.15 * rng.standard_normal(variable.shape))
-  return model
+  return flow
 
 
 def clips(num_clips=3, num_frames=3, shape=_SHAPE):
@@ -54,12 +56,12 @@ def flat_ssim(a, b):
 class ContinueClipsTest(tf.test.TestCase):
   def setUp(self):
     super().setUp()
-    self.model = build_model(head=None)
+    self.flow = build_flow()
     self.frames, self.label = clips()
 
   def continued(self, num_clips, num_samples, **kwargs):
     return continuations.continue_clips(
-      self.model,
+      self.flow,
       self.frames[:num_clips],
       self.label[:num_clips],
       num_samples,
@@ -89,7 +91,9 @@ class ContinueClipsTest(tf.test.TestCase):
     self.assertAllEqual(cold[0], cold[1])
 
   def test_labels_are_the_models(self):
-    self.model = build_model(head=None, num_labels=2, tail_labels=True)
+    self.flow = build_flow(
+      tail=dataclasses.replace(_TAIL, labels=tfp_cglow.LabelPriors(2))
+    )
     self.frames[:] = self.frames[:1]
     by_label = [self.continued(3, 1) for self.label in np.eye(2, 3, dtype=int)]
     self.assertNotAllEqual(by_label[0][0, 0], by_label[1][0, 0])
@@ -187,9 +191,9 @@ class QualityTest(tf.test.TestCase):
 
   def test_real_frames_are_as_the_model_sees_them(self):
     frames = levels([0, 31, 17, 255])
-    seen = continuations.as_context(build_model(head=None, n_bits=3), frames)
+    seen = continuations.as_context(build_flow(n_bits=3), frames)
     self.assertAllEqual(seen, levels([16, 16, 16, 240]))
-    legacy = build_model(head=None, n_bits=3, dequantisation='legacy')
+    legacy = build_flow(n_bits=3, dequantisation='legacy')
     self.assertAllEqual(continuations.as_context(legacy, frames), frames)
 
   def test_the_mean_is_not_quantised(self):
@@ -293,22 +297,22 @@ class EvenClipsTest(tf.test.TestCase):
 
 class SummaryTest(tf.test.TestCase):
   def test_puts_the_parts_together(self):
-    model = build_model(head=_GLOW, num_labels=2)
+    flow = build_flow(_LABELLED)
     frames, label = clips(5)
     result = continuations.summary(
-      model, batched(frames, label), num_samples=2, max_clips=3, seed=4
+      flow, batched(frames, label), num_samples=2, max_clips=3, seed=4
     )
     self.assertEqual(json.loads(json.dumps(result)), result)
     frames, label = frames[::2], label[::2]
     kwargs = {'temperature': 0.7, 'seed': 4}
-    sampled = continuations.continue_clips(model, frames, label, 2, **kwargs)
-    real = continuations.as_context(model, frames)
+    sampled = continuations.continue_clips(flow, frames, label, 2, **kwargs)
+    real = continuations.as_context(flow, frames)
     for key, value in continuations.quality(real, sampled).items():
       self.assertLen(value, 2)
       self.assertEqual(result[key], value)
     self.assertEqual(result['diversity'], continuations.diversity(sampled))
     long = continuations.continue_clips(
-      model, frames, label, 1, num_frames=12, **kwargs
+      flow, frames, label, 1, num_frames=12, **kwargs
     )
     self.assertEqual(
       result['drift'], continuations.drift(frames // 8 * 8 + 4, long[0])
@@ -321,7 +325,7 @@ class SummaryTest(tf.test.TestCase):
 
   def test_of_a_model_without_labels(self):
     result = continuations.summary(
-      build_model(head=None), batched(*clips()), num_samples=1, drift_factor=1
+      build_flow(), batched(*clips()), num_samples=1, drift_factor=1
     )
     self.assertIsNone(result['diversity'])
     self.assertLen(result['drift']['means'], 2)
@@ -335,19 +339,15 @@ class SummaryTest(tf.test.TestCase):
 class IsExactTest(tf.test.TestCase):
   def test_of_each_kind_of_model(self):
     frames, label = clips()
-    for kwargs in (
-      {'head': _GLOW, 'num_labels': 2},
-      {'head': _GLOW, 'tail': None},
-      {'head': None},
-    ):
-      with self.subTest(**{k: str(v) for k, v in kwargs.items()}):
-        model = build_model(**kwargs)
-        self.assertTrue(continuations.is_exact(model, frames, label))
+    for parts in ((_LABELLED, _TAIL), (_HEAD, None), (None, _TAIL)):
+      with self.subTest(str(parts)):
+        flow = build_flow(*parts)
+        self.assertTrue(continuations.is_exact(flow, frames, label))
 
   def test_finds_noise(self):
     frames, label = clips()
-    model = build_model(head=_GLOW)
-    exact_log_prob, exact_sample = model.log_prob, model.sample
+    flow = build_flow(_HEAD)
+    exact_log_prob, exact_sample = flow.log_prob, flow.sample
 
     def log_prob(*args, **kwargs):
       head, tail = exact_log_prob(*args, **kwargs)
@@ -357,8 +357,8 @@ class IsExactTest(tf.test.TestCase):
       return exact_sample(**{**kwargs, 'seed': None})
 
     for name, noisy in (('log_prob', log_prob), ('sample', sample)):
-      with self.subTest(name), mock.patch.object(model, name, noisy):
-        self.assertFalse(continuations.is_exact(model, frames, label))
+      with self.subTest(name), mock.patch.object(flow, name, noisy):
+        self.assertFalse(continuations.is_exact(flow, frames, label))
 
 
 if __name__ == '__main__':

@@ -68,15 +68,18 @@ class ExportTest(tf.test.TestCase):
     directory = tempfile.TemporaryDirectory()
     cls.addClassCleanup(directory.cleanup)
     cls.folder = pathlib.Path(directory.name) / 'export'
-    config = overrides.override(presets.PRESETS['smoke'], ['tail_labels=true'])
-    cls.model = models.build_model(config, 3)
+    config = overrides.override(
+      presets.PRESETS['smoke'], ['model.tail.labels=label_priors']
+    )
+    model = models.build_model(config, 3)
+    cls.flow = model.flow
     frames = np.random.RandomState(0).randint(0, 256, [4, 3, 16, 16, 3])
     cls.frames = frames.astype(np.uint8)
     cls.label = np.array([0, 1, 2, 0], np.int32)
-    cls.model.adapt(cls.frames, cls.label)
+    model.adapt(cls.frames, cls.label)
     cls.path = pathlib.Path(
       export.export_model(
-        cls.model,
+        cls.flow,
         cls.folder,
         card={'metrics': {'head_bits_per_dim': 3.25}},
         label_names=['left', 'right', 'a|b'],
@@ -96,7 +99,7 @@ class ExportTest(tf.test.TestCase):
     super().setUp()
     # What is written is tested above; below, when it becomes visible.
     small = {'sample': self.signatures['sample']}
-    self._patch(export.frozen, 'FrozenModel', lambda model: model)
+    self._patch(export.frozen, 'frozen', lambda flow: flow)
     self._patch(export.signatures_lib, 'build_signatures', lambda *_: small)
 
   def _patch(self, *args):
@@ -105,7 +108,7 @@ class ExportTest(tf.test.TestCase):
     self.addCleanup(patch.stop)
 
   def _expected(self):
-    return self.model.sample(
+    return self.flow.sample(
       **{k: v.numpy() for k, v in self.request.items()}
     ).numpy()
 
@@ -171,14 +174,14 @@ class ExportTest(tf.test.TestCase):
   def test_versions_count_up(self):
     with tempfile.TemporaryDirectory() as folder:
       for given, expected in ((None, '1'), (7, '7'), (None, '8')):
-        path = export.export_model(self.model, folder, given)
+        path = export.export_model(self.flow, folder, given)
         self.assertEqual(path, f'{folder}/{expected}')
         self.assertEqual(export.newest_version(folder), int(expected))
       before = pathlib.Path(path, 'saved_model.pb').read_bytes()
       with self.assertRaisesRegex(
         files.RunFolderError, 'Version 8 exists in .* such as 9'
       ):
-        export.export_model(self.model, folder, 8)
+        export.export_model(self.flow, folder, 8)
       self.assertEqual(
         pathlib.Path(path, 'saved_model.pb').read_bytes(), before
       )
@@ -194,9 +197,9 @@ class ExportTest(tf.test.TestCase):
         ),
         self.assertRaisesRegex(files.RunFolderError, 'disk is full'),
       ):
-        export.export_model(self.model, folder)
+        export.export_model(self.flow, folder)
       self.assertEqual(os.listdir(folder), ['.lock'])
-      path = export.export_model(self.model, folder)
+      path = export.export_model(self.flow, folder)
       self.assertSameElements(os.listdir(folder), ['.lock', '1'])
       self.assertFalse(os.path.exists(f'{path}/of_one_killed'))
 
@@ -211,7 +214,7 @@ class ExportTest(tf.test.TestCase):
 
     with tempfile.TemporaryDirectory() as folder:
       with unittest.mock.patch.object(os, 'replace', spy):
-        path = export.export_model(self.model, folder)
+        path = export.export_model(self.flow, folder)
       ((inside, beside),) = seen
       self.assertSameElements(inside, os.listdir(path))
       self.assertIn('model_card.md', inside)
@@ -223,7 +226,7 @@ class ExportTest(tf.test.TestCase):
       lock.RunLock(folder),
       self.assertRaisesRegex(files.RunFolderError, 'in use by process'),
     ):
-      export.export_model(self.model, folder)
+      export.export_model(self.flow, folder)
 
   def test_bad_arguments(self):
     for keywords, words in (
@@ -232,9 +235,9 @@ class ExportTest(tf.test.TestCase):
       ({'label_names': ['a', 'b\nc', 'd']}, 'of one line, but got'),
     ):
       with self.assertRaisesRegex(ValueError, words):
-        export.export_model(self.model, self.folder, **keywords)
+        export.export_model(self.flow, self.folder, **keywords)
     with self.assertRaisesRegex(files.RunFolderError, 'is of gs'):
-      export.export_model(self.model, 'gs://bucket/export')
+      export.export_model(self.flow, 'gs://bucket/export')
 
 
 if __name__ == '__main__':

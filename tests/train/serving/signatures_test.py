@@ -1,5 +1,7 @@
 """Tests of `signatures`, `frozen` and `request_checks`."""
 
+import dataclasses
+
 from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
@@ -12,33 +14,38 @@ from train.serving import signatures as signatures_lib
 
 _SHAPE = [4, 4, 1]
 _LIMITS = request_checks.Limits(max_frames=5, max_rows=3)
-_GLOW = {'num_glow_blocks': 1, 'num_steps_per_block': 2, 'hidden_channels': 4}
+_STEPS = tfp_cglow.AdditiveSteps(2, 4)
+_HEAD = tfp_cglow.GlowSpec(1, _STEPS, labels=tfp_cglow.LabelPriors(2))
+_TAIL = tfp_cglow.TailSpec(
+  1,
+  _STEPS,
+  tfp_cglow.FrameAffine(),
+  tfp_cglow.LabelPriors(2),
+  previous_frames=2,
+  memory=tfp_cglow.ResidualMemory(2),
+)
 
 
-def _model(**kwargs):
-  model = tfp_cglow.VideoGlow(
-    _SHAPE,
-    **{
-      'num_labels': 2,
-      'state_channels': 2,
-      'head': _GLOW,
-      'tail': {**_GLOW, 'context_affine': 'residual'},
-      'tail_labels': True,
-      'previous_frames': 2,
-      'seed': 0,
-      **kwargs,
-    },
-  )
+def _head(**fields):
+  return dataclasses.replace(_HEAD, **fields)
+
+
+def _tail(**fields):
+  return dataclasses.replace(_TAIL, **fields)
+
+
+def _flow(head=_HEAD, tail=_TAIL, **kwargs):
+  flow = tfp_cglow.build_video_flow(_SHAPE, head, tail, seed=0, **kwargs)
   rng = np.random.default_rng(0)
-  for variable in model.trainable_variables:
+  for variable in flow.trainable_variables:
     variable.assign(0.15 * rng.standard_normal(variable.shape))
-  if model.label_counts is not None:
-    model.label_counts.assign([1.0, 4.0])
-  return model
+  if flow.label_counts is not None:
+    flow.label_counts.assign([1.0, 4.0])
+  return flow
 
 
-def _signatures(model):
-  return signatures_lib.build_signatures(frozen.FrozenModel(model), _LIMITS)
+def _signatures(flow):
+  return signatures_lib.build_signatures(frozen.frozen(flow), _LIMITS)
 
 
 def _videos(num_rows=3, num_frames=4):
@@ -61,8 +68,8 @@ class SignaturesTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.model = _model()
-    cls.signatures = _signatures(cls.model)
+    cls.flow = _flow()
+    cls.signatures = _signatures(cls.flow)
     cls.drawn = {
       'labels': tf.constant([0, 1, 1]),
       'seed': tf.constant([[1, 2], [-3, 4], [5, 2**31 - 1]]),
@@ -121,11 +128,11 @@ class SignaturesTest(tf.test.TestCase):
     )
 
   def test_sample_is_the_model_s(self):
-    expected = self.model.sample(num_frames=5, **self.drawn)
+    expected = self.flow.sample(num_frames=5, **self.drawn)
     self.assertAllEqual(self._call('sample')['frames'], expected)
 
   def test_continue_is_the_model_s(self):
-    expected = self.model.sample(
+    expected = self.flow.sample(
       num_frames=5, first_frames=_videos(num_frames=2), **self.drawn
     )
     self.assertAllEqual(self._call('continue')['frames'], expected)
@@ -168,7 +175,7 @@ class SignaturesTest(tf.test.TestCase):
     scores = self._call('classify')['log_probs']
     for row in range(3):  # Noise depends on a row's place in the model's.
       video = _videos()[row : row + 1]
-      expected = self.model.log_prob(video, self.drawn['labels'][row : row + 1])
+      expected = self.flow.log_prob(video, self.drawn['labels'][row : row + 1])
       for name, value in zip(('head', 'tail'), expected):
         self.assertAllClose(
           bits[f'{name}_bits_per_dim'][row : row + 1],
@@ -176,7 +183,7 @@ class SignaturesTest(tf.test.TestCase):
           rtol=1e-5,
         )
       self.assertAllClose(
-        scores[row : row + 1], self.model.classify(video), rtol=1e-5, atol=1e-5
+        scores[row : row + 1], self.flow.classify(video), rtol=1e-5, atol=1e-5
       )
 
   def test_decode_inverts_encode(self):
@@ -189,7 +196,7 @@ class SignaturesTest(tf.test.TestCase):
     self.assertNotAllEqual(other, quantised)
 
   def test_graphs_hold_constants_for_inverses_and_labels(self):
-    variables = {id(v) for v in self.model.head.label_variables}
+    variables = {id(v) for v in self.flow.head.label_variables}
     for name, function in self.signatures.items():
       for node_type in _node_types(function):
         self.assertNotIn('TriangularSolve', node_type, name)
@@ -247,8 +254,8 @@ class SignaturesTest(tf.test.TestCase):
 
 class PartsTest(parameterized.TestCase, tf.test.TestCase):
   def test_without_a_tail(self):
-    model = _model(tail=None)
-    signatures = _signatures(model)
+    flow = _flow(tail=None)
+    signatures = _signatures(flow)
     self.assertSameElements(
       signatures,
       ['sample', 'first_frame', 'log_prob', 'classify', 'encode', 'decode'],
@@ -262,7 +269,7 @@ class PartsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(list(frame), ['frame'])
     video = signatures['sample'](num_frames=tf.constant(1), **drawn)['frames']
     self.assertAllEqual(video[:, 0], frame['frame'])
-    self.assertAllEqual(video, model.sample(num_frames=1, **drawn))
+    self.assertAllEqual(video, flow.sample(num_frames=1, **drawn))
     latents = signatures['encode'](frames=video, labels=drawn['labels'])
     decoded = signatures['decode'](labels=drawn['labels'], **latents)
     self.assertAllEqual(decoded['frames'], video)
@@ -270,8 +277,8 @@ class PartsTest(parameterized.TestCase, tf.test.TestCase):
       signatures['sample'](num_frames=tf.constant(2), **drawn)
 
   def test_without_a_head_and_labels(self):
-    model = _model(head=None, num_labels=None, previous_frames=1)
-    signatures = _signatures(model)
+    flow = _flow(None, _tail(labels=None, previous_frames=1))
+    signatures = _signatures(flow)
     self.assertSameElements(
       signatures, ['continue', 'next_frame', 'log_prob', 'encode', 'decode']
     )
@@ -299,23 +306,26 @@ class PartsTest(parameterized.TestCase, tf.test.TestCase):
       'legacy_without_state',
       {
         'dequantisation': 'legacy',
-        'state_channels': 0,
-        'tail_labels': False,
-        'head': {**_GLOW, 'label_conditioning': 'image'},
+        'head': _head(labels=tfp_cglow.LabelImages(2)),
+        'tail': _tail(labels=None, memory=None),
       },
     ),
     (
       'gru_unrolled',
-      {'processor': 'gru', 'n_bits': 8, 'head': {**_GLOW, 'unroll': True}},
+      {
+        'n_bits': 8,
+        'head': _head(steps=dataclasses.replace(_STEPS, gradients='unrolled')),
+        'tail': _tail(memory=tfp_cglow.GruMemory(2)),
+      },
     ),
     (
       'mixture',
-      {'tail': {**_GLOW, 'context_mixture': 'quarters'}},
+      {'tail': _tail(first=tfp_cglow.LevelMixture(halvings=1))},
     ),
   )
   def test_stream_is_the_model_s_sample(self, changes):
-    model = _model(**changes)
-    signatures = _signatures(model)
+    flow = _flow(**changes)
+    signatures = _signatures(flow)
     drawn = {
       'labels': tf.constant([0, 1]),
       'seed': tf.constant([[1, 2], [3, 4]]),
@@ -327,7 +337,7 @@ class PartsTest(parameterized.TestCase, tf.test.TestCase):
       answer = signatures['next_frame'](**drawn, **answer)
       frames.append(answer['frame'])
     video = tf.stack(frames, axis=1)
-    self.assertAllEqual(video, model.sample(num_frames=4, **drawn))
+    self.assertAllEqual(video, flow.sample(num_frames=4, **drawn))
     latents = signatures['encode'](frames=video, labels=drawn['labels'])
     decoded = signatures['decode'](labels=drawn['labels'], **latents)
     self.assertAllEqual(decoded['frames'], video)

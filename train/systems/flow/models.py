@@ -15,7 +15,7 @@ def build_model(config, num_labels):
   """Creates and compiles the model.
 
   Args:
-    config: `Config`.
+    config: `Config` whose model is a `Flow`.
     num_labels: Python `int`, of the data.
 
   Returns:
@@ -24,41 +24,38 @@ def build_model(config, num_labels):
   Raises:
     ConfigError: if the library refuses the config.
   """
+  wanted, data = config.model, config.data
   try:
-    model = tfp_cglow.VideoGlow(
-      [config.data.frame_size, config.data.frame_size, config.data.channels],
-      num_labels=num_labels if config.use_labels else None,
-      n_bits=config.model.n_bits,
-      state_channels=config.state_channels,
-      head=None if config.model == 'tail' else _keywords(config.head),
-      tail=None if config.model == 'head' else _keywords(config.tail),
-      processor=config.processor,
-      previous_frames=config.previous_frames,
-      tail_labels=config.tail_labels,
-      tail_frames_per_step=config.tail_frames_per_step,
-      label_loss_weight=config.label_loss_weight,
-      label_dropout=config.label_dropout,
-      dequantisation=config.model.dequantisation,
-      noise={
-        'num_steps': config.noise_steps,
-        'hidden_channels': config.noise_hidden_channels,
-      },
+    flow = tfp_cglow.build_video_flow(
+      [data.frame_size, data.frame_size, data.channels],
+      head=_with_dtype(wanted.head, wanted.network_dtype),
+      tail=_with_dtype(wanted.tail, wanted.network_dtype),
+      num_labels=num_labels if wanted.takes_labels else None,
+      n_bits=wanted.n_bits,
+      dequantisation=wanted.dequantisation,
       seed=config.seed,
     )
+    model = tfp_cglow.VideoGlow(flow, seed=config.seed)
   except ValueError as e:
     raise fields.ConfigError(str(e)) from e
   model.compile(
     optimizer=tfk.optimizers.legacy.Adam(
       ScaledSchedule(schedule(config)), epsilon=1e-8
     ),
-    clip_norms={
-      'head': config.head_clip_norm,
-      'tail': config.tail_clip_norm,
-      'processor': config.processor_clip_norm,
-    },
+    loss=tfp_cglow.VideoLoss(
+      wanted.label_weight,
+      wanted.label_dropout,
+      wanted.tail.frames_per_step if wanted.tail else None,
+    ),
     ema=config.optimiser.ema,
   )
   return model
+
+
+def _with_dtype(spec, network_dtype):
+  if spec is None:
+    return None
+  return dataclasses.replace(spec, network_dtype=network_dtype)
 
 
 class ScaledSchedule(tfk.optimizers.schedules.LearningRateSchedule):
@@ -83,13 +80,6 @@ class ScaledSchedule(tfk.optimizers.schedules.LearningRateSchedule):
 
   def get_config(self):
     return {'rate': self._rate}
-
-
-def _keywords(glow_config):
-  keywords = dataclasses.asdict(glow_config)
-  if keywords['network_dtype'] is not None:
-    keywords['network_dtype'] = tf.as_dtype(keywords['network_dtype'])
-  return keywords
 
 
 def schedule(config):

@@ -2,13 +2,11 @@
 
 import numpy as np
 import tensorflow as tf
-import tf_keras as tfk
 
 from tfp_cglow.bijectors import labels as labels_lib
 from tfp_cglow.internal import replicas
-from tfp_cglow.training import step_guard
+from tfp_cglow.training import guarded_model
 from tfp_cglow.training import updates
-from tfp_cglow.training import weight_average
 from tfp_cglow.video import likelihood
 from tfp_cglow.video import rollout
 from tfp_cglow.video import video_targets
@@ -23,7 +21,7 @@ __all__ = ['VideoGan']
 _SATURATED = 0.99  # Within 1% of -1 or +1.
 
 
-class VideoGan(tfk.Model):
+class VideoGan(guarded_model.GuardedModel):
   """The paper's video GAN (section V): View-Nets make and judge the frames.
 
   Real frames are quantised as the flow's are, and what `sample` gives is, too:
@@ -264,14 +262,6 @@ class VideoGan(tfk.Model):
     self._loss = losses_lib.LOSSES[loss]
     self._diversity_weight = diversity_weight
     self._saturation_weight = saturation_weight
-    self.step_guard = step_guard.StepGuard()
-    self.weight_average = None
-    if ema is not None:
-      self.weight_average = weight_average.WeightAverage(
-        groups['generator'], ema
-      )
-    # Metrics are over all replicas: Keras would sum them over workers again.
-    self.distribute_reduction_method = 'first'
     names = ['discriminator_loss', 'generator_loss', 'real_score']
     names += ['generated_score', 'diversity_shortfall', 'excess', 'saturation']
     names += [
@@ -279,64 +269,34 @@ class VideoGan(tfk.Model):
       for kind in ('generated', 'real')
       for statistic in ('mean', 'deviation')
     ]
-    names += [f'{k}_gradient_norm' for k in groups]
-    self._means = {k: tfk.metrics.Mean(k) for k in names}
-    self._num_clips = tfk.metrics.Sum('clips')
-    self._num_skipped = tfk.metrics.Sum('skipped_steps')
-
-  @property
-  def metrics(self):
-    if not getattr(self, '_means', None):
-      return []
-    return [*self._means.values(), self._num_clips, self._num_skipped]
+    self.begin_training(names, groups['generator'], ema)
 
   def train_step(self, data):
     frames, label = self._unpack(data)
-    real = self._to_signed(frames)
-    batch_size = tf.shape(real)[0]
+    num_clips = tf.shape(frames)[0]
     seed = likelihood.fold_in(
       likelihood.as_seed(self._noise_seed),
       tf.cast(self.g_optimizer.iterations, tf.int32),
     )
-    clips = replicas.clip_identities(batch_size)
-    groups = self.parameter_groups()
     values, gradients = self._values_and_gradients(
-      real, label, seed, clips, groups
+      self._to_signed(frames), label, seed, replicas.clip_identities(num_clips)
     )
-    values, gradients = replicas.mean_over_replicas((values, gradients))
-    norms = {k: tf.linalg.global_norm(g) for k, g in gradients.items()}
-    if 'labels' in groups:
-      of_variable = {
-        v.ref(): g
-        for name in gradients
-        for v, g in zip(groups[name], gradients[name])
-      }
-      norms['labels'] = tf.linalg.global_norm(
-        [of_variable[v.ref()] for v in groups['labels']]
-      )
-    is_taken, _ = self.step_guard.judge(
-      values['discriminator_loss'] + values['generator_loss'],
-      list(norms.values()),
-    )
+    losses = ['discriminator_loss', 'generator_loss']
+    return self.guarded_step(values, gradients, losses, self._update, num_clips)
+
+  def _update(self, is_taken, gradients, norms):
+    del norms
+    groups = self.parameter_groups()
     for name, optimizer, average in (
       ('discriminator', self.d_optimizer, None),
       ('generator', self.g_optimizer, self.weight_average),
     ):
       pairs = list(zip(gradients[name], groups[name]))
       updates.apply_if(is_taken, optimizer, pairs, average)
-    values.update({f'{k}_gradient_norm': n for k, n in norms.items()})
-    weight = tf.cast(is_taken, tf.float32)
-    for name, value in values.items():
-      self._means[name].update_state(
-        tf.where(is_taken, value, 0.0), sample_weight=weight
-      )
-    self._num_clips.update_state(batch_size)
-    share = 1.0 / replicas.num_replicas()
-    self._num_skipped.update_state(share * (1.0 - weight))
-    return {m.name: m.result() for m in self.metrics}
 
-  def _values_and_gradients(self, real, label, seed, clips, groups):
-    """What is logged, and each network's gradients of its own loss."""
+  def _values_and_gradients(self, real, label, seed, clips):
+    """The values of metrics, and each network's gradients of its own loss."""
+    groups = self.parameter_groups()
     with tf.GradientTape(persistent=True) as tape:
       unbounded = self._generate(real, label, seed, clips)
       generated = tf.tanh(unbounded)
@@ -362,24 +322,13 @@ class VideoGan(tfk.Model):
 
   def test_step(self, data):
     frames, label = self._unpack(data)
-    batch_size = tf.shape(frames)[0]
-    # A clip's noise depends on its place in the data (on replicas, in this
-    # one's part of the data), not on the batch's size.
-    first = tf.cast(self._num_clips.result(), tf.int32)
-    # A replica's part of the last batch may be empty: one blank clip, of no
-    # weight.
-    frames, label = map(replicas.at_least_one_row, (frames, label))
-    clips = replicas.interleaved(first + tf.range(tf.shape(frames)[0]))
+    num_clips = tf.shape(frames)[0]
+    frames, label, places = self.numbered(frames, label)
+    clips = replicas.interleaved(places)
     real = self._to_signed(frames)
     noise = self._noise(_row_seeds(likelihood.as_seed(0), clips))
     generated = self.generator(noise, label, real.shape[1])
-    values = self._judge(real, generated, label)
-    for name, value in values.items():
-      self._means[name].update_state(
-        value, sample_weight=tf.cast(batch_size, tf.float32)
-      )
-    self._num_clips.update_state(batch_size)
-    return {k: self._means[k].result() for k in values}
+    return self.measured(self._judge(real, generated, label), num_clips)
 
   def _generate(self, real, label, seed, clips):
     """Videos of the real ones' labels, before their tanh.
@@ -416,11 +365,7 @@ class VideoGan(tfk.Model):
     }
 
   def _unpack(self, data):
-    frames, label, weight = tfk.utils.unpack_x_y_sample_weight(
-      tuple(data) if isinstance(data, (tuple, list)) else (data,)
-    )
-    if weight is not None:
-      raise ValueError('Sample weights are not supported.')
+    frames, label = guarded_model.unpack(data)
     frames = video_targets.check_frames(frames, self.frame_shape)
     if self.num_labels is None:
       return frames, None

@@ -1,8 +1,9 @@
-import dataclasses
+import unittest.mock
 
 import numpy as np
 import tensorflow as tf
 
+import tfp_cglow
 from train.config import fields
 from train.config import overrides
 from train.config import presets
@@ -38,38 +39,51 @@ class ModelsTest(tf.test.TestCase):
     self.assertAllClose(rates, [1e-4] * 7)
 
   def test_parts(self):
-    for name, parts in (
-      ('head', ['head']),
-      ('tail', ['tail', 'processor']),
-      ('video', ['head', 'tail', 'processor']),
+    for assignments, parts in (
+      (['model.tail=none'], ['head']),
+      (['model.head=none'], ['tail', 'memory']),
+      ([], ['head', 'tail', 'memory']),
     ):
-      config = overrides.override(presets.PRESETS['smoke'], [f'model={name}'])
+      config = overrides.override(presets.PRESETS['smoke'], assignments)
       model = models.build_model(config, 2)
       self.assertEqual(list(model.submodels()), parts)
 
   def test_what_config_and_model_have_in_common(self):
-    values = {
-      'tail_labels': True,
-      'tail_frames_per_step': 1,
-      'label_loss_weight': 3.0,
-      'label_dropout': 0.25,
-      'n_bits': 6,
-      'previous_frames': 2,
-      'dequantisation': 'legacy',
-    }
-    config = dataclasses.replace(presets.PRESETS['smoke'], **values)
+    config = overrides.override(
+      presets.PRESETS['smoke'],
+      [
+        'model.n_bits=6',
+        'model.dequantisation=legacy',
+        'model.tail.previous_frames=2',
+        'model.tail.labels=label_priors',
+        'model.tail.frames_per_step=1',
+        'model.label_weight=3',
+        'model.label_dropout=0.25',
+      ],
+    )
     model = models.build_model(config, 3)
-    for name, value in values.items():
-      if name == 'tail_labels':
-        self.assertEqual(model.tail.num_labels, 3)
-      else:
-        self.assertEqual(getattr(model, name), value, msg=name)
+    self.assertEqual(model.flow.tail.num_labels, 3)
+    self.assertEqual(model.train_loss, tfp_cglow.VideoLoss(3.0, 0.25, 1))
+    self.assertEqual(model.flow.n_bits, 6)
+    self.assertEqual(model.flow.previous_frames, 2)
+    self.assertEqual(model.flow.dequantisation, 'legacy')
+
+  def test_one_network_dtype_for_all(self):
+    config = overrides.override(
+      presets.PRESETS['smoke'], ['model.network_dtype=bfloat16']
+    )
+    with unittest.mock.patch.object(tfp_cglow, 'build_video_flow') as build:
+      build.side_effect = ValueError('stop')
+      with self.assertRaisesRegex(fields.ConfigError, 'stop'):
+        models.build_model(config, 2)
+    for part in ('head', 'tail'):
+      self.assertEqual(build.call_args.kwargs[part].network_dtype, 'bfloat16')
 
   def test_library_errors_become_config_errors(self):
     config = overrides.override(
-      presets.PRESETS['smoke'], ['model.n_bits=9', 'head.coupling=x']
+      presets.PRESETS['smoke'], ['data.frame_size=17']
     )
-    with self.assertRaisesRegex(fields.ConfigError, "additive.*got 'x'"):
+    with self.assertRaisesRegex(fields.ConfigError, 'divisible by 2.*17x17'):
       models.build_model(config, 2)
 
 

@@ -1,0 +1,158 @@
+"""A Keras model whose training steps are taken or skipped as a whole."""
+
+import tensorflow as tf
+import tf_keras as tfk
+
+from tfp_cglow.internal import replicas
+from tfp_cglow.training import step_guard
+from tfp_cglow.training import weight_average
+
+__all__ = ['GuardedModel', 'unpack']
+
+
+def unpack(data):
+  """Frames and label of a Keras batch; ValueError if it has sample weights."""
+  if not isinstance(data, (tuple, list)):
+    return data, None
+  frames, label, weight = tfk.utils.unpack_x_y_sample_weight(tuple(data))
+  if weight is not None:
+    raise ValueError('Sample weights are not supported.')
+  return frames, label
+
+
+class GuardedModel(tfk.Model):
+  """Trains on clips, on one replica or on several in sync.
+
+  A step whose losses or gradients are not finite, on any replica, is skipped:
+  it changes neither weights nor optimiser, average or step counter. A subclass
+  defines `submodels` and `parameter_groups`, calls `begin_training` at the end
+  of `compile`, and returns `guarded_step(...)` from `train_step` and
+  `measured(...)` from `test_step`.
+
+  Attributes:
+    step_guard: `StepGuard`, once compiled.
+    weight_average: `WeightAverage` or None, once compiled.
+  """
+
+  def submodels(self):
+    """The parts, each with gradients of its own: `dict` of modules."""
+    raise NotImplementedError
+
+  def parameter_groups(self):
+    """Trainable variables by name: each submodel's, and parts of these."""
+    raise NotImplementedError
+
+  def begin_training(self, names, averaged, decay):
+    """Creates the step guard, the average of the weights, and the metrics.
+
+    Args:
+      names: List of `str`, the values that are measured.
+      averaged: List of `tf.Variable`s of which there is a moving average.
+      decay: Python `float`, of the average; None: there is none.
+    """
+    self.step_guard = step_guard.StepGuard()
+    self.weight_average = None
+    if decay is not None:
+      self.weight_average = weight_average.WeightAverage(averaged, decay)
+    # Metrics are over all replicas: Keras would sum them over workers again.
+    self.distribute_reduction_method = 'first'
+    names = [*names, *map(_norm_name, self.parameter_groups())]
+    self._means = {k: tfk.metrics.Mean(k) for k in names}
+    self._num_clips = tfk.metrics.Sum('clips')
+    self._num_skipped = tfk.metrics.Sum('skipped_steps')
+    self._num_spikes = tfk.metrics.Sum('spikes')
+
+  @property
+  def metrics(self):
+    if not getattr(self, '_means', None):
+      return []
+    sums = [self._num_clips, self._num_skipped, self._num_spikes]
+    return [*self._means.values(), *sums]
+
+  def guarded_step(self, values, gradients, judged, update, num_clips):
+    """Takes a step, or skips it; call it in replica context.
+
+    Args:
+      values: `dict` of this replica's float scalars, by names of metrics.
+      gradients: `dict` from the names of submodels to this replica's gradients
+        of their `parameter_groups`.
+      judged: Names of the values whose sum the step guard judges.
+      update: Callable `(is_taken, gradients, norms)` that applies gradients,
+        means over the replicas, by `updates.apply_if`. `norms` are theirs.
+      num_clips: int scalar, of this replica's batch.
+
+    Returns:
+      `dict` of all metrics.
+    """
+    values, gradients = replicas.mean_over_replicas((values, gradients))
+    norms = self._norms(gradients)
+    is_taken, is_spike = self.step_guard.judge(
+      sum(values[k] for k in judged), list(norms.values())
+    )
+    update(is_taken, gradients, norms)
+    values = {**values, **{_norm_name(k): norm for k, norm in norms.items()}}
+    weight = tf.cast(is_taken, tf.float32)
+    for name, value in values.items():
+      self._means[name].update_state(
+        tf.where(is_taken, value, 0.0), sample_weight=weight
+      )
+    # Sums add up over replicas, which agree on the last two.
+    share = 1.0 / replicas.num_replicas()
+    self._num_clips.update_state(num_clips)
+    self._num_skipped.update_state(share * (1.0 - weight))
+    self._num_spikes.update_state(share * tf.cast(is_spike, tf.float32))
+    return {m.name: m.result() for m in self.metrics}
+
+  def _norms(self, gradients):
+    """Norm of each parameter group's gradient: `dict` of scalars."""
+    groups = self.parameter_groups()
+    by_variable = {
+      variable.ref(): gradient
+      for name in gradients
+      for variable, gradient in zip(groups[name], gradients[name])
+    }
+    return {
+      name: tf.linalg.global_norm([by_variable[v.ref()] for v in variables])
+      for name, variables in groups.items()
+    }
+
+  def numbered(self, frames, label):
+    """A held-out batch and its clips' places in the data.
+
+    A clip's noise then depends on its place, not on the batch's size. A
+    replica's part of the last batch may be empty; it becomes one blank clip, to
+    be measured with no weight.
+
+    Args:
+      frames: `[B, T, H, W, C]`.
+      label: `[B]` or None.
+
+    Returns:
+      frames: `[max(B, 1), T, H, W, C]`.
+      label: `[max(B, 1)]` or None.
+      places: int32 `[max(B, 1)]`, on replicas within this one's part.
+    """
+    first = tf.cast(self._num_clips.result(), tf.int32)
+    frames, label = map(replicas.at_least_one_row, (frames, label))
+    return frames, label, first + tf.range(tf.shape(frames)[0])
+
+  def measured(self, values, num_clips):
+    """Adds a held-out batch's values to the metrics.
+
+    Args:
+      values: `dict` of float scalars, by names of metrics.
+      num_clips: int scalar, of the batch.
+
+    Returns:
+      `dict` of these metrics.
+    """
+    for name, value in values.items():
+      self._means[name].update_state(
+        value, sample_weight=tf.cast(num_clips, tf.float32)
+      )
+    self._num_clips.update_state(num_clips)
+    return {k: self._means[k].result() for k in values}
+
+
+def _norm_name(group):
+  return f'{group}_gradient_norm'
