@@ -110,15 +110,16 @@ def _config(start, seed):
 def _images(regions):
   """Frames uint8 `[N, 1, 16, 16, 1]` of all images of an idx file."""
   import numpy as np
-  import tensorflow as tf
+
+  from train.data.decoding import pixels
 
   with gzip.open(regions[0].path) as f:
     data = f.read()
-  shape = [len(regions), 28, 28, 1]
+  shape = [len(regions), 28, 28]
   images = np.frombuffer(data, np.uint8, offset=16).reshape(shape)
   # The project's decoder would add a margin, as the field does at 32x32.
-  small = tf.image.resize(images, [_SIZE, _SIZE], method='area')
-  return tf.cast(tf.round(small), tf.uint8).numpy()[:, np.newaxis]
+  small = pixels.to_frames([images], pixels.Layout('grey'), _SIZE, channels=1)
+  return small.numpy()[:, np.newaxis]
 
 
 def _labels(regions, rng):
