@@ -342,7 +342,8 @@ class IsExactTest(tf.test.TestCase):
     ):
       with self.subTest(**{k: str(v) for k, v in kwargs.items()}):
         model = build_model(**kwargs)
-        self.assertTrue(continuations.is_exact(model, frames, label))
+        compute = continuations.densities_and_samples(model, frames, label)
+        self.assertTrue(continuations.is_exact(compute))
 
   def test_finds_noise(self):
     frames, label = clips()
@@ -358,7 +359,8 @@ class IsExactTest(tf.test.TestCase):
 
     for name, noisy in (('log_prob', log_prob), ('sample', sample)):
       with self.subTest(name), mock.patch.object(model, name, noisy):
-        self.assertFalse(continuations.is_exact(model, frames, label))
+        compute = continuations.densities_and_samples(model, frames, label)
+        self.assertFalse(continuations.is_exact(compute))
 
 
 if __name__ == '__main__':
