@@ -115,12 +115,12 @@ class Cell:
 
   @property
   def log(self):
-    return self.path / 'log.txt'
+    return self.folder.log
 
   @property
   def sessions(self):
     """One line each process that trained it: seconds, exit code, threads."""
-    return self.path / 'sessions.jsonl'
+    return self.folder.sessions
 
 
 _NO_LABELS = ('use_labels=false', 'tail_labels=false', 'label_loss_weight=0')

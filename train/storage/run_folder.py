@@ -27,6 +27,8 @@ class RunFolder:
     self.metrics_file = self.path / 'metrics.json'
     self.scores_file = self.path / 'scores.npz'
     self.labels_file = self.path / 'labels.txt'
+    self.log = self.path / 'log.txt'  # Of a run that another program started.
+    self.sessions = self.path / 'sessions.jsonl'
     self.skipped_log = self.path / 'skipped_files.jsonl'
     self.checkpoints = self.path / 'checkpoints'
     self.exports = self.path / 'export'
