@@ -41,7 +41,6 @@ import gzip
 import json
 import os
 import pathlib
-import subprocess
 import sys
 
 from absl import app
@@ -53,6 +52,7 @@ sys.path.insert(
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
 
+from benchmarks import own_process  # noqa: E402
 from benchmarks import training_runs  # noqa: E402
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Of curves.', required=True)
@@ -282,20 +282,6 @@ def _measure(start, seed):
   }
 
 
-def _run_alone(start, seed):
-  """Runs `_measure` in a fresh process, with this one's flags."""
-  command = [sys.executable, os.path.abspath(__file__), *sys.argv[1:]]
-  done = subprocess.run(
-    [*command, f'--run={start} {seed}'],
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  if done.returncode:
-    raise RuntimeError(f'{start}, {seed} failed:\n{done.stderr[-2000:]}')
-  return json.loads(done.stdout.splitlines()[-1])
-
-
 def _draw():
   """Writes the gradient norms by step, a line a run; returns the path."""
   from matplotlib import figure as figure_lib
@@ -329,7 +315,7 @@ def _compare():
   runs = {start: [] for start in _STARTS}
   for seed in range(_SEEDS.value):
     for start in _STARTS:
-      runs[start].append(_run_alone(start, seed))
+      runs[start].append(own_process.run_again(f'--run={start} {seed}'))
   starts = {
     str(start): {
       k: training_runs.over_seeds([r[k] for r in rows]) for k in rows[0]

@@ -79,7 +79,7 @@ def _train(name, settings, seed, steps):
   path = pathlib.Path(_WORKDIR.value) / name / f'seed_{seed}'
   assignments = [*_SHARED, *settings, f'seed={seed}', f'steps={steps}']
   folder = training_runs.train(path, 'cglow_small', [*assignments, *_SET.value])
-  seconds = json.loads(folder.metrics_file.read_text())['seconds']
+  seconds = folder.read_metrics_file()['seconds']
   return (
     folder.read_arrays('scores.npz')['tail'],
     seconds,
