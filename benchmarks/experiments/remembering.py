@@ -119,7 +119,7 @@ def _equal_time_steps(ours, theirs):
 
 def _step_seconds(folder):
   """Median over the log, whose first row has the tracing."""
-  rows = [r for r in folder.read_metrics() if r['kind'] == 'train'][1:]
+  rows = folder.read_metrics('train')[1:]
   return float(np.median([1.0 / r['clips_per_second'] for r in rows]))
 
 

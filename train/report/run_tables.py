@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from train.config import configs
+from train.config import nested
 from train.config import presets
 from train.evaluation import held_out_table
 from train.report import reproduce
@@ -81,7 +82,8 @@ def metrics(run):
     if run.config.model == 'gan'
     else held_out_table.label_lines(run.metrics)
   )
-  everything = sections.Table(('', ''), _flat(run.metrics))
+  rows = [(name, _cell(value)) for name, value in nested.flat(run.metrics)]
+  everything = sections.Table(('', ''), rows)
   return [
     table,
     *(sections.Text(line) for line in lines),
@@ -89,17 +91,10 @@ def metrics(run):
   ]
 
 
-def _flat(values, prefix=''):
-  """List of (name, text) of nested `dict`s."""
-  rows = []
-  for key, value in values.items():
-    if isinstance(value, dict):
-      rows += _flat(value, f'{prefix}{key}.')
-    elif isinstance(value, list) and len(value) > _MAX_VALUES:
-      rows.append((f'{prefix}{key}', f'{len(value)} values'))
-    else:
-      rows.append((f'{prefix}{key}', _text(value)))
-  return rows
+def _cell(value):
+  if isinstance(value, list) and len(value) > _MAX_VALUES:
+    return f'{len(value)} values'
+  return _text(value)
 
 
 def _text(value):

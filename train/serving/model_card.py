@@ -2,6 +2,7 @@
 
 import re
 
+from train.config import nested
 from train.serving import signatures as signatures_lib
 
 __all__ = ['PRIVATE', 'data_facts', 'model_card']
@@ -185,22 +186,11 @@ def _type(spec):
 
 
 def _table(values):
-  flat = _flat(values)
+  flat = nested.flat(values)
   if not flat:
     return ''
   rows = [f'| {_escape(k)} | {_escape(_text(v))} |' for k, v in flat]
   return '\n'.join(['| | |', '| --- | --- |', *rows])
-
-
-def _flat(values, prefix=''):
-  """List of (name, value) of nested `dict`s."""
-  pairs = []
-  for name, value in values.items():
-    if isinstance(value, dict):
-      pairs += _flat(value, f'{prefix}{name}.')
-    else:
-      pairs.append((f'{prefix}{name}', value))
-  return pairs
 
 
 def _text(value):

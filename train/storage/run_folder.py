@@ -122,10 +122,14 @@ class RunFolder:
     with files.reporting(self.metrics_log):
       files.append_line(self.metrics_log, row)
 
-  def read_metrics(self):
-    """The rows of metrics.jsonl; a line cut short by a crash is left out."""
+  def read_metrics(self, kind=None):
+    """The rows of metrics.jsonl, of one kind if it is given.
+
+    A line cut short by a crash is left out.
+    """
     rows = files.read_lines(self.metrics_log)
-    return [row for row in rows if {'kind', 'step'} <= row.keys()]
+    rows = [row for row in rows if {'kind', 'step'} <= row.keys()]
+    return [row for row in rows if kind in (None, row['kind'])]
 
   def truncate_metrics(self, step):
     """Drops the 'train' and 'eval' rows of metrics.jsonl above `step`.
