@@ -3,13 +3,11 @@
 The same command again reuses the runs that are done and continues the others.
 """
 
-import os
 import pathlib
-import subprocess
-import sys
 
 from absl import logging
 
+from train.ablation import child_runs
 from train.config import configs
 from train.config import overrides
 from train.config import presets
@@ -25,12 +23,7 @@ __all__ = [
   'train',
 ]
 
-# Neither a SavedModel nor samples nor continuations.
-NUMBERS_ONLY = (
-  'model.export_max_frames=none',
-  'run.num_samples=0',
-  'run.quality_samples=0',
-)
+NUMBERS_ONLY = child_runs.NUMBERS_ONLY
 
 # A tail of `cglow_small` on clips whose first frame says nothing of the label.
 MOTION_LABELS = (
@@ -67,7 +60,7 @@ def train(path, preset, assignments):
     The run's `RunFolder`.
 
   Raises:
-    RuntimeError: if the program fails, with the end of its log.
+    RuntimeError: if the program fails, with what went wrong.
   """
   folder = run_folder.RunFolder(path)
   wanted = configs.check(
@@ -76,7 +69,6 @@ def train(path, preset, assignments):
   if folder.is_done(wanted):
     return folder
   logging.info('Training %s.', path)
-  folder.path.mkdir(parents=True, exist_ok=True)
   _run(
     folder,
     f'--preset={preset}',
@@ -105,23 +97,9 @@ def tightened(folder, num_samples):
 
 
 def _run(folder, *arguments):
-  """The training program; its output goes to the end of the run's log."""
-  log = folder.path / 'log.txt'
-  with open(log, 'a') as f:
-    done = subprocess.run(
-      [
-        *(sys.executable, '-m', 'train.main', *arguments),
-        f'--workdir={folder.path.resolve()}',
-      ],
-      stdout=f,
-      stderr=f,
-      cwd=_ROOT,
-      env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '2'},
-      check=False,
-    )
-  if done.returncode:
-    end = log.read_text(errors='replace')[-2000:]
-    raise RuntimeError(f'{folder.path} failed:\n{end}')
+  error = child_runs.ChildRun(folder.path.resolve(), arguments, cwd=_ROOT).run()
+  if error:
+    raise RuntimeError(f'{folder.path} failed: {error} ({folder.log})')
 
 
 def over_seeds(values):

@@ -27,6 +27,8 @@ sys.path.insert(
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
 
+from benchmarks import own_process  # noqa: E402
+
 _REQUESTS = flags.DEFINE_integer('requests', 10_000, 'Requests.')
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the requests.')
 _MAX_GROWTH = flags.DEFINE_float('max_growth_mib', 16.0, 'Of memory.')
@@ -253,9 +255,7 @@ def _check_answer(signature, request, answer):
 
 def _resident_mib():
   gc.collect()
-  with open('/proc/self/status', encoding='ascii') as f:
-    rows = dict(line.split(':', 1) for line in f)
-  return int(rows['VmRSS'].split()[0]) / 1024
+  return own_process.status_bytes('VmRSS') / 2**20
 
 
 def _ask(server, name, request):

@@ -88,7 +88,7 @@ def _run(setting, seed):
 
 def _numbers(folder):
   rows = folder.read_metrics()
-  metrics = json.loads(folder.metrics_file.read_text('utf-8'))
+  metrics = folder.read_metrics_file()
   restores = [r for r in rows if r.get('event') == 'restore']
   reports = [r for r in rows if r['kind'] == 'invertibility'][-1]
   return {

@@ -171,8 +171,7 @@ def _free_ports(num):
 def _rows(folder):
   from train.storage import run_folder
 
-  rows = run_folder.RunFolder(folder).read_metrics()
-  return [row for row in rows if row['kind'] == 'train']
+  return run_folder.RunFolder(folder).read_metrics('train')
 
 
 def _last_step(folder):

@@ -151,7 +151,7 @@ def _folder_name(row, seed):
 
 def _seconds_per_step(folder):
   """Processor time: what else the machine does makes a run longer, not this."""
-  rows = [r for r in folder.read_metrics() if r['kind'] == 'train']
+  rows = folder.read_metrics('train')
   # The first interval has the tracing in it.
   ends = zip(rows, rows[1:])
   return statistics.median(
@@ -162,7 +162,7 @@ def _seconds_per_step(folder):
 def _curve(folder):
   """Pairs of seconds of training, by the probe, and bits/dim."""
   steps = folder.read_config().run.steps
-  rows = [r for r in folder.read_metrics() if r['kind'] == 'eval']
+  rows = folder.read_metrics('eval')
   return [
     (r['step'] / steps * _SECONDS.value, r['tail_bits_per_dim'])
     for r in rows

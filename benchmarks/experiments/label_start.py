@@ -41,7 +41,6 @@ import gzip
 import json
 import os
 import pathlib
-import subprocess
 import sys
 
 from absl import app
@@ -53,6 +52,7 @@ sys.path.insert(
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
 
+from benchmarks import own_process  # noqa: E402
 from benchmarks import training_runs  # noqa: E402
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Of curves.', required=True)
@@ -106,15 +106,16 @@ def _config(start, seed):
 def _images(regions):
   """Frames uint8 `[N, 1, 16, 16, 1]` of all images of an idx file."""
   import numpy as np
-  import tensorflow as tf
+
+  from train.data.decoding import pixels
 
   with gzip.open(regions[0].path) as f:
     data = f.read()
-  shape = [len(regions), 28, 28, 1]
+  shape = [len(regions), 28, 28]
   images = np.frombuffer(data, np.uint8, offset=16).reshape(shape)
   # The project's decoder would add a margin, as the field does at 32x32.
-  small = tf.image.resize(images, [_SIZE, _SIZE], method='area')
-  return tf.cast(tf.round(small), tf.uint8).numpy()[:, np.newaxis]
+  small = pixels.to_frames([images], pixels.Layout('grey'), _SIZE, channels=1)
+  return small.numpy()[:, np.newaxis]
 
 
 def _labels(regions, rng):
@@ -277,20 +278,6 @@ def _measure(start, seed):
   }
 
 
-def _run_alone(start, seed):
-  """Runs `_measure` in a fresh process, with this one's flags."""
-  command = [sys.executable, os.path.abspath(__file__), *sys.argv[1:]]
-  done = subprocess.run(
-    [*command, f'--run={start} {seed}'],
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  if done.returncode:
-    raise RuntimeError(f'{start}, {seed} failed:\n{done.stderr[-2000:]}')
-  return json.loads(done.stdout.splitlines()[-1])
-
-
 def _draw():
   """Writes the gradient norms by step, a line a run; returns the path."""
   from matplotlib import figure as figure_lib
@@ -324,7 +311,7 @@ def _compare():
   runs = {start: [] for start in _STARTS}
   for seed in range(_SEEDS.value):
     for start in _STARTS:
-      runs[start].append(_run_alone(start, seed))
+      runs[start].append(own_process.run_again(f'--run={start} {seed}'))
   starts = {
     str(start): {
       k: training_runs.over_seeds([r[k] for r in rows]) for k in rows[0]

@@ -67,7 +67,7 @@ def _measure(name, seed):
       *_SET.value,
     ],
   )
-  metrics = json.loads(folder.metrics_file.read_text())
+  metrics = folder.read_metrics_file()
   return {
     **{key: metrics[key] for key in _LABEL_KEYS},
     'tail_bits_per_dim': metrics['tail_bits_per_dim'],

@@ -36,7 +36,6 @@ GIFs of seed 0 (real, black after its end; the paper's; ours) to
 import json
 import os
 import pathlib
-import subprocess
 import sys
 
 from absl import app
@@ -48,6 +47,7 @@ sys.path.insert(
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
 
+from benchmarks import own_process  # noqa: E402
 from benchmarks import training_runs  # noqa: E402
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
@@ -108,7 +108,7 @@ def _measure(tail, seed):
   """One run: trained, then continued."""
   path = _folder(tail, seed)
   folder = training_runs.train(path, 'overfit', _assignments(tail, seed))
-  metrics = json.loads(folder.metrics_file.read_text())
+  metrics = folder.read_metrics_file()
   model, frames, label = _load(path)
   return {
     'tail_bits_per_dim': metrics['tail_bits_per_dim'],
@@ -150,24 +150,6 @@ def _continue(model, frames, label, temperature, path):
     'copy_psnr': sample_files.psnr(real[:, 1:], copied).mean(axis=0).tolist(),
     'drift': drift['ratios'],
   }
-
-
-def _run_alone(tail, seed):
-  """Runs `_measure` in a fresh process, with this one's flags."""
-  command = [sys.executable, os.path.abspath(__file__), *sys.argv[1:]]
-  path = _folder(tail, seed)
-  path.mkdir(parents=True, exist_ok=True)
-  with open(path / 'log.txt', 'a') as log:
-    done = subprocess.run(
-      [*command, f'--run={tail} {seed}'],
-      stdout=subprocess.PIPE,
-      stderr=log,
-      text=True,
-      check=False,
-    )
-  if done.returncode:
-    raise RuntimeError(f'{path} failed: see {path / "log.txt"}.')
-  return json.loads(done.stdout.splitlines()[-1])
 
 
 def _write_strip(temperature):
@@ -227,7 +209,7 @@ def _compare():
   runs = {tail: [] for tail in _TAILS}
   for seed in range(_SEEDS.value):
     for tail in _TAILS:
-      runs[tail].append(_run_alone(tail, seed))
+      runs[tail].append(own_process.run_again(f'--run={tail} {seed}'))
   results = pathlib.Path(_WORKDIR.value) / 'results.json'
   results.write_text(json.dumps(runs, indent=1) + '\n')
   strips = [path for t in _TEMPERATURES for path in _write_strip(t)]

@@ -83,7 +83,7 @@ def _train(name, settings, seed, steps):
   path = pathlib.Path(_WORKDIR.value) / name / f'seed_{seed}'
   assignments = [*_SHARED, *settings, f'seed={seed}', f'run.steps={steps}']
   folder = training_runs.train(path, 'cglow_small', [*assignments, *_SET.value])
-  seconds = json.loads(folder.metrics_file.read_text())['seconds']
+  seconds = folder.read_metrics_file()['seconds']
   return (
     folder.read_arrays('scores.npz')['tail'],
     seconds,
@@ -123,7 +123,7 @@ def _equal_time_steps(ours, theirs):
 
 def _step_seconds(folder):
   """Median over the log, whose first row has the tracing."""
-  rows = [r for r in folder.read_metrics() if r['kind'] == 'train'][1:]
+  rows = folder.read_metrics('train')[1:]
   return float(np.median([1.0 / r['clips_per_second'] for r in rows]))
 
 

@@ -171,7 +171,7 @@ def _row(system, dataset, rate, results):
 
 def _collapse(folder):
   """Deviation and saturation through training, at six steps."""
-  rows = [r for r in folder.read_metrics() if r['kind'] == 'train']
+  rows = folder.read_metrics('train')
   chosen = np.linspace(0, len(rows) - 1, 6).round().astype(int)
   keys = ('step', 'generated_mean', 'generated_deviation', 'real_deviation')
   keys += ('saturation', 'discriminator_loss', 'generator_loss')
@@ -211,7 +211,7 @@ def _train_all(pool, settings, steps_of):
 
 def _seconds_per_step(folder):
   """Of a step of eight clips, once it is traced."""
-  rows = [r for r in folder.read_metrics() if r['kind'] == 'train']
+  rows = folder.read_metrics('train')
   return 8.0 / statistics.median(r['clips_per_second'] for r in rows)
 
 

@@ -128,7 +128,7 @@ def _num_frames(config):
 def _train(run):
   """The run's held-out bits/dim by film, trained if that is not done."""
   folder = training_runs.train(run.path, _PRESET.value, run.assignments())
-  metrics = json.loads(folder.metrics_file.read_text())
+  metrics = folder.read_metrics_file()
   return metrics['tail_bits_per_dim_by_label']
 
 

@@ -12,9 +12,7 @@ it is compared with. Ratios are within one run; seconds depend on the machine.
 import dataclasses
 import json
 import os
-import resource
 import statistics
-import subprocess
 import sys
 import time
 
@@ -26,6 +24,8 @@ sys.path.insert(
   0,
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
+
+from benchmarks import own_process  # noqa: E402
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +66,6 @@ def _median_seconds(function, repeats):
   return statistics.median(times)
 
 
-def _peak_bytes():
-  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 def _measure(size, variant, repeats, with_floor):
   """One variant, in this process."""
   import numpy as np
@@ -82,7 +78,7 @@ def _measure(size, variant, repeats, with_floor):
   frames = tf.constant(
     rng.uniform(-0.5, 0.5, [size.batch, *shape]).astype(np.float32)
   )
-  base_bytes = _peak_bytes()
+  base_bytes = own_process.status_bytes('VmHWM')
   start = time.perf_counter()
   glow = _build_peer(size) if variant == 'tfb.Glow' else _build(size, variant)
   tfd = tfp.distributions
@@ -112,7 +108,7 @@ def _measure(size, variant, repeats, with_floor):
   result['step_seconds'] = _median_seconds(
     lambda: step(frames).numpy(), repeats
   )
-  result['peak_bytes'] = _peak_bytes()
+  result['peak_bytes'] = own_process.status_bytes('VmHWM')
   result['import_bytes'] = base_bytes
   result['parameter_bytes'] = 4 * sum(int(np.prod(v.shape)) for v in variables)
 
@@ -249,11 +245,7 @@ def _run_alone(size, variant, with_floor=False):
       'with_floor': with_floor,
     }
   )
-  command = [sys.executable, os.path.abspath(__file__), f'--run={request}']
-  done = subprocess.run(command, capture_output=True, text=True, check=False)
-  if done.returncode:
-    raise RuntimeError(f'{variant} failed:\n{done.stderr[-2000:]}')
-  result = json.loads(done.stdout.splitlines()[-1])
+  result = own_process.run_again(f'--run={request}')
   print(
     f'{variant:12}steps {size.steps:3} batch {size.batch:3}  '
     f'start-up {result["startup_seconds"]:6.1f} s  '

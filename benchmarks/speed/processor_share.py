@@ -29,9 +29,7 @@ quiet machine. Prints JSON.
 
 import json
 import os
-import resource
 import statistics
-import subprocess
 import sys
 import time
 
@@ -43,6 +41,8 @@ sys.path.insert(
   0,
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
+
+from benchmarks import own_process  # noqa: E402
 
 _VARIANTS = ('none', 'residual_width', 'residual', 'gru_width', 'gru')
 _STATE_CHANNELS = {'residual': 16, 'gru': 8}
@@ -62,10 +62,6 @@ _BATCH_SIZE = flags.DEFINE_integer('batch_size', None, "If not the preset's.")
 _STEPS = flags.DEFINE_integer('steps', 10, 'Timed, after two others.')
 _ROUNDS = flags.DEFINE_integer('rounds', 3, 'Processes of each variant.')
 _RUN = flags.DEFINE_string('run', None, 'Internal: one variant, as JSON.')
-
-
-def _peak_bytes():
-  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _config(variant):
@@ -147,7 +143,7 @@ def _measure(variant):
   import numpy as np
   import tensorflow as tf
 
-  import_bytes = _peak_bytes()
+  import_bytes = own_process.status_bytes('VmHWM')
   config, model = _build(variant)
   rng = np.random.default_rng(0)
   shape = [config.run.batch_size, config.data.num_frames, *model.frame_shape]
@@ -167,24 +163,13 @@ def _measure(variant):
     'state_channels': _state_channels(config),
     'parameters': {k: _num_parameters(v) for k, v in groups.items()},
     'step_seconds': seconds[2:],
-    'peak_bytes': _peak_bytes(),
+    'peak_bytes': own_process.status_bytes('VmHWM'),
     'import_bytes': import_bytes,
   }
 
 
 def _num_parameters(variables):
   return sum(int(v.shape.num_elements()) for v in variables)
-
-
-def _run_alone(variant):
-  """Runs `_measure` in a fresh process, with this one's flags."""
-  command = [sys.executable, os.path.abspath(__file__), *sys.argv[1:]]
-  done = subprocess.run(
-    [*command, f'--run={variant}'], capture_output=True, text=True, check=False
-  )
-  if done.returncode:
-    raise RuntimeError(f'{variant} failed:\n{done.stderr[-2000:]}')
-  return json.loads(done.stdout.splitlines()[-1])
 
 
 def _merge(rounds):
@@ -206,7 +191,7 @@ def _shares(with_state, without):
 
 def _compare():
   rounds = [
-    {variant: _run_alone(variant) for variant in _VARIANTS}
+    {v: own_process.run_again(f'--run={v}') for v in _VARIANTS}
     for _ in range(_ROUNDS.value)
   ]
   results = {v: _merge([r[v] for r in rounds]) for v in _VARIANTS}

@@ -25,7 +25,6 @@ at every length.
 
 import json
 import os
-import subprocess
 import sys
 
 from absl import app
@@ -37,6 +36,8 @@ sys.path.insert(
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
 
+from benchmarks import own_process  # noqa: E402
+
 _PRESET = flags.DEFINE_string('preset', 'paper', 'Of the model.')
 _FRAME_SIZE = flags.DEFINE_integer('frame_size', None, "If not the preset's.")
 _NUM_FRAMES = flags.DEFINE_list('num_frames', ['30', '120', '480'], 'Lengths.')
@@ -45,18 +46,6 @@ _RUN = flags.DEFINE_integer('run', None, 'Internal: one length.')
 
 _MIB = 2**20
 _NUM_LABELS = 4
-
-
-def _status_bytes(key):
-  """A field of Linux's record of this process, such as VmRSS or VmHWM."""
-  with open('/proc/self/status', encoding='ascii') as f:
-    rows = dict(line.split(':', 1) for line in f)
-  return int(rows[key].split()[0]) * 1024
-
-
-def _reset_peak():
-  with open('/proc/self/clear_refs', 'w', encoding='ascii') as f:
-    f.write('5')
 
 
 def _config():
@@ -88,30 +77,16 @@ def _measure(num_frames):
     )
 
   sample(2)
-  _reset_peak()
-  start_bytes = _status_bytes('VmRSS')
+  own_process.reset_peak()
+  start_bytes = own_process.status_bytes('VmRSS')
   videos = sample(num_frames)
-  peak_bytes = _status_bytes('VmHWM')
+  peak_bytes = own_process.status_bytes('VmHWM')
   return {
     'num_frames': num_frames,
     'start_bytes': start_bytes,
     'peak_bytes': peak_bytes,
     'result_bytes': int(tf.size(videos)) * videos.dtype.size,
   }
-
-
-def _run_alone(num_frames):
-  """Runs `_measure` in a fresh process, with this one's flags."""
-  command = [sys.executable, os.path.abspath(__file__), *sys.argv[1:]]
-  done = subprocess.run(
-    [*command, f'--run={num_frames}'],
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  if done.returncode:
-    raise RuntimeError(f'{num_frames} frames failed:\n{done.stderr[-2000:]}')
-  return json.loads(done.stdout.splitlines()[-1])
 
 
 def _per_frame(config):
@@ -144,7 +119,10 @@ def _growth(before, after, per_frame):
 
 def _compare():
   config = _config()
-  results = [_run_alone(n) for n in sorted(map(int, _NUM_FRAMES.value))]
+  results = [
+    own_process.run_again(f'--run={n}')
+    for n in sorted(map(int, _NUM_FRAMES.value))
+  ]
   per_frame = _per_frame(config)
   pairs = list(zip(results, results[1:]))
   if len(results) > 2:

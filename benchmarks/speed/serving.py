@@ -27,7 +27,6 @@ the same name, which other work on the machine disturbs less than the medians.
 import functools
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -41,6 +40,8 @@ sys.path.insert(
   0,
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
+
+from benchmarks import own_process  # noqa: E402
 
 _PRESET = flags.DEFINE_string('preset', 'demo', 'Of the model.')
 _FRAME_SIZE = flags.DEFINE_integer('frame_size', None, "If not the preset's.")
@@ -170,27 +171,19 @@ def _seconds(call):
   return time.perf_counter() - start
 
 
-def _status_mib(key):
-  """A field of Linux's record of this process, such as VmRSS or VmHWM."""
-  with open('/proc/self/status', encoding='ascii') as f:
-    rows = dict(line.split(':', 1) for line in f)
-  return int(rows[key].split()[0]) / 1024
-
-
 def _measure(who, name):
   calls, _kept = _CALLS[who]()  # A function does not keep its model alive.
   call = calls[name]
   for _ in range(2):
     call()
-  with open('/proc/self/clear_refs', 'w', encoding='ascii') as f:
-    f.write('5')
-  start_mib = _status_mib('VmRSS')
+  own_process.reset_peak()
+  start_mib = own_process.status_bytes('VmRSS') / 2**20
   seconds = [_seconds(call) for _ in range(_REPEATS.value)]
   return {
     'median_seconds': float(np.median(seconds)),
     'p95_seconds': float(np.percentile(seconds, 95)),
     'start_mib': start_mib,
-    'peak_mib': _status_mib('VmHWM'),
+    'peak_mib': own_process.status_bytes('VmHWM') / 2**20,
   }
 
 
@@ -256,18 +249,10 @@ _IN_TURN = {'rollout': _measure_rollout, 'ratios': _measure_ratios}
 
 def _run_alone(what, path):
   """One measurement in a fresh process, with this one's flags."""
-  command = [sys.executable, os.path.abspath(__file__), *sys.argv[1:]]
-  done = subprocess.run(
-    [*command, f'--run={what}', f'--export={path}'],
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  if done.returncode:
-    raise RuntimeError(f'{what} failed:\n{done.stderr[-2000:]}')
-  result = done.stdout.splitlines()[-1]
-  print(what, result, file=sys.stderr, flush=True)  # All takes minutes.
-  return json.loads(result)
+  result = own_process.run_again(f'--run={what}', f'--export={path}')
+  text = json.dumps(result)
+  print(what, text, file=sys.stderr, flush=True)  # All takes minutes.
+  return result
 
 
 def _compare(folder):

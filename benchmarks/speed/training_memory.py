@@ -19,7 +19,6 @@ longest. Draws `--figure`, a PNG, if that is given.
 
 import json
 import os
-import subprocess
 import sys
 import time
 
@@ -31,6 +30,8 @@ sys.path.insert(
   0,
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
+
+from benchmarks import own_process  # noqa: E402
 
 _NUM_FRAMES = flags.DEFINE_list(
   'num_frames', ['8', '16', '30', '60'], 'Of clips.'
@@ -77,32 +78,9 @@ def _measure(system, num_frames):
   return {
     'system': system,
     'num_frames': num_frames,
-    'peak_mib': _peak_mib(),
+    'peak_mib': own_process.status_bytes('VmHWM') / 2**20,
     'seconds_per_step': time.perf_counter() - start,
   }
-
-
-def _peak_mib():
-  with open('/proc/self/status', encoding='ascii') as f:
-    rows = dict(line.split(':', 1) for line in f)
-  return int(rows['VmHWM'].split()[0]) / 1024
-
-
-def _run_alone(system, num_frames):
-  done = subprocess.run(
-    [
-      sys.executable,
-      os.path.abspath(__file__),
-      *sys.argv[1:],
-      f'--run={system},{num_frames}',
-    ],
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  if done.returncode:
-    raise RuntimeError(f'{system}, {num_frames}:\n{done.stderr[-2000:]}')
-  return json.loads(done.stdout.splitlines()[-1])
 
 
 def _slope(rows):
@@ -137,7 +115,10 @@ def main(argv):
     print(json.dumps(_measure(system, int(num_frames))))
     return
   lengths = sorted(map(int, _NUM_FRAMES.value))
-  by_system = {s: [_run_alone(s, n) for n in lengths] for s in _SYSTEMS}
+  by_system = {
+    s: [own_process.run_again(f'--run={s},{n}') for n in lengths]
+    for s in _SYSTEMS
+  }
   result = {
     'frame_size': _FRAME_SIZE.value,
     'batch_size': _BATCH_SIZE.value,

@@ -75,12 +75,12 @@ class Cell:
 
   @property
   def log(self):
-    return self.path / 'log.txt'
+    return self.folder.log
 
   @property
   def sessions(self):
     """One line each process that trained it: seconds, exit code, threads."""
-    return self.path / 'sessions.jsonl'
+    return self.folder.sessions
 
 
 _NO_CROSS_ENTROPY = ('model.label_weight=0',)

@@ -8,11 +8,10 @@ themselves do. A cell that fails does not stop the others.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import pathlib
 import shlex
-import signal
-import subprocess
 import sys
 import time
 
@@ -21,24 +20,14 @@ from absl import logging
 from train import errors
 from train.ablation import ablation_report
 from train.ablation import ablation_rows
+from train.ablation import child_runs
 from train.config import configs
 from train.config import fields
 from train.config import models
 from train.config import overrides
 from train.config import presets
-from train.storage import files
-from train.storage import lock
 
-__all__ = ['AblationError', 'TRAIN_COMMAND', 'run']
-
-TRAIN_COMMAND = (sys.executable, '-m', 'train.main')
-_NUMBERS_ONLY = (
-  'model.export_max_frames=none',
-  'run.num_samples=0',
-  'run.quality_samples=0',
-)
-_SECONDS_BETWEEN_LOOKS = 0.1
-_MAX_SECONDS_TO_END = 20.0
+__all__ = ['AblationError', 'run']
 
 
 class AblationError(errors.UserError):
@@ -63,10 +52,9 @@ class _Plan:
 
   def environment(self):
     if self.num_threads is None:
-      return dict(os.environ)
+      return {}
     threads = str(self.num_threads)
     return {
-      **os.environ,
       'TF_NUM_INTRAOP_THREADS': threads,
       'TF_NUM_INTEROP_THREADS': threads,
     }
@@ -94,94 +82,23 @@ class _Plan:
     start = dataclasses.replace(own, data=given.data, run=run, model=model)
     (other,) = set(ablation_rows.PARTS) - {row.part}
     assignments = [*self.assignments, f'model.{other}=none', *row.assignments]
-    assignments += [f'seed={cell.seed}', *_NUMBERS_ONLY]
+    assignments += [f'seed={cell.seed}', *child_runs.NUMBERS_ONLY]
     return configs.check(overrides.override(start, assignments))
 
-  def command_of(self, cell):
+  def child_of(self, cell):
     preset = self.preset_of(cell.row)
     settings = overrides.changes(self.config_of(cell), presets.PRESETS[preset])
-    return [
-      *self.program,
+    arguments = [
       f'--preset={preset}',
-      f'--workdir={cell.path}',
       *(f'--set={setting}' for setting in settings),
     ]
-
-
-class _Child:
-  """The process that trains a cell."""
-
-  def __init__(self, cell, plan):
-    """Starts it.
-
-    Raises:
-      AblationError: if another process trains the cell.
-      OSError: if it cannot be started.
-    """
-    self.cell = cell
-    self._plan = plan
-    self._start = time.monotonic()
-    cell.path.mkdir(parents=True, exist_ok=True)
-    with open(cell.log, 'a') as log:
-      # The child's output holds the lock, also when this process is killed.
-      try:
-        lock.take(log)
-      except BlockingIOError:
-        raise AblationError(f'another process trains {cell.path}') from None
-      self._process = subprocess.Popen(
-        plan.command_of(cell),
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env=plan.environment(),
-      )
-
-  @property
-  def is_running(self):
-    return self._process.poll() is None
-
-  def terminate(self):
-    """Tells it to end; its run can be resumed from its last checkpoint."""
-    self._process.terminate()
-
-  def finish(self, max_seconds=None):
-    """Waits for the process, kills it after `max_seconds`, notes the session.
-
-    Returns:
-      What went wrong, or None.
-    """
-    code = self._wait(max_seconds)
-    session = {
-      'seconds': time.monotonic() - self._start,
-      'exit_code': code,
-      'jobs': self._plan.jobs,
-      'num_threads': self._plan.num_threads,
-    }
-    files.append_line(self.cell.sessions, session)
-    if code == 0 and self.cell.folder.metrics_file.exists():
-      return None
-    return _what_went_wrong(self.cell, code)
-
-  def _wait(self, max_seconds):
-    try:
-      return self._process.wait(max_seconds)
-    except subprocess.TimeoutExpired:
-      self._process.kill()
-      return self._process.wait()
-
-
-def _what_went_wrong(cell, exit_code):
-  """The child's one-line error, or else how it ended."""
-  lines = cell.log.read_text(errors='replace').splitlines()
-  error = next((x for x in reversed(lines) if x.startswith('error: ')), None)
-  if exit_code == 2 and error:
-    return error[len('error: ') :]
-  if exit_code < 0:
-    return f'killed by {signal.Signals(-exit_code).name}'
-  if exit_code == 0:
-    return 'ended without a metrics.json'
-  last = next((x.strip() for x in reversed(lines) if x.strip()), 'no output')
-  return f'exit code {exit_code}: {last}'
+    return child_runs.ChildRun(
+      cell.path,
+      arguments,
+      self.program,
+      environment=self.environment(),
+      facts={'jobs': self.jobs, 'num_threads': self.num_threads},
+    )
 
 
 def run(
@@ -191,7 +108,7 @@ def run(
   num_seeds=3,
   row_names=(),
   jobs=1,
-  program=TRAIN_COMMAND,
+  program=child_runs.PROGRAM,
 ):
   """Trains every cell that is not done and writes the report.
 
@@ -283,39 +200,15 @@ def _create(workdir):
 
 
 def _train_all(cells, plan, num_cells):
-  """Trains cells, `plan.jobs` at a time.
-
-  Returns:
-    `dict` from the name of each cell that failed to what went wrong.
-  """
+  """Trains cells; `dict` from the names of those that failed to the reason."""
   logging.info('%d of %d cells to train.', len(cells), num_cells)
-  waiting, running, outcomes = list(cells), [], {}
-
-  def note(cell, error):
-    outcomes[cell.name] = error
-    _log(cell, error, num_cells - len(cells) + len(outcomes), num_cells)
-
-  try:
-    while waiting or running:
-      for child in [c for c in running if not c.is_running]:
-        running.remove(child)
-        note(child.cell, child.finish())
-      while waiting and len(running) < plan.jobs:
-        _start(waiting.pop(0), plan, running, note)
-      time.sleep(_SECONDS_BETWEEN_LOOKS)
-  finally:
-    for child in running:
-      child.terminate()
-    for child in running:
-      child.finish(_MAX_SECONDS_TO_END)
-  return {name: error for name, error in outcomes.items() if error}
-
-
-def _start(cell, plan, running, note):
-  try:
-    running.append(_Child(cell, plan))
-  except (AblationError, OSError) as e:
-    note(cell, str(e))
+  numbers = itertools.count(num_cells - len(cells) + 1)
+  by_name = {cell.name: cell for cell in cells}
+  return child_runs.run_all(
+    {name: plan.child_of(cell) for name, cell in by_name.items()},
+    plan.jobs,
+    lambda name, error: _log(by_name[name], error, next(numbers), num_cells),
+  )
 
 
 def _log(cell, error, number, num_cells):

@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from train.data import sequential_inputs
 from train.data import sources
+from train.data.decoding import pixels
 
-__all__ = ['TfdsInputs', 'to_frames']
+__all__ = ['TfdsInputs']
 
 _FILES, _SHUFFLE = 0, 1  # Streams of random numbers of one data seed.
 _VALID_SPLITS = ('validation', 'test')
@@ -231,7 +232,9 @@ class TfdsInputs(sequential_inputs.SequentialInputs):
       encoded[first : first + num_frames],
       fn_output_signature=tf.TensorSpec(image.shape, tf.uint8),
     )
-    frames = to_frames(frames, self._frame_size, self._channels, self._crop)
+    frames = pixels.frames_in_graph(
+      frames, self._frame_size, self._channels, self._crop
+    )
     shape = [num_frames, self._frame_size, self._frame_size, self._channels]
     return tf.ensure_shape(frames, shape), example['label']
 
@@ -239,42 +242,6 @@ class TfdsInputs(sequential_inputs.SequentialInputs):
     """An assertion that `raising` turns into a DataError; no brackets in it."""
     message = tf.strings.format(f'{self._what} {_MARK}{expected} {{}}.', value)
     return tf.debugging.Assert(condition, [message])
-
-
-def to_frames(frames, size, channels, crop='center'):
-  """Square frames by area means, in TensorFlow's ops.
-
-  Frames that have the size and the channels are the same bit for bit.
-
-  Args:
-    frames: uint8 `Tensor` `[T, H, W, C]`; C is 1, 3 or 4, whose alpha is
-      dropped.
-    size: `int`, pixels.
-    channels: `int`, 3 or 1: the mean of RGB.
-    crop: 'center' or 'letterbox', as in `pixels.to_frames`.
-
-  Returns:
-    uint8 `Tensor` `[T, size, size, channels]`.
-  """
-  frames = tf.cast(frames[..., :3], tf.float32)
-  shape = tf.shape(frames)[1:3]
-  side = tf.reduce_min(shape) if crop == 'center' else tf.reduce_max(shape)
-  resized = (2 * shape * size + side) // (2 * side)  # Rounded.
-  resized = tf.maximum(resized, 1)
-  frames = tf.image.resize(frames, resized, method='area')
-  if crop == 'center':
-    top, left = tf.unstack((resized - size) // 2)
-    frames = frames[:, top : top + size, left : left + size]
-  else:
-    before = (size - resized) // 2
-    after = size - resized - before
-    padding = tf.stack([before, after], axis=1)
-    frames = tf.pad(frames, tf.pad(padding, [[1, 1], [0, 0]]))
-  if channels == 1:
-    frames = tf.reduce_mean(frames, axis=-1, keepdims=True)
-  elif frames.shape[-1] == 1:
-    frames = tf.repeat(frames, 3, axis=-1)
-  return tf.cast(tf.floor(frames + 0.5), tf.uint8)
 
 
 @dataclasses.dataclass(frozen=True)

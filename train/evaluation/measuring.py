@@ -85,7 +85,9 @@ def _of_samples(flow, config, inputs, num_given):
       seed=config.seed,
     )
   first = next(iter(inputs.valid_dataset()))
-  metrics['is_exact'] = continuations.is_exact(flow, *first)
+  metrics['is_exact'] = continuations.is_exact(
+    continuations.densities_and_samples(flow, *first)
+  )
   if not metrics['is_exact']:
     logging.warning('The same seed gave other numbers the second time.')
   return metrics

@@ -1,10 +1,10 @@
 """What TensorBoard shows: numbers and videos."""
 
-import io
-
 import numpy as np
 from PIL import Image
 import tensorflow as tf
+
+from train.samples import sample_files
 
 __all__ = ['TensorBoardLog']
 
@@ -85,15 +85,7 @@ def _write_gif(tag, clips, frames_per_second):
   movie = np.concatenate(list(clips), axis=2)  # [T, H, N*W, C]
   if movie.shape[-1] == 1:
     movie = movie[..., 0]
-  first, *others = [Image.fromarray(frame) for frame in movie]
-  gif = io.BytesIO()
-  first.save(
-    gif,
-    format='GIF',
-    save_all=True,
-    append_images=others,
-    loop=0,
-    duration=round(1000 / frames_per_second),
-  )
-  size = [str(d).encode() for d in first.size]
-  tf.summary.write(tag, [*size, gif.getvalue()], metadata=_IMAGES)
+  images = [Image.fromarray(frame) for frame in movie]
+  gif = sample_files.encode_gif(images, frames_per_second)
+  size = [str(d).encode() for d in images[0].size]
+  tf.summary.write(tag, [*size, gif], metadata=_IMAGES)

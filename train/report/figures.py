@@ -11,6 +11,8 @@ import warnings
 import numpy as np
 from PIL import Image as pil
 
+from train.samples import sample_files
+
 __all__ = [
   'COLOURS',
   'GREY',
@@ -204,7 +206,7 @@ def picture(frames, alt):
   Returns:
     An `Image`.
   """
-  wide = np.concatenate(list(_rgb(frames)), axis=1)
+  wide = np.concatenate(list(sample_files.as_rgb(frames)), axis=1)
   file = io.BytesIO()
   pil.fromarray(wide).save(file, format='PNG', optimize=True)
   return Image(file.getvalue(), 'png', alt, _ENLARGED * wide.shape[1])
@@ -223,19 +225,6 @@ def gif(frames, alt, frames_per_second=8):
   """
   if len(frames) == 1:
     return picture(frames, alt)
-  first, *later = [pil.fromarray(f) for f in _rgb(frames)]
-  file = io.BytesIO()
-  first.save(
-    file,
-    format='GIF',
-    save_all=True,
-    append_images=later,
-    loop=0,
-    duration=round(1000 / frames_per_second),
-  )
-  return Image(file.getvalue(), 'gif', alt, _ENLARGED * first.width)
-
-
-def _rgb(frames):
-  frames = np.asarray(frames)
-  return np.repeat(frames, 3, axis=-1) if frames.shape[-1] == 1 else frames
+  images = [pil.fromarray(f) for f in sample_files.as_rgb(frames)]
+  data = sample_files.encode_gif(images, frames_per_second)
+  return Image(data, 'gif', alt, _ENLARGED * images[0].width)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from train.config import configs
 from train.config import fields
+from train.config import nested
 from train.config import overrides
 from train.config import presets
 from train.report import reproduce
@@ -50,7 +51,8 @@ def metrics(run):
   if not run.metrics:
     return [sections.Text('Not measured yet: there is no metrics.json.')]
   table = sections.Table(*run.system.table(run.metrics))
-  everything = sections.Table(('', ''), _flat(run.metrics))
+  rows = [(name, _cell(value)) for name, value in nested.flat(run.metrics)]
+  everything = sections.Table(('', ''), rows)
   return [
     table,
     *(sections.Text(line) for line in run.system.remarks(run.metrics)),
@@ -58,17 +60,10 @@ def metrics(run):
   ]
 
 
-def _flat(values, prefix=''):
-  """List of (name, text) of nested `dict`s."""
-  rows = []
-  for key, value in values.items():
-    if isinstance(value, dict):
-      rows += _flat(value, f'{prefix}{key}.')
-    elif isinstance(value, list) and len(value) > _MAX_VALUES:
-      rows.append((f'{prefix}{key}', f'{len(value)} values'))
-    else:
-      rows.append((f'{prefix}{key}', _text(value)))
-  return rows
+def _cell(value):
+  if isinstance(value, list) and len(value) > _MAX_VALUES:
+    return f'{len(value)} values'
+  return _text(value)
 
 
 def _text(value):

@@ -5,6 +5,7 @@ with real frames that do, too: quantisation itself costs nothing here. A model
 with 'legacy' dequantisation keeps its frames' 8 bits, and so do the real ones.
 """
 
+import functools
 import itertools
 
 import numpy as np
@@ -17,6 +18,7 @@ from train.samples import sample_files
 __all__ = [
   'as_context',
   'continue_clips',
+  'densities_and_samples',
   'diversity',
   'drift',
   'even_clips',
@@ -281,8 +283,18 @@ def _statistics(frame):
   return float(frame.mean()), float(deviation), float(horizontal + vertical)
 
 
-def is_exact(model, frames, label):
-  """Whether the same seed gives the same numbers, bit for bit.
+def is_exact(compute):
+  """Whether a function computes the same the second time, bit for bit.
+
+  Args:
+    compute: Function without arguments that returns a list of tensors.
+  """
+  first, second = ([v.numpy().tobytes() for v in compute()] for _ in range(2))
+  return first == second
+
+
+def densities_and_samples(model, frames, label):
+  """What `is_exact` takes of a flow: `log_prob` and `sample` of one seed.
 
   Args:
     model: `VideoFlow`.
@@ -290,18 +302,14 @@ def is_exact(model, frames, label):
     label: int `[B]`; not used by a model without labels.
 
   Returns:
-    `bool`: whether `log_prob` and `sample`, evaluated twice, agree.
+    Function without arguments that returns a list of tensors.
   """
   label = None if model.num_labels is None else label
   log_prob = tf.function(model.log_prob)
-  first, second = (
-    _numbers(model, log_prob, np.asarray(frames), label) for _ in range(2)
-  )
-  return first == second
+  return functools.partial(_numbers, model, log_prob, np.asarray(frames), label)
 
 
 def _numbers(model, log_prob, frames, label):
-  """The bytes of a clip's likelihood and of a sample."""
   has_head = model.head is not None
   sampled = model.sample(
     labels=label,
@@ -311,4 +319,4 @@ def _numbers(model, log_prob, frames, label):
     seed=0,
   )
   values = [*log_prob(frames, label, seed=0), sampled]
-  return [v.numpy().tobytes() for v in values if v is not None]
+  return [v for v in values if v is not None]

@@ -7,7 +7,13 @@ from PIL import Image
 
 from train.storage import files
 
-__all__ = ['psnr', 'save_comparison', 'save_videos']
+__all__ = [
+  'as_rgb',
+  'encode_gif',
+  'psnr',
+  'save_comparison',
+  'save_videos',
+]
 
 _SCALE = 4  # Small frames are shown enlarged, without smoothing.
 
@@ -23,7 +29,7 @@ def save_videos(stem, videos, frames_per_second=8):
   Returns:
     List of the two paths.
   """
-  videos = _as_rgb(videos)
+  videos = as_rgb(videos)
   side_by_side = np.concatenate(list(videos), axis=2)  # [T, H, N*W, 3]
   return _save(stem, side_by_side, _strip(videos), frames_per_second)
 
@@ -41,7 +47,7 @@ def save_comparison(stem, real, generated, frames_per_second=8):
   Returns:
     List of the two paths.
   """
-  real, generated = _as_rgb(real), _as_rgb(generated)
+  real, generated = as_rgb(real), as_rgb(generated)
   num_frames = max(real.shape[1], generated.shape[1])
   rows = [_hold(v, num_frames) for v in (real, generated)]
   movie = np.concatenate(
@@ -58,9 +64,25 @@ def psnr(real, generated):
   return 10.0 * np.log10(255.0**2 / np.maximum(mse, 1e-10))
 
 
-def _as_rgb(videos):
+def as_rgb(videos):
+  """Grey `[..., 1]` as `[..., 3]`."""
   videos = np.asarray(videos)
   return np.repeat(videos, 3, axis=-1) if videos.shape[-1] == 1 else videos
+
+
+def encode_gif(images, frames_per_second):
+  """Pillow's images as a GIF that repeats: `bytes`."""
+  first, *others = images
+  gif = io.BytesIO()
+  first.save(
+    gif,
+    format='GIF',
+    save_all=True,
+    append_images=others,
+    loop=0,
+    duration=round(1000 / frames_per_second),
+  )
+  return gif.getvalue()
 
 
 def _hold(videos, num_frames):
@@ -76,22 +98,13 @@ def _strip(videos):
 
 
 def _save(stem, movie, strip, frames_per_second):
-  frames = [_enlarge(f) for f in movie]
-  gif = io.BytesIO()
-  frames[0].save(
-    gif,
-    format='GIF',
-    save_all=True,
-    append_images=frames[1:],
-    loop=0,
-    duration=round(1000 / frames_per_second),
-  )
+  gif = encode_gif([_enlarge(f) for f in movie], frames_per_second)
   png = io.BytesIO()
   _enlarge(strip).save(png, format='PNG')
   paths = []
-  for ending, data in (('gif', gif), ('png', png)):
+  for ending, data in (('gif', gif), ('png', png.getvalue())):
     paths.append(f'{stem}.{ending}')
-    files.write_atomically(paths[-1], data.getvalue())
+    files.write_atomically(paths[-1], data)
   return paths
 
 

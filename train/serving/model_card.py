@@ -3,6 +3,7 @@
 import re
 
 from train.config import configs
+from train.config import nested
 from train.serving import signatures as signatures_lib
 
 __all__ = ['data_facts', 'model_card']
@@ -183,7 +184,7 @@ def _type(spec):
 
 
 def _table(values):
-  flat = _flat(values)
+  flat = nested.flat(values)
   if not flat:
     return ''
   rows = [f'| {_escape(k)} | {_escape(_text(v))} |' for k, v in flat]
@@ -196,17 +197,6 @@ def _config(values):
   private = [key.rpartition('.')[2] for key in configs.PLACES]
   data = {k: v for k, v in data.items() if k not in private}
   return _table({**values, 'data': data} if data else values)
-
-
-def _flat(values, prefix=''):
-  """List of (name, value) of nested `dict`s."""
-  pairs = []
-  for name, value in values.items():
-    if isinstance(value, dict):
-      pairs += _flat(value, f'{prefix}{name}.')
-    else:
-      pairs.append((f'{prefix}{name}', value))
-  return pairs
 
 
 def _text(value):

@@ -29,6 +29,8 @@ class RunFolder:
     self.metrics_file = self.path / 'metrics.json'
     self.scores_file = self.path / 'scores.npz'
     self.labels_file = self.path / 'labels.txt'
+    self.log = self.path / 'log.txt'  # Of a run that another program started.
+    self.sessions = self.path / 'sessions.jsonl'
     self.skipped_log = self.path / 'skipped_files.jsonl'
     self.checkpoints = self.path / 'checkpoints'
     self.exports = self.path / 'export'
@@ -126,10 +128,14 @@ class RunFolder:
     with files.reporting(self.metrics_log):
       files.append_line(self.metrics_log, row)
 
-  def read_metrics(self):
-    """The rows of metrics.jsonl; a line cut short by a crash is left out."""
+  def read_metrics(self, kind=None):
+    """The rows of metrics.jsonl, of one kind if it is given.
+
+    A line cut short by a crash is left out.
+    """
     rows = files.read_lines(self.metrics_log)
-    return [row for row in rows if {'kind', 'step'} <= row.keys()]
+    rows = [row for row in rows if {'kind', 'step'} <= row.keys()]
+    return [row for row in rows if kind in (None, row['kind'])]
 
   def truncate_metrics(self, step):
     """Drops the 'train' and 'eval' rows of metrics.jsonl above `step`.

@@ -15,7 +15,6 @@ from train.config import presets
 from train.data import inputs
 from train.data import sources
 from train.data import tfds_inputs
-from train.data.decoding import pixels
 
 try:
   import tensorflow_datasets as tfds
@@ -105,35 +104,6 @@ def take(dataset, num=-1):
 def firsts(batches):
   """The value of each clip's first frame."""
   return [int(frames[0].max()) for batch, _ in batches for frames in batch]
-
-
-class FramesTest(tf.test.TestCase, parameterized.TestCase):
-  @parameterized.product(
-    shape=[(30, 40), (40, 30), (17, 9), (8, 8), (5, 3)],
-    crop=['center', 'letterbox'],
-    channels=[1, 3],
-  )
-  def test_are_those_of_the_decoders(self, shape, crop, channels):
-    frames = np.random.RandomState(0).randint(0, 256, [2, *shape, 3], np.uint8)
-    found = tfds_inputs.to_frames(tf.constant(frames), SIZE, channels, crop)
-    expected = pixels.to_frames([frames], pixels.RGB, SIZE, channels, crop)
-    self.assertEqual(found.shape, [2, SIZE, SIZE, channels])
-    difference = np.abs(found.numpy().astype(int) - expected.numpy())
-    self.assertLessEqual(difference.max(), 1)
-
-  def test_the_right_size_is_left_alone(self):
-    frames = np.random.RandomState(0).randint(0, 256, [9, 64, 64, 3], np.uint8)
-    unknown = tf.function(
-      lambda x: tfds_inputs.to_frames(x, 64, 3),
-      input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
-    )
-    self.assertAllEqual(unknown(frames), frames)
-    self.assertAllEqual(tfds_inputs.to_frames(frames, 64, 3), frames)
-    grey = frames[..., :1]
-    self.assertAllEqual(tfds_inputs.to_frames(grey, 64, 1), grey)
-    self.assertAllEqual(
-      tfds_inputs.to_frames(grey, 64, 3), np.repeat(grey, 3, -1)
-    )
 
 
 class MissingTest(tf.test.TestCase):

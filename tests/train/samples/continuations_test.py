@@ -342,7 +342,8 @@ class IsExactTest(tf.test.TestCase):
     for parts in ((_LABELLED, _TAIL), (_HEAD, None), (None, _TAIL)):
       with self.subTest(str(parts)):
         flow = build_flow(*parts)
-        self.assertTrue(continuations.is_exact(flow, frames, label))
+        compute = continuations.densities_and_samples(flow, frames, label)
+        self.assertTrue(continuations.is_exact(compute))
 
   def test_finds_noise(self):
     frames, label = clips()
@@ -358,7 +359,8 @@ class IsExactTest(tf.test.TestCase):
 
     for name, noisy in (('log_prob', log_prob), ('sample', sample)):
       with self.subTest(name), mock.patch.object(flow, name, noisy):
-        self.assertFalse(continuations.is_exact(flow, frames, label))
+        compute = continuations.densities_and_samples(flow, frames, label)
+        self.assertFalse(continuations.is_exact(compute))
 
 
 if __name__ == '__main__':

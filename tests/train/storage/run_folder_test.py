@@ -94,6 +94,8 @@ class RunFolderTest(absltest.TestCase):
       self.folder.append_metrics('eval', step, model='trained')
       self.folder.append_metrics('event', step, event='start')
     before = self.folder.metrics_log.read_bytes()
+    self.assertLen(self.folder.read_metrics('event'), 4)
+    self.assertEqual(self.folder.read_metrics('event')[-1]['event'], 'start')
     self.folder.truncate_metrics(6)
     self.assertEqual(self.folder.metrics_log.read_bytes(), before)
     with open(self.folder.metrics_log, 'ab') as f:

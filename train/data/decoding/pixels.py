@@ -14,7 +14,13 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-__all__ = ['Layout', 'RGB', 'matrix_weights', 'to_frames']
+__all__ = [
+  'Layout',
+  'RGB',
+  'frames_in_graph',
+  'matrix_weights',
+  'to_frames',
+]
 
 _CALLS_BEFORE_COMPILING = 8
 _MAX_TERMS = 64
@@ -105,6 +111,44 @@ def to_frames(
     box,
   )
   return convert(planes)
+
+
+def frames_in_graph(frames, size, channels, crop='center'):
+  """`to_frames` of RGB or grey frames whose size is not known before.
+
+  Of TensorFlow's ops only, for a `tf.data` pipeline; its values are those of
+  `to_frames` or one more or less. Frames that have the size and the channels
+  are the same bit for bit.
+
+  Args:
+    frames: uint8 `Tensor` `[T, H, W, C]`; C is 1, 3 or 4, whose alpha is
+      dropped.
+    size: `int`, pixels.
+    channels: `int`, 3 or 1: the mean of RGB.
+    crop: 'center' or 'letterbox', as in `to_frames`.
+
+  Returns:
+    uint8 `Tensor` `[T, size, size, channels]`.
+  """
+  frames = tf.cast(frames[..., :3], tf.float32)
+  shape = tf.shape(frames)[1:3]
+  side = tf.reduce_min(shape) if crop == 'center' else tf.reduce_max(shape)
+  resized = (2 * shape * size + side) // (2 * side)  # Rounded.
+  resized = tf.maximum(resized, 1)
+  frames = tf.image.resize(frames, resized, method='area')
+  if crop == 'center':
+    top, left = tf.unstack((resized - size) // 2)
+    frames = frames[:, top : top + size, left : left + size]
+  else:
+    before = (size - resized) // 2
+    after = size - resized - before
+    padding = tf.stack([before, after], axis=1)
+    frames = tf.pad(frames, tf.pad(padding, [[1, 1], [0, 0]]))
+  if channels == 1:
+    frames = tf.reduce_mean(frames, axis=-1, keepdims=True)
+  elif frames.shape[-1] == 1:
+    frames = tf.repeat(frames, 3, axis=-1)
+  return tf.cast(tf.floor(frames + 0.5), tf.uint8)
 
 
 @functools.lru_cache(maxsize=64)

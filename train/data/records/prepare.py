@@ -18,6 +18,7 @@ import time
 from absl import logging
 import tensorflow as tf
 
+from train.config import nested
 from train.data import skip_log
 from train.data import sources
 from train.data.decoding import decode
@@ -324,10 +325,10 @@ def _claim(folder, options):
     return
   try:
     with open(path, encoding='utf-8') as f:
-      theirs = _flat(json.load(f))
+      theirs = dict(nested.flat(json.load(f)))
   except (OSError, ValueError, AttributeError) as e:
     raise sources.DataError(f'Cannot read {path}: {e}') from None
-  ours = _flat(options)
+  ours = dict(nested.flat(options))
   changed = [
     f'{key}: {theirs.get(key)!r} -> {ours.get(key)!r}'
     for key in sorted({*ours, *theirs})
@@ -338,16 +339,6 @@ def _claim(folder, options):
       f'{folder} was prepared with other options: {"; ".join(changed)}. Use '
       'another folder, or the same options.'
     )
-
-
-def _flat(options):
-  flat = {}
-  for key, value in options.items():
-    if isinstance(value, dict):
-      flat.update({f'{key}.{inner}': v for inner, v in value.items()})
-    else:
-      flat[key] = value
-  return flat
 
 
 def _replay(shard, skips):

@@ -96,6 +96,35 @@ class GeometryTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllClose(rgb10, rgb, atol=1)
 
 
+class GraphTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.product(
+    shape=[(30, 40), (40, 30), (17, 9), (8, 8), (5, 3)],
+    crop=['center', 'letterbox'],
+    channels=[1, 3],
+  )
+  def test_are_those_of_to_frames(self, shape, crop, channels):
+    frames = np.random.RandomState(0).randint(0, 256, [2, *shape, 3], np.uint8)
+    found = pixels.frames_in_graph(tf.constant(frames), 8, channels, crop)
+    expected = pixels.to_frames([frames], pixels.RGB, 8, channels, crop)
+    self.assertEqual(found.shape, [2, 8, 8, channels])
+    difference = np.abs(found.numpy().astype(int) - expected.numpy())
+    self.assertLessEqual(difference.max(), 1)
+
+  def test_the_right_size_is_left_alone(self):
+    frames = np.random.RandomState(0).randint(0, 256, [9, 64, 64, 3], np.uint8)
+    unknown = tf.function(
+      lambda x: pixels.frames_in_graph(x, 64, 3),
+      input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
+    )
+    self.assertAllEqual(unknown(frames), frames)
+    self.assertAllEqual(pixels.frames_in_graph(frames, 64, 3), frames)
+    grey = frames[..., :1]
+    self.assertAllEqual(pixels.frames_in_graph(grey, 64, 1), grey)
+    self.assertAllEqual(
+      pixels.frames_in_graph(grey, 64, 3), np.repeat(grey, 3, -1)
+    )
+
+
 class ExactTest(tf.test.TestCase, parameterized.TestCase):
   """What is compiled after some calls gives the same bits as what was not."""
 

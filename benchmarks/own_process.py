@@ -1,0 +1,42 @@
+"""Measurements in processes of their own, and what memory these have used."""
+
+import json
+import os
+import subprocess
+import sys
+
+__all__ = ['reset_peak', 'run_again', 'status_bytes']
+
+
+def run_again(*arguments):
+  """Runs the program that runs, once more, with its flags and further ones.
+
+  Args:
+    *arguments: `str`s, flags.
+
+  Returns:
+    What its last line of output says in JSON.
+
+  Raises:
+    RuntimeError: if it fails, with the end of what it says.
+  """
+  command = [sys.executable, os.path.abspath(sys.argv[0]), *sys.argv[1:]]
+  done = subprocess.run(
+    [*command, *arguments], capture_output=True, text=True, check=False
+  )
+  if done.returncode:
+    raise RuntimeError(f'{" ".join(arguments)} failed:\n{done.stderr[-2000:]}')
+  return json.loads(done.stdout.splitlines()[-1])
+
+
+def status_bytes(key):
+  """A field of Linux's record of this process: VmRSS, or VmHWM, the peak."""
+  with open('/proc/self/status', encoding='ascii') as f:
+    rows = dict(line.split(':', 1) for line in f)
+  return int(rows[key].split()[0]) * 1024
+
+
+def reset_peak():
+  """Lets the peak begin from what is used now."""
+  with open('/proc/self/clear_refs', 'w', encoding='ascii') as f:
+    f.write('5')

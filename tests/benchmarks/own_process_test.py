@@ -1,0 +1,54 @@
+import json
+import subprocess
+import sys
+
+from absl.testing import absltest
+
+from benchmarks import own_process
+
+_PROGRAM = """
+import json, sys
+sys.path[:0] = {path!r}
+from benchmarks import own_process
+if '--run=fail' in sys.argv:
+  sys.exit('it broke')
+print('news')
+if '--run=1' in sys.argv:
+  print(json.dumps(sys.argv[1:]))
+else:
+  result = own_process.run_again('--run=1', '--more')
+  try:
+    own_process.run_again('--run=fail')
+  except RuntimeError as e:
+    print(json.dumps([result, str(e)]))
+"""
+
+
+class OwnProcessTest(absltest.TestCase):
+  def test_run_again(self):
+    program = self.create_tempfile(content=_PROGRAM.format(path=sys.path))
+    done = subprocess.run(
+      [sys.executable, program.full_path, '--flag'],
+      stdout=subprocess.PIPE,
+      text=True,
+      check=True,
+    )
+    result, error = json.loads(done.stdout.splitlines()[-1])
+    self.assertEqual(result, ['--flag', '--run=1', '--more'])
+    self.assertEqual(error, '--run=fail failed:\nit broke\n')
+
+  def test_memory(self):
+    own_process.reset_peak()
+    before = own_process.status_bytes('VmHWM')
+    block = b'x' * 2**25
+    del block
+    peak = own_process.status_bytes('VmHWM')
+    self.assertGreaterEqual(peak - before, 2**24)
+    own_process.reset_peak()
+    now = own_process.status_bytes('VmHWM')
+    self.assertLessEqual(now, peak - 2**24)
+    self.assertLessEqual(own_process.status_bytes('VmRSS'), now)
+
+
+if __name__ == '__main__':
+  absltest.main()
