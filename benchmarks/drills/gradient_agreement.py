@@ -21,7 +21,9 @@ sys.path.insert(
 
 _STEPS = flags.DEFINE_integer('training_steps', 200, 'Of Adam.')
 _HIDDEN = flags.DEFINE_integer('hidden', 64, 'Channels of the networks.')
-_COUPLING = flags.DEFINE_string('coupling', 'additive', "Or 'affine'.")
+_COUPLING = flags.DEFINE_enum(
+  'coupling', 'additive', ['additive', 'affine'], 'Of the steps.'
+)
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs.')
 _JSON = flags.DEFINE_string('json', None, 'Where to write the result.')
 
@@ -47,15 +49,11 @@ def _measure(seed):
   import tfp_cglow
 
   tfd = tfp.distributions
+  is_additive = _COUPLING.value == 'additive'
+  steps = tfp_cglow.AdditiveSteps if is_additive else tfp_cglow.AffineSteps
   glows = {
     gradients: tfp_cglow.build_glow(
-      [64, 64, 3],
-      num_glow_blocks=4,
-      num_steps_per_block=32,
-      hidden_channels=_HIDDEN.value,
-      coupling=_COUPLING.value,
-      gradients=gradients,
-      seed=seed,
+      [64, 64, 3], 4, steps(32, _HIDDEN.value, gradients=gradients), seed=seed
     )
     for gradients in ('reversible', 'stored')
   }

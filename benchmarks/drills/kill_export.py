@@ -44,7 +44,7 @@ def _export(folder):
   from train.systems.flow import models
 
   config = configs.override(presets.PRESETS['smoke'], [])
-  export.export_model(models.build_model(config, 2), folder)
+  export.export_model(models.build_model(config, 2).flow, folder)
 
 
 def _start(folder):

@@ -116,10 +116,7 @@ class VideoFlow:
     self._glow = tfp_cglow.build_glow(
       _SIZE,
       _NUM_BLOCKS,
-      4,
-      _HIDDEN.value,
-      'affine',
-      gradients='stored',
+      tfp_cglow.AffineSteps(4, _HIDDEN.value, gradients='stored'),
       seed=seed,
     )
     self._networks = []

@@ -133,13 +133,12 @@ def _measure(size, variant, repeats, with_floor):
 def _build(size, gradients):
   import tfp_cglow
 
+  is_additive = size.coupling == 'additive'
+  steps = tfp_cglow.AdditiveSteps if is_additive else tfp_cglow.AffineSteps
   return tfp_cglow.build_glow(
     [size.image, size.image, 3],
-    num_glow_blocks=size.blocks,
-    num_steps_per_block=size.steps,
-    hidden_channels=size.hidden,
-    coupling=size.coupling,
-    gradients=gradients,
+    size.blocks,
+    steps(size.steps, size.hidden, gradients=gradients),
     seed=0,
   )
 

@@ -118,7 +118,7 @@ def _build(variant):
   config = _config(variant)
   model = models.build_model(config, num_labels=1)
   if variant.endswith('_width'):
-    model.processor = _constant_state(config.state_channels)
+    model.flow.memory = _constant_state(config.state_channels)
     model.compile(tfk.optimizers.legacy.Adam(1e-4, epsilon=1e-8))
   return config, model
 
@@ -131,7 +131,7 @@ def _measure(variant):
   import_bytes = _peak_bytes()
   config, model = _build(variant)
   rng = np.random.default_rng(0)
-  shape = [config.batch_size, config.num_frames, *model.frame_shape]
+  shape = [config.batch_size, config.num_frames, *model.flow.frame_shape]
   frames = tf.constant(rng.integers(0, 256, shape, np.uint8))
   model.adapt(frames)
   step = tf.function(model.train_step)
@@ -195,8 +195,8 @@ def _compare():
   for name in _STATE_CHANNELS:
     parameters = results[name]['parameters']
     shares[name] = {
-      'parameters': parameters['processor'],
-      'share_of_parameters': parameters['processor'] / sum(parameters.values()),
+      'parameters': parameters['memory'],
+      'share_of_parameters': parameters['memory'] / sum(parameters.values()),
       'of_state': _shares(results[name], results['none']),
       'of_processor': _shares(results[name], results[f'{name}_width']),
     }

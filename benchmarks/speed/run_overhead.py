@@ -79,13 +79,12 @@ def _bare_step(model, clip_norms):
     frames, label = next(iterator)
     with tf.GradientTape() as tape:
       losses = objective.loss_terms(
-        model,
+        model.flow,
+        model.train_loss,
         frames,
         label,
         likelihood.fold_in(seed, tf.cast(model.optimizer.iterations, tf.int32)),
         tf.range(tf.shape(frames)[0]),
-        subset_size=model.tail_frames_per_step,
-        label_dropout=model.label_dropout,
       )
     gradients = tape.gradient(losses['loss'], groups)
     pairs = []
@@ -211,7 +210,9 @@ def _measure(path):
   batch = next(iter(inputs.train_dataset(0)))
   model.adapt(*batch)
   clip_norms = {
-    name: getattr(config, f'{name}_clip_norm') for name in model.submodels()
+    'head': config.head_clip_norm,
+    'tail': config.tail_clip_norm,
+    'memory': config.processor_clip_norm,
   }
   iterator = iter(tf.data.Dataset.from_tensors(batch).repeat())
   bare = _bare_step(model, clip_norms)
