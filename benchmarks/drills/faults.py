@@ -84,7 +84,7 @@ def _at_fault_step(train_step_of_loss):
   """Has each training step count itself; that of the fault gets another loss.
 
   Args:
-    train_step_of_loss: Function of the model, its loss and a boolean scalar,
+    train_step_of_loss: Function of the flow, its loss and a boolean scalar,
       whether this is the step of the fault, that gives the loss.
   """
   import tensorflow as tf
@@ -95,10 +95,10 @@ def _at_fault_step(train_step_of_loss):
   count = tf.Variable(0)  # The optimiser's does not count skipped steps.
   train_step, loss_terms = video_glow.VideoGlow.train_step, objective.loss_terms
 
-  def faulty_terms(model, *args, **kwargs):
-    terms = loss_terms(model, *args, **kwargs)
+  def faulty_terms(flow, *args, **kwargs):
+    terms = loss_terms(flow, *args, **kwargs)
     is_now = tf.equal(count, _FAULT_STEP)
-    return {**terms, 'loss': train_step_of_loss(model, terms['loss'], is_now)}
+    return {**terms, 'loss': train_step_of_loss(flow, terms['loss'], is_now)}
 
   def counted_step(model, data):
     count.assign_add(1)
@@ -112,14 +112,14 @@ def _scale_loss(factor):
   import tensorflow as tf
 
   _at_fault_step(
-    lambda model, loss, is_now: loss * tf.where(is_now, factor, 1.0)
+    lambda flow, loss, is_now: loss * tf.where(is_now, factor, 1.0)
   )
 
 
 def _inject_inf_gradient():
   import tensorflow as tf
 
-  def faulty_loss(model, loss, is_now):
+  def faulty_loss(flow, loss, is_now):
     @tf.custom_gradient
     def poison(x):
       def gradient(upstream):
@@ -127,7 +127,7 @@ def _inject_inf_gradient():
 
       return tf.zeros([]), gradient
 
-    return loss + poison(model.tail.trainable_variables[0].read_value())
+    return loss + poison(flow.tail.trainable_variables[0].read_value())
 
   _at_fault_step(faulty_loss)
 
@@ -144,7 +144,7 @@ def _inject_nan_slot():
     def on_train_batch_end(self, batch, logs=None):
       Poison.num_steps += 1
       if Poison.num_steps == _FAULT_STEP:
-        variable = self.model.tail.trainable_variables[0]
+        variable = self.model.flow.tail.trainable_variables[0]
         slot = self.model.optimizer.get_slot(variable, 'm')
         slot.assign(np.full(slot.shape, np.nan))
 

@@ -319,13 +319,13 @@ def main(argv):
     presets.PRESETS['smoke'],
     ['model.tail.labels=label_priors', 'model.tail.previous_frames=2'],
   )
-  model = models.build_model(config, _NUM_LABELS)
+  flow = models.build_model(config, _NUM_LABELS).flow
   rng = np.random.default_rng(_SEED.value)
-  for variable in model.trainable_variables:
+  for variable in flow.trainable_variables:
     variable.assign_add(0.05 * rng.standard_normal(variable.shape))
   with tempfile.TemporaryDirectory() as folder:
     path = export.export_model(
-      model, folder, max_frames=_MAX_FRAMES, max_rows=_MAX_ROWS
+      flow, folder, max_frames=_MAX_FRAMES, max_rows=_MAX_ROWS
     )
     result = _fuzz(path)
   print(json.dumps(result, indent=2))

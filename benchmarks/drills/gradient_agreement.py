@@ -21,7 +21,9 @@ sys.path.insert(
 
 _STEPS = flags.DEFINE_integer('training_steps', 200, 'Of Adam.')
 _HIDDEN = flags.DEFINE_integer('hidden', 64, 'Channels of the networks.')
-_COUPLING = flags.DEFINE_string('coupling', 'additive', "Or 'affine'.")
+_COUPLING = flags.DEFINE_enum(
+  'coupling', 'additive', ['additive', 'affine'], 'Of the steps.'
+)
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs.')
 _JSON = flags.DEFINE_string('json', None, 'Where to write the result.')
 

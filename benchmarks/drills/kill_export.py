@@ -43,7 +43,7 @@ def _export(folder):
   from train.systems.flow import models
 
   model = models.build_model(presets.PRESETS['smoke'], 2)
-  export.export_model(model, folder)
+  export.export_model(model.flow, folder)
 
 
 def _start(folder):

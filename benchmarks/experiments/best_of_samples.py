@@ -47,11 +47,11 @@ def _of_run(path):
   frames, label = continuations.even_clips(
     run.inputs().valid_dataset(), _CLIPS.value
   )
-  real = continuations.as_context(run.model, frames)
+  real = continuations.as_context(run.sampler, frames)
   results = {}
   for temperature in map(float, _TEMPERATURES.value):
     sampled = continuations.continue_clips(
-      run.model,
+      run.sampler,
       frames,
       label,
       _SAMPLES.value,

@@ -152,7 +152,7 @@ def _gather(run, dataset, most):
 
   videos, labels, count = [], [], 0
   for frames, label in dataset:
-    videos.append(continuations.as_context(run.model, frames))
+    videos.append(continuations.as_context(run.sampler, frames))
     labels.append(label.numpy())
     count += len(labels[-1])
     if count >= most:
@@ -187,12 +187,12 @@ def _sample(run, real, temperature):
   """Generated videos and the labels that they were asked for."""
   labels = np.arange(_SAMPLES.value) % real.num_labels
   kwargs = {'temperature': temperature, 'seed': 0}
-  if run.model.head is not None:
-    return run.model.sample(labels, **kwargs).numpy(), labels
+  if run.sampler.head is not None:
+    return run.sampler.sample(labels, **kwargs).numpy(), labels
   given, own = real.valid
   given = np.repeat(given[:, :1], real.num_labels, axis=0)[: _SAMPLES.value]
   labels = np.tile(np.arange(real.num_labels), len(own))[: len(given)]
-  videos = run.model.sample(
+  videos = run.sampler.sample(
     labels, num_frames=run.config.data.num_frames, first_frames=given, **kwargs
   )
   return videos.numpy(), labels

@@ -226,7 +226,7 @@ def _information(model, dataset):
 
   from train.evaluation import breakdown
 
-  values = breakdown.clip_scores(model, dataset)
+  values = breakdown.clip_scores(model.flow, dataset)
   scores, label = values['label_log_prob'].astype(np.float64), values['label']
   classes = label // _LABELS_PER_CLASS
   class_bits, class_accuracy = _class_information(scores, classes)

@@ -85,7 +85,7 @@ def _rollouts(folder, temperature):
     run.inputs().valid_dataset(), _CLIPS.value
   )
   (videos,) = continuations.continue_clips(
-    run.model,
+    run.sampler,
     frames,
     label,
     num_samples=1,
@@ -97,7 +97,7 @@ def _rollouts(folder, temperature):
     folder.samples / f'rollout_{temperature}', videos[:_SHOWN]
   )
   drift = continuations.drift(
-    continuations.as_context(run.model, frames), videos, _GIVEN
+    continuations.as_context(run.sampler, frames), videos, _GIVEN
   )
   moved = np.float64(videos[:, -1]) - videos[:, 0]
   return {

@@ -84,12 +84,12 @@ def _psnr_by_label(folder):
   frames, label = continuations.even_clips(
     run.inputs().valid_dataset(), _CLIPS.value
   )
-  real = continuations.as_context(run.model, frames)
+  real = continuations.as_context(run.sampler, frames)
   num_labels = len(run.label_names)
 
   def quality(shift):
     sampled = continuations.continue_clips(
-      run.model, frames, (label + shift) % num_labels, num_samples=1
+      run.sampler, frames, (label + shift) % num_labels, num_samples=1
     )
     return continuations.quality(real, sampled)
 

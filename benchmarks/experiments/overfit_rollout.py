@@ -96,12 +96,12 @@ def _folder(tail, seed):
 
 
 def _load(path):
-  """A trained run's model, its clip `[1, T, H, W, C]` and label `[1]`."""
+  """A trained run's flow, its clip `[1, T, H, W, C]` and label `[1]`."""
   from train.runs import loading
 
   run = loading.load(path)
   frames, label = next(iter(run.inputs().valid_dataset()))
-  return run.model, frames.numpy(), label.numpy()
+  return run.sampler, frames.numpy(), label.numpy()
 
 
 def _measure(tail, seed):
@@ -109,21 +109,21 @@ def _measure(tail, seed):
   path = _folder(tail, seed)
   folder = training_runs.train(path, 'overfit', _assignments(tail, seed))
   metrics = folder.read_metrics_file()
-  model, frames, label = _load(path)
+  flow, frames, label = _load(path)
   return {
     'tail_bits_per_dim': metrics['tail_bits_per_dim'],
     'training_seconds': metrics['seconds'],
     'parameters': {
       k: sum(int(v.shape.num_elements()) for v in group)
-      for k, group in model.parameter_groups().items()
+      for k, group in flow.parameter_groups().items()
     },
     'temperatures': {
-      str(t): _continue(model, frames, label, t, path) for t in _TEMPERATURES
+      str(t): _continue(flow, frames, label, t, path) for t in _TEMPERATURES
     },
   }
 
 
-def _continue(model, frames, label, temperature, path):
+def _continue(flow, frames, label, temperature, path):
   """Numbers of continuations of one clip; the first is kept for the strip."""
   import numpy as np
 
@@ -131,9 +131,9 @@ def _continue(model, frames, label, temperature, path):
   from train.samples import sample_files
 
   num_frames = frames.shape[1]
-  real = continuations.as_context(model, frames)
+  real = continuations.as_context(flow, frames)
   sampled = continuations.continue_clips(
-    model,
+    flow,
     frames,
     label,
     num_samples=_SAMPLES.value if temperature else 1,

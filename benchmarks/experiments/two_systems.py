@@ -140,7 +140,7 @@ def _judge(folder):
   if result is None:
     run = loading.load(folder.path)
     clips = continuations.even_clips(run.inputs().valid_dataset(), 256)
-    result = sample_health.measure(run.model, *clips, seed=config.seed)
+    result = sample_health.measure(run.sampler, *clips, seed=config.seed)
   if config.run.quality_samples:
     for name in ('psnr', 'ssim'):
       for kind in (f'continuation_{name}_best_of_samples', f'copy_{name}'):

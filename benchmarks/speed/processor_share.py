@@ -133,7 +133,7 @@ def _build(variant):
   config = _config(variant)
   model = models.build_model(config, num_labels=1)
   if variant.endswith('_width'):
-    model.processor = _constant_state(_state_channels(config))
+    model.flow.memory = _constant_state(_state_channels(config))
     model.compile(tfk.optimizers.legacy.Adam(1e-4, epsilon=1e-8))
   return config, model
 
@@ -146,7 +146,11 @@ def _measure(variant):
   import_bytes = own_process.status_bytes('VmHWM')
   config, model = _build(variant)
   rng = np.random.default_rng(0)
-  shape = [config.run.batch_size, config.data.num_frames, *model.frame_shape]
+  shape = [
+    config.run.batch_size,
+    config.data.num_frames,
+    *model.flow.frame_shape,
+  ]
   frames = tf.constant(rng.integers(0, 256, shape, np.uint8))
   model.adapt(frames)
   step = tf.function(model.train_step)
@@ -199,8 +203,8 @@ def _compare():
   for name in _STATE_CHANNELS:
     parameters = results[name]['parameters']
     shares[name] = {
-      'parameters': parameters['processor'],
-      'share_of_parameters': parameters['processor'] / sum(parameters.values()),
+      'parameters': parameters['memory'],
+      'share_of_parameters': parameters['memory'] / sum(parameters.values()),
       'of_state': _shares(results[name], results['none']),
       'of_processor': _shares(results[name], results[f'{name}_width']),
     }

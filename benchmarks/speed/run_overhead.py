@@ -84,13 +84,12 @@ def _bare_step(model):
     frames, label = next(iterator)
     with tf.GradientTape() as tape:
       losses = objective.loss_terms(
-        model,
+        model.flow,
+        model.train_loss,
         frames,
         label,
         likelihood.fold_in(seed, tf.cast(model.optimizer.iterations, tf.int32)),
         tf.range(tf.shape(frames)[0]),
-        subset_size=model.tail_frames_per_step,
-        label_dropout=model.label_dropout,
       )
     gradients = tape.gradient(losses['loss'], groups)
     pairs = []

@@ -3,7 +3,7 @@
   python benchmarks/speed/sampling_memory.py --preset=paper --frame_size=64
 
 The paper notes that generating frame by frame "can save memory if previous glow
-generations are freed". Here `VideoGlow.sample` makes videos of several lengths
+generations are freed". Here `VideoFlow.sample` makes videos of several lengths
 from random weights, each length in a process of its own, after a warm-up of two
 frames in that process: the same graph serves every length, so that the warm-up
 has traced it and filled the allocator. Then the kernel's record of the peak of
@@ -63,13 +63,13 @@ def _measure(num_frames):
 
   from train.systems.flow import models
 
-  model = models.build_model(_config(), _NUM_LABELS)
+  flow = models.build_model(_config(), _NUM_LABELS).flow
   labels = None
-  if model.num_labels is not None:
+  if flow.takes_labels:
     labels = tf.range(_NUM_VIDEOS.value) % _NUM_LABELS
 
   def sample(length):
-    return model.sample(
+    return flow.sample(
       labels=labels,
       num_frames=length,
       num_videos=None if labels is not None else _NUM_VIDEOS.value,

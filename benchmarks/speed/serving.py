@@ -56,7 +56,7 @@ _NUM_LABELS = 4
 _SAMPLES = [(rows, frames) for rows in (1, 8) for frames in (1, 30)]
 
 
-def _model():
+def _flow():
   from train.config import overrides
   from train.config import presets
   from train.systems.flow import models
@@ -64,7 +64,7 @@ def _model():
   config = presets.PRESETS[_PRESET.value]
   size = _FRAME_SIZE.value or config.data.frame_size
   config = overrides.override(config, [f'data.frame_size={size}'])
-  return models.build_model(config, _NUM_LABELS), config
+  return models.build_model(config, _NUM_LABELS).flow, config
 
 
 def _draw(num_rows):
@@ -110,25 +110,25 @@ def _saved_model_calls():
 def _python_calls():
   import tensorflow as tf
 
-  model, _ = _model()
+  flow, _ = _flow()
   calls = {
     f'sample_{rows}x{frames}': functools.partial(
-      model.sample, num_frames=frames, **_draw(rows)
+      flow.sample, num_frames=frames, **_draw(rows)
     )
     for rows, frames in _SAMPLES
   }
   calls['next_frame'] = functools.partial(
-    model.sample,
+    flow.sample,
     num_frames=2,
-    first_frames=_zeros(1, 1, *model.frame_shape),
+    first_frames=_zeros(1, 1, *flow.frame_shape),
     **_draw(1),
   )
   calls['log_prob'] = functools.partial(
-    tf.function(model.log_prob),
-    _zeros(1, 8, *model.frame_shape),
+    tf.function(flow.log_prob),
+    _zeros(1, 8, *flow.frame_shape),
     tf.constant([0]),
   )
-  return calls, model
+  return calls, flow
 
 
 def _glow_calls():
@@ -136,10 +136,10 @@ def _glow_calls():
   import tensorflow as tf
   import tensorflow_probability as tfp
 
-  model, config = _model()
+  flow, config = _flow()
   head = config.model.head
   glow = tfp.bijectors.Glow(
-    output_shape=model.frame_shape,
+    output_shape=flow.frame_shape,
     num_glow_blocks=head.num_glow_blocks,
     num_steps_per_block=head.steps.num_steps,
     coupling_bijector_fn=functools.partial(
@@ -147,13 +147,13 @@ def _glow_calls():
     ),
     exit_bijector_fn=tfp.bijectors.GlowDefaultExitNetwork,
   )
-  flow = tfp.distributions.TransformedDistribution(model.base, glow)
-  flow.sample(1)  # Creates its variables.
+  peer = tfp.distributions.TransformedDistribution(flow.base, glow)
+  peer.sample(1)  # Creates its variables.
   calls = {
-    f'sample_{rows}x1': functools.partial(tf.function(flow.sample), rows)
+    f'sample_{rows}x1': functools.partial(tf.function(peer.sample), rows)
     for rows in (1, 8)
   }
-  return calls, flow
+  return calls, peer
 
 
 _CALLS = {
@@ -211,10 +211,10 @@ def _measure_rollout():
   from train.serving import frozen
 
   calls, _kept = _saved_model_calls()
-  model = frozen.FrozenModel(_model()[0])
-  state = 0 if model.processor is None else model.processor.state_channels
-  channels = model.frame_shape[-1] * model.previous_frames + state
-  head, tail = (_flow_call(g, channels) for g in (model.head, model.tail))
+  flow = frozen.frozen(_flow()[0])
+  state = 0 if flow.memory is None else flow.memory.state_channels
+  channels = flow.frame_shape[-1] * flow.previous_frames + state
+  head, tail = (_flow_call(g, channels) for g in (flow.head, flow.tail))
   rollout = calls['sample_1x30']
   for call in (head, tail, rollout):
     call()
@@ -258,9 +258,9 @@ def _run_alone(what, path):
 def _compare(folder):
   from train.serving import export
 
-  model, config = _model()
+  flow, config = _flow()
   start = time.perf_counter()
-  path = export.export_model(model, folder)
+  path = export.export_model(flow, folder)
   seconds = time.perf_counter() - start
   names = [f'sample_{r}x{f}' for r, f in _SAMPLES]
   cases = {

@@ -125,22 +125,20 @@ def sizes(config, num_labels):
 
   from train.systems.flow import models
 
-  model = models.build_model(config, num_labels)
-  frame = tf.zeros([1, *model.frame_shape])
+  flow = models.build_model(config, num_labels).flow
+  frame = tf.zeros([1, *flow.frame_shape])
   parts = collections.OrderedDict()
   for name in ('head', 'tail'):
-    glow = getattr(model, name)
+    glow = getattr(flow, name)
     if glow is not None:
       parts[name] = _part(
         glow,
         lambda glow=glow: glow.inverse(frame, **_conditions(glow)),
         glow.label_variables,
       )
-  if model.processor is not None:
-    state = model.processor.initial_state(frame)
-    parts['processor'] = _part(
-      model.processor, lambda: model.processor(state, frame)
-    )
+  if flow.memory is not None:
+    state = flow.memory.initial_state(frame)
+    parts['memory'] = _part(flow.memory, lambda: flow.memory(state, frame))
   return parts
 
 

@@ -41,6 +41,11 @@ class Run:
     """The `System` that trained it."""
     return systems.of(self.config)
 
+  @property
+  def sampler(self):
+    """What draws videos: a `VideoFlow` or a `VideoGan`."""
+    return self.system.sampler(self.model)
+
   def inputs(self):
     """The run's `Inputs`."""
     return inputs_lib.make_inputs(self.config, self.folder.skipped_log)
@@ -136,7 +141,6 @@ def sample_run(
   """
   run = load(workdir, which)
   system, settings = run.system, run.config.run
-  sampler = system.sampler(run.model)
   temperatures = temperatures or [settings.temperature]
   num_frames = num_frames or (settings.sample_frames if system.has_tail else 1)
   try:
@@ -144,7 +148,7 @@ def sample_run(
     ids = ids or list(range(len(run.label_names)))
     if num_interpolated is None:
       videos = sweeps.temperature_sweep(
-        sampler, ids, num_frames, temperatures, seed
+        run.sampler, ids, num_frames, temperatures, seed
       )
     elif not system.has_likelihood:
       raise ValueError(
@@ -154,7 +158,7 @@ def sample_run(
       raise ValueError('Expected one temperature to interpolate at.')
     else:
       videos = sweeps.between_two(
-        sampler, ids, num_frames, temperatures[0], seed, num_interpolated
+        run.sampler, ids, num_frames, temperatures[0], seed, num_interpolated
       )
   except ValueError as e:
     raise fields.ConfigError(str(e)) from e
