@@ -120,7 +120,6 @@ _MEANS = {
   'learned': None,
   'residual': tfp_cglow.PreviousFrame(),
   'motion': tfp_cglow.MovedFrame(),
-  'recall': tfp_cglow.RecalledFrame(),
 }
 
 

@@ -40,7 +40,6 @@ from tfp_cglow.bijectors.specs import LevelMixture
 from tfp_cglow.bijectors.specs import MovedFrame
 from tfp_cglow.bijectors.specs import PreviousFrame
 from tfp_cglow.bijectors.specs import Pyramid
-from tfp_cglow.bijectors.specs import RecalledFrame
 from tfp_cglow.bijectors.split import Split
 from tfp_cglow.bijectors.split import build_split
 from tfp_cglow.bijectors.squeeze import Squeeze

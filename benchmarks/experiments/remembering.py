@@ -5,9 +5,9 @@
 Videos of 'shapes:blink' show a scene for two frames, noise for two frames, and
 the scene again: a tail that sees two frames has forgotten it. Compared on the
 frames right after the dark (4 and 5 of 8), on the same held-out clips: two
-previous frames; these and a ConvGRU whose state the first bijector can recall;
-these and the paper's processor; and, for equal time, two previous frames for
-as many more steps as a step with memory is slower.
+previous frames; these and a ConvGRU; these and the paper's processor; and, for
+equal time, two previous frames for as many more steps as a step with memory is
+slower. The first bijector is a mixture of levels, 2x2 pixels one after another.
 
 Prints JSON: for each model held-out bits/dim by frame, after the dark and of
 all, training seconds, mean and sample standard deviation over seeds; and of the
@@ -45,7 +45,6 @@ _AFTER_THE_DARK = slice(3, 5)  # Frames 4 and 5, counted from frame 1.
 _TWO = [
   'model.tail.previous_frames=2',
   'model.tail.memory=none',
-  'model.tail.first.mean=previous_frame',
 ]
 _MODELS_AND_SETTINGS = {
   'two_frames': _TWO,
@@ -53,13 +52,11 @@ _MODELS_AND_SETTINGS = {
     'model.tail.previous_frames=2',
     'model.tail.memory=gru_memory',
     'model.tail.memory.channels=8',
-    'model.tail.first.mean=recalled_frame',
   ],
   'papers_processor': [
     'model.tail.previous_frames=2',
     'model.tail.memory=residual_memory',
     'model.tail.memory.channels=16',
-    'model.tail.first.mean=previous_frame',
   ],
 }
 _SHARED = [
@@ -68,9 +65,11 @@ _SHARED = [
   'data.variant=blink',
   'data.videos_per_label=250',
   'data.frame_size=16',
-  'model.tail.num_glow_blocks=2',
-  'model.tail.steps.num_steps=2',
-  'model.tail.steps.hidden_channels=32',
+  'model.tail.num_glow_blocks=1',
+  'model.tail.steps.num_steps=1',
+  'model.tail.steps.hidden_channels=16',
+  'model.tail.first=level_mixture',
+  'model.tail.first.halvings=1',
   'run.log_every=100',
   'run.eval_every=100000',
   'run.checkpoint_every=100000',

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Optional
 
 import numpy as np
@@ -21,13 +20,11 @@ __all__ = [
   'check_context',
   'learned_mean',
   'motion_mean',
-  'recall_mean',
   'residual_mean',
 ]
 
 # Softmax weight of not moving is 0.94 at the start, of 25 places.
 _CENTRE_LOGIT = 6.0
-_RECALL_LOGIT = -2.0  # Recall counts 0.12 at the start: enough to learn from.
 
 
 def learned_mean(context, channels):
@@ -69,29 +66,6 @@ def motion_mean(context, channels, logits):
   )
 
 
-def recall_mean(context, channels, logit, offset):
-  """A mixture of the previous frame and of a remembered one.
-
-  ```none
-  mean = previous + sigmoid(logit) * (remembered - previous)
-  ```
-
-  Args:
-    context: `[..., H, W, C_ctx]`: the previous frame in the first C channels,
-      the remembered one (a state's, say) in C channels from `offset` on.
-    channels: Python `int`, C.
-    logit: `[..., H, W, 1]`; zero means little recall.
-    offset: Python `int`.
-
-  Returns:
-    `[..., H, W, C]`.
-  """
-  previous = context[..., :channels]
-  remembered = context[..., offset : offset + channels]
-  weight = tf.sigmoid(logit + _RECALL_LOGIT)
-  return previous + weight * (remembered - previous)
-
-
 class ContextAffine(conditional_bijector.ConditionalBijector):
   """Shifts and scales a frame by what its context predicts.
 
@@ -130,8 +104,7 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
         the 2 C channels come `base_channels`.
       context_channels: Python `int`, `C_ctx`.
       base_mean: `learned_mean`, `residual_mean`, `motion_mean`, or another
-        function of the context and C, and of the base channels if there are
-        (`recall_mean` with its `offset` bound, say).
+        function of the context and C, and of the base channels if there are.
       base_channels: Python `int`, so many of the network's channels go to
         `base_mean`.
       dtype: `tf.DType` of data and latent.
@@ -218,7 +191,7 @@ def build_context_affine(
       frame.
   """
   check_context(affine, channels, context)
-  base_mean, base_channels = _base_mean(affine.mean, channels, context)
+  base_mean, base_channels = _base_mean(affine.mean)
   functions = convolutional.conv_network(
     affine.hidden_channels, network_dtype=network_dtype
   )
@@ -237,15 +210,12 @@ def build_context_affine(
   )
 
 
-def _base_mean(mean, channels, context):
+def _base_mean(mean):
   """The function, and how many of the network's channels it takes."""
   if mean is None:
     return learned_mean, 0
   if isinstance(mean, specs.MovedFrame):
     return motion_mean, motion.num_neighbours(mean.radius)
-  if isinstance(mean, specs.RecalledFrame):
-    offset = _recall_offset(mean, channels, context)
-    return functools.partial(recall_mean, offset=offset), 1
   return residual_mean, 0
 
 
@@ -266,7 +236,6 @@ def check_context(affine, channels, context):
     mean,
     specs.PreviousFrame,
     specs.MovedFrame,
-    specs.RecalledFrame,
   )
   known = 0 if context is None else context.channels
   if mean is not None and known < channels:
@@ -276,19 +245,3 @@ def check_context(affine, channels, context):
     )
   if isinstance(mean, specs.MovedFrame):
     checks.check_at_least('first.mean.radius', mean.radius, 1)
-  if isinstance(mean, specs.RecalledFrame):
-    _check_recall(mean, channels, context)
-
-
-def _recall_offset(mean, channels, context):
-  return context.frames * channels if mean.offset is None else mean.offset
-
-
-def _check_recall(mean, channels, context):
-  offset = _recall_offset(mean, channels, context)
-  if offset < 0 or offset + channels > context.channels:
-    raise ValueError(
-      f"{mean} takes a remembered frame from the context's channels {offset} "
-      f'to {offset + channels - 1}, but the context has {context.channels}: '
-      'give the memory as many channels as a frame has.'
-    )

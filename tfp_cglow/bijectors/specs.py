@@ -26,7 +26,6 @@ __all__ = [
   'MovedFrame',
   'PreviousFrame',
   'Pyramid',
-  'RecalledFrame',
 ]
 
 
@@ -110,28 +109,16 @@ class MovedFrame:
 
 
 @dataclasses.dataclass(frozen=True)
-class RecalledFrame:
-  """Mean of a `FrameAffine`: the previous frame, or a remembered one.
-
-  Attributes:
-    offset: Python `int`, the context's channel at which the remembered frame
-      begins; None: the first one after the context's frames.
-  """
-
-  offset: Optional[int] = None
-
-
-@dataclasses.dataclass(frozen=True)
 class FrameAffine:
   """A first bijector that shifts and scales frames, see `ContextAffine`.
 
   Attributes:
-    mean: `PreviousFrame()`, `MovedFrame(radius)` or `RecalledFrame(offset)`, to
-      which the network's shift is added; None: zero.
+    mean: `PreviousFrame()` or `MovedFrame(radius)`, to which the network's
+      shift is added; None: zero.
     hidden_channels: Python `int`, of the network.
   """
 
-  mean: Union[None, PreviousFrame, MovedFrame, RecalledFrame] = PreviousFrame()
+  mean: Union[None, PreviousFrame, MovedFrame] = PreviousFrame()
   hidden_channels: int = 32
 
 

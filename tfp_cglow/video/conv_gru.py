@@ -82,7 +82,7 @@ def build_conv_gru(
   """Creates a `ConvGRU` whose first C state channels begin as a frame's copy.
 
   With open gates they are then a moving average of the frames: a content worth
-  keeping from the first step on, which `recall_mean` can read.
+  keeping from the first step on.
 
   Args:
     channels: Python `int`, C of a frame.

@@ -240,15 +240,6 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
       'first 1 channels.*has 0',
     ),
     (
-      'recall_is_not_of_labels',
-      {
-        'context': tfp_cglow.Context(1),
-        'first': tfp_cglow.FrameAffine(tfp_cglow.RecalledFrame()),
-        'labels': tfp_cglow.LabelEmbedding(2),
-      },
-      'channels 1 to 1.*has 1',
-    ),
-    (
       'levels',
       {'first': tfp_cglow.LevelMixture()},
       'needs `levels`.*levels=None',

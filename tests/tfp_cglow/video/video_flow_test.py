@@ -75,22 +75,6 @@ class LogProbTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(flow.log_prob(frames, label)[1].shape, [2, 2])
     self.assertIsNone(_flow(tail=_tail(memory=None)).memory)
 
-  def test_recall_reads_the_state(self):
-    for previous_frames in (1, 2):
-      flow = _flow(
-        tail=_tail(
-          first=tfp_cglow.FrameAffine(tfp_cglow.RecalledFrame()),
-          previous_frames=previous_frames,
-          memory=tfp_cglow.GruMemory(3),
-        )
-      )
-      affine = flow.tail.first
-      self.assertEqual(
-        affine._base_mean.keywords, {'offset': 3 * previous_frames}
-      )
-      head, later = flow.log_prob(_frames(2, 3), [0, 1])
-      self.assertEqual((head.shape, later.shape), ([2], [2, 2]))
-
   def test_a_tails_label_embedding(self):
     first = tfp_cglow.FrameAffine(tfp_cglow.MovedFrame(1))
     tail = _tail(first=first, labels=tfp_cglow.LabelEmbedding())
