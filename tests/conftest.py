@@ -9,10 +9,14 @@ os.environ.setdefault('TF_NUM_INTEROP_THREADS', '1')
 
 from absl import flags  # noqa: E402
 import tensorflow as tf  # noqa: E402
+import tensorflow_probability as tfp  # noqa: E402
+import tf_keras as tfk  # noqa: E402
+
+from tfp_cglow.bijectors import conditional_bijector  # noqa: E402
 
 # Of files whose tests share a costly run: begun first, or one of the processes
 # would be left alone with them.
-_LONG_FILES = ('training_test.py', 'export_test.py', 'main_test.py')
+_LONG_FILES = ('session_test.py', 'export_test.py', 'main_test.py')
 
 # pytest parses no absl flags; absl's test classes need them parsed.
 flags.FLAGS.mark_as_parsed()
@@ -28,17 +32,28 @@ tf.config.set_logical_device_configuration(
 # TensorFlow's usual passes.
 tf.config.optimizer.set_experimental_options({'disable_meta_optimizer': True})
 # A graph in the making is many objects, none of them garbage.
-gc.freeze()
+gc.freeze()  # What the imports made is not looked at again.
 gc.set_threshold(100_000, 20, 50)
 _file = ['']  # Whose tests run.
 
 
 def pytest_runtest_logstart(location):
-  """Frees what a file's tests left; what is kept is not looked at again."""
+  """Frees what a file's tests left."""
   if location[0] != _file[0]:
     _file[0] = location[0]
-    gc.collect()
-    gc.freeze()
+    _free()
+
+
+def _free():
+  """Drops caches that keep models and graphs alive, then the garbage.
+
+  TFP's cache holds every bijector that was ever used, with its variables and
+  the graphs in which it was.
+  """
+  for cls in (tfp.bijectors.Bijector, conditional_bijector.ConditionalBijector):
+    cls._cache.storage.clear()
+  tfk.backend.clear_session()
+  gc.collect()
 
 
 def pytest_collection_modifyitems(items):
