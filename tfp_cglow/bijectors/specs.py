@@ -89,7 +89,7 @@ class AffineSteps(_Steps):
     num_steps: See `AdditiveSteps`, also for the other attributes.
   """
 
-  scale: Literal['tanh', 'sigmoid'] = 'tanh'
+  scale: Literal['tanh', 'sigmoid'] = _not_a_setting('tanh')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -256,17 +256,9 @@ class VideoFlow(tf.Module):
     given = None
     if first_frames is not None:
       given = video_targets.clean_given(self, self._check_frames(first_frames))
-    if self.takes_labels:
-      if labels is None:
-        raise ValueError('This model needs `labels`, int [B].')
-      labels = labels_lib.check_label('sample', labels, self.num_labels)
-      labels = labels if labels.shape.rank else labels[tf.newaxis]
-      batch_size = tf.shape(labels)[0]
-    elif labels is not None:
-      raise ValueError('This model takes no label, but `labels` were given.')
-    else:
-      known = 1 if given is None else tf.shape(given)[0]
-      batch_size = known if num_videos is None else num_videos
+    labels, batch_size = _rows_to_sample(
+      labels, self.num_labels, given, num_videos
+    )
     rollout.check_request(self, num_frames, given, temperature, int(batch_size))
     if seed is None:
       seed = int(np.random.default_rng().integers(2**31))
@@ -438,6 +430,20 @@ class VideoFlow(tf.Module):
       conditions = self.label_kwargs(self.tail, label, time=True)
       conditions['context'] = targets.contexts
       yield 'tail', (self.tail, targets.later), conditions
+
+
+def _rows_to_sample(labels, num_labels, given, num_videos):
+  """The labels as a `Tensor`, or None, and how many videos are asked for."""
+  if num_labels is None:
+    if labels is not None:
+      raise ValueError('This model takes no label, but `labels` were given.')
+    known = 1 if given is None else tf.shape(given)[0]
+    return None, known if num_videos is None else num_videos
+  if labels is None:
+    raise ValueError('This model needs `labels`, int [B].')
+  labels = labels_lib.check_label('sample', labels, num_labels)
+  labels = labels if labels.shape.rank else labels[tf.newaxis]
+  return labels, tf.shape(labels)[0]
 
 
 def _check_parts(head, tail, memory):
