@@ -16,10 +16,7 @@ def check_kind(name, value, *kinds):
   """
   if value is not None and not isinstance(value, kinds):
     names = ', '.join(kind.__name__ for kind in kinds)
-    raise ValueError(
-      f'`{name}` must be an instance of one of {names}, or None, but got '
-      f'{value!r}.'
-    )
+    raise ValueError(f'`{name}` must be {names} or None, but got {value!r}.')
 
 
 def check_choice(name, value, choices):

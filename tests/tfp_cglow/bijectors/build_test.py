@@ -178,8 +178,8 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
       {'labels': tfp_cglow.LabelEmbedding(2, channels=0)},
       'labels.channels.*at least 1.*got 0',
     ),
-    ('context', {'context': 6}, 'one of Context, or None, but got 6'),
-    ('steps', {'steps': 4}, 'AdditiveSteps, AffineSteps, or None, but got 4'),
+    ('context', {'context': 6}, 'must be Context or None, but got 6'),
+    ('steps', {'steps': 4}, 'AdditiveSteps, AffineSteps or None, but got 4'),
     (
       'no_steps',
       {'steps': tfp_cglow.AffineSteps(0)},

@@ -303,10 +303,14 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
       {'n_bits': 4, 'tail': _tail(first=tfp_cglow.LevelMixture(32))},
       'have 16 levels, but got .*levels=32',
     ),
-    ('head', {'head': {}}, 'one of GlowSpec, or None, but got {}'),
+    ('head', {'head': {}}, 'must be GlowSpec or None, but got {}'),
     ('head_is_a_tail', {'head': _TAIL}, 'must be a GlowSpec, but got TailSpec'),
-    ('tail_is_a_head', {'tail': _HEAD}, 'one of TailSpec, .*got GlowSpec'),
-    ('memory', {'tail': _tail(memory=8)}, 'GruMemory, or None, but got 8'),
+    (
+      'tail_is_a_head',
+      {'tail': _HEAD},
+      'must be TailSpec or None, but got GlowSpec',
+    ),
+    ('memory', {'tail': _tail(memory=8)}, 'GruMemory or None, but got 8'),
     (
       'labels',
       {'tail': _tail(labels='embedding')},

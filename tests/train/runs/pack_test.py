@@ -49,7 +49,7 @@ class PackRunTest(absltest.TestCase):
       variable.assign(0.1 * rng.standard_normal(variable.shape))
     gradients = [tf.ones_like(v) for v in model.trainable_variables]
     model.optimizer.apply_gradients(zip(gradients, model.trainable_variables))
-    model.label_counts.assign([3.0, 1.0])
+    model.flow.label_counts.assign([3.0, 1.0])
     checkpoints.Checkpoints(
       checkpoints.parts_of(model), folder.checkpoints
     ).save(_STEP)
