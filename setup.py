@@ -34,7 +34,7 @@ README = pathlib.Path(__file__).parent / 'README.md'
 
 setuptools.setup(
   name='tfp-cglow',
-  version='0.1.0',
+  version='0.2.0',
   description='Conditional Glow bijectors for TensorFlow Probability, and '
   'label-conditioned video generation with them.',
   long_description=README.read_text('utf-8') if README.exists() else '',

@@ -253,11 +253,11 @@ def from_json(text):
       know.
   """
   values = json.loads(text)
-  version = values.pop('version', 1)
+  version = values.pop('version', 1) if isinstance(values, dict) else 1
   if version != _VERSION:
-    reader = '0.1' if version == 1 else 'a later version'
+    reader = 'tfp_cglow 0.1' if version == 1 else 'a later version'
     raise fields.ConfigError(
-      f'config.json is of format {version}, which tfp_cglow {reader} reads; '
-      f'this version reads format {_VERSION}.'
+      f'config.json is of format {version}, which {reader} reads; this version '
+      f'reads format {_VERSION}.'
     )
   return overrides.construct(Config, values, 'config.json')
