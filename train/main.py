@@ -8,11 +8,13 @@ import sys
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 from absl import app  # noqa: E402
+from absl import flags as absl_flags  # noqa: E402
 from absl import logging  # noqa: E402
 
 from train import flags  # noqa: E402
 
 FLAGS = flags.FLAGS
+absl_flags.adopt_module_key_flags(flags)  # --help shows them.
 
 
 def _assignments():

@@ -15,6 +15,7 @@ from absl.testing import parameterized
 import numpy as np
 import PIL.Image
 
+from train import flags
 from train import main
 from train.config import presets
 from train.data.sets import moving_shapes
@@ -250,6 +251,26 @@ class MainTest(parameterized.TestCase):
   def test_flags_that_do_not_fit_the_mode_are_refused(self, values, message):
     with self.assertRaisesRegex(app.UsageError, message):
       self._run(**values)
+
+  def test_help_shows_the_flags_without_tensorflow(self):
+    root = pathlib.Path(main.__file__).parents[1]
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
+    done = subprocess.run(
+      [sys.executable, '-X', 'importtime', '-m', 'train.main', '--help'],
+      cwd=root,
+      env=environment,
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+    for name in ('--mode', '--preset', '--workdir', '--set', '--seed'):
+      self.assertIn(name, done.stdout)
+    self.assertNotIn('tensorflow', done.stderr)
+
+  def test_presets_of_the_flag_are_the_presets(self):
+    self.assertEqual(
+      flags.FLAGS['preset'].parser.enum_values, list(presets.PRESETS)
+    )
 
   def test_positional_arguments_are_refused(self):
     with self.assertRaises(app.UsageError):
