@@ -321,45 +321,40 @@ class DesignExamplesTest(tf.test.TestCase):
     self.assertAllClose(bound.inverse(tf.identity(frames)), z, 1e-5, 1e-5)
 
   def test_video_glow(self):
-    glow = {
-      'num_glow_blocks': 1,
-      'num_steps_per_block': 1,
-      'hidden_channels': 4,
-    }
-    model = tfp_cglow.VideoGlow(
+    steps = tfp_cglow.AdditiveSteps(num_steps=1, hidden_channels=4)
+    flow = tfp_cglow.build_video_flow(
       frame_shape=[8, 8, 3],
+      head=tfp_cglow.GlowSpec(1, steps, labels=tfp_cglow.LabelPriors()),
+      tail=tfp_cglow.TailSpec(
+        1, steps, previous_frames=1, memory=tfp_cglow.ResidualMemory(16)
+      ),
       num_labels=200,
       n_bits=5,
-      state_channels=16,
-      head=glow,
-      tail=glow,
-      previous_frames=1,
-      tail_frames_per_step=None,
-      label_loss_weight=1.0,
-      label_dropout=0.0,
       dequantisation='matched',
       seed=None,
     )
+    model = tfp_cglow.VideoGlow(flow, seed=None)
     model.compile(
       optimizer=tfk.optimizers.legacy.Adam(1e-4, epsilon=1e-8),
-      clip_norms={'head': 50.0, 'tail': 5.0, 'processor': 5.0},
+      loss=tfp_cglow.VideoLoss(
+        label_weight=1.0, label_dropout=0.0, tail_frames_per_step=None
+      ),
+      clip_norms={'head': 50.0, 'tail': 5.0, 'memory': 5.0},
     )
     rng = np.random.default_rng(0)
     frames = rng.integers(256, size=[2, 2, 8, 8, 3]).astype(np.uint8)
     label = np.array([0, 199], np.int32)
     dataset = tf.data.Dataset.from_tensor_slices((frames, label)).batch(2)
     model.fit(dataset, validation_data=dataset, verbose=0)
-    head, tail = model.log_prob(frames, label)
+    head, tail = flow.log_prob(frames, label)
     self.assertEqual((head.shape, tail.shape), ([2], [2, 1]))
     results = model.evaluate(dataset, return_dict=True, verbose=0)
     self.assertContainsSubset(
       ['head_bits_per_dim', 'tail_bits_per_dim'], results
     )
-    video = model.sample(
-      label, 3, first_frames=None, temperature=0.7, seed=None
-    )
+    video = flow.sample(label, 3, first_frames=None, temperature=0.7, seed=None)
     self.assertEqual((video.shape, video.dtype), ([2, 3, 8, 8, 3], tf.uint8))
-    self.assertEqual(model.classify(frames).shape, [2, 200])
+    self.assertEqual(flow.classify(frames).shape, [2, 200])
 
 
 if __name__ == '__main__':

@@ -30,10 +30,17 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
   """Trains and evaluates a `VideoFlow` by `fit` and `evaluate`.
 
   ```python
+  import tf_keras as tfk
+
+  images = tf.random.uniform([4, 1, 8, 8, 3])  # Videos [B, T, H, W, C].
+  labels = tf.range(4)
+  flow = tfp_cglow.build_video_flow(
+      [8, 8, 3], head=tfp_cglow.GlowSpec(labels=tfp_cglow.LabelPriors(4)))
   model = tfp_cglow.VideoGlow(flow)
-  model.compile(tfk.optimizers.legacy.Adam(1e-3), tfp_cglow.VideoLoss())
-  model.fit(dataset)  # Batches of frames [B, T, H, W, C] and labels [B].
-  model.flow.sample(labels, num_frames=16)
+  model.compile(tfk.optimizers.legacy.Adam(1e-3, epsilon=1e-8),
+                loss=tfp_cglow.VideoLoss(label_weight=0.5))
+  model.fit(images, labels)
+  flow.sample([0, 1])  # uint8 [2, 1, 8, 8, 3]
   ```
 
   Attributes:
