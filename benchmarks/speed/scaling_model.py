@@ -149,8 +149,9 @@ def _markdown(rows):
   links = [float(b) for b in _BETWEEN.value]
   shown = ' / '.join(f'{b:g}' for b in links)
   lines = [
-    f'| if a GPU takes | GPUs | batch | all-reduce at {shown} Gbit/s | '
-    f'efficiency | clips/s | epoch | decoding cores | records read |',
+    '| GPU time a step, assumed | GPUs | batch, clips '
+    f'| all-reduce at {shown} Gbit/s | efficiency | clips/s | time an epoch '
+    '| decoding cores | records read by each process |',
     '|' + '---|' * 9,
   ]
   for k in range(0, len(rows), len(links)):
