@@ -1,4 +1,4 @@
-"""Measurements in processes of their own, and what memory these have used."""
+"""Measurements in separate processes, and the memory that a process used."""
 
 import json
 import os

@@ -1,6 +1,6 @@
-"""Runs of the training program, each in a process and a folder of its own.
+"""Runs of the training program, each in its own process and folder.
 
-The same command again reuses the runs that are done and continues the others.
+The same command again reuses finished runs and continues the others.
 """
 
 import pathlib

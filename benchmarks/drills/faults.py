@@ -1,25 +1,27 @@
-"""Does a run survive faults? One at a time, beside runs without one.
+"""Does a run survive faults? One fault at a time, beside runs without one.
 
   python benchmarks/drills/faults.py --runs=runs/faults --clean_seeds=3
 
-Trains a small flow on natvid for 300 steps, with a fault in the middle of it:
+Trains a small flow on natvid for 300 steps, with a fault in the middle:
 
   nan_loss        one step's loss is NaN
-  nan_frames      one batch's frames are NaN (the others floats in [0, 1))
-  inf_gradient    one gradient of the tail is infinite, the loss is not
-  nan_slot        an optimiser's slot becomes NaN: so do the weights, for good
+  nan_frames      one batch's frames are NaN (the others are floats in [0, 1))
+  inf_gradient    one gradient of the tail is infinite, the loss is finite
+  nan_slot        an optimiser's slot becomes NaN, and with it the weights, for
+                  good
   spike           one step's loss is a million times as large
   sigterm         SIGTERM, then the same command again
   truncated       the same, and half of the newest checkpoint is lost
   full_disk       the disk is filled, then emptied, and the same command again;
-                  mounts a tmpfs, which takes root
+                  mounts a tmpfs, which needs root
 
-Each row has, of each seed, the exit codes of the program, the steps skipped,
-the spikes seen, the steps restored to, what the program said of it, and the
-held-out bits/dim, head plus tail, less those of the run without a fault.
-`is_within_seed_noise`: the mean of these lies within two standard deviations of
-the runs without a fault. Prints JSON; the exit code is 1 if a run did not end,
-or in NaN. The same command again reuses what is done.
+Prints JSON. Each row has, for each seed: the program's exit codes; the steps
+skipped; the spikes seen; the steps restored to; the program's messages about
+the fault; and the held-out bits/dim, head plus tail, minus those of the run
+without a fault. `is_within_seed_noise` says whether the mean of these
+differences lies within two standard deviations of the runs without a fault.
+Exits with 1 if a run did not end or ended in NaN. The same command again reuses
+finished runs.
 """
 
 import concurrent.futures

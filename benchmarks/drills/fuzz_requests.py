@@ -1,13 +1,14 @@
-"""Thousands of requests, right and wrong, to an exported model.
+"""Thousands of valid and invalid requests to an exported model.
 
   python benchmarks/drills/fuzz_requests.py --requests=10000
 
 Requests go to the SavedModel through a session, as TensorFlow Serving's do:
-nothing looks at names, shapes and dtypes before the graph does. A right one
-must be answered with finite values of the documented dtypes and shapes; a wrong
-one (of a wrong shape, dtype or value, or without an input) must be refused by
-an InvalidArgumentError with words; what is merely extreme may be either. Prints
-JSON; the exit code is 1 if one was not, or if memory grew. Needs Linux.
+nothing checks names, shapes and dtypes before the graph does. A valid request
+must get finite values of the documented dtypes and shapes. An invalid one (a
+wrong shape, dtype or value, or a missing input) must be refused by an
+InvalidArgumentError with a message. A merely extreme one may get either. Prints
+JSON; exits with 1 if a request got another result or if memory grew. Needs
+Linux.
 """
 
 import collections

@@ -2,9 +2,9 @@
 
   python benchmarks/drills/fuzz_video.py --num_files=500 --json=fuzz.json
 
-Good clips in nine formats (of natvid) are truncated, bit-flipped and spliced;
-with them come all files of three packages whose test files break decoders.
-Every file must give frames or one line that says why not, and soon. `prepare`
+Valid clips of natvid in nine formats are truncated, bit-flipped and spliced.
+All files of three packages whose test files break decoders are added. Every
+file must soon give frames or one line with the reason why not. `prepare`
 decodes the same files in worker processes, and two training runs read a folder
 of which a third is broken.
 """

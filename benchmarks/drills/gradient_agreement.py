@@ -1,9 +1,10 @@
-"""Reversible against stored gradients, of a flow that has been trained.
+"""Difference of reversible and stored gradients of a trained flow.
 
   python benchmarks/drills/gradient_agreement.py --json=gradient_agreement.json
 
-Trains a Glow of the paper's depth on natvid, then takes the gradient of the
-same batch with `gradients='reversible'` and with 'stored', same weights.
+Trains a Glow of the paper's depth on natvid. Then computes the gradient of the
+same batch with `gradients='reversible'` and with 'stored', with the same
+weights.
 """
 
 import json

@@ -1,14 +1,14 @@
-"""Kills exports at random moments; looks at what is visible.
+"""Kills exports at random moments and checks which files are visible.
 
   python benchmarks/drills/kill_export.py --times=10
 
-Each export is a process of its own into the same folder, killed by SIGKILL: two
-in ten at any moment, the others at one of those in which files are written.
-Exports that were faster are not counted. Until then the folder is watched: a
-version must have all its files from the first look on. At the end one export
-runs through, and every version is loaded and asked for a video. Prints JSON;
-the exit code is 1 if any version was half written or gave another video, or if
-something else is left than versions.
+Each export runs in its own process, into the same folder, and is killed by
+SIGKILL: two in ten at any moment, the others while files are being written.
+Exports that end before the kill do not count. Meanwhile the folder is watched:
+a version must have all its files as soon as it is visible. Finally one export
+runs to its end, and every version is loaded and asked for a video. Prints JSON;
+exits with 1 if a version was incomplete or gave another video, or if anything
+else than versions is left.
 """
 
 import json

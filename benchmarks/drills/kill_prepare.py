@@ -1,10 +1,10 @@
-"""Kills the preparation of a data set again and again; compares the result.
+"""Kills the preparation of a data set repeatedly and compares the result.
 
   python benchmarks/drills/kill_prepare.py --times=10
 
-Prepares the same videos twice: once without interruption, once with `--times`
-times SIGKILL at random moments, each followed by the same call. Prints JSON;
-the exit code is 1 if any file of the two folders differs.
+Prepares the same videos twice: once without interruption, and once with
+`--times` times SIGKILL at random moments, each followed by the same call.
+Prints JSON; exits with 1 if any file of the two folders differs.
 """
 
 import hashlib

@@ -1,14 +1,14 @@
-"""Kills a training run again and again; compares what it ends with.
+"""Kills a training run repeatedly and compares its final state.
 
   python benchmarks/drills/kill_resume.py --times=25
 
-Trains the smoke preset twice: once without interruption, once with `--times`
-times SIGKILL, each followed by the same command. Of the kills about a fifth
-come while the program starts, two fifths at a random time of training and two
-fifths while a checkpoint is being written. Prints JSON; the exit code is 1 if
-any tensor of the two final checkpoints differs in any bit, or any line of the
-metrics is missing, twice there or another. A kill takes one start-up: 25 take
-half an hour on two busy cores.
+Trains the smoke preset twice: once without interruption, and once with
+`--times` times SIGKILL, each followed by the same command. About a fifth of the
+kills come while the program starts, two fifths at a random time of training and
+two fifths while a checkpoint is being written. Prints JSON; exits with 1 if any
+tensor of the two final checkpoints differs in any bit, or if a line of the
+metrics is missing, doubled or different. A kill takes as long as one start-up:
+25 kills take half an hour on two busy cores.
 """
 
 import collections

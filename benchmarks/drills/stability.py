@@ -2,17 +2,21 @@
 
   python benchmarks/drills/stability.py --workdir=runs/stability --seeds=3
 
-Trains a small flow for 1,000 steps in each of the twelve settings: affine and
-additive couplings, learning rates of 1e-4, 1e-3 and 5e-3 (kept after the
-warm-up), natvid and shapes. Each run is the training program in a process of
-its own, with one thread of TensorFlow's; the same command again goes on.
+Trains a small flow for 1,000 steps in each of twelve settings: affine and
+additive couplings; learning rates of 1e-4, 1e-3 and 5e-3 (constant after the
+warm-up); natvid and shapes. Each run is the training program in its own
+process, with one TensorFlow thread. The same command again continues.
 
-A setting's row has, summed over its seeds: the steps that were skipped, the
-spikes among those taken (losses far above the last ones, see `StepGuard`) and
-the restores of a checkpoint; the held-out bits/dim, head plus tail, mean and
-standard deviation over seeds; the largest error of a frame's round trip, in
-levels of uint8; and the runs that failed. Steps that a restore took back are
-not counted. Prints JSON; the exit code is 1 if a run failed or is not finite.
+Prints JSON. The row of a setting has:
+
+- the numbers of skipped steps, of spikes among the steps taken (losses far
+  above the last ones, see `StepGuard`) and of restores, summed over its seeds;
+  steps that a restore undid are not counted;
+- the held-out bits/dim, head plus tail, mean and standard deviation over seeds;
+- the largest round-trip error of a frame, in levels of uint8;
+- the runs that failed.
+
+Exits with 1 if a run failed or is not finite.
 """
 
 import concurrent.futures

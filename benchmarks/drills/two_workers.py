@@ -1,12 +1,12 @@
-"""Trains with two workers on loopback, against one process and with kills.
+"""Two workers on loopback compared with one process, also with kills.
 
   python benchmarks/drills/two_workers.py
 
 Runs one config in one process, with two workers that share each batch, and
-again with one of them killed, or told to stop. A supervisor starts a worker
-anew, with the same command, whenever its exit code is not 0. Prints JSON; the
-exit code is 1 if the workers do not train as one process does or if a run with
-a signal ends with other weights than the one without.
+again with one of them killed or told to stop. A supervisor restarts a worker,
+with the same command, whenever its exit code is not 0. Prints JSON; exits with
+1 if the workers do not train as one process does, or if a run with a signal
+ends with other weights than the run without.
 """
 
 import json

@@ -1,20 +1,21 @@
-"""Tails at equal training time: which part earns which bits.
+"""Bits/dim of different tails at equal training time.
 
   python benchmarks/experiments/equal_time.py \\
       --workdir=runs/equal_time --seconds=200
 
-Trains the tail of each row below on natvid (or `--dataset`) without labels, for
-as many steps as take `--seconds` of a processor by a probe of that row with one
-thread. Each run is the training program in a process of its own with one thread
-of TensorFlow's, `--jobs` at a time; the same command again goes on. Rows differ
-from `cglow_small` (an affine first bijector centred on the moved previous
-frame) or from `cglow_mixture` by what their name says; all see two previous
-frames, mirrored clips, and take two random frames of a clip a step.
+Trains the tail of each row below on natvid (or `--dataset`) without labels. A
+probe of each row, with one thread, measures how many steps take `--seconds` of
+a processor; the row then trains for as many. Each run is the training program
+in its own process with one TensorFlow thread, `--jobs` at a time. The same
+command again continues. A row differs from `cglow_small` (an affine first
+bijector centred on the moved previous frame) or from `cglow_mixture` by what
+its name says. All rows see two previous frames and mirrored clips, and train on
+two random frames of a clip in each step.
 
-Prints JSON: for each row bits/dim of held-out frames 1.. by seed with mean and
-deviation, the same bound with `--importance_samples` draws of noise, steps and
-processor seconds of training. `--figure` draws bits/dim against these, from the
-evaluations of each run, by the probe's speed.
+Prints JSON. Each row has the bits/dim of held-out frames 1.., by seed with mean
+and deviation; the same bound with `--importance_samples` draws of noise; and
+steps and processor seconds of training. `--figure` plots the bits/dim of each
+run's evaluations against seconds of training, at the probe's speed.
 """
 
 import concurrent.futures

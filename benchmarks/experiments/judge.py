@@ -1,11 +1,12 @@
-"""A classifier that has seen real videos only, to judge samples with.
+"""A classifier, trained on real videos only, that judges samples.
 
-Its accuracy on samples of label y says whether these are recognisable as y; a
-second one, trained on samples and tested on real videos, also whether they are
-varied (the classification accuracy score of Ravuri and Vinyals, 2019). The
-Frechet distance of its features compares two sets as wholes (Heusel et al.,
-2017). It is of this classifier, whose weights' hash names it, of no published
-network: comparable with itself only.
+- Its accuracy on samples of label y says whether they are recognisable as y.
+- A second classifier, trained on samples and tested on real videos, says
+  whether samples are varied, too (the classification accuracy score of Ravuri
+  and Vinyals, 2019).
+- The Frechet distance of its features compares two sets (Heusel et al., 2017).
+  The features are this classifier's, not a published network's, so compare
+  distances of the same classifier only. A hash of its weights identifies it.
 """
 
 from __future__ import annotations

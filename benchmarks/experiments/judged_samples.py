@@ -1,4 +1,4 @@
-"""Samples judged by classifiers that know real data only.
+"""Samples judged by classifiers that were trained on real data only.
 
   python benchmarks/experiments/judged_samples.py \\
       --workdir=runs/judged --group=fashion
@@ -9,24 +9,25 @@
   p(label | image) weighted 0, 1 and 10; and one whose first bijector is a
   mixture of levels that sees the label. Images of every label are drawn.
 - motion: tails on 'shapes:motion', whose label is the direction. Held-out clips
-  are continued from their first frame, which says nothing of the label, under
-  every label.
+  are continued under every label from their first frame, which does not show
+  the label.
 
-Each row is trained from each seed by the training program (the same command
-again goes on) and judged at temperatures 1.0 and 0.7 (`judge.py`):
+The training program trains each row from each seed (the same command again
+continues). Samples at temperatures 1.0 and 0.7 are judged (`judge.py`):
 
-- recognised: the share of samples that a classifier takes for their label; it
-  was trained on real training videos.
+- recognised: the share of samples that a classifier, trained on real training
+  videos, assigns to their label.
 - classification_score: the accuracy on real held-out videos of a classifier
-  that was trained on the samples alone; `real` has that of one trained on as
-  many real ones.
-- frechet: between that classifier's features of samples and of held-out videos;
-  `real` has that of as many training videos. No FVD: its network is not here.
-  `--fvd_model` takes a SavedModel of one (I3D, say), called with float32
-  `[B, T, S, S, 3]` from 0 to 1 (S is `--fvd_size`), which gives `[B, F]`.
+  trained on the samples alone; `real` has that of one trained on as many real
+  videos.
+- frechet: the distance between the first classifier's features of samples and
+  of held-out videos; `real` has that of as many training videos. It is not FVD,
+  whose network is not included. `--fvd_model` takes a SavedModel of one (I3D,
+  for example), called with float32 `[B, T, S, S, 3]` from 0 to 1 (S is
+  `--fvd_size`), which returns `[B, F]`.
 
-Prints JSON: `real`, what real videos reach, and the classifier's hash; `rows`,
-by temperature mean, deviation and seeds.
+Prints JSON: `real`, the results of real videos, and the classifier's hash;
+`rows`, by temperature, with mean, deviation and seeds.
 """
 
 import json

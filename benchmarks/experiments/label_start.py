@@ -1,40 +1,43 @@
-"""Do 200 labels' images train? Started at N(0, 1), the paper's way, and small.
+"""Do 200 label images train from N(0, 1), as in the paper, or from N(0, 0.01^2)?
 
   python benchmarks/experiments/label_start.py \\
       --workdir=runs/label_start --seeds=3
 
-The paper's Fig. 3: the gradients of its label images, of 200 labels, stay near
-zero, and the images their random start. Here Fashion-MNIST (16x16, 5 bits) gets
+In the paper's Fig. 3 the gradients of its 200 label images stay near zero, and
+the images stay at their random start. Here Fashion-MNIST (16x16, 5 bits) gets
 200 labels: each class is split at random into 20 of equal size. A head with a
-learned image a label is trained by likelihood alone (no label loss), from
-images of standard deviation 1.0 and 0.01. The two starts of a seed share data,
-order and all other weights. Every 20 steps: the norm of the gradient of
-bits/dim by the images, before clipping, mean over those steps, and how far they
-have moved (root mean square, also over the start's standard deviation).
+learned image for each label is trained by likelihood alone (no label loss),
+from images of standard deviation 1.0 and 0.01. The two starts of a seed share
+data, order and all other weights. Every 20 steps two things are logged: the
+norm of the gradient of bits/dim with respect to the images, before clipping,
+mean over those steps; and how far the images have moved (root mean square, also
+divided by the start's standard deviation).
 
 Then label information is measured on held-out test images, each with a random
-label of its class. Of a held-out image a label tells its class and no more, so
-all three numbers bound the same mutual information from below, at most log2(10)
+label of its class. A label of a held-out image tells only its class, so all
+three numbers are lower bounds of the same mutual information, at most log2(10)
 = 3.32 bits:
 
-  class_information_bits  of p(class | x), the sum of p(y | x) over the class's
-                          20 labels. The one to read: all that can be learned.
+  class_information_bits  from p(class | x), the sum of p(y | x) over the
+                          class's 20 labels. The one to read: all that can be
+                          learned.
   mean_score_information_bits
-                          of the class by its labels' mean log p(x | y), in
-                          which what tells labels of a class apart cancels: the
-                          kinder one to label images that are mostly noise
-  label_information_bits  of p(y | x) of the 200 labels, what metrics.json of a
-                          run calls calibrated. At one temperature it is the
-                          first less the divergence of p(y | class, x) from
-                          uniform: it punishes telling apart what only training
-                          did, and says less about what was learned.
+                          about the class, from its labels' mean log p(x | y).
+                          Differences between labels of a class cancel, which
+                          favours label images that are mostly noise.
+  label_information_bits  from p(y | x) of the 200 labels, as the calibrated
+                          number in a run's metrics.json. At one temperature it
+                          is the first number minus the divergence of
+                          p(y | class, x) from uniform: it punishes differences
+                          between labels that only training images have, and
+                          says less about what was learned.
 
-Each is calibrated by a temperature of its own, fitted on every second image and
-measured on the others. Labels are equally frequent, and taken to be. A start's
-`gain_bits`, 0.01 less 1.0, are paired by seed.
+Each has its own temperature, fitted on every second image and measured on the
+others. Labels are equally frequent, and the posterior assumes so. `gain_bits`,
+the result of the start 0.01 minus that of 1.0, is paired by seed.
 
-Each run has a process of its own. Writes `<workdir>/curve_<std>_seed_<n>.jsonl`
-and the gradients' norms as `<workdir>/gradient_norm.png`; prints JSON.
+Each run has its own process. Writes `<workdir>/curve_<std>_seed_<n>.jsonl` and
+the gradients' norms as `<workdir>/gradient_norm.png`; prints JSON.
 """
 
 import gzip

@@ -1,20 +1,22 @@
-"""Rollouts many times as long as training's clips: do they keep their looks?
+"""Do rollouts many times as long as training clips keep contrast and detail?
 
   python benchmarks/experiments/long_rollouts.py \\
       --workdir=runs/rollouts --dataset=natvid
 
-Trains `cglow_mixture` on clips of eight frames from each seed, each run the
-training program in a process of its own with one thread of TensorFlow's,
-`--jobs` at a time (the same command again goes on). Then continues held-out
-clips from two given frames to `--frames` frames, at several temperatures.
+Trains `cglow_mixture` on clips of eight frames from each seed. Each run is the
+training program in its own process with one TensorFlow thread, `--jobs` at a
+time (the same command again continues). Then continues held-out clips from two
+given frames to `--frames` frames, at several temperatures.
 
 Writes some of them to the runs' samples: `rollout_TEMPERATURE.gif` and `.png`.
-Prints JSON, for each temperature: the ratio of the generated frames' deviation
-and of their gradient energy (mean squared difference of neighbouring pixels) to
-those of the held-out clips, each over blocks of eight frames; the extremes over
-all blocks and seeds; whether every one is within 25%; and how far the newest
-frame is from the first (root-mean-square, levels of 255): 0 would be a still
-picture. And held-out bits/dim.
+Prints JSON with the held-out bits/dim and, for each temperature:
+
+- the ratio of the generated frames' deviation, and of their gradient energy
+  (mean squared difference of neighbouring pixels), to those of the held-out
+  clips, over blocks of eight frames;
+- the extremes over all blocks and seeds, and whether all are within 25%;
+- the distance of the newest frame from the first (root-mean-square, levels of
+  255); 0 would be a still image.
 """
 
 import concurrent.futures

@@ -1,18 +1,19 @@
-"""A label that matters: motions that one frame says nothing of.
+"""Labels of motions that one frame does not show.
 
   python benchmarks/experiments/motion_labels.py --workdir=runs/motion_labels
 
-Tails on 'shapes:motion': eight directions, the label; a video's first frame is
-the same whatever its direction. The label enters the context of the tail's
-first bijector as an embedding; that bijector moves the previous frame
-('motion'), or takes it as it is ('residual').
+Trains tails on 'shapes:motion', whose labels are eight directions. A video's
+first frame is the same for every direction. The label enters the context of the
+tail's first bijector as an embedding. That bijector is centred on the moved
+previous frame ('motion') or on the previous frame ('residual').
 
-Prints JSON, for each model and seed: the label information that the tail
-captures of a held-out clip given its first frame (bits, of 3), raw and
-calibrated, the accuracy of the most probable label; and the PSNR of one
-continuation from one frame at temperature 0.7, mean over clips, by horizon and
-over all: under the clip's label, under each other label (mean), and of
-repeating the frame.
+Prints JSON. For each model and seed:
+
+- the tail's label information about a held-out clip given its first frame
+  (bits, of 3), raw and calibrated, and the accuracy of the most probable label;
+- the PSNR of one continuation from one frame at temperature 0.7, mean over
+  clips, by horizon and over all: under the clip's label, under the other labels
+  (mean), and of repeating the frame.
 """
 
 import json

@@ -1,23 +1,23 @@
-"""Models of the next frame that are not this library's: what it has to beat.
+"""Models of the next frame, not from this library, as a comparison.
 
   python benchmarks/experiments/reference_models.py \\
       --model=mixture --seconds=200 --seeds=3
 
 - mixture: four convolutions from two previous frames to a mixture of five
-  logistics over the levels of each pixel and channel, each for itself
-  (PixelCNN++'s likelihood without its autoregression). No flow; the levels'
-  code length is exact, no noise is drawn.
-- videoflow: the priors of VideoFlow (Kumar et al. 2020, section 4): every frame
-  goes through the same unconditional multi-scale flow, and each level of its
+  logistics over the levels, separate for each pixel and channel (PixelCNN++'s
+  likelihood without its autoregression). There is no flow; the code length of
+  the levels is exact, and no noise is drawn.
+- videoflow: the priors of VideoFlow (Kumar et al. 2020, section 4). Every frame
+  goes through the same unconditional multi-scale flow. Each level of its
   latents is Gaussian given the same level of the last two frames and the
-  coarser levels of its own. Their dilated 3-D residual networks are gated
-  residual convolutions over the two latents here.
+  coarser levels of its own frame. Gated residual convolutions over the two
+  latents replace the dilated 3-D residual networks.
 
 Trained on the training clips of `--dataset`, mirrored at random, on random
-frames of each; tested on the held-out clips, with uniform noise where the model
-is a flow. Both see what the library's tails see: time stands still before a
-clip. A run trains for `--seconds` after its graph is made: as many steps as fit
-by the time of its first ones.
+frames of each; tested on the held-out clips, with uniform noise if the model is
+a flow. Both see what the library's tails see: before a clip its first frame is
+repeated. A run trains for `--seconds` after its graph is built; its first steps
+determine how many steps fit.
 
 Prints JSON: bits/dim, steps and seconds of training by seed; mean and
 deviation.

@@ -1,20 +1,21 @@
-"""A memory that earns its cost: what comes back after two frames in the dark.
+"""A memory that earns its cost: objects that return after two dark frames.
 
   python benchmarks/experiments/remembering.py --workdir=runs/memory --seeds=3
 
 Videos of 'shapes:blink' show a scene for two frames, noise for two frames, and
-the scene again: a tail that sees two frames has forgotten it. Compared on the
-frames right after the dark (4 and 5 of 8), on the same held-out clips: two
-previous frames; these and a ConvGRU; these and the paper's processor; and, for
-equal time, two previous frames for as many more steps as a step with memory is
-slower. The first bijector is a mixture of levels, 2x2 pixels one after another.
+the scene again, so a tail that sees two frames has no information about it. The
+models are compared on the frames right after the dark (4 and 5 of 8), on the
+same held-out clips: two previous frames; these and a ConvGRU; these and the
+paper's processor; and, for equal time, two previous frames with more steps, by
+the factor by which a step with memory is slower. The first bijector is a
+mixture of levels that models 2x2 pixels one after another.
 
-Prints JSON: for each model held-out bits/dim by frame, after the dark and of
-all, training seconds, mean and sample standard deviation over seeds; and of the
-model with memory to each other one the paired difference after the dark, with a
-bootstrap interval over seeds and clips (`train/evaluation/paired.py`, which
-says how far three seeds carry). The equal time is that of steps alone, without
-start-up.
+Prints JSON. For each model: held-out bits/dim by frame, after the dark and of
+all frames, and training seconds, mean and sample standard deviation over seeds.
+For the model with memory and each other one: the paired difference after the
+dark, with a bootstrap interval over seeds and clips
+(`train/evaluation/paired.py`, which explains the limits of three seeds). Equal
+time counts steps only, not start-up.
 """
 
 import json

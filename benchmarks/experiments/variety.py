@@ -1,28 +1,28 @@
-"""Whether a tail is confused by more films: natvid's, one, two and all four.
+"""Do more films confuse a tail? One, two and all four of natvid's films.
 
   python benchmarks/experiments/variety.py --workdir=runs/variety --seeds=3
   python benchmarks/experiments/variety.py \\
       --workdir=runs/variety --seeds=3 --controls
 
 The paper: "the variety of the dataset tended to confuse" its model. Here tails
-are trained on every film alone, on two pairs and on all four, for as many steps
-on as many training frames in all, and each film's held-out clips are measured:
-the same clips in every run. The number of frames is the largest that every
-single film has, that splits evenly over the films, and that the loader can cut
-to exactly (its pieces are never shorter than a clip).
+are trained on every film alone, on two pairs and on all four, with the same
+number of steps and of training frames in all. Each film's held-out clips are
+measured: the same clips in every run. The number of frames is the largest that
+every single film has, that splits evenly over the films, and that the loader
+can cut to exactly (its pieces are never shorter than a clip).
 
-So a film that shares has fewer frames of its own, which end earlier: its
+So a film that shares has fewer frames of its own, and they end earlier, so its
 held-out clips are also further away in time. Both raise its bits/dim without
-any confusion. `--controls` trains every film alone on a half and a quarter of
-the frames, too: what the others' frames do is then a run with others less the
-control with as many frames of its own (`effect_of_others`).
+any confusion. `--controls` also trains every film alone on a half and a quarter
+of the frames. The effect of the other films (`effect_of_others`) is then the
+result of a run with others minus that of the control with as many own frames.
 
-Every run is `python -m train.main` in a process and a folder of its own under
-`--workdir`. The same command again reuses runs that are done and continues the
+Every run is `python -m train.main` in its own process and its own folder under
+`--workdir`. The same command again reuses finished runs and continues the
 others. The tail takes no label. Prints JSON: bits/dim by film and number of
-films, the mean over films, and of both the mean and sample standard deviation
-over seeds. The seed is that of weights, noise and data order; the films' split
-is always the same.
+films, and the mean over films, both with mean and sample standard deviation
+over seeds. A seed sets weights, noise and data order; the films' split is
+always the same.
 """
 
 import dataclasses

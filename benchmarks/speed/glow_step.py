@@ -1,12 +1,13 @@
-"""Start-up, step, sampling and memory of Glow against tfb.Glow and its convs.
+"""Start-up, step, sampling and memory of Glow, tfb.Glow and their convolutions.
 
   python benchmarks/speed/glow_step.py --size=paper --json=glow_step.json
   python benchmarks/speed/glow_step.py --size=small --sweep=depth
 
-Every variant runs in a process of its own, one after the other. The convolution
+Every variant runs in its own process, one after the other. The convolution
 floor is the time of exactly this model's convolutions, forward and backward
-(or forward, for sampling), run back to back in the process of the variant that
-it is compared with. Ratios are within one run; seconds depend on the machine.
+(or forward, for sampling), run one after another in the process of the variant
+that it is compared with. Compare ratios within one run; seconds depend on the
+machine.
 """
 
 import dataclasses

@@ -1,23 +1,22 @@
-"""What a run's safety costs: guards, logs and checkpoints, of a step's time.
+"""What guards, logs and checkpoints cost, as shares of a step's time.
 
   python benchmarks/speed/run_overhead.py --blocks=60
 
-Trains the preset cglow_small on natvid with one batch that is in memory, in
-turn by blocks of steps of
+Trains the preset cglow_small on natvid with one batch in memory. Blocks of two
+kinds of steps alternate on the same model:
 
-  bare     loss, gradients, clipping and the optimiser's update, a tf.function,
+  bare     loss, gradients, clipping and the optimiser's update in a tf.function
   guarded  Keras' own training function: `VideoGlow.train_step`, which also
-           judges each step, skips it if need be and keeps the metrics
+           judges each step, skips it if necessary and updates the metrics
 
-on the same model. Then what is not in a step is timed: the callbacks of a step
-where nothing is due, a line of logs (metrics.jsonl, TensorBoard, progress, the
-parameters' movement) and a checkpoint (written, synced, read back, compared,
-hashed), spread over
-`log_every` and `checkpoint_every` steps. Evaluation is left out: it is work
-that was asked for.
+Then the parts outside a step are timed: the callbacks of a step where nothing
+is due; a line of logs (metrics.jsonl, TensorBoard, progress, the parameters'
+movement); and a checkpoint (written, synced, read back, compared, hashed). They
+are spread over `log_every` and `checkpoint_every` steps. Evaluation is left
+out, because the user asks for it.
 
-All of it by the wall clock and by processor time, which other programs on the
-machine disturb less but which knows of no waiting for the disk. The step's
+All is measured by the wall clock and by processor time. Other programs disturb
+processor time less, but it does not include waiting for the disk. The step's
 ratio is the median over neighbouring blocks. Prints JSON.
 """
 

@@ -2,16 +2,17 @@
 
   python benchmarks/speed/scaling_model.py --output=markdown
 
-Counted, of each of `--presets`: the bytes of its gradients. Measured on this
-machine's processor: the seconds of a training step of `--measured_preset` by
-batch size. Given by flags, as measured elsewhere (README): clips that are
-decoded a second. Assumed, and nothing else is known here of any GPU: the
-seconds of a GPU's step and the links' bandwidths.
+- Counted, for each of `--presets`: the bytes of its gradients.
+- Measured on this machine's processor: the seconds of a training step of
+  `--measured_preset` by batch size.
+- Given by flags, as measured elsewhere (docs/speed.md): decoded clips a second.
+- Assumed, because no GPU was measured: the seconds of a GPU's step and the
+  links' bandwidths.
 
-Modelled: a step is the GPU's own and then a ring all-reduce of the gradients,
-2 (n - 1) / n times their bytes over the slowest link, which overlaps with
-nothing. Neither its latency, nor small exchanges, stragglers, evaluation and
-checkpoints are in it: a bound from below on the time.
+Modelled: a step is the GPU's own step, then a ring all-reduce of the gradients,
+2 (n - 1) / n times their bytes over the slowest link, without overlap. Latency,
+small exchanges, stragglers, evaluation and checkpoints are left out, so the
+times are lower bounds.
 
 Prints JSON, or the table of docs/scaling.md.
 """

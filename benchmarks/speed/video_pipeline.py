@@ -1,18 +1,18 @@
-"""Clips a second of the video pipeline, against its decoder and `ffmpeg`.
+"""Clips a second of the video pipeline, of its decoder and of `ffmpeg`.
 
   python benchmarks/speed/video_pipeline.py --ffmpeg=ffmpeg --json=pipeline.json
 
-64 H.264 clips of 256x256 and 90 frames, made of natvid; the first 30 frames to
-RGB at 64x64, in batches of 8, nothing cached. In one run:
+Reads 64 H.264 clips of 256x256 and 90 frames, made from natvid: the first 30
+frames to RGB at 64x64, in batches of 8, without cache. In one run:
 
-  bare     PyAV alone, two threads, frames thrown away: the limit
+  bare     PyAV alone, two threads, frames discarded: the limit
   pyav     the training pipeline
-  tfio     the same with TensorFlow I/O's decoder, where it loads
-  ffmpeg   the program, one process a file, two at a time
+  tfio     the same with TensorFlow I/O's decoder, if it loads
+  ffmpeg   the program, one process for each file, two at a time
   prepared the same clips as `--mode=prepare` wrote them
 
-The runs are repeated in turn; the best of each counts. Each also tells the peak
-memory of a process that reads `--memory_clips` clips.
+The runs are repeated in turn; the best of each counts. Each also reports the
+peak memory of a process that reads `--memory_clips` clips.
 """
 
 import concurrent.futures
