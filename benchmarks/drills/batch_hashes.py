@@ -25,8 +25,8 @@ sys.path.insert(
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
 
-_BATCHES = flags.DEFINE_integer('batches', 200, 'Of each variant.')
-_JSON = flags.DEFINE_string('json', None, 'Where to write the result.')
+_BATCHES = flags.DEFINE_integer('batches', 200, 'Batches of each variant.')
+_JSON = flags.DEFINE_string('json', None, 'File for the result.')
 _RUN = flags.DEFINE_string('run', None, 'Internal: one variant, as JSON.')
 
 _BATCH, _FRAMES = 8, 4

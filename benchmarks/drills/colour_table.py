@@ -26,8 +26,8 @@ sys.path.insert(
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
 
-_JSON = flags.DEFINE_string('json', None, 'Where to write the result.')
-_FFMPEG = flags.DEFINE_string('ffmpeg', 'ffmpeg', 'The program.')
+_JSON = flags.DEFINE_string('json', None, 'File for the result.')
+_FFMPEG = flags.DEFINE_string('ffmpeg', 'ffmpeg', 'The ffmpeg program.')
 
 _FORMATS = ('yuv420p', 'yuv422p', 'yuv444p')
 _FORMATS += tuple(f'{name}10le' for name in _FORMATS)

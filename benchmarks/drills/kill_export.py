@@ -30,11 +30,11 @@ _ROOT = os.path.dirname(
 )
 sys.path.insert(0, _ROOT)
 
-_TIMES = flags.DEFINE_integer('times', 10, 'Kills.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the moments.')
+_TIMES = flags.DEFINE_integer('times', 10, 'Number of kills.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the moments.')
 _RUN = flags.DEFINE_string('run', None, 'Internal: exports to this folder.')
 
-_DEADLINE = 600.0  # Of one export.
+_DEADLINE = 600.0  # Seconds of one export.
 
 
 def _export(folder):
@@ -54,7 +54,7 @@ def _start(folder):
 
 
 def _files(version):
-  """The names of all that a version holds."""
+  """The names of all files of a version."""
   return {
     p.relative_to(version).as_posix() for p in version.rglob('*') if p.is_file()
   }
@@ -65,7 +65,7 @@ def _versions(folder):
 
 
 def _watch(process, folder, until, expected):
-  """Looks at the folder again and again; gives the half-written versions."""
+  """Watches the folder; returns the incomplete versions."""
   halves = set()
   deadline = time.monotonic() + _DEADLINE
   while process.poll() is None and not until():
@@ -92,7 +92,7 @@ def _finish(process):
 
 
 def _run_through(folder):
-  """One export without a kill: its seconds, and those of them of writing."""
+  """One export without a kill: its seconds, and its seconds of writing."""
   start = time.monotonic()
   process = _start(folder)
   unfinished = folder / '.unfinished'
@@ -105,10 +105,10 @@ def _run_through(folder):
 
 
 def _kill(folder, seconds, writing_seconds, rng, expected):
-  """One kill: when, whether in time, and half-written versions seen."""
+  """One kill: when, whether in time, and incomplete versions seen."""
   process = _start(folder)
   unfinished = folder / '.unfinished'
-  # A killed export's may be there still: only the next one removes it.
+  # A killed export's folder may still exist: the next export removes it.
   before = unfinished.stat().st_ino if unfinished.exists() else None
   is_new = lambda: unfinished.exists() and unfinished.stat().st_ino != before
   halves = set()
@@ -147,7 +147,9 @@ def _compare(folder):
   expected = _files(folder / '1')
   rng = random.Random(_SEED.value)
   kills = []
-  while sum(k['killed'] for k in kills) < _TIMES.value:  # Some come too late.
+  while (
+    sum(k['killed'] for k in kills) < _TIMES.value
+  ):  # Some kills come too late.
     kills.append(_kill(folder, seconds, writing_seconds, rng, expected))
   _run_through(folder)
   versions = _versions(folder)

@@ -38,11 +38,15 @@ sys.path.insert(
 
 from benchmarks import training_runs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of the runs.', required=True)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of the runs.', required=True
+)
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each setting.')
-_STEPS = flags.DEFINE_integer('steps', 1000, 'Of training.')
+_STEPS = flags.DEFINE_integer('steps', 1000, 'Training steps.')
 _JOBS = flags.DEFINE_integer('jobs', 2, 'Runs at a time.')
-_OUTPUT = flags.DEFINE_string('output', None, 'A file for the JSON, too.')
+_OUTPUT = flags.DEFINE_string(
+  'output', None, 'A file to write the JSON to, too.'
+)
 
 _DATASETS = ('natvid', 'shapes')
 _COUPLINGS = ('affine', 'additive')
@@ -76,7 +80,7 @@ def _assignments(dataset, coupling, learning_rate, seed):
 
 
 def _run(setting, seed):
-  """A run's numbers: `dict`; with 'error' in place of them if it failed."""
+  """A run's numbers: `dict`; only 'error' if it failed."""
   name = '_'.join(map(str, (*setting, f'seed_{seed}'))).replace(':', '_')
   try:
     folder = training_runs.train(
@@ -110,7 +114,7 @@ def _numbers(folder):
 
 
 def _row(setting, runs):
-  """A line of the table, of a setting's runs, one a seed."""
+  """A setting's row of the table, from its runs, one per seed."""
   done = [run for run in runs if 'error' not in run]
   bits = training_runs.over_seeds([run['bits_per_dim'] for run in done])
   errors = [run['round_trip_error_levels'] for run in done]
@@ -132,7 +136,7 @@ def _row(setting, runs):
 
 def _table():
   settings = list(itertools.product(_DATASETS, _COUPLINGS, _LEARNING_RATES))
-  # By seed first: what is known early is known of all settings.
+  # Seeds in the outer loop: early results then cover all settings.
   jobs = list(itertools.product(range(_SEEDS.value), settings))
   with concurrent.futures.ThreadPoolExecutor(_JOBS.value) as pool:
     runs = list(pool.map(lambda job: _run(job[1], job[0]), jobs))

@@ -28,13 +28,13 @@ sys.path.insert(
 )
 
 _RUNS = flags.DEFINE_list(
-  'runs', None, 'Folders of one setting.', required=True
+  'runs', None, 'Run folders of one setting.', required=True
 )
-_SAMPLES = flags.DEFINE_integer('samples', 100, 'Of each clip.')
+_SAMPLES = flags.DEFINE_integer('samples', 100, 'Samples of each clip.')
 _CLIPS = flags.DEFINE_integer('clips', 16, 'Held-out clips, spread evenly.')
-_GIVEN = flags.DEFINE_integer('given', 2, 'Frames that are given.')
+_GIVEN = flags.DEFINE_integer('given', 2, 'Number of given frames.')
 _TEMPERATURES = flags.DEFINE_list(
-  'temperatures', ['0.5', '0.7', '1'], 'Of all.'
+  'temperatures', ['0.5', '0.7', '1'], 'Temperatures of the samples.'
 )
 
 

@@ -28,7 +28,7 @@ sys.path.insert(
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
 
-_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Of clips.')
+_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Data set of clips.')
 
 _N_BITS = 5
 _CODECS = {
@@ -67,7 +67,7 @@ def _held_out_levels():
 
 
 def _encode(codec, pixel_format, options, frames, clip_length):
-  """Packets in order, each with the number of its frame; and the context."""
+  """Packets in order, each with its frame's number; and the codec context."""
   import av
 
   context = av.CodecContext.create(codec, 'w')

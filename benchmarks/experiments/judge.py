@@ -45,7 +45,7 @@ class Judge:
     self.weights_hash = digest.hexdigest()[:12]
 
   def features_and_logits(self, videos):
-    """Of uint8 `[N, T, H, W, C]`: float32 `[N, F]` and `[N, num_labels]`."""
+    """Features `[N, F]` and logits `[N, num_labels]` of `[N, T, H, W, C]`."""
     return self._network.predict(
       _prepared(videos), batch_size=_BATCH_SIZE, verbose=0
     )
@@ -54,7 +54,7 @@ class Judge:
     return self.features_and_logits(videos)[0]
 
   def accuracy(self, videos, labels):
-    """The share of videos `[N, T, H, W, C]` taken for their labels `[N]`."""
+    """Share of videos `[N, T, H, W, C]` assigned to their labels `[N]`."""
     _, logits = self.features_and_logits(videos)
     return float(np.mean(np.argmax(logits, axis=-1) == np.asarray(labels)))
 
@@ -91,7 +91,7 @@ def train_judge(videos, labels, num_labels, steps=2000, seed=0, flip=False):
     tfk.optimizers.legacy.Adam(
       tfk.optimizers.schedules.CosineDecay(_LEARNING_RATE, steps)
     ),
-    # Of the features there is none.
+    # The features have no loss.
     loss=[None, tfk.losses.SparseCategoricalCrossentropy(from_logits=True)],
   )
   network.fit(_batches(videos, labels, steps, seed, flip), epochs=1, verbose=0)
@@ -99,7 +99,7 @@ def train_judge(videos, labels, num_labels, steps=2000, seed=0, flip=False):
 
 
 def frechet_distance(a, b):
-  """Between Gaussians fitted to two sets of features.
+  """Frechet distance between Gaussians fitted to two sets of features.
 
   Args:
     a: Float `[N, F]`.

@@ -47,14 +47,20 @@ sys.path.insert(
 
 from benchmarks import training_runs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
-_GROUP = flags.DEFINE_enum('group', None, ['fashion', 'motion'], 'Which rows.')
-_ROWS = flags.DEFINE_list('rows', None, 'Of these alone.')
-_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Of each row.')
-_SAMPLES = flags.DEFINE_integer('samples', 2000, 'At most, of each run.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of all runs.', required=True
+)
+_GROUP = flags.DEFINE_enum(
+  'group', None, ['fashion', 'motion'], 'Group of rows.'
+)
+_ROWS = flags.DEFINE_list('rows', None, 'Only these rows.')
+_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Seeds of each row.')
+_SAMPLES = flags.DEFINE_integer('samples', 2000, 'Most samples of each run.')
 _DATA_DIR = flags.DEFINE_string('data_dir', '', "Fashion-MNIST's, if moved.")
-_FVD_MODEL = flags.DEFINE_string('fvd_model', None, 'A SavedModel of features.')
-_FVD_SIZE = flags.DEFINE_integer('fvd_size', 224, 'Of the frames it takes.')
+_FVD_MODEL = flags.DEFINE_string(
+  'fvd_model', None, 'A SavedModel that computes features.'
+)
+_FVD_SIZE = flags.DEFINE_integer('fvd_size', 224, 'Frame size of its input.')
 flags.mark_flag_as_required('group')
 
 _TEMPERATURES = (1.0, 0.7)
@@ -148,7 +154,7 @@ class _Real:
 
 
 def _gather(run, dataset, most):
-  """Videos and labels, at most so many."""
+  """At most a given number of videos and labels."""
   from train.samples import continuations
 
   videos, labels, count = [], [], 0
@@ -185,7 +191,7 @@ def _fvd_features(videos):
 
 
 def _sample(run, real, temperature):
-  """Generated videos and the labels that they were asked for."""
+  """Generated videos and their requested labels."""
   labels = np.arange(_SAMPLES.value) % real.num_labels
   kwargs = {'temperature': temperature, 'seed': 0}
   if run.sampler.head is not None:

@@ -1,4 +1,4 @@
-"""Do 200 label images train from N(0, 1), as in the paper, or from N(0, 0.01^2)?
+"""Do 200 label images train from N(0, 1), as in the paper, or N(0, 0.01^2)?
 
   python benchmarks/experiments/label_start.py \\
       --workdir=runs/label_start --seeds=3
@@ -58,21 +58,27 @@ sys.path.insert(
 from benchmarks import own_process  # noqa: E402
 from benchmarks import training_runs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of curves.', required=True)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of the curves.', required=True
+)
 _DATA_DIR = flags.DEFINE_string(
   'data_dir', None, "Fashion-MNIST's four files; None: where Debian has them."
 )
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each start.')
-_STEPS = flags.DEFINE_integer('steps', 2600, 'Of training.')
-_LOG_EVERY = flags.DEFINE_integer('log_every', 20, 'Steps.')
+_STEPS = flags.DEFINE_integer('steps', 2600, 'Training steps.')
+_LOG_EVERY = flags.DEFINE_integer(
+  'log_every', 20, 'Steps between two log lines.'
+)
 _PYRAMID = flags.DEFINE_integer(
   'pyramid_channels',
   16,
   "Of what the couplings see of an image; 1, as many as it has, is the paper's "
   'way, whose ReLU can die with its one channel.',
 )
-_TEST_IMAGES = flags.DEFINE_integer('test_images', 2000, 'Of 10,000.')
-_TEST_BATCH = flags.DEFINE_integer('test_batch', 250, 'Images a pass.')
+_TEST_IMAGES = flags.DEFINE_integer(
+  'test_images', 2000, 'Number of test images, of 10,000.'
+)
+_TEST_BATCH = flags.DEFINE_integer('test_batch', 250, 'Images of a pass.')
 _RUN = flags.DEFINE_string('run', None, 'Internal: a start and a seed.')
 
 _STARTS = (1.0, 0.01)
@@ -122,7 +128,7 @@ def _images(regions):
 
 
 def _labels(regions, rng):
-  """A label `[N]` of each image's class, as often as the others."""
+  """A label `[N]` of each image's class, all equally frequent."""
   import numpy as np
 
   classes = np.array([region.label for region in regions])
@@ -156,7 +162,7 @@ def _datasets(config):
 
 
 def _curve(model, config, dataset):
-  """Trains; returns a `dict` of numbers every so many steps."""
+  """Trains; returns a `dict` of numbers every `--log_every` steps."""
   import tf_keras as tfk
 
   from train.loop import parameter_watch
@@ -216,7 +222,7 @@ def _class_information(scores, classes):
     return values[np.arange(len(values)), classes[rows]].mean()
 
   fitted, tested = slice(0, None, 2), slice(1, None, 2)
-  temperatures = np.exp(np.linspace(-3.0, 10.0, 400))  # As breakdown's.
+  temperatures = np.exp(np.linspace(-3.0, 10.0, 400))  # As in breakdown.
   best = max(temperatures, key=lambda t: mean_log(t, fitted))
   correct = log_posterior(best, slice(None)).argmax(axis=-1) == classes
   bits = (np.log(_CLASSES) + mean_log(best, tested)) / np.log(2)
@@ -282,10 +288,10 @@ def _measure(start, seed):
 
 
 def _draw():
-  """Writes the gradient norms by step, a line a run; returns the path."""
+  """Plots the gradient norms by step, a line for each run; returns the path."""
   from matplotlib import figure as figure_lib
 
-  # Without pyplot a PNG is drawn by Agg.
+  # Without pyplot, Agg draws a PNG.
   drawing = figure_lib.Figure(figsize=(7, 4), layout='constrained')
   panel = drawing.subplots()
   for start, colour in zip(_STARTS, ('tab:orange', 'tab:blue')):

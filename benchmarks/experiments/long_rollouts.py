@@ -38,18 +38,20 @@ sys.path.insert(
 from benchmarks import training_runs  # noqa: E402
 from train.config import configs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
-_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Of clips.')
-_FRAME_SIZE = flags.DEFINE_integer('frame_size', 32, 'Of its frames.')
-_STEPS = flags.DEFINE_integer('steps', 800, 'Of each run.')
-_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'A run each.')
-_FRAMES = flags.DEFINE_integer('frames', 120, 'Of a rollout.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of all runs.', required=True
+)
+_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Data set of clips.')
+_FRAME_SIZE = flags.DEFINE_integer('frame_size', 32, 'Size of its frames.')
+_STEPS = flags.DEFINE_integer('steps', 800, 'Training steps of each run.')
+_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Seeds, a run for each.')
+_FRAMES = flags.DEFINE_integer('frames', 120, 'Frames of a rollout.')
 _CLIPS = flags.DEFINE_integer('clips', 16, 'Held-out clips that are continued.')
 _TEMPERATURES = flags.DEFINE_list(
-  'temperatures', ['0.7', '0.85', '1'], 'Of the rollouts.'
+  'temperatures', ['0.7', '0.85', '1'], 'Temperatures of the rollouts.'
 )
 _JOBS = flags.DEFINE_integer('jobs', 2, 'Runs at a time.')
-_SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
+_SET = flags.DEFINE_multi_string('set', [], 'key=value, for every run.')
 
 _GIVEN = 2
 _BLOCK = 8  # Frames.

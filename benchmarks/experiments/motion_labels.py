@@ -33,12 +33,16 @@ sys.path.insert(
 
 from benchmarks import training_runs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
-_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Of each model.')
-_STEPS = flags.DEFINE_integer('steps', 300, 'Of each run.')
-_MODELS = flags.DEFINE_list('models', ['motion', 'residual'], 'Their names.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of all runs.', required=True
+)
+_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Seeds of each model.')
+_STEPS = flags.DEFINE_integer('steps', 300, 'Training steps of each run.')
+_MODELS = flags.DEFINE_list(
+  'models', ['motion', 'residual'], 'Names of models.'
+)
 _CLIPS = flags.DEFINE_integer('clips', 64, 'Held-out clips that are continued.')
-_SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
+_SET = flags.DEFINE_multi_string('set', [], 'key=value, for every run.')
 
 _SETTINGS = [
   *training_runs.MOTION_LABELS,
@@ -95,7 +99,7 @@ def _psnr_by_label(folder):
     return continuations.quality(real, sampled)
 
   by_shift = [quality(shift) for shift in range(num_labels)]
-  key = 'continuation_psnr_best_of_samples'  # The only one.
+  key = 'continuation_psnr_best_of_samples'  # There is only one sample.
   wrong = np.mean([q[key] for q in by_shift[1:]], axis=0)
   rows = {
     'right_label': by_shift[0][key],

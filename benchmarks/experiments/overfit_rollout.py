@@ -50,14 +50,18 @@ sys.path.insert(
 from benchmarks import own_process  # noqa: E402
 from benchmarks import training_runs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of all runs.', required=True
+)
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each tail.')
-_STEPS = flags.DEFINE_integer('steps', None, "If not the preset's.")
-_NUM_FRAMES = flags.DEFINE_integer('num_frames', None, 'Of the clip; the same.')
-_SAMPLES = flags.DEFINE_integer('samples', 10, 'At temperature 0.7.')
-_SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
+_STEPS = flags.DEFINE_integer('steps', None, "Default: the preset's.")
+_NUM_FRAMES = flags.DEFINE_integer(
+  'num_frames', None, "Frames of the clip; default: the preset's."
+)
+_SAMPLES = flags.DEFINE_integer('samples', 10, 'Samples at temperature 0.7.')
+_SET = flags.DEFINE_multi_string('set', [], 'key=value, for every run.')
 _PAPER_SET = flags.DEFINE_multi_string(
-  'paper_set', [], "key=value, of the paper's tail's runs alone."
+  'paper_set', [], "key=value, for runs of the paper's tail only."
 )
 _RUN = flags.DEFINE_string('run', None, 'Internal: a tail and a seed.')
 
@@ -67,7 +71,7 @@ _DRIFT_FACTOR = 4
 
 
 def _paper_tail():
-  """Assignments that make a config's tail `paper_small`'s."""
+  """Assignments that give a config `paper_small`'s tail."""
   import dataclasses
 
   from train.config import overrides
@@ -181,7 +185,7 @@ def _over_seeds(values):
 
 def _summary(runs, num_frames):
   """One tail's runs, means over seeds."""
-  ends = {'of_clip': num_frames - 2, 'of_whole': -1}  # Frame 1 is place 0.
+  ends = {'of_clip': num_frames - 2, 'of_whole': -1}  # Frame 1 has index 0.
   result = {
     key: _over_seeds([run[key] for run in runs])
     for key in ('tail_bits_per_dim', 'training_seconds')

@@ -38,14 +38,20 @@ sys.path.insert(
 )
 
 _MODEL = flags.DEFINE_enum(
-  'model', 'mixture', ['mixture', 'videoflow'], 'Which.'
+  'model', 'mixture', ['mixture', 'videoflow'], 'The model.'
 )
-_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Of clips.')
-_SECONDS = flags.DEFINE_float('seconds', 200.0, 'Of training.')
-_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'A run of each.')
-_HIDDEN = flags.DEFINE_integer('hidden_channels', 64, 'Of the networks.')
-_FRAMES = flags.DEFINE_integer('frames_per_step', 2, 'Of each clip.')
-_RATE = flags.DEFINE_float('learning_rate', 3e-3, 'At first; a cosine to 2e-4.')
+_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Data set of clips.')
+_SECONDS = flags.DEFINE_float('seconds', 200.0, 'Training seconds.')
+_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Seeds, a run for each.')
+_HIDDEN = flags.DEFINE_integer(
+  'hidden_channels', 64, 'Hidden channels of the networks.'
+)
+_FRAMES = flags.DEFINE_integer(
+  'frames_per_step', 2, 'Frames of each clip in a step.'
+)
+_RATE = flags.DEFINE_float(
+  'learning_rate', 3e-3, 'Initial rate; a cosine to 2e-4.'
+)
 
 _NUM_COMPONENTS = 5
 _N_BITS = 5
@@ -214,7 +220,7 @@ def _bits(model, *triples):
 
 
 def _train(model, inputs, num_steps, seed):
-  """Seconds of training, the first step's apart."""
+  """Trains; returns the seconds, without the first step's."""
   import tensorflow as tf
   import tf_keras as tfk
 

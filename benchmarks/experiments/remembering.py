@@ -35,11 +35,13 @@ sys.path.insert(
 
 from benchmarks import training_runs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
-_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Of each model.')
-_STEPS = flags.DEFINE_integer('steps', 3000, 'Of each model.')
-_MODELS = flags.DEFINE_list('models', [], 'Names; all if not given.')
-_SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of all runs.', required=True
+)
+_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Seeds of each model.')
+_STEPS = flags.DEFINE_integer('steps', 3000, 'Training steps of each model.')
+_MODELS = flags.DEFINE_list('models', [], 'Names of models; default: all.')
+_SET = flags.DEFINE_multi_string('set', [], 'key=value, for every run.')
 
 _EQUAL_TIME = 'two_frames_equal_time'
 _AFTER_THE_DARK = slice(3, 5)  # Frames 4 and 5, counted from frame 1.
@@ -92,7 +94,7 @@ def _train(name, settings, seed, steps):
 
 
 def _train_all():
-  """`dict` of name to a list, one a seed, of (scores, seconds)."""
+  """`dict` from name to a list, one per seed, of (scores, seconds)."""
   known = [*_MODELS_AND_SETTINGS, _EQUAL_TIME]
   chosen = _MODELS.value or known
   needed = {_EQUAL_TIME, 'two_frames', 'memory'}
@@ -122,7 +124,7 @@ def _equal_time_steps(ours, theirs):
 
 
 def _step_seconds(folder):
-  """Median over the log, whose first row has the tracing."""
+  """Median over the log, without the first row, which includes the tracing."""
   rows = folder.read_metrics('train')[1:]
   return float(np.median([1.0 / r['clips_per_second'] for r in rows]))
 

@@ -57,21 +57,31 @@ sys.path.insert(
 
 from benchmarks import training_runs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of the runs.', required=True)
-_SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each setting.')
-_GAN_STEPS = flags.DEFINE_integer('gan_steps', 400, 'Of a GAN.')
-_FLOW_STEPS = flags.DEFINE_integer(
-  'flow_steps', None, 'Of a flow, without any GAN; None: see above.'
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of the runs.', required=True
 )
-_CHOSEN = flags.DEFINE_list('datasets', None, 'Of natvid and shapes; or both.')
-_RATES = flags.DEFINE_list('rates', None, 'Of the rates; or all.')
+_SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each setting.')
+_GAN_STEPS = flags.DEFINE_integer('gan_steps', 400, 'Training steps of a GAN.')
+_FLOW_STEPS = flags.DEFINE_integer(
+  'flow_steps', None, 'Steps of a flow, without GANs; None: see above.'
+)
+_CHOSEN = flags.DEFINE_list(
+  'datasets', None, 'Some of natvid and shapes; default: both.'
+)
+_RATES = flags.DEFINE_list(
+  'rates', None, 'Some of the learning rates; default: all.'
+)
 _JOBS = flags.DEFINE_integer('jobs', 2, 'Runs at a time.')
-_OUTPUT = flags.DEFINE_string('output', None, 'A file for the JSON, too.')
+_OUTPUT = flags.DEFINE_string(
+  'output', None, 'A file to write the JSON to, too.'
+)
 
 _DATASETS = {'natvid': 32, 'shapes': 16}
 _LEARNING_RATES = (1e-4, 1e-3, 5e-3)
-_COMPARED_RATE = 1e-3  # Of the flow whose continuations are measured.
-_PROBE_STEPS = 100  # Of the flow, to know its speed.
+_COMPARED_RATE = (
+  1e-3  # Learning rate of the flow whose continuations are measured.
+)
+_PROBE_STEPS = 100  # Steps of the flow that measure its speed.
 _HEALTH = (
   'deviation_ratio',
   'diversity_ratio',
@@ -116,7 +126,7 @@ def _preset(system):
 
 
 def _train(name, system, dataset, rate, seed, steps):
-  """The run's folder, or None if it diverged; says so."""
+  """The run's folder, or None, with a message, if it diverged."""
   try:
     return training_runs.train(
       os.path.join(_WORKDIR.value, name),
@@ -201,7 +211,7 @@ def _name(dataset, system, rate, seed):
 
 
 def _train_all(pool, settings, steps_of):
-  """Folders by setting, a list over seeds; seeds first, settings within."""
+  """Folders by setting, a list over seeds; seeds are the outer loop."""
   jobs = list(itertools.product(range(_SEEDS.value), settings))
 
   def run(job):
@@ -214,13 +224,13 @@ def _train_all(pool, settings, steps_of):
 
 
 def _seconds_per_step(folder):
-  """Of a step of eight clips, once it is traced."""
+  """Seconds of a step of eight clips, after tracing."""
   rows = folder.read_metrics('train')
   return 8.0 / statistics.median(r['clips_per_second'] for r in rows)
 
 
 def _flow_steps(gan_folders):
-  """How many steps of the flow take as long as the paper's GAN's."""
+  """Number of flow steps that take as long as the paper's GAN's."""
   steps = {}
   for dataset in _datasets():
     of_gan = [
@@ -230,7 +240,7 @@ def _flow_steps(gan_folders):
       if d == dataset and system == 'gan_paper' and f
     ]
     probe = _train(f'probe_{dataset}', 'flow', dataset, 1e-3, 0, _PROBE_STEPS)
-    # Of the run that shared the machine with the least else.
+    # From the run that was disturbed least.
     of_gan = min(map(_seconds_per_step, of_gan))
     steps[dataset] = round(_GAN_STEPS.value * of_gan / _seconds_per_step(probe))
   return steps

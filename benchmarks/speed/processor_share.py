@@ -54,12 +54,15 @@ _COSTS = (
 )
 
 _PRESET = flags.DEFINE_enum(
-  'preset', 'paper', ['paper', 'paper_small', 'cglow_small'], 'Of the tail.'
+  'preset',
+  'paper',
+  ['paper', 'paper_small', 'cglow_small'],
+  'Preset of the tail.',
 )
-_FRAME_SIZE = flags.DEFINE_integer('frame_size', None, "If not the preset's.")
-_NUM_FRAMES = flags.DEFINE_integer('num_frames', None, "If not the preset's.")
-_BATCH_SIZE = flags.DEFINE_integer('batch_size', None, "If not the preset's.")
-_STEPS = flags.DEFINE_integer('steps', 10, 'Timed, after two others.')
+_FRAME_SIZE = flags.DEFINE_integer('frame_size', None, "Default: the preset's.")
+_NUM_FRAMES = flags.DEFINE_integer('num_frames', None, "Default: the preset's.")
+_BATCH_SIZE = flags.DEFINE_integer('batch_size', None, "Default: the preset's.")
+_STEPS = flags.DEFINE_integer('steps', 10, 'Steps timed, after two others.')
 _ROUNDS = flags.DEFINE_integer('rounds', 3, 'Processes of each variant.')
 _RUN = flags.DEFINE_string('run', None, 'Internal: one variant, as JSON.')
 
@@ -105,7 +108,7 @@ def _state_channels(config):
 
 
 def _constant_state(state_channels):
-  """In place of a processor: the same learned vector, always, everywhere."""
+  """Replaces a processor: the same learned vector at every time and place."""
   import tensorflow as tf
 
   from tfp_cglow.video import context_processor

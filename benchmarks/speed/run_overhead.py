@@ -36,17 +36,21 @@ sys.path.insert(
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
 
-_BLOCKS = flags.DEFINE_integer('blocks', 60, 'Of each kind of step.')
+_BLOCKS = flags.DEFINE_integer('blocks', 60, 'Blocks of each kind of step.')
 _BLOCK_STEPS = flags.DEFINE_integer('block_steps', 3, 'Steps of a block.')
 _REPEATS = flags.DEFINE_integer('repeats', 15, 'Logs and checkpoints timed.')
-_PRESET = flags.DEFINE_string('preset', 'cglow_small', 'Of the model.')
-_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Of the one batch.')
+_PRESET = flags.DEFINE_string('preset', 'cglow_small', 'Preset of the model.')
+_DATASET = flags.DEFINE_string(
+  'dataset', 'natvid', 'Data set of the one batch.'
+)
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'Where logs and checkpoints go; else a temporary folder.'
 )
-_OUTPUT = flags.DEFINE_string('output', None, 'A file for the JSON, too.')
+_OUTPUT = flags.DEFINE_string(
+  'output', None, 'A file to write the JSON to, too.'
+)
 
-# As of `VideoGlow.compile`.
+# As in `VideoGlow.compile`.
 _CLIP_NORMS = {'head': 50.0, 'tail': 5.0, 'processor': 5.0}
 _CLOCKS = {'wall': time.perf_counter, 'processor': time.process_time}
 
@@ -109,12 +113,12 @@ def _seconds(function, *args):
 
 
 def _by_clock(average, seconds):
-  """`dict` from a clock's name to the average of what it gave."""
+  """`dict` from a clock's name to its average."""
   return {c: average(values) for c, values in zip(_CLOCKS, zip(*seconds))}
 
 
 def _time_steps(steps):
-  """Medians of two kinds of steps by turns, and of the blocks' ratios."""
+  """Medians of two alternating kinds of steps, and of the blocks' ratios."""
 
   def block(step):
     return [_seconds(step) for _ in range(_BLOCK_STEPS.value)]
@@ -124,7 +128,7 @@ def _time_steps(steps):
     step()
   blocks = {name: [] for name in steps}
   for n in range(_BLOCKS.value):
-    # Who is first changes, so that a drift favours nobody.
+    # The order alternates, so a drift favours neither.
     for name in list(steps)[:: 1 if n % 2 else -1]:
       blocks[name].append(block(steps[name]))
   result = {}
@@ -146,7 +150,7 @@ def _time_steps(steps):
 
 
 def _callbacks(config, folder, inputs, model, board):
-  """Those of a run that trains without end, by what is timed of them."""
+  """Callbacks of an endless run, by what is timed."""
   from train.loop import callbacks
   from train.loop import interrupts
   from train.loop import parameter_watch
@@ -253,7 +257,7 @@ def _measure(path):
 
 
 def _percents(steps, **seconds):
-  """What each adds to a bare step, and the sum: `dict`."""
+  """Percents that each part adds to a bare step, and the sum: `dict`."""
   percents = {k: 100 * v / steps['bare_seconds'] for k, v in seconds.items()}
   percents = {'guards_and_metrics': 100 * (steps['ratio'] - 1), **percents}
   return {**percents, 'all': sum(percents.values())}

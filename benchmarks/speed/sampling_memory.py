@@ -40,10 +40,12 @@ sys.path.insert(
 
 from benchmarks import own_process  # noqa: E402
 
-_PRESET = flags.DEFINE_string('preset', 'paper', 'Of the model.')
-_FRAME_SIZE = flags.DEFINE_integer('frame_size', None, "If not the preset's.")
-_NUM_FRAMES = flags.DEFINE_list('num_frames', ['30', '120', '480'], 'Lengths.')
-_NUM_VIDEOS = flags.DEFINE_integer('num_videos', 8, 'Sampled at a time.')
+_PRESET = flags.DEFINE_string('preset', 'paper', 'Preset of the model.')
+_FRAME_SIZE = flags.DEFINE_integer('frame_size', None, "Default: the preset's.")
+_NUM_FRAMES = flags.DEFINE_list(
+  'num_frames', ['30', '120', '480'], 'Lengths of the videos.'
+)
+_NUM_VIDEOS = flags.DEFINE_integer('num_videos', 8, 'Videos sampled at a time.')
 _RUN = flags.DEFINE_integer('run', None, 'Internal: one length.')
 
 _MIB = 2**20
@@ -92,7 +94,7 @@ def _measure(num_frames):
 
 
 def _per_frame(config):
-  """Bytes a frame of all videos: the result's, floats', hidden layer's."""
+  """Bytes of a frame of all videos: result, floats, hidden layer."""
   data, tail = config.data, config.model.tail
   pixels = _NUM_VIDEOS.value * data.frame_size**2
   floats = data.channels

@@ -44,11 +44,11 @@ sys.path.insert(
 
 from benchmarks import own_process  # noqa: E402
 
-_PRESET = flags.DEFINE_string('preset', 'demo', 'Of the model.')
-_FRAME_SIZE = flags.DEFINE_integer('frame_size', None, "If not the preset's.")
+_PRESET = flags.DEFINE_string('preset', 'demo', 'Preset of the model.')
+_FRAME_SIZE = flags.DEFINE_integer('frame_size', None, "Default: the preset's.")
 _REPEATS = flags.DEFINE_integer('repeats', 20, 'Calls that are timed.')
 _ONLY = flags.DEFINE_list(
-  'only', [], 'Of saved_model, python, glow, rollout, ratios.'
+  'only', [], 'Some of saved_model, python, glow, rollout, ratios.'
 )
 _RUN = flags.DEFINE_string('run', None, 'Internal: one measurement.')
 _EXPORT = flags.DEFINE_string('export', None, 'Internal: the SavedModel.')
@@ -252,7 +252,9 @@ def _run_alone(what, path):
   """One measurement in a fresh process, with this one's flags."""
   result = own_process.run_again(f'--run={what}', f'--export={path}')
   text = json.dumps(result)
-  print(what, text, file=sys.stderr, flush=True)  # All takes minutes.
+  print(
+    what, text, file=sys.stderr, flush=True
+  )  # All calls together take minutes.
   return result
 
 

@@ -40,11 +40,11 @@ _PRESETS = flags.DEFINE_list(
   'presets',
   ['demo', 'paper_small', 'cglow_small', 'cglow_mixture']
   + ['paper', 'cglow', 'bair'],
-  'Of flows.',
+  'Presets of flows.',
 )
-_LABELS = flags.DEFINE_integer('labels', 4, 'Of the data.')
-_SET = flags.DEFINE_multi_string('set', [], 'key=value, as of train.main.')
-_JSON = flags.DEFINE_bool('json', False, 'Numbers in place of the table.')
+_LABELS = flags.DEFINE_integer('labels', 4, 'Labels of the data.')
+_SET = flags.DEFINE_multi_string('set', [], 'key=value, as for train.main.')
+_JSON = flags.DEFINE_bool('json', False, 'Print numbers instead of the table.')
 
 
 class _Counter:

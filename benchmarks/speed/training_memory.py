@@ -34,10 +34,10 @@ sys.path.insert(
 from benchmarks import own_process  # noqa: E402
 
 _NUM_FRAMES = flags.DEFINE_list(
-  'num_frames', ['8', '16', '30', '60'], 'Of clips.'
+  'num_frames', ['8', '16', '30', '60'], 'Frames of a clip.'
 )
-_FRAME_SIZE = flags.DEFINE_integer('frame_size', 32, 'Of clips.')
-_BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'Clips.')
+_FRAME_SIZE = flags.DEFINE_integer('frame_size', 32, 'Frame size of the clips.')
+_BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'Clips of a batch.')
 _SUBSET = flags.DEFINE_integer('subset', 7, 'Frames of a clip a step.')
 _FIGURE = flags.DEFINE_string('figure', None, 'A file for the PNG.')
 _RUN = flags.DEFINE_list('run', None, 'Internal: a system and a length.')

@@ -34,15 +34,17 @@ sys.path.insert(
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
 
-_JSON = flags.DEFINE_string('json', None, 'Where to write the result.')
-_FFMPEG = flags.DEFINE_string('ffmpeg', 'ffmpeg', 'The program.')
-_REPEATS = flags.DEFINE_integer('repeats', 3, 'Of the whole round.')
-_MEMORY = flags.DEFINE_list('memory_clips', ['64', '640'], 'Sizes to try.')
+_JSON = flags.DEFINE_string('json', None, 'File for the result.')
+_FFMPEG = flags.DEFINE_string('ffmpeg', 'ffmpeg', 'The ffmpeg program.')
+_REPEATS = flags.DEFINE_integer('repeats', 3, 'Rounds.')
+_MEMORY = flags.DEFINE_list(
+  'memory_clips', ['64', '640'], 'Numbers of clips to try.'
+)
 _RUN = flags.DEFINE_string('run', None, 'Internal: measures memory.')
 
 _NUM_CLIPS, _LENGTH, _FRAMES, _SOURCE_SIZE, _SIZE = 64, 90, 30, 256, 64
 _BATCH, _THREADS = 8, 2
-_EPOCHS = 8  # The last batches' successors are decoded in vain.
+_EPOCHS = 8  # The clips after the last batch are decoded but not used.
 
 
 def _write_clips(folder):
@@ -172,7 +174,7 @@ def _has_tfio():
 
 
 def _peak_bytes(folder, num_clips):
-  """Of a process of its own."""
+  """Peak memory of a separate process."""
   command = [sys.executable, os.path.abspath(__file__)]
   command.append(f'--run={json.dumps([folder, num_clips])}')
   done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
