@@ -1,5 +1,5 @@
 # `make demo` and `make test` need Python 3.10-3.13, pip and a package index.
-# Each target first makes its environment; the second time that costs nothing.
+# Each target first makes its environment, unless that is up to date.
 
 PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.10)
@@ -16,16 +16,16 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 .PHONY: demo test test-all test-extras test-tfio setup setup-docs docs test-docs notebooks lint format build-file help
 
 help:
-	@echo 'make demo        train, evaluate and sample on real video, some minutes'
+	@echo 'make demo        train, evaluate and sample on real video (some minutes)'
 	@echo 'make test        the tests'
 	@echo 'make test-all    the tests, every property of every bijector'
 	@echo 'make test-tfio   the library and data tests with TensorFlow I/O'
 	@echo 'make test-extras the tests of TensorFlow Datasets, Apache Beam and serving'
 	@echo 'make docs        the site of docs/, in build/site'
-	@echo 'make test-docs   runs the commands of docs/ that are cheap'
+	@echo 'make test-docs   runs the cheap commands of docs/'
 	@echo 'make notebooks   runs the notebooks of examples/'
 	@echo 'make setup       the environment only'
-	@echo 'make lint        ruff, whether BUILD is current, which folder imports which'
+	@echo 'make lint        ruff, whether BUILD is current, imports between folders'
 	@echo 'make format      ruff, and BUILD rewritten'
 
 demo: setup
@@ -37,7 +37,7 @@ test: setup
 test-all: setup
 	TFP_CGLOW_FULL_CONFORMANCE=1 $(RUN) $(PYTEST) tests
 
-# Without a Python that has wheels of this set: says so; in CI, fails.
+# Without a Python that has wheels of this set it prints a message; in CI it fails.
 test-tfio:
 	@.ci/venv .venv-tfio requirements/tfio.txt 9 12 $(TFIO_PYTHONS); \
 	status=$$?; \
@@ -49,7 +49,7 @@ test-tfio:
 	fi; \
 	set -x; .venv-tfio/bin/python $(PYTEST) $(TFIO_TESTS)
 
-# The tests that skip without the extras' packages.
+# Tests that are skipped without the packages of the extras.
 test-extras: setup
 	$(RUN) -m pip install -q --disable-pip-version-check -r requirements/extras.txt
 	$(RUN) $(PYTEST) tests/train/data/tfds_inputs_test.py tests/train/data/records/prepare_test.py tests/train/serving/warmup_test.py
@@ -60,7 +60,7 @@ setup:
 setup-docs: setup
 	$(RUN) -m pip install -q --disable-pip-version-check -r requirements/docs.txt
 
-# On PATH: ruff formats the signatures. (With -q, --strict would see no warnings.)
+# Needs ruff on PATH, which formats the signatures. (With -q, --strict would see no warnings.)
 docs: setup-docs
 	PATH="$(CURDIR)/.venv/bin:$$PATH" $(RUN) -m mkdocs build --strict
 

@@ -34,14 +34,14 @@ def on_page_markdown(markdown, page, config, files):
     text, target, anchor = match.group(1, 2, 3)
     path = (folder / target).resolve()
     if not path.exists():
-      return match.group(0)  # mkdocs says so.
+      return match.group(0)  # mkdocs reports the missing file.
     name = path.relative_to(ROOT).as_posix()
     if name in PAGES:
       target = '../' * uri.count('/') + PAGES[name]
     elif is_above and name.startswith('docs'):
       target = name[len('docs/') :] or 'README.md'
     elif not name.startswith('docs/'):
-      return text  # A file that the site has not.
+      return text  # The site does not have this file.
     return f'[{text}]({target}{anchor or ""})'
 
   parts = _CODE.split(markdown)

@@ -1,7 +1,7 @@
 """Writes BUILD from the imports of the project's files.
 
     python .ci/gen_build.py          rewrites BUILD
-    python .ci/gen_build.py --check  fails where BUILD is not what it would be
+    python .ci/gen_build.py --check  fails if BUILD is not current
 
 A test file becomes a `py_test`, any other file a `py_library`, and a target's
 deps are the project's modules that its file imports. `from package import

@@ -1,7 +1,7 @@
 """Tries an installed wheel: `cd EMPTY; ENV/bin/python try_wheel.py README.md`.
 
 In a folder without the source tree: README's first Python example, the smallest
-preset of `python -m train.main`, and what the package's metadata say.
+preset of `python -m train.main`, and the package's metadata.
 """
 
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""Measurements in processes of their own, and what memory these have used."""
+"""Measurements in separate processes, and the memory that a process used."""
 
 import json
 import os
@@ -9,16 +9,16 @@ __all__ = ['reset_peak', 'run_again', 'status_bytes']
 
 
 def run_again(*arguments):
-  """Runs the program that runs, once more, with its flags and further ones.
+  """Runs this program once more, with its own flags and further ones.
 
   Args:
     *arguments: `str`s, flags.
 
   Returns:
-    What its last line of output says in JSON.
+    Its last line of output, parsed as JSON.
 
   Raises:
-    RuntimeError: if it fails, with the end of what it says.
+    RuntimeError: if it fails, with the end of its output.
   """
   command = [sys.executable, os.path.abspath(sys.argv[0]), *sys.argv[1:]]
   done = subprocess.run(
@@ -37,6 +37,6 @@ def status_bytes(key):
 
 
 def reset_peak():
-  """Lets the peak begin from what is used now."""
+  """Resets the peak to the memory in use now."""
   with open('/proc/self/clear_refs', 'w', encoding='ascii') as f:
     f.write('5')

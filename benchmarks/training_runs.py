@@ -1,6 +1,6 @@
-"""Runs of the training program, each in a process and a folder of its own.
+"""Runs of the training program, each in its own process and folder.
 
-The same command again reuses the runs that are done and continues the others.
+The same command again reuses finished runs and continues the others.
 """
 
 import pathlib
@@ -25,7 +25,7 @@ __all__ = [
 
 NUMBERS_ONLY = child_runs.NUMBERS_ONLY
 
-# A tail of `cglow_small` on clips whose first frame says nothing of the label.
+# A tail of `cglow_small` on clips whose first frame does not show the label.
 MOTION_LABELS = (
   'model.head=none',
   'data=shapes',
@@ -38,7 +38,7 @@ MOTION_LABELS = (
   'model.tail.frames_per_step=3',
 )
 
-# Of the environment: for runs that share a machine.
+# Environment variables, for runs that share a machine.
 ONE_THREAD = {
   'TF_NUM_INTRAOP_THREADS': '1',
   'TF_NUM_INTEROP_THREADS': '1',
@@ -49,18 +49,18 @@ _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def train(path, preset, assignments):
-  """Trains a run, unless that is done.
+  """Trains a run, unless it is finished.
 
   Args:
-    path: Of the run's folder; its `log.txt` has the program's output.
+    path: The run's folder; its `log.txt` has the program's output.
     preset: Name in `presets.PRESETS`.
-    assignments: List of `key=value`, as of `--set`.
+    assignments: List of `key=value`, as for `--set`.
 
   Returns:
     The run's `RunFolder`.
 
   Raises:
-    RuntimeError: if the program fails, with what went wrong.
+    RuntimeError: if the program fails, with its error.
   """
   folder = run_folder.RunFolder(path)
   wanted = configs.check(
@@ -81,14 +81,14 @@ def tightened(folder, num_samples):
   """A run's held-out numbers with the importance-weighted bound.
 
   Args:
-    folder: `RunFolder` of a run that is done.
+    folder: `RunFolder` of a finished run.
     num_samples: Python `int`, draws of noise of each frame.
 
   Returns:
-    `dict`, as of metrics.json, where it is written, too.
+    `dict`, as in metrics.json, to which it is written, too.
 
   Raises:
-    RuntimeError: As of `train`.
+    RuntimeError: See `train`.
   """
   if folder.read_metrics_file().get('num_importance_samples') != num_samples:
     logging.info('Evaluating %s.', folder.path)
@@ -103,6 +103,6 @@ def _run(folder, *arguments):
 
 
 def over_seeds(values):
-  """Mean and sample standard deviation of numbers, one a seed, and these."""
+  """Mean and sample standard deviation over seeds, and the numbers."""
   mean, deviation, _ = paired.mean_and_spread(values)
   return {'mean': mean, 'standard_deviation': deviation, 'by_seed': values}

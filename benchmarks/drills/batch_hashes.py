@@ -2,9 +2,10 @@
 
   python benchmarks/drills/batch_hashes.py --json=batch_hashes.json
 
-Each variant hashes the first 200 training batches in processes of its own; one
-of them is killed (SIGKILL) in the middle of an epoch and goes on at the step
-after its last one. Of video files and of prepared records.
+Each variant runs in its own processes and hashes the first 200 training
+batches, of video files and of prepared records. One variant is killed (SIGKILL)
+in the middle of an epoch and continues at the step after its last one. All
+variants of a seed must have the same hashes.
 """
 
 import hashlib
@@ -24,8 +25,8 @@ sys.path.insert(
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
 
-_BATCHES = flags.DEFINE_integer('batches', 200, 'Of each variant.')
-_JSON = flags.DEFINE_string('json', None, 'Where to write the result.')
+_BATCHES = flags.DEFINE_integer('batches', 200, 'Batches of each variant.')
+_JSON = flags.DEFINE_string('json', None, 'File for the result.')
 _RUN = flags.DEFINE_string('run', None, 'Internal: one variant, as JSON.')
 
 _BATCH, _FRAMES = 8, 4

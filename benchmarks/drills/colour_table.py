@@ -1,13 +1,13 @@
-"""Our small RGB frames against the `ffmpeg` program's, by pixel format.
+"""Our small RGB frames compared with the `ffmpeg` program's, by pixel format.
 
   python benchmarks/drills/colour_table.py --ffmpeg=ffmpeg --json=colour.json
 
-Each of natvid's films is stored losslessly at 256x256 in every pixel format,
-matrix and range, decoded to 64x64 by `train.data.decoding.decode`, and by the
-program with `scale=64:64:flags=area`. Differences are of 255: the mean, and the
-99th percentile over all values. The second pair is against
-`flags=area+full_chroma_int+accurate_rnd`: without these the program computes
-chroma at half of the *result's* width.
+Stores each of natvid's films losslessly at 256x256 in every pixel format,
+matrix and range. Decodes it to 64x64 with `train.data.decoding.decode` and with
+the program, with `scale=64:64:flags=area` and with
+`flags=area+full_chroma_int+accurate_rnd`. (Without the last two flags the
+program computes chroma at half of the *result's* width.) Reports the mean and
+the 99th percentile of the differences over all values, in levels of 255.
 """
 
 import json
@@ -26,8 +26,8 @@ sys.path.insert(
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
 
-_JSON = flags.DEFINE_string('json', None, 'Where to write the result.')
-_FFMPEG = flags.DEFINE_string('ffmpeg', 'ffmpeg', 'The program.')
+_JSON = flags.DEFINE_string('json', None, 'File for the result.')
+_FFMPEG = flags.DEFINE_string('ffmpeg', 'ffmpeg', 'The ffmpeg program.')
 
 _FORMATS = ('yuv420p', 'yuv422p', 'yuv444p')
 _FORMATS += tuple(f'{name}10le' for name in _FORMATS)

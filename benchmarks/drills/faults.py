@@ -1,25 +1,27 @@
-"""Does a run survive faults? One at a time, beside runs without one.
+"""Does a run survive faults? One fault at a time, beside runs without one.
 
   python benchmarks/drills/faults.py --runs=runs/faults --clean_seeds=3
 
-Trains a small flow on natvid for 300 steps, with a fault in the middle of it:
+Trains a small flow on natvid for 300 steps, with a fault in the middle:
 
   nan_loss        one step's loss is NaN
-  nan_frames      one batch's frames are NaN (the others floats in [0, 1))
-  inf_gradient    one gradient of the tail is infinite, the loss is not
-  nan_slot        an optimiser's slot becomes NaN: so do the weights, for good
+  nan_frames      one batch's frames are NaN (the others are floats in [0, 1))
+  inf_gradient    one gradient of the tail is infinite, the loss is finite
+  nan_slot        an optimiser's slot becomes NaN, and with it the weights, for
+                  good
   spike           one step's loss is a million times as large
   sigterm         SIGTERM, then the same command again
   truncated       the same, and half of the newest checkpoint is lost
   full_disk       the disk is filled, then emptied, and the same command again;
-                  mounts a tmpfs, which takes root
+                  mounts a tmpfs, which needs root
 
-Each row has, of each seed, the exit codes of the program, the steps skipped,
-the spikes seen, the steps restored to, what the program said of it, and the
-held-out bits/dim, head plus tail, less those of the run without a fault.
-`is_within_seed_noise`: the mean of these lies within two standard deviations of
-the runs without a fault. Prints JSON; the exit code is 1 if a run did not end,
-or in NaN. The same command again reuses what is done.
+Prints JSON. Each row has, for each seed: the program's exit codes; the steps
+skipped; the spikes seen; the steps restored to; the program's messages about
+the fault; and the held-out bits/dim, head plus tail, minus those of the run
+without a fault. `is_within_seed_noise` says whether the mean of these
+differences lies within two standard deviations of the runs without a fault.
+Exits with 1 if a run did not end or ended in NaN. The same command again reuses
+finished runs.
 """
 
 import concurrent.futures
@@ -52,13 +54,17 @@ from train.storage import run_folder  # noqa: E402
 _RUNS = flags.DEFINE_string('runs', None, 'Folder of the runs.')
 _NUM_SEEDS = flags.DEFINE_integer('num_seeds', 1, 'Runs of each fault.')
 _CLEAN_SEEDS = flags.DEFINE_integer('clean_seeds', 3, 'Runs without a fault.')
-_FAULTS = flags.DEFINE_list('faults', [], 'Names; all if not given.')
-_AT_A_TIME = flags.DEFINE_integer('at_a_time', 2, 'Runs.')
-_OUTPUT = flags.DEFINE_string('output', None, 'A file for the JSON, too.')
+_FAULTS = flags.DEFINE_list('faults', [], 'Names of faults; default: all.')
+_AT_A_TIME = flags.DEFINE_integer('at_a_time', 2, 'Runs at a time.')
+_OUTPUT = flags.DEFINE_string(
+  'output', None, 'A file to write the JSON to, too.'
+)
 _INJECT = flags.DEFINE_string('inject', None, 'Internal: a fault of a run.')
 
 _STEPS, _FAULT_STEP = 300, 163
-_OWN = re.compile(r'^([IWE])\d{4} [\d:.]+ \d+ \w+\.py:\d+\] ')  # absl's.
+_OWN = re.compile(
+  r'^([IWE])\d{4} [\d:.]+ \d+ \w+\.py:\d+\] '
+)  # absl's own flags.
 _TELLING = re.compile(
   r'^[WE] |^I Restored|^error:|^Stopped by|^[\w.]*Error: |assertion failed'
   r'|^I .* \d+ (skipped steps|spikes)'
@@ -77,11 +83,11 @@ _SETTINGS = (
 )
 
 
-# In the program's process: what goes wrong.
+# Runs in the program's process: the faults.
 
 
 def _at_fault_step(train_step_of_loss):
-  """Has each training step count itself; that of the fault gets another loss.
+  """Counts training steps; the step of the fault gets another loss.
 
   Args:
     train_step_of_loss: Function of the flow, its loss and a boolean scalar,
@@ -92,7 +98,7 @@ def _at_fault_step(train_step_of_loss):
   from tfp_cglow.video import objective
   from tfp_cglow.video import video_glow
 
-  count = tf.Variable(0)  # The optimiser's does not count skipped steps.
+  count = tf.Variable(0)  # The optimiser's counter leaves out skipped steps.
   train_step, loss_terms = video_glow.VideoGlow.train_step, objective.loss_terms
 
   def faulty_terms(flow, *args, **kwargs):
@@ -139,7 +145,7 @@ def _inject_nan_slot():
   from tfp_cglow.video import video_glow
 
   class Poison(tfk.callbacks.Callback):
-    num_steps = 0  # Of all `fit`s.
+    num_steps = 0  # Callbacks of every `fit`.
 
     def on_train_batch_end(self, batch, logs=None):
       Poison.num_steps += 1
@@ -184,11 +190,11 @@ _INJECTIONS = {
 }
 
 
-# In this process: runs of the program.
+# Runs in this process: runs of the program.
 
 
 class _Run:
-  """A run, of one process or, after a fault that ends it, several."""
+  """A run of one process, or of several if the fault ends the first."""
 
   def __init__(self, name, seed, path):
     self.folder = run_folder.RunFolder(path)
@@ -231,7 +237,7 @@ class _Run:
     return max((row['step'] for row in self.folder.read_metrics()), default=0)
 
   def numbers(self):
-    """`dict` of what came of it."""
+    """Results of the run: `dict`."""
     rows = self.folder.read_metrics()
     bits = None
     if self.folder.metrics_file.exists():
@@ -250,7 +256,7 @@ class _Run:
     }
 
   def said(self):
-    """What the log tells of a fault, each line once: list of `str`."""
+    """The log's messages about a fault, each once: list of `str`."""
     text = self.log.read_text('utf-8', 'replace')
     text = text.replace(str(self.folder.path.resolve()), 'RUN')
     lines = [_OWN.sub(r'\1 ', line) for line in text.splitlines()]
@@ -280,7 +286,9 @@ def _full_disk(run):
   process = run.start()
   filler = run.folder.path.parent / 'filler'
   free = shutil.disk_usage(filler.parent).free
-  filler.write_bytes(bytes(max(free - 2**17, 0)))  # Logs still fit.
+  filler.write_bytes(
+    bytes(max(free - 2**17, 0))
+  )  # There is still room for logs.
   run.wait(process)
   filler.unlink()
   run.train()
@@ -313,7 +321,7 @@ def _small_disk(path):
 
 
 def _run(name, seed):
-  """What came of a run with a fault; kept in a file."""
+  """Results of a run with a fault; kept in a file."""
   folder = pathlib.Path(_RUNS.value)
   path = folder / f'{name}_seed_{seed}'
   run = _Run(name, seed, path / 'run')

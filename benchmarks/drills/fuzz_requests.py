@@ -1,13 +1,14 @@
-"""Thousands of requests, right and wrong, to an exported model.
+"""Thousands of valid and invalid requests to an exported model.
 
   python benchmarks/drills/fuzz_requests.py --requests=10000
 
 Requests go to the SavedModel through a session, as TensorFlow Serving's do:
-nothing looks at names, shapes and dtypes before the graph does. A right one
-must be answered with finite values of the documented dtypes and shapes; a wrong
-one (of a wrong shape, dtype or value, or without an input) must be refused by
-an InvalidArgumentError with words; what is merely extreme may be either. Prints
-JSON; the exit code is 1 if one was not, or if memory grew. Needs Linux.
+nothing checks names, shapes and dtypes before the graph does. A valid request
+must get finite values of the documented dtypes and shapes. An invalid one (a
+wrong shape, dtype or value, or a missing input) must be refused by an
+InvalidArgumentError with a message. A merely extreme one may get either. Prints
+JSON; exits with 1 if a request got another result or if memory grew. Needs
+Linux.
 """
 
 import collections
@@ -29,9 +30,11 @@ sys.path.insert(
 
 from benchmarks import own_process  # noqa: E402
 
-_REQUESTS = flags.DEFINE_integer('requests', 10_000, 'Requests.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the requests.')
-_MAX_GROWTH = flags.DEFINE_float('max_growth_mib', 16.0, 'Of memory.')
+_REQUESTS = flags.DEFINE_integer('requests', 10_000, 'Number of requests.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the requests.')
+_MAX_GROWTH = flags.DEFINE_float(
+  'max_growth_mib', 16.0, 'Largest growth of memory.'
+)
 
 _NUM_LABELS, _MAX_FRAMES, _MAX_ROWS = 3, 6, 4
 _DTYPES = ('int32', 'int64', 'uint8', 'float32', 'float64', 'bool', 'S')
@@ -44,7 +47,7 @@ class Server:
   def __init__(self, path):
     import tensorflow as tf
 
-    # What a session calls itself, after checks that a server has not.
+    # The session's own call, without checks that a server does not have.
     from tensorflow.python.client import pywrap_tf_session
 
     self._run = pywrap_tf_session.TF_SessionRun_wrapper
@@ -105,7 +108,7 @@ def _right_request(rng, signature, num_rows=None):
   return request
 
 
-# Each makes a right request wrong; False: it has nothing that could be.
+# Each makes a valid request invalid; False: it has no such input.
 
 
 def _missing(rng, request):
@@ -133,7 +136,7 @@ def _wrong_rank(rng, request):
 
 
 def _wrong_size(rng, request):
-  """Of another dimension than rows and frames, which may be free."""
+  """A wrong size of a dimension that is neither rows nor frames."""
   names = [k for k, v in request.items() if v.ndim in (2, 4, 5)]
   names += ['latents'] if 'latents' in request else []
   if not names:
@@ -167,7 +170,7 @@ def _wrong_batch(rng, request):
 
 
 def _wrong_length(rng, request):
-  """Of frames, latents or what num_frames asks for."""
+  """A wrong length of frames or latents, or a wrong num_frames."""
   names = [k for k in ('frames', 'latents', 'num_frames') if k in request]
   if not names:
     return False
@@ -224,7 +227,7 @@ _WRONG = (
 
 
 def _fuzzed(rng, signature):
-  """A request and what must come of it: 'answered', 'refused' or 'either'."""
+  """A request and its required result: 'answered', 'refused' or 'either'."""
   request = _right_request(rng, signature)
   kind = rng.random()
   if kind < 0.3:
@@ -237,7 +240,7 @@ def _fuzzed(rng, signature):
 
 
 def _check_answer(signature, request, answer):
-  """What is wrong with an answer, or None."""
+  """The error in an answer, or None."""
   num_rows = next(len(v) for v in request.values() if v.ndim)
   for name, info in signature.outputs.items():
     shape, dtype = _spec(info)
@@ -259,7 +262,7 @@ def _resident_mib():
 
 
 def _ask(server, name, request):
-  """Calls a signature: (outcome, the answer or the refusal's words)."""
+  """Calls a signature: (outcome, the answer or the refusal's message)."""
   import tensorflow as tf
 
   try:
@@ -274,7 +277,8 @@ def _fuzz(path):
   server = Server(path)
   rng = np.random.default_rng(_SEED.value)
   names = sorted(server.signatures)
-  names = [n for n in names if server.signatures[n].inputs]  # Not the loader's.
+  # The loader's own signature has no inputs.
+  names = [n for n in names if server.signatures[n].inputs]
   counts, failures, resident = collections.Counter(), [], []
   for k in range(_REQUESTS.value):
     name = str(rng.choice(names))

@@ -2,9 +2,9 @@
 
   python benchmarks/drills/fuzz_video.py --num_files=500 --json=fuzz.json
 
-Good clips in nine formats (of natvid) are truncated, bit-flipped and spliced;
-with them come all files of three packages whose test files break decoders.
-Every file must give frames or one line that says why not, and soon. `prepare`
+Valid clips of natvid in nine formats are truncated, bit-flipped and spliced.
+All files of three packages whose test files break decoders are added. Every
+file must soon give frames or one line with the reason why not. `prepare`
 decodes the same files in worker processes, and two training runs read a folder
 of which a third is broken.
 """
@@ -30,10 +30,10 @@ _ROOT = os.path.dirname(
 )
 sys.path.insert(0, _ROOT)
 
-_NUM_FILES = flags.DEFINE_integer('num_files', 500, 'Made by fuzzing.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the damage.')
-_JSON = flags.DEFINE_string('json', None, 'Where to write the result.')
-_RUNS = flags.DEFINE_bool('runs', True, 'Also `prepare` and train.')
+_NUM_FILES = flags.DEFINE_integer('num_files', 500, 'Number of fuzzed files.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the damage.')
+_JSON = flags.DEFINE_string('json', None, 'File for the result.')
+_RUNS = flags.DEFINE_bool('runs', True, 'Also run `prepare` and training.')
 
 _PACKAGES = ('puremagic==1.30', 'filetype==1.2.0', 'hachoir==3.4.0')
 _FORMATS = (
@@ -127,7 +127,7 @@ def _fetch_packages(folder):
 
 
 def _decode_all(paths, num_frames=8):
-  """Two at a time, as the pipeline does."""
+  """Decodes two files at a time, as the pipeline does."""
   from train.data.decoding import decode
   from train.data.decoding import readers
 
@@ -154,7 +154,7 @@ def _decode_all(paths, num_frames=8):
 
 
 def _tree(folder, paths):
-  """Two labels."""
+  """Writes a tree of two labels."""
   for k, path in enumerate(paths):
     label = os.path.join(folder, f'label_{k % 2}')
     os.makedirs(label, exist_ok=True)

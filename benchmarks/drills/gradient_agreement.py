@@ -1,9 +1,10 @@
-"""Reversible against stored gradients, of a flow that has been trained.
+"""Difference of reversible and stored gradients of a trained flow.
 
   python benchmarks/drills/gradient_agreement.py --json=gradient_agreement.json
 
-Trains a Glow of the paper's depth on natvid, then takes the gradient of the
-same batch with `gradients='reversible'` and with 'stored', same weights.
+Trains a Glow of the paper's depth on natvid. Then computes the gradient of the
+same batch with `gradients='reversible'` and with 'stored', with the same
+weights.
 """
 
 import json
@@ -19,13 +20,15 @@ sys.path.insert(
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
 
-_STEPS = flags.DEFINE_integer('training_steps', 200, 'Of Adam.')
+_STEPS = flags.DEFINE_integer(
+  'training_steps', 200, 'Training steps with Adam.'
+)
 _HIDDEN = flags.DEFINE_integer('hidden', 64, 'Channels of the networks.')
 _COUPLING = flags.DEFINE_enum(
-  'coupling', 'additive', ['additive', 'affine'], 'Of the steps.'
+  'coupling', 'additive', ['additive', 'affine'], 'Couplings of the steps.'
 )
-_SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs.')
-_JSON = flags.DEFINE_string('json', None, 'Where to write the result.')
+_SEEDS = flags.DEFINE_integer('seeds', 3, 'Number of runs.')
+_JSON = flags.DEFINE_string('json', None, 'File for the result.')
 
 
 def _batches(seed, num):

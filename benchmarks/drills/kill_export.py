@@ -1,14 +1,14 @@
-"""Kills exports at random moments; looks at what is visible.
+"""Kills exports at random moments and checks which files are visible.
 
   python benchmarks/drills/kill_export.py --times=10
 
-Each export is a process of its own into the same folder, killed by SIGKILL: two
-in ten at any moment, the others at one of those in which files are written.
-Exports that were faster are not counted. Until then the folder is watched: a
-version must have all its files from the first look on. At the end one export
-runs through, and every version is loaded and asked for a video. Prints JSON;
-the exit code is 1 if any version was half written or gave another video, or if
-something else is left than versions.
+Each export runs in its own process, into the same folder, and is killed by
+SIGKILL: two in ten at any moment, the others while files are being written.
+Exports that end before the kill do not count. Meanwhile the folder is watched:
+a version must have all its files as soon as it is visible. Finally one export
+runs to its end, and every version is loaded and asked for a video. Prints JSON;
+exits with 1 if a version was incomplete or gave another video, or if anything
+else than versions is left.
 """
 
 import json
@@ -30,11 +30,11 @@ _ROOT = os.path.dirname(
 )
 sys.path.insert(0, _ROOT)
 
-_TIMES = flags.DEFINE_integer('times', 10, 'Kills.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the moments.')
+_TIMES = flags.DEFINE_integer('times', 10, 'Number of kills.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the moments.')
 _RUN = flags.DEFINE_string('run', None, 'Internal: exports to this folder.')
 
-_DEADLINE = 600.0  # Of one export.
+_DEADLINE = 600.0  # Seconds of one export.
 
 
 def _export(folder):
@@ -54,7 +54,7 @@ def _start(folder):
 
 
 def _files(version):
-  """The names of all that a version holds."""
+  """The names of all files of a version."""
   return {
     p.relative_to(version).as_posix() for p in version.rglob('*') if p.is_file()
   }
@@ -65,7 +65,7 @@ def _versions(folder):
 
 
 def _watch(process, folder, until, expected):
-  """Looks at the folder again and again; gives the half-written versions."""
+  """Watches the folder; returns the incomplete versions."""
   halves = set()
   deadline = time.monotonic() + _DEADLINE
   while process.poll() is None and not until():
@@ -92,7 +92,7 @@ def _finish(process):
 
 
 def _run_through(folder):
-  """One export without a kill: its seconds, and those of them of writing."""
+  """One export without a kill: its seconds, and its seconds of writing."""
   start = time.monotonic()
   process = _start(folder)
   unfinished = folder / '.unfinished'
@@ -105,10 +105,10 @@ def _run_through(folder):
 
 
 def _kill(folder, seconds, writing_seconds, rng, expected):
-  """One kill: when, whether in time, and half-written versions seen."""
+  """One kill: when, whether in time, and incomplete versions seen."""
   process = _start(folder)
   unfinished = folder / '.unfinished'
-  # A killed export's may be there still: only the next one removes it.
+  # A killed export's folder may still exist: the next export removes it.
   before = unfinished.stat().st_ino if unfinished.exists() else None
   is_new = lambda: unfinished.exists() and unfinished.stat().st_ino != before
   halves = set()
@@ -147,7 +147,9 @@ def _compare(folder):
   expected = _files(folder / '1')
   rng = random.Random(_SEED.value)
   kills = []
-  while sum(k['killed'] for k in kills) < _TIMES.value:  # Some come too late.
+  while (
+    sum(k['killed'] for k in kills) < _TIMES.value
+  ):  # Some kills come too late.
     kills.append(_kill(folder, seconds, writing_seconds, rng, expected))
   _run_through(folder)
   versions = _versions(folder)

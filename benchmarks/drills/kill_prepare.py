@@ -1,10 +1,10 @@
-"""Kills the preparation of a data set again and again; compares the result.
+"""Kills the preparation of a data set repeatedly and compares the result.
 
   python benchmarks/drills/kill_prepare.py --times=10
 
-Prepares the same videos twice: once without interruption, once with `--times`
-times SIGKILL at random moments, each followed by the same call. Prints JSON;
-the exit code is 1 if any file of the two folders differs.
+Prepares the same videos twice: once without interruption, and once with
+`--times` times SIGKILL at random moments, each followed by the same call.
+Prints JSON; exits with 1 if any file of the two folders differs.
 """
 
 import hashlib
@@ -27,13 +27,19 @@ _ROOT = os.path.dirname(
 )
 sys.path.insert(0, _ROOT)
 
-_TIMES = flags.DEFINE_integer('times', 10, 'Kills.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the moments.')
+_TIMES = flags.DEFINE_integer('times', 10, 'Number of kills.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the moments.')
 _VIDEOS = flags.DEFINE_integer('videos', 400, 'Videos of 60 frames of 64x64.')
-_ENCODING = flags.DEFINE_enum('encoding', 'png', ['raw', 'png'], 'Of frames.')
-_COMPRESSION = flags.DEFINE_enum('compression', '', ['', 'GZIP'], 'Of shards.')
+_ENCODING = flags.DEFINE_enum(
+  'encoding', 'png', ['raw', 'png'], 'Encoding of frames.'
+)
+_COMPRESSION = flags.DEFINE_enum(
+  'compression', '', ['', 'GZIP'], 'Compression of shards.'
+)
 _WORKERS = flags.DEFINE_integer('workers', 2, 'Worker processes.')
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Kept; else a temporary one.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'A folder that is kept; default: temporary.'
+)
 _RUN = flags.DEFINE_string('run', None, 'Internal: one preparation, as JSON.')
 
 
@@ -93,7 +99,7 @@ def _start(root, folder):
 
 
 def _finish(process):
-  """Waits for a preparation; returns its seconds, or None: it was killed."""
+  """Waits for a preparation; returns its seconds, or None if it was killed."""
   output, errors = process.communicate()
   if process.returncode == -signal.SIGKILL:
     return None
@@ -109,10 +115,10 @@ def _num_shards(folder):
 
 
 def _kill(process, folder, whole_seconds, rng):
-  """Kills at a random moment: of the start, or once there is a new shard.
+  """Kills at a random moment of the start, or after a new shard appeared.
 
   Returns:
-    The number of shards that are finished, or None: it was too late.
+    The number of finished shards, or None if it was too late.
   """
   before = _num_shards(folder)
   deadline = time.monotonic() + 10 * whole_seconds + 60

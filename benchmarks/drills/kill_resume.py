@@ -1,14 +1,14 @@
-"""Kills a training run again and again; compares what it ends with.
+"""Kills a training run repeatedly and compares its final state.
 
   python benchmarks/drills/kill_resume.py --times=25
 
-Trains the smoke preset twice: once without interruption, once with `--times`
-times SIGKILL, each followed by the same command. Of the kills about a fifth
-come while the program starts, two fifths at a random time of training and two
-fifths while a checkpoint is being written. Prints JSON; the exit code is 1 if
-any tensor of the two final checkpoints differs in any bit, or any line of the
-metrics is missing, twice there or another. A kill takes one start-up: 25 take
-half an hour on two busy cores.
+Trains the smoke preset twice: once without interruption, and once with
+`--times` times SIGKILL, each followed by the same command. About a fifth of the
+kills come while the program starts, two fifths at a random time of training and
+two fifths while a checkpoint is being written. Prints JSON; exits with 1 if any
+tensor of the two final checkpoints differs in any bit, or if a line of the
+metrics is missing, doubled or different. A kill takes as long as one start-up:
+25 kills take half an hour on two busy cores.
 """
 
 import collections
@@ -32,18 +32,20 @@ _ROOT = os.path.dirname(
 )
 sys.path.insert(0, _ROOT)
 
-_TIMES = flags.DEFINE_integer('times', 25, 'Kills.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the moments.')
-_STEPS = flags.DEFINE_integer('steps', 240, 'Of training.')
+_TIMES = flags.DEFINE_integer('times', 25, 'Number of kills.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the moments.')
+_STEPS = flags.DEFINE_integer('steps', 240, 'Training steps.')
 _EVERY = flags.DEFINE_integer('every', 5, 'Steps between two checkpoints.')
-_SET = flags.DEFINE_multi_string('set', [], 'As of train.main.')
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Kept; else a temporary one.')
+_SET = flags.DEFINE_multi_string('set', [], 'key=value, as for train.main.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'A folder that is kept; default: temporary.'
+)
 
 _Kill = collections.namedtuple('_Kill', 'seconds step phase')
 
 
 class _Run:
-  """A run's folder, and the one process at a time that trains in it."""
+  """A run's folder, and the one process that trains in it."""
 
   def __init__(self, workdir, name):
     self.folder = os.path.join(workdir, name)
@@ -82,7 +84,7 @@ class _Run:
     return self._process.poll() is None
 
   def kill(self):
-    """Kills; returns a `_Kill`, or None: the run had ended."""
+    """Kills; returns a `_Kill`, or None if the run had ended."""
     seconds = self.seconds
     self._process.kill()
     if not self.finish():
@@ -146,7 +148,7 @@ def _train_and_kill(run, start_seconds, step_seconds, rng):
   if choice < 0.2:
     time.sleep(rng.uniform(0, start_seconds))
   elif choice < 0.6:
-    # The start comes again with each kill, so that it is left to end.
+    # Each kill costs another start-up, so this one may end.
     _wait_until(run, run.is_training)
     time.sleep(rng.expovariate(1 / (2 * _EVERY.value * step_seconds)))
   else:
@@ -166,7 +168,7 @@ def _tensors(run):
   (index,) = glob.glob(os.path.join(newest, '*.index'))
   reader = tf.train.load_checkpoint(index[: -len('.index')])
   names = set(reader.get_variable_to_dtype_map())
-  # It numbers the variables as they were made: restored slots come earlier.
+  # It numbers variables in order of creation; restored slots come earlier.
   names.remove('_CHECKPOINTABLE_OBJECT_GRAPH')
   return {name: reader.get_tensor(name) for name in names}
 
@@ -186,7 +188,7 @@ def _different(ours, theirs):
 
 
 def _rows(run):
-  """What the metrics say of the training, without times."""
+  """The rows of the metrics, without times."""
   from train.storage import run_folder
 
   return [

@@ -2,17 +2,21 @@
 
   python benchmarks/drills/stability.py --workdir=runs/stability --seeds=3
 
-Trains a small flow for 1,000 steps in each of the twelve settings: affine and
-additive couplings, learning rates of 1e-4, 1e-3 and 5e-3 (kept after the
-warm-up), natvid and shapes. Each run is the training program in a process of
-its own, with one thread of TensorFlow's; the same command again goes on.
+Trains a small flow for 1,000 steps in each of twelve settings: affine and
+additive couplings; learning rates of 1e-4, 1e-3 and 5e-3 (constant after the
+warm-up); natvid and shapes. Each run is the training program in its own
+process, with one TensorFlow thread. The same command again continues.
 
-A setting's row has, summed over its seeds: the steps that were skipped, the
-spikes among those taken (losses far above the last ones, see `StepGuard`) and
-the restores of a checkpoint; the held-out bits/dim, head plus tail, mean and
-standard deviation over seeds; the largest error of a frame's round trip, in
-levels of uint8; and the runs that failed. Steps that a restore took back are
-not counted. Prints JSON; the exit code is 1 if a run failed or is not finite.
+Prints JSON. The row of a setting has:
+
+- the numbers of skipped steps, of spikes among the steps taken (losses far
+  above the last ones, see `StepGuard`) and of restores, summed over its seeds;
+  steps that a restore undid are not counted;
+- the held-out bits/dim, head plus tail, mean and standard deviation over seeds;
+- the largest round-trip error of a frame, in levels of uint8;
+- the runs that failed.
+
+Exits with 1 if a run failed or is not finite.
 """
 
 import concurrent.futures
@@ -34,11 +38,15 @@ sys.path.insert(
 
 from benchmarks import training_runs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of the runs.', required=True)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of the runs.', required=True
+)
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each setting.')
-_STEPS = flags.DEFINE_integer('steps', 1000, 'Of training.')
+_STEPS = flags.DEFINE_integer('steps', 1000, 'Training steps.')
 _JOBS = flags.DEFINE_integer('jobs', 2, 'Runs at a time.')
-_OUTPUT = flags.DEFINE_string('output', None, 'A file for the JSON, too.')
+_OUTPUT = flags.DEFINE_string(
+  'output', None, 'A file to write the JSON to, too.'
+)
 
 _DATASETS = ('natvid', 'shapes')
 _COUPLINGS = ('affine', 'additive')
@@ -72,7 +80,7 @@ def _assignments(dataset, coupling, learning_rate, seed):
 
 
 def _run(setting, seed):
-  """A run's numbers: `dict`; with 'error' in place of them if it failed."""
+  """A run's numbers: `dict`; only 'error' if it failed."""
   name = '_'.join(map(str, (*setting, f'seed_{seed}'))).replace(':', '_')
   try:
     folder = training_runs.train(
@@ -106,7 +114,7 @@ def _numbers(folder):
 
 
 def _row(setting, runs):
-  """A line of the table, of a setting's runs, one a seed."""
+  """A setting's row of the table, from its runs, one per seed."""
   done = [run for run in runs if 'error' not in run]
   bits = training_runs.over_seeds([run['bits_per_dim'] for run in done])
   errors = [run['round_trip_error_levels'] for run in done]
@@ -128,7 +136,7 @@ def _row(setting, runs):
 
 def _table():
   settings = list(itertools.product(_DATASETS, _COUPLINGS, _LEARNING_RATES))
-  # By seed first: what is known early is known of all settings.
+  # Seeds in the outer loop: early results then cover all settings.
   jobs = list(itertools.product(range(_SEEDS.value), settings))
   with concurrent.futures.ThreadPoolExecutor(_JOBS.value) as pool:
     runs = list(pool.map(lambda job: _run(job[1], job[0]), jobs))

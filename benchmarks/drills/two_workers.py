@@ -1,12 +1,12 @@
-"""Trains with two workers on loopback, against one process and with kills.
+"""Two workers on loopback compared with one process, also with kills.
 
   python benchmarks/drills/two_workers.py
 
 Runs one config in one process, with two workers that share each batch, and
-again with one of them killed, or told to stop. A supervisor starts a worker
-anew, with the same command, whenever its exit code is not 0. Prints JSON; the
-exit code is 1 if the workers do not train as one process does or if a run with
-a signal ends with other weights than the one without.
+again with one of them killed or told to stop. A supervisor restarts a worker,
+with the same command, whenever its exit code is not 0. Prints JSON; exits with
+1 if the workers do not train as one process does, or if a run with a signal
+ends with other weights than the run without.
 """
 
 import json
@@ -29,17 +29,21 @@ _ROOT = os.path.dirname(
 )
 sys.path.insert(0, _ROOT)
 
-_STEPS = flags.DEFINE_integer('steps', 20, 'Of each run.')
-_SIGNAL_AT = flags.DEFINE_integer('signal_at', 8, 'After this step was logged.')
+_STEPS = flags.DEFINE_integer('steps', 20, 'Training steps of each run.')
+_SIGNAL_AT = flags.DEFINE_integer(
+  'signal_at', 8, 'Send the signal after this step.'
+)
 _SIGNALS = flags.DEFINE_list(
   'signals',
   ['0:SIGKILL', '1:SIGKILL', '1:SIGTERM'],
   'Worker and signal, each in a run of its own.',
 )
-_PRESET = flags.DEFINE_string('preset', 'smoke', 'Of the config.')
+_PRESET = flags.DEFINE_string('preset', 'smoke', 'Preset of the config.')
 _TIMEOUT = flags.DEFINE_float('timeout', 600, 'Seconds that a run may take.')
 _WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'Kept, with the runs that are done; else a temporary one.'
+  'workdir',
+  None,
+  'A folder that is kept, with its finished runs; default: temporary.',
 )
 
 _LOSS_GOAL = 1e-4
@@ -66,10 +70,10 @@ def _command(folder, strategy):
 
 
 class _Worker:
-  """A process that is started again until it ends well.
+  """A process that is restarted until it succeeds.
 
   Attributes:
-    ends: List of `dict`, one an end: its exit code and when it was.
+    ends: List of `dict`, one per exit: exit code and time.
   """
 
   def __init__(self, folder, index, addresses):
@@ -100,7 +104,7 @@ class _Worker:
       )
 
   def poll(self, start):
-    """Whether it has ended well; it is started again if it has not."""
+    """Whether it succeeded; restarts it if it failed."""
     code = self.process.poll()
     if code is None:
       return False
@@ -114,14 +118,14 @@ class _Worker:
     return code == 0
 
   def _last_line(self):
-    """Of the log, without what TensorFlow writes to it."""
+    """Last line of the log, without TensorFlow's own."""
     lines = self._log.read_text('utf-8', 'replace').splitlines()
     lines = [line for line in lines if not re.match(r'[IWEF]\d{4} ', line)]
     return (lines or [''])[-1][:300]
 
 
 def _train(folder, num_workers, signalled=None, number=None):
-  """Trains to the end; the seconds it took, and the ends of each worker."""
+  """Trains to the end: seconds, and the exits of each worker."""
   done = folder.with_suffix('.json')
   if done.exists():
     return json.loads(done.read_text('utf-8'))
@@ -188,7 +192,7 @@ def _variables(folder, step):
 
 
 def _largest_difference(ours, theirs, is_used):
-  """Of the float variables whose key is used; how many these are, too."""
+  """Largest difference of float variables whose key is used; their number."""
   import numpy as np
 
   keys = [k for k in ours if is_used(k) and ours[k].dtype.kind == 'f']
@@ -205,7 +209,7 @@ def _is_actnorm(key):
 
 
 def _compare(ours, theirs):
-  """Two runs' losses, weights at the start and at the end."""
+  """Compares two runs' losses, and weights at the start and at the end."""
   losses = [[row['loss'] for row in _rows(f)] for f in (ours, theirs)]
   steps = _STEPS.value
   start, end = (

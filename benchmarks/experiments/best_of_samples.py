@@ -1,16 +1,16 @@
-"""Continuations as VideoFlow reports them: the best of 100, by horizon.
+"""Continuations in VideoFlow's measure: the best of 100, by horizon.
 
   python benchmarks/experiments/best_of_samples.py --runs=runs/a,runs/b,runs/c
 
 Takes runs of one setting from several seeds, each with a tail, and continues
-held-out clips from `--given` frames. Of `--samples` continuations of a clip the
-best is the one whose PSNR, or SSIM, averaged over the frames is highest (Kumar
-et al. 2020, section 5; one sample for the whole clip, the metrics apart). More
-samples make it better whatever the model; the mean of all of them and the last
-given frame, repeated, are beside it.
+held-out clips from `--given` frames, `--samples` times each. The best
+continuation of a clip has the highest PSNR, or SSIM, averaged over the frames
+(Kumar et al. 2020, section 5; one sample for the whole clip, chosen for each
+metric separately). More samples improve it for any model, so the mean of all
+samples and the last given frame, repeated, are reported, too.
 
 Prints JSON: for each temperature PSNR (dB) and SSIM by horizon, means over runs
-with standard deviations, and how far apart two samples are (levels of 255).
+with standard deviations, and the distance between two samples (levels of 255).
 """
 
 import json
@@ -28,13 +28,13 @@ sys.path.insert(
 )
 
 _RUNS = flags.DEFINE_list(
-  'runs', None, 'Folders of one setting.', required=True
+  'runs', None, 'Run folders of one setting.', required=True
 )
-_SAMPLES = flags.DEFINE_integer('samples', 100, 'Of each clip.')
+_SAMPLES = flags.DEFINE_integer('samples', 100, 'Samples of each clip.')
 _CLIPS = flags.DEFINE_integer('clips', 16, 'Held-out clips, spread evenly.')
-_GIVEN = flags.DEFINE_integer('given', 2, 'Frames that are given.')
+_GIVEN = flags.DEFINE_integer('given', 2, 'Number of given frames.')
 _TEMPERATURES = flags.DEFINE_list(
-  'temperatures', ['0.5', '0.7', '1'], 'Of all.'
+  'temperatures', ['0.5', '0.7', '1'], 'Temperatures of the samples.'
 )
 
 

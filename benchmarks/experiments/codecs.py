@@ -1,16 +1,17 @@
-"""What lossless video codecs need for held-out frames, in bits/dim.
+"""Bits/dim that lossless video codecs need for held-out frames.
 
   python benchmarks/experiments/codecs.py
   python benchmarks/experiments/codecs.py --dataset=shapes
 
-FFV1 (version 3, range coder with large contexts) and H.264 (`-qp 0`,
-preset veryslow, RGB 4:4:4), through PyAV: all held-out clips of 32x32 at 5 bits
-in one stream, as levels 0..31 of 8-bit samples, each clip's first frame a
-keyframe of H.264. Counted are the packets of frames 1.. of each clip, what a
-tail codes: no container, no first frames. The streams are decoded and compared.
+FFV1 (version 3, range coder with large contexts) and H.264 (`-qp 0`, preset
+veryslow, RGB 4:4:4), through PyAV. All held-out clips of 32x32 at 5 bits are
+one stream, as levels 0..31 of 8-bit samples; each clip's first frame is a
+keyframe of H.264. The size is that of the packets of frames 1.. of each clip,
+which a tail models: without container and first frames. The streams are decoded
+and compared.
 
-Both adapt to the stream only; the models of this project have seen training
-clips. Prints JSON.
+The codecs adapt to the stream only; the models of this project have seen
+training clips. Prints JSON.
 """
 
 import fractions
@@ -27,7 +28,7 @@ sys.path.insert(
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
 
-_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Of clips.')
+_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Data set of clips.')
 
 _N_BITS = 5
 _CODECS = {
@@ -66,7 +67,7 @@ def _held_out_levels():
 
 
 def _encode(codec, pixel_format, options, frames, clip_length):
-  """Packets in order, each with the number of its frame; and the context."""
+  """Packets in order, each with its frame's number; and the codec context."""
   import av
 
   context = av.CodecContext.create(codec, 'w')

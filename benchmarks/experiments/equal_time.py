@@ -1,20 +1,21 @@
-"""Tails at equal training time: which part earns which bits.
+"""Bits/dim of different tails at equal training time.
 
   python benchmarks/experiments/equal_time.py \\
       --workdir=runs/equal_time --seconds=200
 
-Trains the tail of each row below on natvid (or `--dataset`) without labels, for
-as many steps as take `--seconds` of a processor by a probe of that row with one
-thread. Each run is the training program in a process of its own with one thread
-of TensorFlow's, `--jobs` at a time; the same command again goes on. Rows differ
-from `cglow_small` (an affine first bijector centred on the moved previous
-frame) or from `cglow_mixture` by what their name says; all see two previous
-frames, mirrored clips, and take two random frames of a clip a step.
+Trains the tail of each row below on natvid (or `--dataset`) without labels. A
+probe of each row, with one thread, measures how many steps take `--seconds` of
+a processor; the row then trains for as many. Each run is the training program
+in its own process with one TensorFlow thread, `--jobs` at a time. The same
+command again continues. A row differs from `cglow_small` (an affine first
+bijector centred on the moved previous frame) or from `cglow_mixture` by what
+its name says. All rows see two previous frames and mirrored clips, and train on
+two random frames of a clip in each step.
 
-Prints JSON: for each row bits/dim of held-out frames 1.. by seed with mean and
-deviation, the same bound with `--importance_samples` draws of noise, steps and
-processor seconds of training. `--figure` draws bits/dim against these, from the
-evaluations of each run, by the probe's speed.
+Prints JSON. Each row has the bits/dim of held-out frames 1.., by seed with mean
+and deviation; the same bound with `--importance_samples` draws of noise; and
+steps and processor seconds of training. `--figure` plots the bits/dim of each
+run's evaluations against seconds of training, at the probe's speed.
 """
 
 import concurrent.futures
@@ -37,13 +38,17 @@ sys.path.insert(
 from benchmarks import training_runs  # noqa: E402
 from train.config import configs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of the runs.', required=True)
-_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Of clips.')
-_FRAME_SIZE = flags.DEFINE_integer('frame_size', 32, 'Of its frames.')
-_SECONDS = flags.DEFINE_float('seconds', 200.0, 'Of training, a run.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of the runs.', required=True
+)
+_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Data set of clips.')
+_FRAME_SIZE = flags.DEFINE_integer('frame_size', 32, 'Size of its frames.')
+_SECONDS = flags.DEFINE_float('seconds', 200.0, 'Training seconds of a run.')
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each row.')
-_ROWS = flags.DEFINE_list('rows', None, 'Of these alone.')
-_DRAWS = flags.DEFINE_integer('importance_samples', 16, 'Of the tighter bound.')
+_ROWS = flags.DEFINE_list('rows', None, 'Only these rows.')
+_DRAWS = flags.DEFINE_integer(
+  'importance_samples', 16, 'Draws of noise of the tighter bound.'
+)
 _JOBS = flags.DEFINE_integer('jobs', 2, 'Runs at a time.')
 _FIGURE = flags.DEFINE_string('figure', None, 'A PNG to write.')
 
@@ -66,7 +71,7 @@ _ROWS_BY_NAME = {
     'cglow_small',
     ('model.tail.pyramid.channels=32',),
   ),
-  # Marino et al. (2021), one autoregressive affine transform and no more.
+  # Marino et al. (2021): only one autoregressive affine transform.
   'affine alone': (
     'cglow_small',
     (
@@ -150,9 +155,9 @@ def _folder_name(row, seed):
 
 
 def _seconds_per_step(folder):
-  """Processor time: what else the machine does makes a run longer, not this."""
+  """Processor time of a step; other work on the machine disturbs it less."""
   rows = folder.read_metrics('train')
-  # The first interval has the tracing in it.
+  # The first interval includes the tracing.
   ends = zip(rows, rows[1:])
   return statistics.median(
     b['processor_seconds'] / (b['step'] - a['step']) for a, b in ends
@@ -160,7 +165,7 @@ def _seconds_per_step(folder):
 
 
 def _curve(folder):
-  """Pairs of seconds of training, by the probe, and bits/dim."""
+  """Pairs of training seconds, by the probe, and bits/dim."""
   steps = folder.read_config().run.steps
   rows = folder.read_metrics('eval')
   return [

@@ -1,11 +1,12 @@
-"""A classifier that has seen real videos only, to judge samples with.
+"""A classifier, trained on real videos only, that judges samples.
 
-Its accuracy on samples of label y says whether these are recognisable as y; a
-second one, trained on samples and tested on real videos, also whether they are
-varied (the classification accuracy score of Ravuri and Vinyals, 2019). The
-Frechet distance of its features compares two sets as wholes (Heusel et al.,
-2017). It is of this classifier, whose weights' hash names it, of no published
-network: comparable with itself only.
+- Its accuracy on samples of label y says whether they are recognisable as y.
+- A second classifier, trained on samples and tested on real videos, says
+  whether samples are varied, too (the classification accuracy score of Ravuri
+  and Vinyals, 2019).
+- The Frechet distance of its features compares two sets (Heusel et al., 2017).
+  The features are this classifier's, not a published network's, so compare
+  distances of the same classifier only. A hash of its weights identifies it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Judge:
     self.weights_hash = digest.hexdigest()[:12]
 
   def features_and_logits(self, videos):
-    """Of uint8 `[N, T, H, W, C]`: float32 `[N, F]` and `[N, num_labels]`."""
+    """Features `[N, F]` and logits `[N, num_labels]` of `[N, T, H, W, C]`."""
     return self._network.predict(
       _prepared(videos), batch_size=_BATCH_SIZE, verbose=0
     )
@@ -53,7 +54,7 @@ class Judge:
     return self.features_and_logits(videos)[0]
 
   def accuracy(self, videos, labels):
-    """The share of videos `[N, T, H, W, C]` taken for their labels `[N]`."""
+    """Share of videos `[N, T, H, W, C]` assigned to their labels `[N]`."""
     _, logits = self.features_and_logits(videos)
     return float(np.mean(np.argmax(logits, axis=-1) == np.asarray(labels)))
 
@@ -90,7 +91,7 @@ def train_judge(videos, labels, num_labels, steps=2000, seed=0, flip=False):
     tfk.optimizers.legacy.Adam(
       tfk.optimizers.schedules.CosineDecay(_LEARNING_RATE, steps)
     ),
-    # Of the features there is none.
+    # The features have no loss.
     loss=[None, tfk.losses.SparseCategoricalCrossentropy(from_logits=True)],
   )
   network.fit(_batches(videos, labels, steps, seed, flip), epochs=1, verbose=0)
@@ -98,7 +99,7 @@ def train_judge(videos, labels, num_labels, steps=2000, seed=0, flip=False):
 
 
 def frechet_distance(a, b):
-  """Between Gaussians fitted to two sets of features.
+  """Frechet distance between Gaussians fitted to two sets of features.
 
   Args:
     a: Float `[N, F]`.

@@ -1,4 +1,4 @@
-"""Samples judged by classifiers that know real data only.
+"""Samples judged by classifiers that were trained on real data only.
 
   python benchmarks/experiments/judged_samples.py \\
       --workdir=runs/judged --group=fashion
@@ -9,24 +9,25 @@
   p(label | image) weighted 0, 1 and 10; and one whose first bijector is a
   mixture of levels that sees the label. Images of every label are drawn.
 - motion: tails on 'shapes:motion', whose label is the direction. Held-out clips
-  are continued from their first frame, which says nothing of the label, under
-  every label.
+  are continued under every label from their first frame, which does not show
+  the label.
 
-Each row is trained from each seed by the training program (the same command
-again goes on) and judged at temperatures 1.0 and 0.7 (`judge.py`):
+The training program trains each row from each seed (the same command again
+continues). Samples at temperatures 1.0 and 0.7 are judged (`judge.py`):
 
-- recognised: the share of samples that a classifier takes for their label; it
-  was trained on real training videos.
+- recognised: the share of samples that a classifier, trained on real training
+  videos, assigns to their label.
 - classification_score: the accuracy on real held-out videos of a classifier
-  that was trained on the samples alone; `real` has that of one trained on as
-  many real ones.
-- frechet: between that classifier's features of samples and of held-out videos;
-  `real` has that of as many training videos. No FVD: its network is not here.
-  `--fvd_model` takes a SavedModel of one (I3D, say), called with float32
-  `[B, T, S, S, 3]` from 0 to 1 (S is `--fvd_size`), which gives `[B, F]`.
+  trained on the samples alone; `real` has that of one trained on as many real
+  videos.
+- frechet: the distance between the first classifier's features of samples and
+  of held-out videos; `real` has that of as many training videos. It is not FVD,
+  whose network is not included. `--fvd_model` takes a SavedModel of one (I3D,
+  for example), called with float32 `[B, T, S, S, 3]` from 0 to 1 (S is
+  `--fvd_size`), which returns `[B, F]`.
 
-Prints JSON: `real`, what real videos reach, and the classifier's hash; `rows`,
-by temperature mean, deviation and seeds.
+Prints JSON: `real`, the results of real videos, and the classifier's hash;
+`rows`, by temperature, with mean, deviation and seeds.
 """
 
 import json
@@ -46,14 +47,20 @@ sys.path.insert(
 
 from benchmarks import training_runs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
-_GROUP = flags.DEFINE_enum('group', None, ['fashion', 'motion'], 'Which rows.')
-_ROWS = flags.DEFINE_list('rows', None, 'Of these alone.')
-_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Of each row.')
-_SAMPLES = flags.DEFINE_integer('samples', 2000, 'At most, of each run.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of all runs.', required=True
+)
+_GROUP = flags.DEFINE_enum(
+  'group', None, ['fashion', 'motion'], 'Group of rows.'
+)
+_ROWS = flags.DEFINE_list('rows', None, 'Only these rows.')
+_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Seeds of each row.')
+_SAMPLES = flags.DEFINE_integer('samples', 2000, 'Most samples of each run.')
 _DATA_DIR = flags.DEFINE_string('data_dir', '', "Fashion-MNIST's, if moved.")
-_FVD_MODEL = flags.DEFINE_string('fvd_model', None, 'A SavedModel of features.')
-_FVD_SIZE = flags.DEFINE_integer('fvd_size', 224, 'Of the frames it takes.')
+_FVD_MODEL = flags.DEFINE_string(
+  'fvd_model', None, 'A SavedModel that computes features.'
+)
+_FVD_SIZE = flags.DEFINE_integer('fvd_size', 224, 'Frame size of its input.')
 flags.mark_flag_as_required('group')
 
 _TEMPERATURES = (1.0, 0.7)
@@ -147,7 +154,7 @@ class _Real:
 
 
 def _gather(run, dataset, most):
-  """Videos and labels, at most so many."""
+  """At most a given number of videos and labels."""
   from train.samples import continuations
 
   videos, labels, count = [], [], 0
@@ -184,7 +191,7 @@ def _fvd_features(videos):
 
 
 def _sample(run, real, temperature):
-  """Generated videos and the labels that they were asked for."""
+  """Generated videos and their requested labels."""
   labels = np.arange(_SAMPLES.value) % real.num_labels
   kwargs = {'temperature': temperature, 'seed': 0}
   if run.sampler.head is not None:

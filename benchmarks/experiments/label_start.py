@@ -1,40 +1,43 @@
-"""Do 200 labels' images train? Started at N(0, 1), the paper's way, and small.
+"""Do 200 label images train from N(0, 1), as in the paper, or N(0, 0.01^2)?
 
   python benchmarks/experiments/label_start.py \\
       --workdir=runs/label_start --seeds=3
 
-The paper's Fig. 3: the gradients of its label images, of 200 labels, stay near
-zero, and the images their random start. Here Fashion-MNIST (16x16, 5 bits) gets
+In the paper's Fig. 3 the gradients of its 200 label images stay near zero, and
+the images stay at their random start. Here Fashion-MNIST (16x16, 5 bits) gets
 200 labels: each class is split at random into 20 of equal size. A head with a
-learned image a label is trained by likelihood alone (no label loss), from
-images of standard deviation 1.0 and 0.01. The two starts of a seed share data,
-order and all other weights. Every 20 steps: the norm of the gradient of
-bits/dim by the images, before clipping, mean over those steps, and how far they
-have moved (root mean square, also over the start's standard deviation).
+learned image for each label is trained by likelihood alone (no label loss),
+from images of standard deviation 1.0 and 0.01. The two starts of a seed share
+data, order and all other weights. Every 20 steps two things are logged: the
+norm of the gradient of bits/dim with respect to the images, before clipping,
+mean over those steps; and how far the images have moved (root mean square, also
+divided by the start's standard deviation).
 
 Then label information is measured on held-out test images, each with a random
-label of its class. Of a held-out image a label tells its class and no more, so
-all three numbers bound the same mutual information from below, at most log2(10)
+label of its class. A label of a held-out image tells only its class, so all
+three numbers are lower bounds of the same mutual information, at most log2(10)
 = 3.32 bits:
 
-  class_information_bits  of p(class | x), the sum of p(y | x) over the class's
-                          20 labels. The one to read: all that can be learned.
+  class_information_bits  from p(class | x), the sum of p(y | x) over the
+                          class's 20 labels. The one to read: all that can be
+                          learned.
   mean_score_information_bits
-                          of the class by its labels' mean log p(x | y), in
-                          which what tells labels of a class apart cancels: the
-                          kinder one to label images that are mostly noise
-  label_information_bits  of p(y | x) of the 200 labels, what metrics.json of a
-                          run calls calibrated. At one temperature it is the
-                          first less the divergence of p(y | class, x) from
-                          uniform: it punishes telling apart what only training
-                          did, and says less about what was learned.
+                          about the class, from its labels' mean log p(x | y).
+                          Differences between labels of a class cancel, which
+                          favours label images that are mostly noise.
+  label_information_bits  from p(y | x) of the 200 labels, as the calibrated
+                          number in a run's metrics.json. At one temperature it
+                          is the first number minus the divergence of
+                          p(y | class, x) from uniform: it punishes differences
+                          between labels that only training images have, and
+                          says less about what was learned.
 
-Each is calibrated by a temperature of its own, fitted on every second image and
-measured on the others. Labels are equally frequent, and taken to be. A start's
-`gain_bits`, 0.01 less 1.0, are paired by seed.
+Each has its own temperature, fitted on every second image and measured on the
+others. Labels are equally frequent, and the posterior assumes so. `gain_bits`,
+the result of the start 0.01 minus that of 1.0, is paired by seed.
 
-Each run has a process of its own. Writes `<workdir>/curve_<std>_seed_<n>.jsonl`
-and the gradients' norms as `<workdir>/gradient_norm.png`; prints JSON.
+Each run has its own process. Writes `<workdir>/curve_<std>_seed_<n>.jsonl` and
+the gradients' norms as `<workdir>/gradient_norm.png`; prints JSON.
 """
 
 import gzip
@@ -55,21 +58,27 @@ sys.path.insert(
 from benchmarks import own_process  # noqa: E402
 from benchmarks import training_runs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of curves.', required=True)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of the curves.', required=True
+)
 _DATA_DIR = flags.DEFINE_string(
   'data_dir', None, "Fashion-MNIST's four files; None: where Debian has them."
 )
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each start.')
-_STEPS = flags.DEFINE_integer('steps', 2600, 'Of training.')
-_LOG_EVERY = flags.DEFINE_integer('log_every', 20, 'Steps.')
+_STEPS = flags.DEFINE_integer('steps', 2600, 'Training steps.')
+_LOG_EVERY = flags.DEFINE_integer(
+  'log_every', 20, 'Steps between two log lines.'
+)
 _PYRAMID = flags.DEFINE_integer(
   'pyramid_channels',
   16,
   "Of what the couplings see of an image; 1, as many as it has, is the paper's "
   'way, whose ReLU can die with its one channel.',
 )
-_TEST_IMAGES = flags.DEFINE_integer('test_images', 2000, 'Of 10,000.')
-_TEST_BATCH = flags.DEFINE_integer('test_batch', 250, 'Images a pass.')
+_TEST_IMAGES = flags.DEFINE_integer(
+  'test_images', 2000, 'Number of test images, of 10,000.'
+)
+_TEST_BATCH = flags.DEFINE_integer('test_batch', 250, 'Images of a pass.')
 _RUN = flags.DEFINE_string('run', None, 'Internal: a start and a seed.')
 
 _STARTS = (1.0, 0.01)
@@ -119,7 +128,7 @@ def _images(regions):
 
 
 def _labels(regions, rng):
-  """A label `[N]` of each image's class, as often as the others."""
+  """A label `[N]` of each image's class, all equally frequent."""
   import numpy as np
 
   classes = np.array([region.label for region in regions])
@@ -153,7 +162,7 @@ def _datasets(config):
 
 
 def _curve(model, config, dataset):
-  """Trains; returns a `dict` of numbers every so many steps."""
+  """Trains; returns a `dict` of numbers every `--log_every` steps."""
   import tf_keras as tfk
 
   from train.loop import parameter_watch
@@ -213,7 +222,7 @@ def _class_information(scores, classes):
     return values[np.arange(len(values)), classes[rows]].mean()
 
   fitted, tested = slice(0, None, 2), slice(1, None, 2)
-  temperatures = np.exp(np.linspace(-3.0, 10.0, 400))  # As breakdown's.
+  temperatures = np.exp(np.linspace(-3.0, 10.0, 400))  # As in breakdown.
   best = max(temperatures, key=lambda t: mean_log(t, fitted))
   correct = log_posterior(best, slice(None)).argmax(axis=-1) == classes
   bits = (np.log(_CLASSES) + mean_log(best, tested)) / np.log(2)
@@ -279,10 +288,10 @@ def _measure(start, seed):
 
 
 def _draw():
-  """Writes the gradient norms by step, a line a run; returns the path."""
+  """Plots the gradient norms by step, a line for each run; returns the path."""
   from matplotlib import figure as figure_lib
 
-  # Without pyplot a PNG is drawn by Agg.
+  # Without pyplot, Agg draws a PNG.
   drawing = figure_lib.Figure(figsize=(7, 4), layout='constrained')
   panel = drawing.subplots()
   for start, colour in zip(_STARTS, ('tab:orange', 'tab:blue')):

@@ -1,20 +1,22 @@
-"""Rollouts many times as long as training's clips: do they keep their looks?
+"""Do rollouts many times as long as training clips keep contrast and detail?
 
   python benchmarks/experiments/long_rollouts.py \\
       --workdir=runs/rollouts --dataset=natvid
 
-Trains `cglow_mixture` on clips of eight frames from each seed, each run the
-training program in a process of its own with one thread of TensorFlow's,
-`--jobs` at a time (the same command again goes on). Then continues held-out
-clips from two given frames to `--frames` frames, at several temperatures.
+Trains `cglow_mixture` on clips of eight frames from each seed. Each run is the
+training program in its own process with one TensorFlow thread, `--jobs` at a
+time (the same command again continues). Then continues held-out clips from two
+given frames to `--frames` frames, at several temperatures.
 
 Writes some of them to the runs' samples: `rollout_TEMPERATURE.gif` and `.png`.
-Prints JSON, for each temperature: the ratio of the generated frames' deviation
-and of their gradient energy (mean squared difference of neighbouring pixels) to
-those of the held-out clips, each over blocks of eight frames; the extremes over
-all blocks and seeds; whether every one is within 25%; and how far the newest
-frame is from the first (root-mean-square, levels of 255): 0 would be a still
-picture. And held-out bits/dim.
+Prints JSON with the held-out bits/dim and, for each temperature:
+
+- the ratio of the generated frames' deviation, and of their gradient energy
+  (mean squared difference of neighbouring pixels), to those of the held-out
+  clips, over blocks of eight frames;
+- the extremes over all blocks and seeds, and whether all are within 25%;
+- the distance of the newest frame from the first (root-mean-square, levels of
+  255); 0 would be a still image.
 """
 
 import concurrent.futures
@@ -36,18 +38,20 @@ sys.path.insert(
 from benchmarks import training_runs  # noqa: E402
 from train.config import configs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
-_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Of clips.')
-_FRAME_SIZE = flags.DEFINE_integer('frame_size', 32, 'Of its frames.')
-_STEPS = flags.DEFINE_integer('steps', 800, 'Of each run.')
-_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'A run each.')
-_FRAMES = flags.DEFINE_integer('frames', 120, 'Of a rollout.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of all runs.', required=True
+)
+_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Data set of clips.')
+_FRAME_SIZE = flags.DEFINE_integer('frame_size', 32, 'Size of its frames.')
+_STEPS = flags.DEFINE_integer('steps', 800, 'Training steps of each run.')
+_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Seeds, a run for each.')
+_FRAMES = flags.DEFINE_integer('frames', 120, 'Frames of a rollout.')
 _CLIPS = flags.DEFINE_integer('clips', 16, 'Held-out clips that are continued.')
 _TEMPERATURES = flags.DEFINE_list(
-  'temperatures', ['0.7', '0.85', '1'], 'Of the rollouts.'
+  'temperatures', ['0.7', '0.85', '1'], 'Temperatures of the rollouts.'
 )
 _JOBS = flags.DEFINE_integer('jobs', 2, 'Runs at a time.')
-_SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
+_SET = flags.DEFINE_multi_string('set', [], 'key=value, for every run.')
 
 _GIVEN = 2
 _BLOCK = 8  # Frames.

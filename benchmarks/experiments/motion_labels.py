@@ -1,18 +1,19 @@
-"""A label that matters: motions that one frame says nothing of.
+"""Labels of motions that one frame does not show.
 
   python benchmarks/experiments/motion_labels.py --workdir=runs/motion_labels
 
-Tails on 'shapes:motion': eight directions, the label; a video's first frame is
-the same whatever its direction. The label enters the context of the tail's
-first bijector as an embedding; that bijector moves the previous frame
-('motion'), or takes it as it is ('residual').
+Trains tails on 'shapes:motion', whose labels are eight directions. A video's
+first frame is the same for every direction. The label enters the context of the
+tail's first bijector as an embedding. That bijector is centred on the moved
+previous frame ('motion') or on the previous frame ('residual').
 
-Prints JSON, for each model and seed: the label information that the tail
-captures of a held-out clip given its first frame (bits, of 3), raw and
-calibrated, the accuracy of the most probable label; and the PSNR of one
-continuation from one frame at temperature 0.7, mean over clips, by horizon and
-over all: under the clip's label, under each other label (mean), and of
-repeating the frame.
+Prints JSON. For each model and seed:
+
+- the tail's label information about a held-out clip given its first frame
+  (bits, of 3), raw and calibrated, and the accuracy of the most probable label;
+- the PSNR of one continuation from one frame at temperature 0.7, mean over
+  clips, by horizon and over all: under the clip's label, under the other labels
+  (mean), and of repeating the frame.
 """
 
 import json
@@ -32,12 +33,16 @@ sys.path.insert(
 
 from benchmarks import training_runs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
-_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Of each model.')
-_STEPS = flags.DEFINE_integer('steps', 300, 'Of each run.')
-_MODELS = flags.DEFINE_list('models', ['motion', 'residual'], 'Their names.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of all runs.', required=True
+)
+_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Seeds of each model.')
+_STEPS = flags.DEFINE_integer('steps', 300, 'Training steps of each run.')
+_MODELS = flags.DEFINE_list(
+  'models', ['motion', 'residual'], 'Names of models.'
+)
 _CLIPS = flags.DEFINE_integer('clips', 64, 'Held-out clips that are continued.')
-_SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
+_SET = flags.DEFINE_multi_string('set', [], 'key=value, for every run.')
 
 _SETTINGS = [
   *training_runs.MOTION_LABELS,
@@ -94,7 +99,7 @@ def _psnr_by_label(folder):
     return continuations.quality(real, sampled)
 
   by_shift = [quality(shift) for shift in range(num_labels)]
-  key = 'continuation_psnr_best_of_samples'  # The only one.
+  key = 'continuation_psnr_best_of_samples'  # There is only one sample.
   wrong = np.mean([q[key] for q in by_shift[1:]], axis=0)
   rows = {
     'right_label': by_shift[0][key],

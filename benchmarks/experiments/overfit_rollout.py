@@ -3,12 +3,12 @@
   python benchmarks/experiments/overfit_rollout.py \\
       --workdir=runs/overfit --seeds=3
 
-The paper's Fig. 8: overfit to one video, does the model generate it again? Here
-the tail of preset `overfit` ("ours") and that of `paper_small` in its place
-("paper": every key of the tail, a state of 16 channels of the paper's
-processor) are trained on the same clip, for as many steps. Everything else is
-the preset's, for the paper's tail, too: its learning rate, say, which
-`--paper_set=optimiser.learning_rate=1e-3` changes to `paper_small`'s.
+The paper's Fig. 8: does a model that is overfit to one video reproduce it? Two
+tails are trained on the same clip, for the same number of steps: that of preset
+`overfit` ("ours"), and that of `paper_small` in its place ("paper": every key
+of the tail, with a memory of 16 channels of the paper's kind). Everything else
+is the preset's for both, such as the learning rate.
+`--paper_set=optimiser.learning_rate=1e-3` changes it to `paper_small`'s.
 
 Both continue the clip from its real first frame, on their own frames, at
 temperatures 0 and 0.7:
@@ -17,20 +17,20 @@ temperatures 0 and 0.7:
                      the model's bins; of each sample, mean over samples
   copy_psnr          of the first frame, repeated
   drift              for four times the clip's length: a generated frame's
-                     mean, standard deviation and gradient energy over those of
-                     the real frames, mean over samples, at the end of the clip
-                     and of the whole
-  tail_bits_per_dim  of the clip, beside them
+                     mean, standard deviation and gradient energy divided by
+                     those of the real frames, mean over samples, at the end of
+                     the clip and of the whole
+  tail_bits_per_dim  of the clip
 
-The head has no part in this and is not trained: the two share no variables. Nor
-has the label, which neither tail takes. Nothing here is about unseen clips. A
-frame that is met exactly counts 148 dB.
+The head is not used and not trained: head and tail share no variables. Neither
+tail takes a label. Nothing here is about unseen clips. A frame that is
+reproduced exactly counts 148 dB.
 
-Each run is trained and measured in a process and a folder of its own under
-`--workdir`; the same command again reuses what is trained. Writes strips and
-GIFs of seed 0 (real, black after its end; the paper's; ours) to
-`<workdir>/strip_temperature_<t>`, every run's numbers, drift by horizon, to
-`<workdir>/results.json`, and prints JSON: means over seeds.
+Each run is trained and measured in its own process and its own folder under
+`--workdir`; the same command again reuses trained runs. Writes strips and GIFs
+of seed 0 (real, black after its end; the paper's; ours) to
+`<workdir>/strip_temperature_<t>` and every run's numbers, with drift by
+horizon, to `<workdir>/results.json`. Prints JSON: means over seeds.
 """
 
 import json
@@ -50,14 +50,18 @@ sys.path.insert(
 from benchmarks import own_process  # noqa: E402
 from benchmarks import training_runs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of all runs.', required=True
+)
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each tail.')
-_STEPS = flags.DEFINE_integer('steps', None, "If not the preset's.")
-_NUM_FRAMES = flags.DEFINE_integer('num_frames', None, 'Of the clip; the same.')
-_SAMPLES = flags.DEFINE_integer('samples', 10, 'At temperature 0.7.')
-_SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
+_STEPS = flags.DEFINE_integer('steps', None, "Default: the preset's.")
+_NUM_FRAMES = flags.DEFINE_integer(
+  'num_frames', None, "Frames of the clip; default: the preset's."
+)
+_SAMPLES = flags.DEFINE_integer('samples', 10, 'Samples at temperature 0.7.')
+_SET = flags.DEFINE_multi_string('set', [], 'key=value, for every run.')
 _PAPER_SET = flags.DEFINE_multi_string(
-  'paper_set', [], "key=value, of the paper's tail's runs alone."
+  'paper_set', [], "key=value, for runs of the paper's tail only."
 )
 _RUN = flags.DEFINE_string('run', None, 'Internal: a tail and a seed.')
 
@@ -67,7 +71,7 @@ _DRIFT_FACTOR = 4
 
 
 def _paper_tail():
-  """Assignments that make a config's tail `paper_small`'s."""
+  """Assignments that give a config `paper_small`'s tail."""
   import dataclasses
 
   from train.config import overrides
@@ -181,7 +185,7 @@ def _over_seeds(values):
 
 def _summary(runs, num_frames):
   """One tail's runs, means over seeds."""
-  ends = {'of_clip': num_frames - 2, 'of_whole': -1}  # Frame 1 is place 0.
+  ends = {'of_clip': num_frames - 2, 'of_whole': -1}  # Frame 1 has index 0.
   result = {
     key: _over_seeds([run[key] for run in runs])
     for key in ('tail_bits_per_dim', 'training_seconds')

@@ -1,23 +1,23 @@
-"""Models of the next frame that are not this library's: what it has to beat.
+"""Models of the next frame, not from this library, as a comparison.
 
   python benchmarks/experiments/reference_models.py \\
       --model=mixture --seconds=200 --seeds=3
 
 - mixture: four convolutions from two previous frames to a mixture of five
-  logistics over the levels of each pixel and channel, each for itself
-  (PixelCNN++'s likelihood without its autoregression). No flow; the levels'
-  code length is exact, no noise is drawn.
-- videoflow: the priors of VideoFlow (Kumar et al. 2020, section 4): every frame
-  goes through the same unconditional multi-scale flow, and each level of its
+  logistics over the levels, separate for each pixel and channel (PixelCNN++'s
+  likelihood without its autoregression). There is no flow; the code length of
+  the levels is exact, and no noise is drawn.
+- videoflow: the priors of VideoFlow (Kumar et al. 2020, section 4). Every frame
+  goes through the same unconditional multi-scale flow. Each level of its
   latents is Gaussian given the same level of the last two frames and the
-  coarser levels of its own. Their dilated 3-D residual networks are gated
-  residual convolutions over the two latents here.
+  coarser levels of its own frame. Gated residual convolutions over the two
+  latents replace the dilated 3-D residual networks.
 
 Trained on the training clips of `--dataset`, mirrored at random, on random
-frames of each; tested on the held-out clips, with uniform noise where the model
-is a flow. Both see what the library's tails see: time stands still before a
-clip. A run trains for `--seconds` after its graph is made: as many steps as fit
-by the time of its first ones.
+frames of each; tested on the held-out clips, with uniform noise if the model is
+a flow. Both see what the library's tails see: before a clip its first frame is
+repeated. A run trains for `--seconds` after its graph is built; its first steps
+determine how many steps fit.
 
 Prints JSON: bits/dim, steps and seconds of training by seed; mean and
 deviation.
@@ -38,14 +38,20 @@ sys.path.insert(
 )
 
 _MODEL = flags.DEFINE_enum(
-  'model', 'mixture', ['mixture', 'videoflow'], 'Which.'
+  'model', 'mixture', ['mixture', 'videoflow'], 'The model.'
 )
-_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Of clips.')
-_SECONDS = flags.DEFINE_float('seconds', 200.0, 'Of training.')
-_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'A run of each.')
-_HIDDEN = flags.DEFINE_integer('hidden_channels', 64, 'Of the networks.')
-_FRAMES = flags.DEFINE_integer('frames_per_step', 2, 'Of each clip.')
-_RATE = flags.DEFINE_float('learning_rate', 3e-3, 'At first; a cosine to 2e-4.')
+_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Data set of clips.')
+_SECONDS = flags.DEFINE_float('seconds', 200.0, 'Training seconds.')
+_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Seeds, a run for each.')
+_HIDDEN = flags.DEFINE_integer(
+  'hidden_channels', 64, 'Hidden channels of the networks.'
+)
+_FRAMES = flags.DEFINE_integer(
+  'frames_per_step', 2, 'Frames of each clip in a step.'
+)
+_RATE = flags.DEFINE_float(
+  'learning_rate', 3e-3, 'Initial rate; a cosine to 2e-4.'
+)
 
 _NUM_COMPONENTS = 5
 _N_BITS = 5
@@ -214,7 +220,7 @@ def _bits(model, *triples):
 
 
 def _train(model, inputs, num_steps, seed):
-  """Seconds of training, the first step's apart."""
+  """Trains; returns the seconds, without the first step's."""
   import tensorflow as tf
   import tf_keras as tfk
 

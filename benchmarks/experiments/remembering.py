@@ -1,20 +1,21 @@
-"""A memory that earns its cost: what comes back after two frames in the dark.
+"""A memory that earns its cost: objects that return after two dark frames.
 
   python benchmarks/experiments/remembering.py --workdir=runs/memory --seeds=3
 
 Videos of 'shapes:blink' show a scene for two frames, noise for two frames, and
-the scene again: a tail that sees two frames has forgotten it. Compared on the
-frames right after the dark (4 and 5 of 8), on the same held-out clips: two
-previous frames; these and a ConvGRU; these and the paper's processor; and, for
-equal time, two previous frames for as many more steps as a step with memory is
-slower. The first bijector is a mixture of levels, 2x2 pixels one after another.
+the scene again, so a tail that sees two frames has no information about it. The
+models are compared on the frames right after the dark (4 and 5 of 8), on the
+same held-out clips: two previous frames; these and a ConvGRU; these and the
+paper's processor; and, for equal time, two previous frames with more steps, by
+the factor by which a step with memory is slower. The first bijector is a
+mixture of levels that models 2x2 pixels one after another.
 
-Prints JSON: for each model held-out bits/dim by frame, after the dark and of
-all, training seconds, mean and sample standard deviation over seeds; and of the
-model with memory to each other one the paired difference after the dark, with a
-bootstrap interval over seeds and clips (`train/evaluation/paired.py`, which
-says how far three seeds carry). The equal time is that of steps alone, without
-start-up.
+Prints JSON. For each model: held-out bits/dim by frame, after the dark and of
+all frames, and training seconds, mean and sample standard deviation over seeds.
+For the model with memory and each other one: the paired difference after the
+dark, with a bootstrap interval over seeds and clips
+(`train/evaluation/paired.py`, which explains the limits of three seeds). Equal
+time counts steps only, not start-up.
 """
 
 import json
@@ -34,11 +35,13 @@ sys.path.insert(
 
 from benchmarks import training_runs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
-_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Of each model.')
-_STEPS = flags.DEFINE_integer('steps', 3000, 'Of each model.')
-_MODELS = flags.DEFINE_list('models', [], 'Names; all if not given.')
-_SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of all runs.', required=True
+)
+_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'Seeds of each model.')
+_STEPS = flags.DEFINE_integer('steps', 3000, 'Training steps of each model.')
+_MODELS = flags.DEFINE_list('models', [], 'Names of models; default: all.')
+_SET = flags.DEFINE_multi_string('set', [], 'key=value, for every run.')
 
 _EQUAL_TIME = 'two_frames_equal_time'
 _AFTER_THE_DARK = slice(3, 5)  # Frames 4 and 5, counted from frame 1.
@@ -91,7 +94,7 @@ def _train(name, settings, seed, steps):
 
 
 def _train_all():
-  """`dict` of name to a list, one a seed, of (scores, seconds)."""
+  """`dict` from name to a list, one per seed, of (scores, seconds)."""
   known = [*_MODELS_AND_SETTINGS, _EQUAL_TIME]
   chosen = _MODELS.value or known
   needed = {_EQUAL_TIME, 'two_frames', 'memory'}
@@ -121,7 +124,7 @@ def _equal_time_steps(ours, theirs):
 
 
 def _step_seconds(folder):
-  """Median over the log, whose first row has the tracing."""
+  """Median over the log, without the first row, which includes the tracing."""
   rows = folder.read_metrics('train')[1:]
   return float(np.median([1.0 / r['clips_per_second'] for r in rows]))
 

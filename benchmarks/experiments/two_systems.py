@@ -4,30 +4,34 @@
       --workdir=runs/two_systems --seeds=3
 
 Trains `gan_paper` and the flow `cglow_small`, head and tail, with learning
-rates 1e-4, 1e-3 and 5e-3 (kept to the end), and `gan_stable` with its own; on
-natvid at 32x32 and shapes at 16x16; each from several seeds. Each run is the
-training program in a process of its own with one thread of TensorFlow's, two
-at a time; the same command again goes on. GANs have `--gan_steps`; the flow has
-as many as take the same time, by the quickest of `gan_paper`'s runs on that
-data set and a run of a hundred steps; start-ups are not counted.
+rates 1e-4, 1e-3 and 5e-3 (constant), and `gan_stable` with its own; on natvid
+at 32x32 and shapes at 16x16; from several seeds. Each run is the training
+program in its own process with one TensorFlow thread, two at a time; the same
+command again continues. GANs train for `--gan_steps`. The flow trains for as
+many steps as take the same time, measured by the quickest `gan_paper` run on
+that data set and a flow run of a hundred steps; start-ups are not counted.
 
-A run is healthy, by criteria fixed before any was judged
-(`train/samples/sample_health.py`), if its own videos, eight of each label at
-temperature 1, have a deviation within 30% of the held-out clips', fewer than
-20% of their values in the lowest or highest of 32 levels, and at least half the
-distance between two videos of one label; and if it did not diverge. A flow is
-not restored here (`run.max_restores=0`). It has its preset's warm-up of 50
-steps, the usual clip norms and no label loss, and continues clips at
-temperature 1, as a GAN.
+A run is healthy if it did not diverge and its own videos, eight of each label
+at temperature 1, meet criteria that were fixed before any run was judged
+(`train/samples/sample_health.py`): the deviation is within 30% of the held-out
+clips'; fewer than 20% of the values are in the lowest or highest of 32 levels;
+and two videos of one label are at least half as far apart as two real ones. A
+flow is not restored here (`run.max_restores=0`). It has its preset's warm-up of
+50 steps, the usual clip norms and no label loss, and continues clips at
+temperature 1, as a GAN does.
 
-Prints JSON: `rows`, of each system, data set and learning rate: the healthy
-runs, and over the seeds mean and standard deviation of these statistics, of the
-best of ten continuations' PSNR and SSIM (two frames given, means over the rest;
-beside a copy of the last given frame) and of the distance between continuations
-of one clip (these of the flow at 1e-3 only), of training's seconds and steps a
-second. `collapse` follows `gan_paper` at its own learning rate through its
-training, as the paper's Fig. 7: deviation and saturation at some steps. The
-figure `gan_curves_<data set>.png` has all of it.
+Prints JSON. `rows` has, for each system, data set and learning rate, the
+healthy runs, and mean and standard deviation over the seeds of
+
+- these statistics;
+- PSNR and SSIM of the best of ten continuations (two frames given, means over
+  the rest; beside a copy of the last given frame), and the distance between
+  continuations of one clip (for the flow at 1e-3 only);
+- seconds of training and steps a second.
+
+`collapse` has deviation and saturation at some steps of `gan_paper`'s training
+at its own learning rate, as the paper's Fig. 7. `gan_curves_<data set>.png` is
+the figure with all steps.
 
 `--flow_steps=1500 --datasets=shapes --rates=1e-3` trains flows alone, for
 longer.
@@ -53,21 +57,31 @@ sys.path.insert(
 
 from benchmarks import training_runs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of the runs.', required=True)
-_SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each setting.')
-_GAN_STEPS = flags.DEFINE_integer('gan_steps', 400, 'Of a GAN.')
-_FLOW_STEPS = flags.DEFINE_integer(
-  'flow_steps', None, 'Of a flow, without any GAN; None: see above.'
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of the runs.', required=True
 )
-_CHOSEN = flags.DEFINE_list('datasets', None, 'Of natvid and shapes; or both.')
-_RATES = flags.DEFINE_list('rates', None, 'Of the rates; or all.')
+_SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each setting.')
+_GAN_STEPS = flags.DEFINE_integer('gan_steps', 400, 'Training steps of a GAN.')
+_FLOW_STEPS = flags.DEFINE_integer(
+  'flow_steps', None, 'Steps of a flow, without GANs; None: see above.'
+)
+_CHOSEN = flags.DEFINE_list(
+  'datasets', None, 'Some of natvid and shapes; default: both.'
+)
+_RATES = flags.DEFINE_list(
+  'rates', None, 'Some of the learning rates; default: all.'
+)
 _JOBS = flags.DEFINE_integer('jobs', 2, 'Runs at a time.')
-_OUTPUT = flags.DEFINE_string('output', None, 'A file for the JSON, too.')
+_OUTPUT = flags.DEFINE_string(
+  'output', None, 'A file to write the JSON to, too.'
+)
 
 _DATASETS = {'natvid': 32, 'shapes': 16}
 _LEARNING_RATES = (1e-4, 1e-3, 5e-3)
-_COMPARED_RATE = 1e-3  # Of the flow whose continuations are measured.
-_PROBE_STEPS = 100  # Of the flow, to know its speed.
+_COMPARED_RATE = (
+  1e-3  # Learning rate of the flow whose continuations are measured.
+)
+_PROBE_STEPS = 100  # Steps of the flow that measure its speed.
 _HEALTH = (
   'deviation_ratio',
   'diversity_ratio',
@@ -112,7 +126,7 @@ def _preset(system):
 
 
 def _train(name, system, dataset, rate, seed, steps):
-  """The run's folder, or None if it diverged; says so."""
+  """The run's folder, or None, with a message, if it diverged."""
   try:
     return training_runs.train(
       os.path.join(_WORKDIR.value, name),
@@ -197,7 +211,7 @@ def _name(dataset, system, rate, seed):
 
 
 def _train_all(pool, settings, steps_of):
-  """Folders by setting, a list over seeds; seeds first, settings within."""
+  """Folders by setting, a list over seeds; seeds are the outer loop."""
   jobs = list(itertools.product(range(_SEEDS.value), settings))
 
   def run(job):
@@ -210,13 +224,13 @@ def _train_all(pool, settings, steps_of):
 
 
 def _seconds_per_step(folder):
-  """Of a step of eight clips, once it is traced."""
+  """Seconds of a step of eight clips, after tracing."""
   rows = folder.read_metrics('train')
   return 8.0 / statistics.median(r['clips_per_second'] for r in rows)
 
 
 def _flow_steps(gan_folders):
-  """How many steps of the flow take as long as the paper's GAN's."""
+  """Number of flow steps that take as long as the paper's GAN's."""
   steps = {}
   for dataset in _datasets():
     of_gan = [
@@ -226,7 +240,7 @@ def _flow_steps(gan_folders):
       if d == dataset and system == 'gan_paper' and f
     ]
     probe = _train(f'probe_{dataset}', 'flow', dataset, 1e-3, 0, _PROBE_STEPS)
-    # Of the run that shared the machine with the least else.
+    # From the run that was disturbed least.
     of_gan = min(map(_seconds_per_step, of_gan))
     steps[dataset] = round(_GAN_STEPS.value * of_gan / _seconds_per_step(probe))
   return steps

@@ -1,28 +1,28 @@
-"""Whether a tail is confused by more films: natvid's, one, two and all four.
+"""Do more films confuse a tail? One, two and all four of natvid's films.
 
   python benchmarks/experiments/variety.py --workdir=runs/variety --seeds=3
   python benchmarks/experiments/variety.py \\
       --workdir=runs/variety --seeds=3 --controls
 
 The paper: "the variety of the dataset tended to confuse" its model. Here tails
-are trained on every film alone, on two pairs and on all four, for as many steps
-on as many training frames in all, and each film's held-out clips are measured:
-the same clips in every run. The number of frames is the largest that every
-single film has, that splits evenly over the films, and that the loader can cut
-to exactly (its pieces are never shorter than a clip).
+are trained on every film alone, on two pairs and on all four, with the same
+number of steps and of training frames in all. Each film's held-out clips are
+measured: the same clips in every run. The number of frames is the largest that
+every single film has, that splits evenly over the films, and that the loader
+can cut to exactly (its pieces are never shorter than a clip).
 
-So a film that shares has fewer frames of its own, which end earlier: its
+So a film that shares has fewer frames of its own, and they end earlier, so its
 held-out clips are also further away in time. Both raise its bits/dim without
-any confusion. `--controls` trains every film alone on a half and a quarter of
-the frames, too: what the others' frames do is then a run with others less the
-control with as many frames of its own (`effect_of_others`).
+any confusion. `--controls` also trains every film alone on a half and a quarter
+of the frames. The effect of the other films (`effect_of_others`) is then the
+result of a run with others minus that of the control with as many own frames.
 
-Every run is `python -m train.main` in a process and a folder of its own under
-`--workdir`. The same command again reuses runs that are done and continues the
+Every run is `python -m train.main` in its own process and its own folder under
+`--workdir`. The same command again reuses finished runs and continues the
 others. The tail takes no label. Prints JSON: bits/dim by film and number of
-films, the mean over films, and of both the mean and sample standard deviation
-over seeds. The seed is that of weights, noise and data order; the films' split
-is always the same.
+films, and the mean over films, both with mean and sample standard deviation
+over seeds. A seed sets weights, noise and data order; the films' split is
+always the same.
 """
 
 import dataclasses
@@ -43,14 +43,16 @@ sys.path.insert(0, _ROOT)
 
 from benchmarks import training_runs  # noqa: E402
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of all runs.', required=True)
-_PRESET = flags.DEFINE_string('preset', 'cglow_small', 'Of the tail.')
-_SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each set of films.')
-_STEPS = flags.DEFINE_integer('steps', None, "If not the preset's.")
-_CONTROLS = flags.DEFINE_bool(
-  'controls', False, 'Also each film alone on its share of frames in a set.'
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of all runs.', required=True
 )
-_SET = flags.DEFINE_multi_string('set', [], 'key=value, of every run.')
+_PRESET = flags.DEFINE_string('preset', 'cglow_small', 'Preset of the tail.')
+_SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each set of films.')
+_STEPS = flags.DEFINE_integer('steps', None, "Default: the preset's.")
+_CONTROLS = flags.DEFINE_bool(
+  'controls', False, "Also train on each film's share alone."
+)
+_SET = flags.DEFINE_multi_string('set', [], 'key=value, for every run.')
 
 _FILMS = ('bikes', 'bunny', 'carphone', 'parrot')
 _SINGLES = tuple((film,) for film in _FILMS)
@@ -95,7 +97,7 @@ class Run:
 
 
 def _training(config, films, num_frames):
-  """Frames and clips (an epoch's draws) that training on films would have."""
+  """Frames, and clips of an epoch, of training on films."""
   from train.data import datasets
 
   data = dataclasses.replace(
@@ -126,14 +128,14 @@ def _num_frames(config):
 
 
 def _train(run):
-  """The run's held-out bits/dim by film, trained if that is not done."""
+  """The run's held-out bits/dim by film; trains it if necessary."""
   folder = training_runs.train(run.path, _PRESET.value, run.assignments())
   metrics = folder.read_metrics_file()
   return metrics['tail_bits_per_dim_by_label']
 
 
 def _train_all(sets):
-  """`dict` from (films, frames) to a list, one a seed, of bits by film."""
+  """`dict` from (films, frames) to a list, one per seed, of bits by film."""
   results = {key: [] for key in sets}
   for seed in range(_SEEDS.value):
     for films, num_frames in sets:
@@ -143,7 +145,7 @@ def _train_all(sets):
 
 
 def _table(by_film):
-  """Of `dict` film to list of bits/dim by seed: each film's, and the mean's."""
+  """Table of each film and the mean, from bits/dim by film and seed."""
   by_seed = [sum(bits) / len(bits) for bits in zip(*by_film.values())]
   rows = {
     film: training_runs.over_seeds(bits) for film, bits in by_film.items()

@@ -1,12 +1,13 @@
-"""Start-up, step, sampling and memory of Glow against tfb.Glow and its convs.
+"""Start-up, step, sampling and memory of Glow, tfb.Glow and their convolutions.
 
   python benchmarks/speed/glow_step.py --size=paper --json=glow_step.json
   python benchmarks/speed/glow_step.py --size=small --sweep=depth
 
-Every variant runs in a process of its own, one after the other. The convolution
+Every variant runs in its own process, one after the other. The convolution
 floor is the time of exactly this model's convolutions, forward and backward
-(or forward, for sampling), run back to back in the process of the variant that
-it is compared with. Ratios are within one run; seconds depend on the machine.
+(or forward, for sampling), run one after another in the process of the variant
+that it is compared with. Compare ratios within one run; seconds depend on the
+machine.
 """
 
 import dataclasses
@@ -45,14 +46,14 @@ _SIZES = {
 _VARIANTS = ('reversible', 'stored', 'tfb.Glow')
 _DEPTHS = (4, 8, 16, 32, 64)
 
-_SIZE = flags.DEFINE_enum('size', 'small', list(_SIZES), 'Of the model.')
+_SIZE = flags.DEFINE_enum('size', 'small', list(_SIZES), 'Size of the model.')
 _SWEEP = flags.DEFINE_enum(
   'sweep',
   'none',
   ['none', 'depth', 'batch'],
   'depth: 4 to 64 steps a block, reversible; batch: until 20 GB would end.',
 )
-_JSON = flags.DEFINE_string('json', None, 'Where to write the result.')
+_JSON = flags.DEFINE_string('json', None, 'File for the result.')
 _REPEATS = flags.DEFINE_integer('repeats', 5, 'Timed steps; the median counts.')
 _RUN = flags.DEFINE_string('run', None, 'Internal: one variant, as JSON.')
 
@@ -87,14 +88,14 @@ def _measure(size, variant, repeats, with_floor):
     tfd.Sample(tfd.Normal(0.0, 1.0), [num_dims]), glow
   )
   if variant == 'tfb.Glow':
-    flow.log_prob(frames)  # It makes its variables in its first call.
+    flow.log_prob(frames)  # Its first call creates the variables.
   else:
     import tfp_cglow
 
     tfp_cglow.adapt(glow, frames)
   variables = list(glow.trainable_variables)
   optimizer = tfk.optimizers.legacy.Adam(1e-4, epsilon=1e-8)
-  optimizer._create_all_weights(variables)  # Both: else they trace twice.
+  optimizer._create_all_weights(variables)  # Both, or they would trace twice.
 
   @tf.function
   def step(frames):
@@ -181,7 +182,7 @@ def _build_peer(size):
 
 
 def _floor(size, repeats):
-  """Seconds of the model's convolutions alone, nothing recomputed."""
+  """Seconds of the model's convolutions alone, without recomputation."""
   import tensorflow as tf
 
   outputs = 1 if size.coupling == 'additive' else 2
@@ -310,7 +311,7 @@ def _overhead(result):
 
 
 def _sweep_batch(size):
-  """Doubles the batch while 20 GB would hold twice the last peak."""
+  """Doubles the batch while twice the last peak fits into 20 GB."""
   results = {}
   for variant in _VARIANTS:
     results[variant], batch, peak = {}, size.batch, 0

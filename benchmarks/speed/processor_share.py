@@ -1,4 +1,4 @@
-"""What the context processor costs the training of a tail.
+"""What a context processor costs in the training of a tail.
 
   python benchmarks/speed/processor_share.py --preset=paper
   python benchmarks/speed/processor_share.py --preset=cglow_small --steps=20
@@ -9,22 +9,22 @@ pipeline), with each processor of `tfp_cglow` and without:
 
   none               no state: the tail sees the previous frame alone
   residual, gru      a state: the paper's processor, and ConvGRU
-  ..._width          a learned constant in place of the state, as many channels
+  ..._width          a learned constant instead of the state, as many channels
 
-Without a state the tail's context is narrower, and with it the context pyramid
-(where `pyramid.channels` is None, the paper's way: every coupling network) and
-ContextAffine. So there are two shares, each 1 - without / with:
+Without a state the tail's context is narrower, and so are the context pyramid
+(if `pyramid.channels` is None, as in the paper, also every coupling network)
+and ContextAffine. So there are two shares, each 1 - without / with:
 
   of_state      against `none`: the processor and all that its state widens
   of_processor  against `..._width`: the processor alone, forward and backward
 
-A processor has as many channels as the preset's memory, or if the preset has
-none of its kind 16 (residual, as 'paper') or 8 (gru, as 'cglow'). Each variant
-runs in a process of its own, `--rounds` times in turn. A step's seconds are the
-shortest and the median of all rounds; memory is the peak of resident memory,
-smallest of the rounds, also without what is resident after the imports. The
-head, which has no context, is not built. Differences of a few per cent need a
-quiet machine. Prints JSON.
+A processor has as many channels as the preset's memory. If the preset has no
+memory of its kind, it has 16 (residual, as 'paper') or 8 (gru, as 'cglow').
+Each variant runs in its own process, `--rounds` times in turn. A step's seconds
+are the shortest and the median of all rounds. Memory is the peak of resident
+memory, the smallest of the rounds, also without what is resident after the
+imports. The head, which has no context, is not built. Differences of a few per
+cent need a quiet machine. Prints JSON.
 """
 
 import json
@@ -54,12 +54,15 @@ _COSTS = (
 )
 
 _PRESET = flags.DEFINE_enum(
-  'preset', 'paper', ['paper', 'paper_small', 'cglow_small'], 'Of the tail.'
+  'preset',
+  'paper',
+  ['paper', 'paper_small', 'cglow_small'],
+  'Preset of the tail.',
 )
-_FRAME_SIZE = flags.DEFINE_integer('frame_size', None, "If not the preset's.")
-_NUM_FRAMES = flags.DEFINE_integer('num_frames', None, "If not the preset's.")
-_BATCH_SIZE = flags.DEFINE_integer('batch_size', None, "If not the preset's.")
-_STEPS = flags.DEFINE_integer('steps', 10, 'Timed, after two others.')
+_FRAME_SIZE = flags.DEFINE_integer('frame_size', None, "Default: the preset's.")
+_NUM_FRAMES = flags.DEFINE_integer('num_frames', None, "Default: the preset's.")
+_BATCH_SIZE = flags.DEFINE_integer('batch_size', None, "Default: the preset's.")
+_STEPS = flags.DEFINE_integer('steps', 10, 'Steps timed, after two others.')
 _ROUNDS = flags.DEFINE_integer('rounds', 3, 'Processes of each variant.')
 _RUN = flags.DEFINE_string('run', None, 'Internal: one variant, as JSON.')
 
@@ -105,7 +108,7 @@ def _state_channels(config):
 
 
 def _constant_state(state_channels):
-  """In place of a processor: the same learned vector, always, everywhere."""
+  """Replaces a processor: the same learned vector at every time and place."""
   import tensorflow as tf
 
   from tfp_cglow.video import context_processor

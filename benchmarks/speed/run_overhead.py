@@ -1,23 +1,22 @@
-"""What a run's safety costs: guards, logs and checkpoints, of a step's time.
+"""What guards, logs and checkpoints cost, as shares of a step's time.
 
   python benchmarks/speed/run_overhead.py --blocks=60
 
-Trains the preset cglow_small on natvid with one batch that is in memory, in
-turn by blocks of steps of
+Trains the preset cglow_small on natvid with one batch in memory. Blocks of two
+kinds of steps alternate on the same model:
 
-  bare     loss, gradients, clipping and the optimiser's update, a tf.function,
+  bare     loss, gradients, clipping and the optimiser's update in a tf.function
   guarded  Keras' own training function: `VideoGlow.train_step`, which also
-           judges each step, skips it if need be and keeps the metrics
+           judges each step, skips it if necessary and updates the metrics
 
-on the same model. Then what is not in a step is timed: the callbacks of a step
-where nothing is due, a line of logs (metrics.jsonl, TensorBoard, progress, the
-parameters' movement) and a checkpoint (written, synced, read back, compared,
-hashed), spread over
-`log_every` and `checkpoint_every` steps. Evaluation is left out: it is work
-that was asked for.
+Then the parts outside a step are timed: the callbacks of a step where nothing
+is due; a line of logs (metrics.jsonl, TensorBoard, progress, the parameters'
+movement); and a checkpoint (written, synced, read back, compared, hashed). They
+are spread over `log_every` and `checkpoint_every` steps. Evaluation is left
+out, because the user asks for it.
 
-All of it by the wall clock and by processor time, which other programs on the
-machine disturb less but which knows of no waiting for the disk. The step's
+All is measured by the wall clock and by processor time. Other programs disturb
+processor time less, but it does not include waiting for the disk. The step's
 ratio is the median over neighbouring blocks. Prints JSON.
 """
 
@@ -37,17 +36,21 @@ sys.path.insert(
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
 
-_BLOCKS = flags.DEFINE_integer('blocks', 60, 'Of each kind of step.')
+_BLOCKS = flags.DEFINE_integer('blocks', 60, 'Blocks of each kind of step.')
 _BLOCK_STEPS = flags.DEFINE_integer('block_steps', 3, 'Steps of a block.')
 _REPEATS = flags.DEFINE_integer('repeats', 15, 'Logs and checkpoints timed.')
-_PRESET = flags.DEFINE_string('preset', 'cglow_small', 'Of the model.')
-_DATASET = flags.DEFINE_string('dataset', 'natvid', 'Of the one batch.')
+_PRESET = flags.DEFINE_string('preset', 'cglow_small', 'Preset of the model.')
+_DATASET = flags.DEFINE_string(
+  'dataset', 'natvid', 'Data set of the one batch.'
+)
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'Where logs and checkpoints go; else a temporary folder.'
 )
-_OUTPUT = flags.DEFINE_string('output', None, 'A file for the JSON, too.')
+_OUTPUT = flags.DEFINE_string(
+  'output', None, 'A file to write the JSON to, too.'
+)
 
-# As of `VideoGlow.compile`.
+# As in `VideoGlow.compile`.
 _CLIP_NORMS = {'head': 50.0, 'tail': 5.0, 'processor': 5.0}
 _CLOCKS = {'wall': time.perf_counter, 'processor': time.process_time}
 
@@ -110,12 +113,12 @@ def _seconds(function, *args):
 
 
 def _by_clock(average, seconds):
-  """`dict` from a clock's name to the average of what it gave."""
+  """`dict` from a clock's name to its average."""
   return {c: average(values) for c, values in zip(_CLOCKS, zip(*seconds))}
 
 
 def _time_steps(steps):
-  """Medians of two kinds of steps by turns, and of the blocks' ratios."""
+  """Medians of two alternating kinds of steps, and of the blocks' ratios."""
 
   def block(step):
     return [_seconds(step) for _ in range(_BLOCK_STEPS.value)]
@@ -125,7 +128,7 @@ def _time_steps(steps):
     step()
   blocks = {name: [] for name in steps}
   for n in range(_BLOCKS.value):
-    # Who is first changes, so that a drift favours nobody.
+    # The order alternates, so a drift favours neither.
     for name in list(steps)[:: 1 if n % 2 else -1]:
       blocks[name].append(block(steps[name]))
   result = {}
@@ -147,7 +150,7 @@ def _time_steps(steps):
 
 
 def _callbacks(config, folder, inputs, model, board):
-  """Those of a run that trains without end, by what is timed of them."""
+  """Callbacks of an endless run, by what is timed."""
   from train.loop import callbacks
   from train.loop import interrupts
   from train.loop import parameter_watch
@@ -254,7 +257,7 @@ def _measure(path):
 
 
 def _percents(steps, **seconds):
-  """What each adds to a bare step, and the sum: `dict`."""
+  """Percents that each part adds to a bare step, and the sum: `dict`."""
   percents = {k: 100 * v / steps['bare_seconds'] for k, v in seconds.items()}
   percents = {'guards_and_metrics': 100 * (steps['ratio'] - 1), **percents}
   return {**percents, 'all': sum(percents.values())}

@@ -4,23 +4,25 @@
 
 The paper notes that generating frame by frame "can save memory if previous glow
 generations are freed". Here `VideoFlow.sample` makes videos of several lengths
-from random weights, each length in a process of its own, after a warm-up of two
-frames in that process: the same graph serves every length, so that the warm-up
-has traced it and filled the allocator. Then the kernel's record of the peak of
-resident memory is reset, which needs Linux, and the whole length is sampled.
+from random weights. Each length has its own process and a warm-up of two
+frames: the same graph serves every length, so the warm-up traces it and fills
+the allocator. Then the kernel's record of the peak of resident memory is reset,
+which needs Linux, and the whole length is sampled.
 
-Prints JSON: `peak_bytes` of that call, `start_bytes`, what was resident before
-it, and `result_bytes`, of its uint8 frames. `growth_bytes_per_frame` is the
-slope of `peak_bytes` between two lengths, beside `result_bytes_per_frame`. A
-flow whose generations were kept would grow by their latents and hidden
-activations, too: `float_bytes_per_frame` is the least of them, one float32 copy
-of the frames and the state, and `hidden_bytes_per_frame` one hidden layer of
-the tail's first block. The result exists more than once at the end (gathered,
-transposed, joined), so that a slope of a few times its bytes is its own.
-Processes differ by one or two MiB: results must be larger than that.
+Prints JSON:
 
-Neither training's memory is measured here nor the weights': those are the same
-at every length.
+- `peak_bytes` of that call, `start_bytes`, the resident memory before it, and
+  `result_bytes` of its uint8 frames;
+- `growth_bytes_per_frame`, the slope of `peak_bytes` between two lengths, and
+  `result_bytes_per_frame`;
+- `float_bytes_per_frame`, one float32 copy of the frames and the state, and
+  `hidden_bytes_per_frame`, one hidden layer of the tail's first block. A flow
+  that kept its generations would grow at least by the first.
+
+The result exists more than once at the end (gathered, transposed, joined), so a
+slope of a few times its bytes is due to the result. Processes differ by one or
+two MiB, so results must be larger than that. Neither training's memory is
+measured nor the weights', which are the same at every length.
 """
 
 import json
@@ -38,10 +40,12 @@ sys.path.insert(
 
 from benchmarks import own_process  # noqa: E402
 
-_PRESET = flags.DEFINE_string('preset', 'paper', 'Of the model.')
-_FRAME_SIZE = flags.DEFINE_integer('frame_size', None, "If not the preset's.")
-_NUM_FRAMES = flags.DEFINE_list('num_frames', ['30', '120', '480'], 'Lengths.')
-_NUM_VIDEOS = flags.DEFINE_integer('num_videos', 8, 'Sampled at a time.')
+_PRESET = flags.DEFINE_string('preset', 'paper', 'Preset of the model.')
+_FRAME_SIZE = flags.DEFINE_integer('frame_size', None, "Default: the preset's.")
+_NUM_FRAMES = flags.DEFINE_list(
+  'num_frames', ['30', '120', '480'], 'Lengths of the videos.'
+)
+_NUM_VIDEOS = flags.DEFINE_integer('num_videos', 8, 'Videos sampled at a time.')
 _RUN = flags.DEFINE_integer('run', None, 'Internal: one length.')
 
 _MIB = 2**20
@@ -90,7 +94,7 @@ def _measure(num_frames):
 
 
 def _per_frame(config):
-  """Bytes a frame of all videos: the result's, floats', hidden layer's."""
+  """Bytes of a frame of all videos: result, floats, hidden layer."""
   data, tail = config.data, config.model.tail
   pixels = _NUM_VIDEOS.value * data.frame_size**2
   floats = data.channels

@@ -2,16 +2,17 @@
 
   python benchmarks/speed/scaling_model.py --output=markdown
 
-Counted, of each of `--presets`: the bytes of its gradients. Measured on this
-machine's processor: the seconds of a training step of `--measured_preset` by
-batch size. Given by flags, as measured elsewhere (README): clips that are
-decoded a second. Assumed, and nothing else is known here of any GPU: the
-seconds of a GPU's step and the links' bandwidths.
+- Counted, for each of `--presets`: the bytes of its gradients.
+- Measured on this machine's processor: the seconds of a training step of
+  `--measured_preset` by batch size.
+- Given by flags, as measured elsewhere (docs/speed.md): decoded clips a second.
+- Assumed, because no GPU was measured: the seconds of a GPU's step and the
+  links' bandwidths.
 
-Modelled: a step is the GPU's own and then a ring all-reduce of the gradients,
-2 (n - 1) / n times their bytes over the slowest link, which overlaps with
-nothing. Neither its latency, nor small exchanges, stragglers, evaluation and
-checkpoints are in it: a bound from below on the time.
+Modelled: a step is the GPU's own step, then a ring all-reduce of the gradients,
+2 (n - 1) / n times their bytes over the slowest link, without overlap. Latency,
+small exchanges, stragglers, evaluation and checkpoints are left out, so the
+times are lower bounds.
 
 Prints JSON, or the table of docs/scaling.md.
 """
@@ -37,27 +38,33 @@ from train.config import presets as presets_lib  # noqa: E402
 _PRESETS = flags.DEFINE_list(
   'presets', ['paper', 'cglow'], 'The first is modelled.'
 )
-_LABELS = flags.DEFINE_integer('labels', 200, 'Of Moments in Time Mini.')
-_CLIPS = flags.DEFINE_integer('clips', 100_000, 'Of an epoch.')
+_LABELS = flags.DEFINE_integer('labels', 200, 'Labels of Moments in Time Mini.')
+_CLIPS = flags.DEFINE_integer('clips', 100_000, 'Clips of an epoch.')
 _MEASURED_PRESET = flags.DEFINE_string(
-  'measured_preset', 'cglow_small', 'Whose steps are timed.'
+  'measured_preset', 'cglow_small', 'Preset whose steps are timed.'
 )
 _MEASURED_BATCHES = flags.DEFINE_list(
   'measured_batches', ['2', '4', '8'], 'Clips a step; none: no timing.'
 )
-_MEASURED_STEPS = flags.DEFINE_integer('measured_steps', 5, 'The best counts.')
-_GPUS = flags.DEFINE_list('gpus', ['1', '8', '16', '32', '64'], 'Modelled.')
-_GPUS_A_NODE = flags.DEFINE_integer('gpus_a_node', 8, 'At most.')
-_CLIPS_A_GPU = flags.DEFINE_integer('clips_a_gpu', 8, 'Of each step.')
+_MEASURED_STEPS = flags.DEFINE_integer(
+  'measured_steps', 5, 'Timed steps; the best counts.'
+)
+_GPUS = flags.DEFINE_list(
+  'gpus', ['1', '8', '16', '32', '64'], 'Numbers of GPUs.'
+)
+_GPUS_A_NODE = flags.DEFINE_integer('gpus_a_node', 8, 'Most GPUs of a machine.')
+_CLIPS_A_GPU = flags.DEFINE_integer('clips_a_gpu', 8, "Clips of a GPU's step.")
 _GPU_SECONDS = flags.DEFINE_list(
-  'gpu_step_seconds', ['0.2', '1'], 'ASSUMED, of `clips_a_gpu`.'
+  'gpu_step_seconds', ['0.2', '1'], 'ASSUMED, a step of `clips_a_gpu`.'
 )
 _BETWEEN = flags.DEFINE_list('between_gbit', ['25', '100'], 'ASSUMED, Gbit/s.')
 _WITHIN = flags.DEFINE_float('within_gbyte', 300.0, 'ASSUMED, GB/s in a node.')
 _DECODED = flags.DEFINE_float(
-  'decoded', 110 / 2, "Clips a second and core: README's 110 on 2 cores."
+  'decoded', 110 / 2, 'Clips a second and core: 110 on 2 cores.'
 )
-_OUTPUT = flags.DEFINE_enum('output', 'json', ['json', 'markdown'], 'Form.')
+_OUTPUT = flags.DEFINE_enum(
+  'output', 'json', ['json', 'markdown'], 'Output format.'
+)
 
 
 def _gradient_bytes(preset):
@@ -69,7 +76,7 @@ def _gradient_bytes(preset):
 
 
 def _step_seconds(preset, batch_size):
-  """Of the best of a few steps, after the one that compiles.
+  """Seconds of the best of a few steps, after the one that compiles.
 
   Args:
     preset: Name in `presets.PRESETS`.
@@ -77,7 +84,7 @@ def _step_seconds(preset, batch_size):
 
   Returns:
     `dict`: seconds, and those of all the processor's threads together, which
-    other programs on the machine lengthen less.
+    other programs disturb less.
   """
   import tensorflow as tf
   import tf_keras as tfk
@@ -93,7 +100,7 @@ def _step_seconds(preset, batch_size):
   labels = np.arange(batch_size, dtype=np.int32) % 4
   model = models.build_model(config, num_labels=4)
   times = []
-  # Keras gives a callback numbers, so at each end the step is done.
+  # Keras passes numbers to a callback, so the step has ended.
   clock = tfk.callbacks.LambdaCallback(
     on_batch_end=lambda batch, logs: times.append(
       (time.perf_counter(), time.process_time())
@@ -130,7 +137,7 @@ def _row(preset, num_bytes, gpu_seconds, num_gpus, between_gbit):
     'clips_per_second': clips_per_second,
     'epoch_minutes': _CLIPS.value / clips_per_second / 60,
     'decoding_cores': math.ceil(clips_per_second / _DECODED.value),
-    # Each process passes over all records, and decodes its own.
+    # Each process reads all records, and decodes its own.
     'raw_record_mb_per_second_and_process': clips_per_second * clip_bytes / 1e6,
   }
 
@@ -149,8 +156,9 @@ def _markdown(rows):
   links = [float(b) for b in _BETWEEN.value]
   shown = ' / '.join(f'{b:g}' for b in links)
   lines = [
-    f'| if a GPU takes | GPUs | batch | all-reduce at {shown} Gbit/s | '
-    f'efficiency | clips/s | epoch | decoding cores | records read |',
+    '| GPU time a step, assumed | GPUs | batch, clips '
+    f'| all-reduce at {shown} Gbit/s | efficiency | clips/s | time an epoch '
+    '| decoding cores | records read by each process |',
     '|' + '---|' * 9,
   ]
   for k in range(0, len(rows), len(links)):

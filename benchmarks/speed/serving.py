@@ -2,26 +2,27 @@
 
   python benchmarks/speed/serving.py --preset=demo --repeats=20
 
-Exports a model with random weights and calls, each in a process of its own:
+Exports a model with random weights and calls, each in its own process:
 
 - the SavedModel's `sample` of 1 and 8 rows, 1 and 30 frames, its `next_frame`
   and `log_prob`;
-- the same of the Python model (whose next frame is a continuation of one frame
-  by one);
+- the same of the Python model (its next frame is a continuation of one frame by
+  one);
 - one frame of `tfb.Glow` of the same size (blocks, steps and hidden channels of
-  the head), its own sampling, in a `tf.function`.
+  the head), with its own sampling, in a `tf.function`.
 
-Prints JSON: the median and the 95th percentile of the seconds after two calls
-of warm-up; `peak_mib`, the most that was resident during the calls that
-followed these two, and `start_mib`, what was resident before them, by the
-kernel's record, which needs Linux.
+Prints JSON:
 
-`rollout_ratio` is one `sample` of 30 frames against 30 single samples of the
-tail and one of the head whose inverses are cached, all of one row: the flows'
-`forward` alone in `tf.function`s, without context, quantisation and checks.
-Both sides are measured in turn; it is the median of the quotients. So are
-`ratios`, of the SavedModel's calls against the Python model's and tfb.Glow's of
-the same name, which other work on the machine disturbs less than the medians.
+- the median and the 95th percentile of the seconds after two calls of warm-up;
+- `start_mib`, the resident memory after the warm-up, and `peak_mib`, its peak
+  during the calls after it, by the kernel's record, which needs Linux;
+- `rollout_ratio`: the time of one `sample` of 30 frames over that of 30 single
+  samples of the tail and one of the head with cached inverses, all of one row:
+  the flows' `forward` alone in `tf.function`s, without context, quantisation
+  and checks. Both are measured in turn; the median of the quotients counts;
+- `ratios`, measured in the same way: the SavedModel's time over the Python
+  model's and tfb.Glow's for the same call. Other work on the machine disturbs
+  them less than the medians.
 """
 
 import functools
@@ -43,11 +44,11 @@ sys.path.insert(
 
 from benchmarks import own_process  # noqa: E402
 
-_PRESET = flags.DEFINE_string('preset', 'demo', 'Of the model.')
-_FRAME_SIZE = flags.DEFINE_integer('frame_size', None, "If not the preset's.")
+_PRESET = flags.DEFINE_string('preset', 'demo', 'Preset of the model.')
+_FRAME_SIZE = flags.DEFINE_integer('frame_size', None, "Default: the preset's.")
 _REPEATS = flags.DEFINE_integer('repeats', 20, 'Calls that are timed.')
 _ONLY = flags.DEFINE_list(
-  'only', [], 'Of saved_model, python, glow, rollout, ratios.'
+  'only', [], 'Some of saved_model, python, glow, rollout, ratios.'
 )
 _RUN = flags.DEFINE_string('run', None, 'Internal: one measurement.')
 _EXPORT = flags.DEFINE_string('export', None, 'Internal: the SavedModel.')
@@ -251,7 +252,9 @@ def _run_alone(what, path):
   """One measurement in a fresh process, with this one's flags."""
   result = own_process.run_again(f'--run={what}', f'--export={path}')
   text = json.dumps(result)
-  print(what, text, file=sys.stderr, flush=True)  # All takes minutes.
+  print(
+    what, text, file=sys.stderr, flush=True
+  )  # All calls together take minutes.
   return result
 
 

@@ -5,13 +5,13 @@
       --set=model.head.steps.hidden_channels=128
 
 Nothing is timed. The parts are built and one frame goes through each, eagerly,
-so that every convolution is seen as often as it runs:
+so every convolution is counted as often as it runs:
 
-  parameters     trainable; of which the labels' own
-  Mmult          million multiplications (with their additions) of the
+  parameters     trainable parameters, and those of labels among them
+  Mmult          million multiplications (each with an addition) of the
                  convolutions, for one frame in one direction
-  MB of maps     what the convolutions give, for one frame, float32: a bound
-                 from below on what gradients='stored' keeps of a frame
+  MB of maps     results of the convolutions, for one frame, float32: a lower
+                 bound of what gradients='stored' keeps of a frame
   MB of weights  the weights, their gradients and Adam's two slots
 
 Prints a table, or with --json the numbers.
@@ -40,11 +40,11 @@ _PRESETS = flags.DEFINE_list(
   'presets',
   ['demo', 'paper_small', 'cglow_small', 'cglow_mixture']
   + ['paper', 'cglow', 'bair'],
-  'Of flows.',
+  'Presets of flows.',
 )
-_LABELS = flags.DEFINE_integer('labels', 4, 'Of the data.')
-_SET = flags.DEFINE_multi_string('set', [], 'key=value, as of train.main.')
-_JSON = flags.DEFINE_bool('json', False, 'Numbers in place of the table.')
+_LABELS = flags.DEFINE_integer('labels', 4, 'Labels of the data.')
+_SET = flags.DEFINE_multi_string('set', [], 'key=value, as for train.main.')
+_JSON = flags.DEFINE_bool('json', False, 'Print numbers instead of the table.')
 
 
 class _Counter:

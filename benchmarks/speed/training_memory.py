@@ -2,15 +2,15 @@
 
   python benchmarks/speed/training_memory.py --num_frames=8,16,30,60
 
-The paper gives as a reason for next-frame flows that they need not hold a whole
-video in memory. Here each system takes three training steps on random clips of
-several lengths, each length in a process of its own, and the kernel's record of
-the most that was resident is read, which needs Linux:
+The paper argues for next-frame flows because they need not hold a whole video
+in memory. Here each system takes three training steps on random clips of
+several lengths, each length in its own process. The kernel's record gives the
+peak of resident memory, which needs Linux:
 
 - gan: `gan_paper`, which trains through all frames of a clip.
 - flow: `cglow_small`, head and tail, on all frames of a clip at once.
-- flow_subset: the same, its tail on `--subset` random frames of a clip a step
-  (`model.tail.frames_per_step`; an unbiased estimate of the gradient).
+- flow_subset: the same, with the tail on `--subset` random frames of a clip in
+  each step (`model.tail.frames_per_step`; an unbiased gradient estimate).
 
 Prints JSON: `peak_mib` and `seconds_per_step` (of the third step) by system and
 length, and `mib_per_frame`, the slope of `peak_mib` from the shortest to the
@@ -34,10 +34,10 @@ sys.path.insert(
 from benchmarks import own_process  # noqa: E402
 
 _NUM_FRAMES = flags.DEFINE_list(
-  'num_frames', ['8', '16', '30', '60'], 'Of clips.'
+  'num_frames', ['8', '16', '30', '60'], 'Frames of a clip.'
 )
-_FRAME_SIZE = flags.DEFINE_integer('frame_size', 32, 'Of clips.')
-_BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'Clips.')
+_FRAME_SIZE = flags.DEFINE_integer('frame_size', 32, 'Frame size of the clips.')
+_BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'Clips of a batch.')
 _SUBSET = flags.DEFINE_integer('subset', 7, 'Frames of a clip a step.')
 _FIGURE = flags.DEFINE_string('figure', None, 'A file for the PNG.')
 _RUN = flags.DEFINE_list('run', None, 'Internal: a system and a length.')

@@ -1,18 +1,18 @@
-"""Clips a second of the video pipeline, against its decoder and `ffmpeg`.
+"""Clips a second of the video pipeline, of its decoder and of `ffmpeg`.
 
   python benchmarks/speed/video_pipeline.py --ffmpeg=ffmpeg --json=pipeline.json
 
-64 H.264 clips of 256x256 and 90 frames, made of natvid; the first 30 frames to
-RGB at 64x64, in batches of 8, nothing cached. In one run:
+Reads 64 H.264 clips of 256x256 and 90 frames, made from natvid: the first 30
+frames to RGB at 64x64, in batches of 8, without cache. In one run:
 
-  bare     PyAV alone, two threads, frames thrown away: the limit
+  bare     PyAV alone, two threads, frames discarded: the limit
   pyav     the training pipeline
-  tfio     the same with TensorFlow I/O's decoder, where it loads
-  ffmpeg   the program, one process a file, two at a time
+  tfio     the same with TensorFlow I/O's decoder, if it loads
+  ffmpeg   the program, one process for each file, two at a time
   prepared the same clips as `--mode=prepare` wrote them
 
-The runs are repeated in turn; the best of each counts. Each also tells the peak
-memory of a process that reads `--memory_clips` clips.
+The runs are repeated in turn; the best of each counts. Each also reports the
+peak memory of a process that reads `--memory_clips` clips.
 """
 
 import concurrent.futures
@@ -34,15 +34,17 @@ sys.path.insert(
   os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
 )
 
-_JSON = flags.DEFINE_string('json', None, 'Where to write the result.')
-_FFMPEG = flags.DEFINE_string('ffmpeg', 'ffmpeg', 'The program.')
-_REPEATS = flags.DEFINE_integer('repeats', 3, 'Of the whole round.')
-_MEMORY = flags.DEFINE_list('memory_clips', ['64', '640'], 'Sizes to try.')
+_JSON = flags.DEFINE_string('json', None, 'File for the result.')
+_FFMPEG = flags.DEFINE_string('ffmpeg', 'ffmpeg', 'The ffmpeg program.')
+_REPEATS = flags.DEFINE_integer('repeats', 3, 'Rounds.')
+_MEMORY = flags.DEFINE_list(
+  'memory_clips', ['64', '640'], 'Numbers of clips to try.'
+)
 _RUN = flags.DEFINE_string('run', None, 'Internal: measures memory.')
 
 _NUM_CLIPS, _LENGTH, _FRAMES, _SOURCE_SIZE, _SIZE = 64, 90, 30, 256, 64
 _BATCH, _THREADS = 8, 2
-_EPOCHS = 8  # The last batches' successors are decoded in vain.
+_EPOCHS = 8  # The clips after the last batch are decoded but not used.
 
 
 def _write_clips(folder):
@@ -172,7 +174,7 @@ def _has_tfio():
 
 
 def _peak_bytes(folder, num_clips):
-  """Of a process of its own."""
+  """Peak memory of a separate process."""
   command = [sys.executable, os.path.abspath(__file__)]
   command.append(f'--run={json.dumps([folder, num_clips])}')
   done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
