@@ -335,7 +335,7 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
   def test_constructor(self):
     flow, counts = _flow(), tf.zeros([3])
     for arguments, message in (
-      ({'head': flow.head}, 'need `label_counts`.*None'),
+      ({'head': flow.head}, 'needs `label_counts`.*None'),
       ({'head': flow.head, 'label_counts': tf.zeros([4])}, "'label_counts': 4"),
       ({'tail': flow.tail, 'label_counts': counts}, "got {'label_counts': 3}"),
       (
