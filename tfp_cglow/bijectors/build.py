@@ -151,7 +151,7 @@ def _check_shape(output_shape, num_glow_blocks):
       f'{num_glow_blocks} blocks need a height and width divisible by '
       f'{divisor}, but got frames of {shape[0]}x{shape[1]}. '
       + (
-        f'These frames allow at most {fitting} blocks; or pad or crop them.'
+        f'These frames allow at most {fitting} block(s); or pad or crop them.'
         if fitting
         else 'Pad or crop them to an even size.'
       )

@@ -4,8 +4,6 @@ Each option is a field of the part that it belongs to. An absent part is None,
 so options of an absent part cannot be given.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 import dataclasses
 from typing import Any

@@ -25,7 +25,7 @@ _MIXTURE = tfp_cglow.LevelMixture()
 
 
 def _flow(head=_HEAD, tail=_TAIL, **kwargs):
-  """A small flow, its variables away from their zeros."""
+  """A small flow whose variables are not zero."""
   flow = tfp_cglow.build_video_flow(_SHAPE, head, tail, seed=0, **kwargs)
   rng = np.random.default_rng(1)
   for variable in flow.trainable_variables:
