@@ -1,4 +1,4 @@
-"""The bijectors' contract: one table of bijectors, one method a property.
+"""The bijectors' contract: a table of bijectors, and a test per property.
 
 By default some expensive properties run on a part of the table. With
 `TFP_CGLOW_FULL_CONFORMANCE=1` in the environment every property runs on every
@@ -23,9 +23,9 @@ tfd = tfp.distributions
 
 FULL = bool(os.environ.get('TFP_CGLOW_FULL_CONFORMANCE'))
 
-# `build(dtype)` makes the bijector; `event_shape` is that of its data side;
-# `conditions` maps names to `draw(rng, leading_shape)`; `tolerance` is that of
-# float32.
+# `build(dtype)` makes the bijector; `event_shape` is the shape of its data;
+# `conditions` maps names to callables `draw(rng, leading_shape)`; `tolerance`
+# is for float32.
 Case = collections.namedtuple(
   'Case', ['name', 'build', 'event_shape', 'conditions', 'tolerance']
 )
@@ -104,7 +104,7 @@ def _scan(kind, gradients, **kwargs):
 
 
 def _step_of_tensors(slices):
-  # Not a `FlowStep`: the reversible gradient takes its generic way.
+  # Not a `FlowStep`, so the reversible gradient uses `_generic_vjp`.
   return tfp_cglow.ActNorm(slices['shift'], slices['log_scale'])
 
 
@@ -263,8 +263,9 @@ def _glows():
 
 CASES = [Case(*row, tolerance=2e-4) for row in _table()]
 
-# What `_rows` has by default of Scan and Glow (of the others it has all rows).
-# The other rows differ from one of these by an option that other rows cover.
+# The rows of Scan and Glow that `_rows` has by default. (It has all rows of
+# other bijectors.) Each row left out differs from one of these by an option
+# that another row covers.
 _ROWS = (
   'scan_reversible_additive',
   'scan_reversible_affine_context',
@@ -278,7 +279,7 @@ _ROWS = (
   'glow_everything',
 )
 
-# What `_some_rows` has by default: one or two of a kind.
+# The rows that `_some_rows` yields by default: one or two of each kind.
 _SOME = (
   'actnorm',
   'invertible_conv',
@@ -297,7 +298,7 @@ _SOME = (
   'glow_everything',
 )
 
-# What `_large_rows` has by default.
+# The rows that `_large_rows` yields by default.
 _LARGE = (
   'scan_reversible_affine_context',
   'context_affine_residual',
@@ -311,18 +312,18 @@ def _named(cases):
 
 
 def _rows(where=lambda case: True):
-  """The table's rows, for what makes a bijector one."""
+  """The rows for properties that define a bijector."""
   default = lambda n: not n.startswith(('scan_', 'glow_')) or n in _ROWS
   return _named(c for c in CASES if where(c) and (FULL or default(c.name)))
 
 
 def _some_rows(where=lambda case: True):
-  """The table's rows, for what hardly depends on a row's options."""
+  """The rows for properties that hardly depend on a bijector's options."""
   return _named(c for c in CASES if where(c) and (FULL or c.name in _SOME))
 
 
 def _large_rows():
-  """Scan, Glow and first bijectors, for what takes seconds."""
+  """Rows of large bijectors, for properties that take seconds."""
   large = ('scan_', 'glow_', 'context_affine_', 'context_mixture_')
   return _named(
     c for c in CASES if (c.name.startswith(large) if FULL else c.name in _LARGE)
@@ -336,7 +337,7 @@ _has_variables = lambda case: (
 
 
 def randomise(module, seed=0):
-  """Gives distinct values to all variables, zero-initialised ones included."""
+  """Assigns random values to all variables."""
   rng = np.random.default_rng(seed)
   for variable in module.trainable_variables:
     variable.assign(0.2 * rng.standard_normal(variable.shape))
@@ -348,7 +349,7 @@ def make(case, dtype=tf.float64, seed=0):
 
 
 def draw(case, leading, dtype=tf.float64, seed=0):
-  """Data of the case: tensors `[*leading, *event_shape]`."""
+  """Data of the case, a tensor `[*leading, *event_shape]`."""
   rng = np.random.default_rng([seed, 1])
   return tf.constant(
     rng.uniform(-0.5, 0.5, [*leading, *case.event_shape]), dtype
@@ -372,7 +373,7 @@ def draw_conditions(case, leading, dtype=tf.float64, seed=0):
 
 
 def fresh(conditions):
-  """The same values as new objects, which no cache knows."""
+  """Copies: the same values as new objects, which are in no cache."""
   return tf.nest.map_structure(tf.identity, conditions)
 
 
@@ -604,10 +605,10 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
     self._check_gradients(forward, bijector, case, x)
 
   def _check_gradients(self, call, bijector, case, point):
-    """Compares with finite differences along random directions.
+    """Compares gradients with finite differences along random directions.
 
-    By default along one of all inputs and variables together; with `FULL` along
-    one of each.
+    By default along one direction of all inputs and variables together; with
+    `FULL` along one direction of each of them.
     """
     rng = np.random.default_rng(5)
     conditions = draw_conditions(case, [2])
@@ -704,7 +705,7 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
     self.assertNotEqual(first, second)
     conditions = draw_conditions(case, [2])
     y, x = draw(case, [2]), draw_latent(first, case, [2])
-    # The same objects for both: a shared cache would answer.
+    # The same objects for both: a shared cache would return wrong results.
     self.assertNotAllClose(
       first.inverse(y, **conditions), second.inverse(y, **conditions)
     )

@@ -1,9 +1,9 @@
 """Conditional normalising flows for TensorFlow Probability, and video models.
 
-The bijectors compose with any TFP code; `build_glow` creates a conditional
+The bijectors compose with other TFP code; `build_glow` creates a conditional
 Glow. `VideoFlow` is the video model of Donahue, "Label-Conditioned Next-Frame
-Video Generation with Neural Flows" (2019), which `build_video_flow` creates and
-the Keras model `VideoGlow` trains.
+Video Generation with Neural Flows" (2019). `build_video_flow` creates it, and
+the Keras model `VideoGlow` trains it.
 """
 
 from tfp_cglow.bijectors.actnorm import ActNorm

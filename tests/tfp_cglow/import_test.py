@@ -1,4 +1,4 @@
-"""What importing the library costs its users: nothing but its own needs."""
+"""Tests that importing the library imports only what it needs."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The library inside other people's TensorFlow Probability code."""
+"""Tests of the library inside TensorFlow Probability code of its users."""
 
 from absl.testing import parameterized
 import numpy as np

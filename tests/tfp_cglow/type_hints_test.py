@@ -1,4 +1,4 @@
-"""The public functions have type hints, as `py.typed` says."""
+"""Tests that public functions have type hints, as `py.typed` promises."""
 
 import inspect
 import typing

@@ -1,4 +1,4 @@
-"""Activation normalisation, a learned affine map of the channels."""
+"""Activation normalisation: a learned scale and shift for each channel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class ActNorm(conditional_bijector.ConditionalBijector):
   ```
 
   Data `y` and latent `x` are `[..., C]`. The map is the identity for zero
-  parameters. It never initialises itself: `tfp_cglow.adapt` does, once.
+  parameters. `tfp_cglow.adapt` initialises it from data; it never initialises
+  itself.
 
   #### References
 
@@ -54,10 +55,12 @@ class ActNorm(conditional_bijector.ConditionalBijector):
 
   @property
   def shift(self):
+    """Float `[C]`."""
     return self._shift
 
   @property
   def log_scale(self):
+    """Float `[C]`, natural logarithm of the scale."""
     return self._log_scale
 
   def _forward_and_ildj(self, x):
@@ -81,17 +84,18 @@ def build_actnorm(
 
 
 def channel_statistics(y):
-  """The parameters that give `y` zero mean and unit variance by channel.
+  """ActNorm's parameters that give `y` zero mean and unit variance by channel.
 
-  In `Strategy.run` they are those of all replicas' `y`, of equal shapes.
+  In `Strategy.run` the statistics cover `y` of all replicas, which must have
+  equal shapes.
 
   Args:
     y: Float tensor `[..., C]`.
 
   Returns:
     shift: `[C]`.
-    log_scale: `[C]`; zero for a channel that is constant in `y`, which no
-      finite scale could normalise.
+    log_scale: `[C]`; zero for a channel that is constant in `y`, because no
+      finite scale gives it unit variance.
   """
   mean = replicas.mean_over_replicas(_mean(y))
   variance = replicas.mean_over_replicas(
@@ -105,7 +109,7 @@ def channel_statistics(y):
 
 
 def _mean(y):
-  """The mean by channel, axis by axis: a long float32 sum is off by 1e-5."""
+  """The mean by channel, one axis at a time: one float32 sum errs by 1e-5."""
   while y.shape.rank > 1:
     y = tf.reduce_mean(y, -2)
   return y

@@ -1,4 +1,4 @@
-"""Data-dependent initialisation of ActNorm: explicit, and once."""
+"""`adapt`: the data-dependent initialisation of ActNorm, done explicitly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tfp_cglow.internal import replicas
 
 __all__ = ['adapt']
 
-# With variables inside, `tfb.Chain(...)` is of this class.
+# The class of `tfb.Chain(...)` if it contains variables.
 _CHAIN = tfp.bijectors.Chain.__bases__[0]
 
 
@@ -29,29 +29,31 @@ def adapt(
 ) -> tf.Tensor:
   """Initialises every ActNorm from a batch (Glow, section 3.1).
 
-  Walks the inverse direction; each ActNorm gets the shift and scale that give
-  its input zero mean and unit variance by channel over the batch, and is then
-  applied. Runs eagerly; in `Strategy.run`, over the batches of all replicas.
+  Walks the flow in the inverse direction. Each ActNorm gets the shift and scale
+  that give its input zero mean and unit variance by channel over the batch, and
+  is then applied. Runs eagerly. In `Strategy.run` the statistics cover the
+  batches of all replicas.
 
   Args:
     bijector: A `Glow`, `Scan` of `FlowStep`s, `FlowStep` or `ActNorm` whose
-      ActNorm parameters are `tf.Variable`s, or a `tfb.Chain` or `Conditioned`
-      of them.
-      Bijectors without an ActNorm are only applied.
+      ActNorm parameters are `tf.Variable`s; or a `tfb.Chain` or `Conditioned`
+      of these. A bijector without an ActNorm is only applied.
     frames: `[..., H, W, C]`, dequantised data.
-    **conditions: As `bijector.inverse` takes them.
+    **conditions: Conditions, as `bijector.inverse` takes them.
 
   Returns:
     `bijector.inverse(frames, **conditions)` after the initialisation.
 
   Raises:
-    TypeError: if `bijector` is none.
-    ValueError: if it is a `Glow` that was adapted before, or another bijector
-      that has an ActNorm inside.
-    RuntimeError: inside a `tf.function`.
+    TypeError: if `bijector` is no `tfb.Bijector`.
+    ValueError: if `bijector` is a `Glow` that was adapted before, or contains
+      an ActNorm that `adapt` cannot reach; or if a condition does not fit.
+    RuntimeError: if called inside a `tf.function`.
   """
   if not tf.executing_eagerly():
-    raise RuntimeError('`adapt` assigns variables once: call it eagerly.')
+    raise RuntimeError(
+      '`adapt` assigns variables: call it eagerly, not in a `tf.function`.'
+    )
   if not isinstance(bijector, tfp.bijectors.Bijector):
     raise TypeError(
       f'`adapt` expects a bijector, but got {type(bijector).__name__}.'
@@ -65,13 +67,13 @@ def _adapt_none(bijector, y, **conditions):
   if norm is not None:
     raise ValueError(
       f'`adapt` cannot reach `{norm.name}` inside of `{bijector.name}`, a '
-      f'{type(bijector).__name__}: adapt it by itself.'
+      f'{type(bijector).__name__}: call `adapt` on the inner bijector.'
     )
   return bijector.inverse(y, **conditions)
 
 
 def _find_actnorm(bijector):
-  """An ActNorm in a bijector, the steps of scans included, or None."""
+  """Finds an ActNorm in a bijector or in the steps of a `Scan`; or None."""
   for module in (bijector, *bijector.submodules):
     if isinstance(module, actnorm.ActNorm):
       return module
@@ -119,8 +121,9 @@ def _(bijector: scan.Scan, y, **conditions):
     return _adapt_none(bijector, y, **conditions)
   run = functools.partial(_adapt_steps, bijector)
   if replicas.num_replicas() == 1:
-    # A graph of one step: eagerly, Python takes longer than the arithmetic. But
-    # replicas cannot exchange their statistics in a graph's loop.
+    # A graph of one step, because eagerly Python takes longer than the
+    # arithmetic. Several replicas cannot do this: they cannot exchange their
+    # statistics in a graph's loop.
     run = tf.function(run)
   y, shifts, log_scales = run(y, conditions)
   replicas.assign(bijector.stacks['actnorm']['shift'], shifts)
@@ -129,7 +132,7 @@ def _(bijector: scan.Scan, y, **conditions):
 
 
 def _adapt_steps(bijector, y, conditions):
-  """The steps' output, and the stacks of shifts and log-scales it came from."""
+  """The output of all steps, and the stacks of shifts and log-scales."""
   stacks = tf.nest.map_structure(tf.convert_to_tensor, bijector.stacks)
 
   def body(k, y, shifts, log_scales):
@@ -153,8 +156,8 @@ def _adapt_steps(bijector, y, conditions):
 def _(bijector: glow_lib.Glow, y, label=None, **conditions):
   if bijector.adapted is not None and bool(bijector.adapted.read_value()):
     raise ValueError(
-      f'`{bijector.name}` is adapted already; adapting again would throw away '
-      'what ActNorm learned.'
+      f'`{bijector.name}` is adapted already; adapting it again would '
+      "overwrite ActNorm's trained parameters."
     )
   conditional_bijector.check_condition_names(
     bijector.name, bijector.conditions, {'label': label, **conditions}

@@ -45,11 +45,10 @@ def build_glow(
 ) -> glow.Glow:
   """Creates a conditional Glow with its variables.
 
-  The result is an isometry until trained or adapted: log-dets are zero and
-  `forward` keeps norms. There are three exceptions: `AffineSteps` with
+  Until it is trained or adapted, the result is an isometry: log-dets are zero
+  and `forward` keeps norms. There are three exceptions: `AffineSteps` with
   scale='sigmoid', whose scales start at 0.88; a `FrameAffine` with a mean,
-  which starts as the difference to (about) the previous frame; and a
-  `LevelMixture`.
+  which starts by subtracting (about) the previous frame; and a `LevelMixture`.
 
   ```python
   glow = tfp_cglow.build_glow(
@@ -65,28 +64,30 @@ def build_glow(
     num_glow_blocks: Python `int`, levels of the multi-scale architecture.
     steps: `AdditiveSteps` or `AffineSteps` of every block; None: no steps, only
       the first bijector and the labels' prior.
-    context: `Context`, the map that the flow is conditioned on, or None.
-    vector_channels: Python `int`, size of the condition `vector`, or None.
+    context: `Context`, describes the condition `context`; None: the flow takes
+      no context.
+    vector_channels: Python `int`, size of the condition `vector`; None: the
+      flow takes no vector.
     labels: `LabelPriors`, `LabelEmbedding` or `LabelImages`, with `num_labels`;
       None: the flow takes no label.
-    first: `FrameAffine`, or `LevelMixture` with `levels`: a bijector before the
-      blocks, on the data side; None: there is none.
+    first: `FrameAffine`, or `LevelMixture` with `levels`: the bijector nearest
+      to the data; None: the blocks are nearest.
     pyramid: `Pyramid`. Or a callable from the context map `[..., H, W, C_all]`
-      to a list of maps `[..., H / 2^i, W / 2^i, C_i]`, one a block; it is
-      called once here to learn their channels. `C_all` counts the context, the
-      vector and the label's map.
+      to a list of maps `[..., H / 2^i, W / 2^i, C_i]`, i = 1, 2, .., one for
+      each block; `build_glow` calls it once to find the channels `C_i`. `C_all`
+      is the sum of the channels of the context, the vector and the label's map.
     network_dtype: `tf.DType` in which networks compute, or its name; None:
       `dtype`.
     dtype: `tf.DType` of frames, latents and variables.
-    seed: Python `int`, or None: from the operating system.
+    seed: Python `int`; None: from the operating system.
     name: Python `str`.
 
   Returns:
     A `Glow`.
 
   Raises:
-    ValueError: if a part is of a wrong kind or lacks a number, or sizes do not
-      fit.
+    ValueError: if a part is of a wrong kind or lacks a number, or if sizes do
+      not fit.
   """
   frame_shape = _check_shape(output_shape, num_glow_blocks)
   _check_conditions(context, vector_channels, labels)
@@ -101,7 +102,7 @@ def build_glow(
   rng = np.random.default_rng(seed)
   first = _build_first(rng, first, frame_shape, whole, dtypes)
   if isinstance(pyramid, specs.Pyramid):
-    # Without steps nothing would read it.
+    # Without steps, nothing would read the pyramid.
     pyramid = (
       context_pyramid.build_context_pyramid(
         whole.channels,
@@ -150,9 +151,9 @@ def _check_shape(output_shape, num_glow_blocks):
       f'{num_glow_blocks} blocks need a height and width divisible by '
       f'{divisor}, but got frames of {shape[0]}x{shape[1]}. '
       + (
-        f'At most {fitting} fit these; or pad or crop.'
+        f'These frames allow at most {fitting} block(s); or pad or crop them.'
         if fitting
-        else 'Pad or crop to an even size.'
+        else 'Pad or crop them to an even size.'
       )
     )
   return shape
@@ -179,7 +180,10 @@ def _check_conditions(context, vector_channels, labels):
 
 
 def _check_first(first, frame_shape, context):
-  """Of the context alone: a label or a vector, joined to it, is no frame."""
+  """Raises ValueError if `first` is wrong or does not fit the context.
+
+  Only `context` counts: the vector and the label's map hold no frame.
+  """
   checks.check_kind('first', first, specs.FrameAffine, specs.LevelMixture)
   if isinstance(first, specs.FrameAffine):
     context_affine.check_context(first, frame_shape[-1], context)
@@ -195,7 +199,7 @@ def _check_pyramid(pyramid):
 
 
 def _check_needs(first, pyramid):
-  """Of a flow without any context."""
+  """Raises ValueError for parts that need a context; the flow has none."""
   for name, value, needs_one in (
     ('first', first, isinstance(first, specs.FrameAffine)),
     ('pyramid', pyramid, pyramid != specs.Pyramid()),
@@ -209,7 +213,7 @@ def _check_needs(first, pyramid):
 
 
 def _whole_context(context, vector_channels, labels, frame_shape):
-  """`Context` with what is joined to it: a vector, a label's map; or None."""
+  """The `Context` with vector and label's map joined to it; or None."""
   of_label = _label_map_shape(labels, frame_shape)
   channels = [
     0 if context is None else context.channels,
@@ -223,7 +227,7 @@ def _whole_context(context, vector_channels, labels, frame_shape):
 
 
 def _num_even_halvings(height, width):
-  """How often both can be halved: their common factors of two."""
+  """How often height and width can both be halved."""
   common = math.gcd(height, width)
   return (common & -common).bit_length() - 1
 
@@ -251,8 +255,8 @@ def _channels_of_levels(pyramid, frame_shape, whole, num_blocks, dtype):
   sizes = [m.shape[-3:-1].as_list() for m in maps]
   if sizes != expected:
     raise ValueError(
-      f'`pyramid` must give one map a block, of sizes {expected}, but gave '
-      f'{sizes}.'
+      f'`pyramid` must give one map for each block, of sizes {expected}, but '
+      f'gave {sizes}.'
     )
   return [m.shape[-1] for m in maps]
 
@@ -265,7 +269,7 @@ def _build_label_prior(labels, frame_shape, dtype):
 
 
 def _label_map_shape(labels, frame_shape):
-  """Shape `[h, w, c]` of what a label adds to the context, or None."""
+  """Shape `[h, w, c]` of the map that a label adds to the context, or None."""
   if isinstance(labels, specs.LabelImages):
     return frame_shape
   if isinstance(labels, specs.LabelEmbedding):

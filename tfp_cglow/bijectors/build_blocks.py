@@ -1,4 +1,4 @@
-"""The blocks of a `Glow`: their steps and splits, with variables."""
+"""Creates the blocks of a `Glow`: squeezes, steps and splits."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ _AFFINE_COUPLINGS = {'tanh': 'affine', 'sigmoid': 'affine_sigmoid'}
 
 
 def draw_seed(rng):
-  """A seed, Python `int`, of a `np.random.Generator`."""
+  """Draws a seed, a Python `int`, from a `np.random.Generator`."""
   return int(rng.integers(2**31))
 
 
@@ -27,9 +27,9 @@ def build_blocks(rng, steps, channels, level_channels, network_dtype, dtype):
     rng: `np.random.Generator`.
     steps: `AdditiveSteps`, `AffineSteps` or None.
     channels: Python `int`, C of the frame.
-    level_channels: List of Python `int`, channels of each block's context; None
-      where there is no context.
-    network_dtype: `tf.DType` of the networks' computation, or None.
+    level_channels: List of a Python `int` for each block, channels of its
+      context; None for a block without a context.
+    network_dtype: `tf.DType` in which networks compute; None: `dtype`.
     dtype: `tf.DType` of data, latents and variables.
 
   Returns:
@@ -63,7 +63,7 @@ def _check_steps(steps):
   if steps.num_steps < 1:
     raise ValueError(
       '`steps.num_steps` must be at least 1, but got '
-      f'{steps.num_steps}: `steps=None` gives no steps.'
+      f'{steps.num_steps}. `steps=None` means no steps.'
     )
   checks.check_choice(
     'steps.gradients', steps.gradients, ('reversible', 'stored', 'unrolled')
@@ -87,8 +87,9 @@ def _check_network(steps):
     value = getattr(steps, field)
     if value != getattr(default, field):
       raise ValueError(
-        f'`steps.network` replaces the network that `steps.{field}` belongs '
-        f'to: expected one of them, but got {steps.network!r} and {value!r}.'
+        f'Expected `steps.network` or `steps.{field}`, not both, because '
+        f'`steps.{field}` belongs to the default network, but got '
+        f'{steps.network!r} and {value!r}.'
       )
 
 
@@ -100,7 +101,7 @@ def _make_maker(steps, apply, context_channels, dtype):
 
 
 def _build_scan(rng, steps, network, channels, context_channels, dtype):
-  """One `Scan` over stacked parameters."""
+  """A list of one `Scan`, with variables stacked over the steps."""
   init, apply = network
   maker = _make_maker(steps, apply, context_channels, dtype)
   values = flow_step.init_flow_steps(rng, channels, steps.num_steps)

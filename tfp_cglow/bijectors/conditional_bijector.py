@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-# The only internal imports. With the first, value and log-det come out of one
-# pass, as in TFP's own ffjord.py; the second keeps variables by reference.
+# The only internal imports of TFP. With `cache_util` one pass gives the value
+# and the log-det, as in TFP's ffjord.py; `tensor_util` does not read variables.
 from tensorflow_probability.python.internal import cache_util
 from tensorflow_probability.python.internal import tensor_util
 
@@ -42,13 +42,13 @@ def check_condition_names(owner, expected, given):
   """Drops conditions that are None and checks the names of the others.
 
   Args:
-    owner: Python `str`, the name that messages use.
-    expected: `dict` from the name of each condition that must be given to a
-      description of its value.
+    owner: Python `str`, name of the bijector in messages.
+    expected: `dict` of the conditions that must be given: from each name to a
+      description of the value.
     given: `dict` of conditions, by name.
 
   Returns:
-    `dict` of the conditions, exactly those of `expected`.
+    `dict` of the conditions, with exactly the names in `expected`.
 
   Raises:
     ValueError: if a condition is missing or unknown.
@@ -64,15 +64,16 @@ def check_condition_names(owner, expected, given):
   return given
 
 
-# Dimensions that belong to one row of a condition.
+# How many dimensions of a condition follow the leading (batch) dimensions.
 _ROW_NDIMS = {'context': 3, 'vector': 1}
 _NO_ROWS = np.zeros([])
 
 
 def _rows(name, value):
-  """A condition as a tensor, and how many of its dimensions lead, or None.
+  """A condition as a tensor, and the number of its leading dimensions.
 
-  Conditions of other names than the contract's may be anything: one of none.
+  The number is None if the rank is unknown. Only `context`, `vector` and
+  `label` have leading dimensions; for another name the result is `_NO_ROWS, 0`.
   """
   if name not in (*_ROW_NDIMS, 'label'):
     return _NO_ROWS, 0
@@ -86,11 +87,12 @@ def leading_shape(name, value):
   """The leading dimensions of a condition `context`, `vector` or `label`.
 
   Args:
-    name: Python `str`, of the condition.
-    value: Its value.
+    name: Python `str`, the condition's name.
+    value: The condition's value.
 
   Returns:
-    `tf.TensorShape`, perhaps of unknown rank; [] of any other condition.
+    `tf.TensorShape`, of unknown rank if the value's rank is unknown; [] for a
+    condition of another name.
   """
   value, num_leading = _rows(name, value)
   shape = tf.TensorShape(value.shape)
@@ -98,7 +100,7 @@ def leading_shape(name, value):
 
 
 def leading_shape_tensor(name, value):
-  """The same as an int32 tensor; the rank is to be known."""
+  """`leading_shape` as an int32 tensor; the value's rank must be known."""
   value, num_leading = _rows(name, value)
   return tf.shape(value)[:num_leading]
 
@@ -115,8 +117,8 @@ def _check_leading(owner, data, event_ndims, conditions):
     except ValueError as e:
       raise ValueError(
         f'`{owner}` expects leading dimensions of `{name}` that broadcast with '
-        f'{leading}, those of the data and the conditions before, but got '
-        f'{of_condition}.'
+        f'{leading}, the leading dimensions of the data and of the conditions '
+        f'before it, but got {of_condition}.'
       ) from e
 
 
@@ -124,10 +126,10 @@ class ConditionalBijector(tfp.bijectors.Bijector):
   """A bijector whose map may depend on named conditions.
 
   Conditions are passed by keyword to `forward`, `inverse` and the log-det
-  methods. TFP drops unknown keywords silently in compositions; a
-  `ConditionalBijector` raises.
+  methods. In compositions TFP drops unknown keywords silently; a
+  `ConditionalBijector` raises ValueError if a condition is missing or unknown.
 
-  A subclass implements two methods, each a single pass that gives the value
+  A subclass implements two methods. Each computes, in a single pass, the value
   and the log-determinant of the *inverse* map's Jacobian:
 
   ```none
@@ -135,8 +137,8 @@ class ConditionalBijector(tfp.bijectors.Bijector):
   _inverse_and_ildj(y, **conditions) -> x, ildj
   ```
 
-  `ildj` is reduced over `forward_min_event_ndims` dimensions, in nats. Both
-  are kept in TFP's cache, so `log_prob` runs every network once.
+  `ildj` is in nats, summed over the dimensions of one event. TFP's cache keeps
+  the value and `ildj`, so `log_prob` runs every network once.
   """
 
   _cache = cache_util.BijectorCacheWithGreedyAttrs(
@@ -149,7 +151,7 @@ class ConditionalBijector(tfp.bijectors.Bijector):
 
   @property
   def conditions(self):
-    """`dict`: the name of each condition, and a description of its value."""
+    """`dict` from the name of each condition to a description of its value."""
     return {}
 
   def _augmented_forward(self, x, **conditions):
@@ -168,7 +170,7 @@ class ConditionalBijector(tfp.bijectors.Bijector):
     return conditions
 
   def _inverse_log_det_jacobian(self, y, **conditions):
-    # Asked for before `inverse`: the cache gets both from one pass.
+    # If `inverse` has not run yet, it runs here and fills the cache.
     _ = self._cache.inverse(y, **conditions)
     return self._cache.inverse_attributes(y, **conditions)['ildj']
 
@@ -180,24 +182,25 @@ class ConditionalBijector(tfp.bijectors.Bijector):
 
 
 def context_description(channels, height='H', width='W'):
+  """Describes a context map in messages and in `conditions`."""
   return f'a float map [..., {height}, {width}, {channels}]'
 
 
 def check_context(owner, context, channels, like, dtype):
-  """Checks a context map's channels and, if `like` is given, its size.
+  """Checks the shape and the dtype of a context map.
 
   Args:
-    owner: Python `str`, the name that messages use.
+    owner: Python `str`, name of the bijector in messages.
     context: Context map `[..., H, W, C_ctx]`.
-    channels: Python `int`, `C_ctx`.
-    like: Static `[H, W]`; entries may be None.
-    dtype: The `tf.DType` expected.
+    channels: Python `int`, the expected `C_ctx`.
+    like: The expected `[H, W]`; None for a size that is unknown.
+    dtype: The expected `tf.DType`.
 
   Returns:
     The context as a `Tensor`.
 
   Raises:
-    ValueError: if the shape or the dtype is another.
+    ValueError: if the shape or the dtype differs.
   """
   context = tf.convert_to_tensor(context, dtype_hint=dtype, name='context')
   expected = [*like, channels]

@@ -1,4 +1,4 @@
-"""A bijector with its conditions bound, for code that passes no kwargs."""
+"""Binds conditions to a bijector, for code that passes no keywords."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ __all__ = ['Conditioned']
 
 
 class Conditioned(tfp.bijectors.Bijector):
-  """Binds conditions to a conditional bijector.
+  """A bijector whose conditions are bound at construction.
 
-  `JointDistribution`s and `DistributionLambda` pass no `bijector_kwargs`:
+  `JointDistribution`s and `DistributionLambda` pass no `bijector_kwargs`, so
+  bind the conditions first:
 
   ```python
   flow = tfd.TransformedDistribution(
@@ -22,9 +23,9 @@ class Conditioned(tfp.bijectors.Bijector):
   flow.sample()  # One for each row of the conditions.
   ```
 
-  The leading dimensions of `context`, `vector` and `label` are its batch shape,
-  and so the distribution's: `flow.sample(5)` is five independent samples for
-  each row.
+  The leading dimensions of `context`, `vector` and `label` are the batch shape
+  of the bijector and hence of the distribution: `flow.sample(5)` draws five
+  independent samples for each row.
   """
 
   def __init__(
@@ -40,10 +41,10 @@ class Conditioned(tfp.bijectors.Bijector):
       bijector: A `tfb.Bijector`.
       validate_args: Python `bool`.
       name: Python `str`.
-      **conditions: The keywords that every call passes to `bijector`.
+      **conditions: Conditions, passed to every method of `bijector`.
 
     Raises:
-      ValueError: if `bijector` takes no such condition.
+      ValueError: if `bijector` does not take one of the conditions.
     """
     if isinstance(bijector, conditional_bijector.ConditionalBijector):
       conditional_bijector.check_known(
@@ -70,11 +71,12 @@ class Conditioned(tfp.bijectors.Bijector):
 
   @property
   def bijector(self):
+    """The `tfb.Bijector` without its conditions."""
     return self._bijector
 
   @property
   def bound(self):
-    """`dict` of the conditions, by name."""
+    """`dict` of the bound conditions, by name."""
     return dict(self._bound)
 
   def experimental_batch_shape(self, x_event_ndims=None, y_event_ndims=None):
@@ -94,7 +96,7 @@ class Conditioned(tfp.bijectors.Bijector):
     return self._without_events(shape, x_event_ndims, y_event_ndims)
 
   def _without_events(self, shape, x_event_ndims, y_event_ndims):
-    """Less those dimensions that belong to larger events."""
+    """Drops the dimensions of a batch shape that belong to larger events."""
     if x_event_ndims is not None:
       more = x_event_ndims - self.forward_min_event_ndims
     elif y_event_ndims is not None:
@@ -103,7 +105,7 @@ class Conditioned(tfp.bijectors.Bijector):
       more = 0
     return shape[:-more] if more else shape
 
-  # Conditions that are not bound go through: `bijector` checks them.
+  # Calls may add conditions that are not bound; `bijector` checks them.
 
   def _forward(self, x, **others):
     return self._bijector.forward(x, **self._bound, **others)
@@ -135,7 +137,7 @@ class Conditioned(tfp.bijectors.Bijector):
 
 
 def _leaves(conditions):
-  """Pairs of a name and a value; those of a chain's parts are in a `dict`."""
+  """Yields pairs of name and value; a chain's conditions are nested `dict`s."""
   for name, value in conditions.items():
     if isinstance(value, dict):
       yield from _leaves(value)

@@ -1,4 +1,4 @@
-"""A conditional affine map of the whole frame, the tail's first bijector."""
+"""A conditional affine map of a frame, used as a flow's first bijector."""
 
 from __future__ import annotations
 
@@ -23,41 +23,42 @@ __all__ = [
   'residual_mean',
 ]
 
-# Softmax weight of not moving is 0.94 at the start, of 25 places.
+# At the start, the weight of the unmoved pixel is 0.94 of 25 places.
 _CENTRE_LOGIT = 6.0
 
 
 def learned_mean(context, channels):
-  """A zero base: the network learns the whole mean."""
+  """Zero: the network learns the whole mean."""
   del channels
   return tf.zeros([], context.dtype)
 
 
 def residual_mean(context, channels):
-  """The context's first C channels, the previous frame, as the base."""
+  """The previous frame: the context's first C channels."""
   return context[..., :channels]
 
 
 def motion_mean(context, channels, logits):
-  """The previous frame, each pixel moved: a mixture of its neighbours.
+  """The previous frame moved: each pixel is a mean of its neighbours.
 
   ```none
   mean[i, j] = sum_d softmax(logits[i, j])[d] * previous[i + d_1, j + d_2]
   ```
 
-  It does not depend on the frame that is modelled, so costs no log-det.
+  It does not depend on the frame that is modelled, so it does not change the
+  log-det.
 
   Args:
-    context: `[..., H, W, C_ctx]`, its first C channels are the previous frame.
+    context: `[..., H, W, C_ctx]`; its first C channels are the previous frame.
     channels: Python `int`, C.
-    logits: `[..., H, W, K**2]`, K odd: of the K x K places around a pixel, by
-      rows. Zero logits mean (nearly) no motion.
+    logits: `[..., H, W, K**2]`, K odd, logits of the K x K places around a
+      pixel, by rows. For zero logits there is (nearly) no motion.
 
   Returns:
     `[..., H, W, C]`.
 
   Raises:
-    ValueError: if K exceeds twice a frame's height or width by more than one.
+    ValueError: if the radius, (K - 1) / 2, exceeds the height or the width.
   """
   radius = int(round(logits.shape[-1] ** 0.5)) // 2
   previous = context[..., :channels]
@@ -77,8 +78,8 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
   ```
 
   Data `y` and latent `x` are frames `[..., H, W, C]`. With `residual_mean` and
-  a zero network it is the difference of frames. It is one step of the
-  autoregressive flow of [1].
+  a zero network, x is the difference to the previous frame. The bijector is one
+  step of the autoregressive flow of [1].
 
   #### References
 
@@ -100,12 +101,13 @@ class ContextAffine(conditional_bijector.ConditionalBijector):
     """Creates the bijector.
 
     Args:
-      network: Callable `context [..., H, W, C_ctx] -> [..., H, W, 2 C]`. After
-        the 2 C channels come `base_channels`.
+      network: Callable `context [..., H, W, C_ctx] -> [..., H, W, 2 C + D]`,
+        where D is `base_channels`.
       context_channels: Python `int`, `C_ctx`.
       base_mean: `learned_mean`, `residual_mean`, `motion_mean`, or another
-        function of the context and C, and of the base channels if there are.
-      base_channels: Python `int`, so many of the network's channels go to
+        callable `(context, C) -> mean`; if D > 0, `(context, C, outputs)` with
+        the network's last D channels.
+      base_channels: Python `int` D, number of the network's outputs that go to
         `base_mean`.
       dtype: `tf.DType` of data and latent.
       validate_args: Python `bool`.
@@ -170,16 +172,17 @@ def build_context_affine(
   dtype: tf.DType = tf.float32,
   name: str = 'context_affine',
 ) -> ContextAffine:
-  """Creates a `ContextAffine` with a zero-ended convolutional network.
+  """Creates a `ContextAffine` with a convolutional network.
 
-  The network is conv3x3, ReLU, conv1x1, ReLU, zero conv3x3.
+  The network is conv3x3, ReLU, conv1x1, ReLU, conv3x3; the last layer starts at
+  zero.
 
   Args:
     channels: Python `int`, C of the frame.
     context: `Context`, of at least C channels if `affine` has a mean.
     affine: `FrameAffine`.
-    seed: Python `int` or None.
-    network_dtype: `tf.DType` of the network's computation, or None.
+    seed: Python `int`; None: from the operating system.
+    network_dtype: `tf.DType` in which the network computes; None: `dtype`.
     dtype: `tf.DType` of data, latent and variables.
     name: Python `str`.
 
@@ -211,7 +214,7 @@ def build_context_affine(
 
 
 def _base_mean(mean):
-  """The function, and how many of the network's channels it takes."""
+  """The `base_mean` function, and the number of its `base_channels`."""
   if mean is None:
     return learned_mean, 0
   if isinstance(mean, specs.MovedFrame):
@@ -220,7 +223,7 @@ def _base_mean(mean):
 
 
 def check_context(affine, channels, context):
-  """Raises ValueError if a `FrameAffine` cannot find its mean in a context.
+  """Checks that a context holds the frame that a `FrameAffine` needs.
 
   Args:
     affine: `FrameAffine`.
@@ -228,7 +231,8 @@ def check_context(affine, channels, context):
     context: `Context` or None.
 
   Raises:
-    ValueError: says what was expected and what came.
+    ValueError: if the mean is of a wrong kind, or the context has too few
+      channels.
   """
   mean = affine.mean
   checks.check_kind(
@@ -240,8 +244,8 @@ def check_context(affine, channels, context):
   known = 0 if context is None else context.channels
   if mean is not None and known < channels:
     raise ValueError(
-      f"{mean} takes the previous frame from the context's first {channels} "
-      f'channels, but the context has {known}.'
+      f'{mean} needs a context whose first {channels} channels are the '
+      f'previous frame, but the context has {known} channels.'
     )
   if isinstance(mean, specs.MovedFrame):
     checks.check_at_least('first.mean.radius', mean.radius, 1)

@@ -1,4 +1,4 @@
-"""Mixtures over the levels of a frame, given its context: a first bijector."""
+"""A model of a frame's levels given its context, as a first bijector."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from tfp_cglow.networks import motion
 
 __all__ = ['ContextMixture', 'build_context_mixture']
 
-_NUM_FEATURES = 2  # Of a channel, see `_features`.
-# Places within 2x2 pixels, in the order in which they are conditioned: after
-# two, every other one has all of its direct neighbours.
+_NUM_FEATURES = 2  # Features of each channel, see `_features`.
+# Places within 2x2 pixels, in the order in which they are modelled. When the
+# first two are known, the direct neighbours of the other two are known.
 _PLACES = ((0, 0), (1, 1), (0, 1), (1, 0))
-_FINER = len(_PLACES) - 1  # Groups that each halving adds.
-# So often a halving keeps the context's four places apart, as channels; further
-# ones take their mean, or the networks of the coarsest groups would be the
-# largest.
+_FINER = len(_PLACES) - 1  # Number of groups that each halving adds.
+# The first two halvings of the context keep its four places apart, as channels.
+# Further halvings take their mean; otherwise the coarsest groups would have the
+# largest networks.
 _MOST_APART = 2
-# Softmax weight of not moving is 0.99 at the start, of 25 places.
+# At the start, the weight of the unmoved pixel is 0.99 of 25 places.
 _CENTRE_LOGIT = 8.0
 
 
 class ContextMixture(conditional_bijector.ConditionalBijector):
-  """Takes a frame to normal noise by the CDF that its context predicts.
+  """Maps a frame to normal noise by the CDF that its context predicts.
 
   ```none
   for group g of pixels, channel c:
@@ -39,27 +39,32 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     forward:  y[g, c] = mixture.from_normal(x[g, c])
   ```
 
-  Data `y` are frames `[..., H, W, C]` of L levels on [-1/2, 1/2] and noise
-  within a level. The groups are all pixels; or the four places of every 2x2,
-  one place after another (as in [1]), and the first of these may be cut in four
-  again, and so on. Known are the groups before and, at the pixel itself, the
-  channels before. Networks see *levels*: noise there would only hide what they
-  are told, and the Jacobian is triangular either way. With the standard normal
-  as the base and no flow in between, it is an exact model of the levels, see
-  `GridMixture`: no bits are lost to the noise.
+  Data `y` are frames `[..., H, W, C]` of L levels on [-1/2, 1/2] with noise
+  within a level.
 
-  Mixtures are centred on the previous frame's level, if the context has one;
-  with `motion_radius` on that of the pixel it came from: a mixture of those
-  around it, with weights that the group's network gives (`motion.blend`).
-  Without a previous frame they are centred on the level of the known pixel
-  above and to the left, within the group's 2x2 pixels, and the networks are
-  told where in the frame they are.
+  Groups: without halvings there is one group, all pixels. The first halving
+  makes four groups, the four places of every 2x2 pixels, which are modelled one
+  after another as in [1]. The next halving divides the first of these groups in
+  the same way; and so on. Each pixel is conditioned on the groups before its
+  own, and each of its channels on the channels before.
 
-  A group sees the context of the places around it, too: of all 4 or 16 pixels
-  that it is one of, and in groups that are coarser still of means of these.
+  Noise: networks see *levels*, because noise would only hide information from
+  them; the Jacobian is triangular with or without it. With a standard normal
+  base and no flow in between, the bijector is an exact model of the levels: no
+  bits are lost to the noise, see `GridMixture`.
 
-  `forward` runs the networks one after another, each once, whatever the frame's
-  size.
+  Centres: if the context holds a previous frame, mixtures are centred on its
+  levels. With a `motion_radius`, they are centred on a weighted mean of the
+  previous frame's pixels nearby, whose weights the group's network gives
+  (`motion.blend`). Without a previous frame, the groups that a halving adds are
+  centred on the known first pixel of their 2x2 pixels, the first group on the
+  middle level; and networks also see the pixel's coordinates.
+
+  Context: a group's network sees the context of all of the 2x2 or 4x4 pixels
+  that its own pixel belongs to; in still coarser groups, means of these.
+
+  `forward` runs the networks one after another, each of them once, whatever the
+  frame's size.
 
   #### References
 
@@ -81,21 +86,22 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     """Creates the bijector.
 
     Args:
-      mixture_networks: List of a `MixtureNetwork` for each group: 1, 4 (the
-        frame halved once), 7 (its first quarter halved, too), 10 or more.
-      context_channels: Python `int`, `C_ctx`, or None: takes no context.
-      num_levels: Python `int` L, of the frames.
-      context_frames: Python `int`: the context begins with so many frames of C
-        channels, the newest first; 0: it has none.
-      motion_radius: Python `int`, pixels by which the previous frame may be
-        moved, as the networks' `motion` says; 0: it is not.
+      mixture_networks: List of a `MixtureNetwork` for each group: 1 without
+        halvings, 4 for one halving, 7 for two, and so on.
+      context_channels: Python `int`, `C_ctx`; None: takes no context.
+      num_levels: Python `int` L, number of levels of the frames.
+      context_frames: Python `int`, number of frames of C channels that the
+        context begins with, the newest first; 0: it holds no frame.
+      motion_radius: Python `int`, how far the previous frame's pixels may move
+        along rows and columns, as the networks' `motion` predicts; 0: they do
+        not move.
       dtype: `tf.DType` of data and latent.
       validate_args: Python `bool`.
       name: Python `str`.
 
     Raises:
-      ValueError: for another number of networks, L < 2, or frames without a
-        context.
+      ValueError: if the number of networks or of levels is wrong, or if the
+        context cannot hold the frames.
     """
     parameters = dict(locals())
     _check_num_groups(len(mixture_networks))
@@ -135,7 +141,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     return self._walk('to_normal', y, context)
 
   def _walk(self, method, frame, context):
-    """The other side, and log |dx/dy|, of all elements one after another."""
+    """Maps a frame to the other side; returns this and log |dx/dy|."""
     _check_size(self.name, frame.shape[-3:-1], len(self._networks))
     channels, told, centre = frame.shape[-1], None, None
     if context is not None:
@@ -159,20 +165,23 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     return moved, log_det
 
   def _walk_scale(self, method, networks, frame, told, centre, depth=0):
-    """The other side of a frame or of its first quarter, and what is known.
+    """Maps a frame, or its first quarter of pixels, to the other side.
 
     Args:
-      method: Of `GridMixture`.
-      networks: List of `MixtureNetwork`s.
-      frame: `[..., h, w, C]`.
-      told: `[..., h, w, D]`, or None.
-      centre: `[..., h, w, n C]`, the previous frame at the n places where
-        pixels may come from, in levels; or None.
+      method: Python `str`, 'to_normal' or 'from_normal'.
+      networks: List of `MixtureNetwork`s, coarse to fine.
+      frame: `[..., h, w, C]`, data or latents.
+      told: `[..., h, w, D]`, features of the context; or None.
+      centre: `[..., h, w, n C]`, for each pixel the levels of the previous
+        frame at the n places that the pixel may come from; or None.
       depth: Python `int`, how often the frame was halved.
 
     Returns:
-      The other side, its levels, where mixtures were centred (None without a
-      previous frame), and the log-det.
+      moved: `[..., h, w, C]`, the other side.
+      levels: `[..., h, w, C]`, the levels of the data.
+      reference: `[..., h, w, C]`, the centres of the mixtures, in levels; None
+        without a previous frame.
+      log_det: `[...]`, log |dx/dy|, nats.
     """
     if len(networks) == 1:
       return self._walk_group(method, networks[0], frame, told, [], centre)
@@ -215,16 +224,20 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
   def _walk_group(
     self, method, network, values, told, known, centre, like=None
   ):
-    """One group: as `_walk_scale`.
+    """Maps one group of pixels to the other side.
 
     Args:
-      method: Of `GridMixture`.
+      method: See `_walk_scale`.
       network: `MixtureNetwork`.
-      values: `[..., h, w, C]`.
-      told: `[..., h, w, D]`, or None.
-      known: List of maps, of the groups before.
-      centre: As of `_walk_scale`.
-      like: `[..., h, w, C]`, the first quarter's levels, or None.
+      values: `[..., h, w, C]`, data or latents of the group.
+      told: `[..., h, w, D]`, features of the context; or None.
+      known: List of maps, features of the levels of the groups before.
+      centre: See `_walk_scale`.
+      like: `[..., h, w, C]`, levels to centre mixtures on if there is no
+        previous frame; None: the middle level.
+
+    Returns:
+      See `_walk_scale`.
     """
     told = [] if told is None else [told]
     if not self._context_frames:
@@ -249,14 +262,14 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     return moved, levels, reference, log_det
 
   def _moved(self, network, features, centre):
-    """The previous frame `[..., h, w, C]`, each pixel from where it was."""
+    """The previous frame `[..., h, w, C]`, moved as the network predicts."""
     if not self._motion_radius:
       return centre
     places = tf.split(centre, motion.num_neighbours(self._motion_radius), -1)
     return motion.blend(places, network.motion(features), _CENTRE_LOGIT)
 
   def _start(self, values, like):
-    """Where mixtures are without a previous frame."""
+    """The centres of mixtures if there is no previous frame."""
     middle = tf.fill(tf.shape(values), self._middle(values.dtype))
     return middle if like is None else like
 
@@ -264,18 +277,18 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     return tf.constant((self._num_levels - 1) / 2, dtype)
 
   def _level_features(self, levels, reference):
-    """What networks see of levels: how they differ from the previous frame."""
+    """Features of levels: of their differences to the previous frame."""
     if reference is None:
       reference = self._middle(levels.dtype)
     return self._features(levels - reference)
 
   def _features(self, difference):
-    """Differences in levels, large and small ones: `[..., 2 C]`."""
+    """Features `[..., 2 C]`: one resolves large differences, one small ones."""
     share = difference * (32.0 / self._num_levels)
     return tf.concat([share / 4.0, tf.tanh(share)], axis=-1)
 
   def _context_features(self, context, channels):
-    """The context, and how its further frames differ from the first."""
+    """The context, and features of its older frames' changes to the newest."""
     previous = context[..., :channels]
     others = [
       context[..., i * channels : (i + 1) * channels]
@@ -295,7 +308,7 @@ def _num_context_features(context_channels, channels, context_frames):
 
 
 def _coordinates(like):
-  """Where each pixel is: `[..., h, w, 2]` from -1 to 1."""
+  """The coordinates `[..., h, w, 2]` of pixels, from -1 to 1."""
   rows, columns = (
     tf.linspace(tf.constant(-1.0, like.dtype), 1.0, n)
     for n in like.shape[-3:-1]
@@ -311,7 +324,7 @@ def _num_halvings(num_groups):
 def _check_num_groups(num_groups):
   if num_groups < 1 or (num_groups - 1) % _FINER:
     raise ValueError(
-      'Groups of pixels must be 1, or 4 and three more for each further '
+      'The number of networks must be 1, or 4 and three more for each further '
       f'halving, but got {num_groups}.'
     )
 
@@ -328,27 +341,27 @@ def _check_size(name, size, num_groups):
 def _check_frames(context_frames, context_channels, least_channels):
   if context_frames < 0 or (context_channels or 0) < least_channels:
     raise ValueError(
-      f'`ContextMixture` takes {context_frames} frame(s) from the '
-      f"context's first {least_channels} channels, but the context has "
-      f'{context_channels or 0}.'
+      f'`ContextMixture` needs a context with {context_frames} frame(s) in its '
+      f'first {least_channels} channels, but the context has '
+      f'{context_channels or 0} channels.'
     )
 
 
 def _check_motion(radius, context_frames):
   if radius < 0 or (radius and not context_frames):
     raise ValueError(
-      '`motion_radius` must be at least 0, and 0 without a previous frame in '
-      f'the context, but got {radius} and {context_frames} frame(s).'
+      '`motion_radius` must be at least 0, and 0 if the context holds no '
+      f'frame, but got {radius} and {context_frames} frame(s).'
     )
 
 
 def _group(frame, place):
-  """A place's pixels of every 2x2: `[..., H / 2, W / 2, C]`."""
+  """The pixels `[..., H / 2, W / 2, C]` at one place of every 2x2 pixels."""
   return frame[..., place[0] :: 2, place[1] :: 2, :]
 
 
 def _join(parts):
-  """Undoes `_group`, of parts in the order of `_PLACES`."""
+  """Undoes `_group`: joins parts that are in the order of `_PLACES`."""
   by_place = [parts[_PLACES.index(p)] for p in sorted(_PLACES)]
   rows = [tf.stack(pair, -2) for pair in (by_place[:2], by_place[2:])]
   frame = tf.stack(rows, -4)  # [..., h, 2, w, 2, C]
@@ -370,12 +383,12 @@ def build_context_mixture(
 
   Args:
     channels: Python `int`, C of the frame.
-    context: `Context`, of at least `frames` times C channels; or None: the
+    context: `Context`, of at least `frames` times C channels; None: the
       bijector takes no context.
-    mixture: `LevelMixture` with a number of `levels` and of `halvings` ('all'
-      depends on the frame's size, which `build_glow` knows).
-    seed: Python `int` or None.
-    network_dtype: `tf.DType` of the networks' computation, or None.
+    mixture: `LevelMixture`. Its `levels` and `halvings` must be numbers ('all'
+      depends on the frame's size: `build_glow` replaces it).
+    seed: Python `int`; None: from the operating system.
+    network_dtype: `tf.DType` in which the networks compute; None: `dtype`.
     dtype: `tf.DType` of data, latent and variables.
     name: Python `str`.
 
@@ -383,7 +396,7 @@ def build_context_mixture(
     A `ContextMixture`.
 
   Raises:
-    ValueError: if the context cannot hold the frames or a number does not fit.
+    ValueError: if the context cannot hold the frames, or a number does not fit.
   """
   check_context(mixture, channels, context)
   if mixture.halvings == 'all':
@@ -427,7 +440,7 @@ def build_context_mixture(
 
 
 def check_context(mixture, channels, context):
-  """Raises ValueError if a `LevelMixture` does not fit a context.
+  """Checks a `LevelMixture` and the context that it reads frames from.
 
   Args:
     mixture: `LevelMixture`.
@@ -435,7 +448,7 @@ def check_context(mixture, channels, context):
     context: `Context` or None.
 
   Raises:
-    ValueError: says what was expected and what came.
+    ValueError: if a number does not fit, or the context cannot hold the frames.
   """
   if mixture.levels is None:
     raise ValueError(f'`LevelMixture` needs `levels`, but got {mixture}.')
@@ -452,5 +465,5 @@ def check_context(mixture, channels, context):
 
 
 def _sizes(context):
-  """Channels and frames of a `Context` or None."""
+  """Channels and number of frames of a `Context`; `None, 0` without one."""
   return (None, 0) if context is None else (context.channels, context.frames)

@@ -1,4 +1,4 @@
-"""Coupling layers: half of the channels moves the other half."""
+"""Coupling layers: half of the channels transform the other half."""
 
 import tensorflow as tf
 
@@ -15,9 +15,12 @@ __all__ = [
 
 
 class _Coupling(conditional_bijector.ConditionalBijector):
-  """Applies `network` to the kept half; subclasses say what it does."""
+  """Base class: the network sees the kept half, and moves the other half.
 
-  _NUM_OUTPUTS = 1  # Of the network, for each channel that is moved.
+  Subclasses define `forward_half` and `inverse_half`.
+  """
+
+  _NUM_OUTPUTS = 1  # Outputs of the network for each channel that it moves.
 
   def __init__(
     self, network, context_channels, dtype, parameters, name, validate_args
@@ -43,13 +46,13 @@ class _Coupling(conditional_bijector.ConditionalBijector):
     }
 
   def network_output(self, kept, context=None):
-    """What the network says about the kept half `[..., H, W, C / 2]`."""
+    """The network's output for the kept half `[..., H, W, C / 2]`."""
     arguments = (kept,) if context is None else (kept, context)
     output = self._network(*arguments)
     *size, channels = kept.shape[-3:]
     expected = [*size, self._NUM_OUTPUTS * channels]
     if not output.shape[-3:].is_compatible_with(expected):
-      # It would broadcast, and the log-determinant be wrong.
+      # It might broadcast; then the log-determinant would be wrong.
       raise ValueError(
         f'`{self.name}` expects its network to give '
         f'[..., {", ".join(map(str, expected))}] for {kept.shape}, but got '
@@ -58,11 +61,11 @@ class _Coupling(conditional_bijector.ConditionalBijector):
     return output
 
   def forward_half(self, moved, output):
-    """The moved half's data side, given the network's output."""
+    """Maps the moved half to the data side, given the network's output."""
     raise NotImplementedError
 
   def inverse_half(self, moved, output):
-    """The moved half's latent side and the log-det `[...]`, in nats."""
+    """The moved half on the latent side, and the log-det `[...]` in nats."""
     raise NotImplementedError
 
   def _forward_and_ildj(self, x, **conditions):
@@ -186,11 +189,12 @@ class AffineCoupling(_Coupling):
       context_channels: Python `int`, channels of the condition `context`
         `[..., H, W, context_channels]`, or None: takes no condition.
       log_scale: Callable that maps the network's raw output to the natural
-        logarithm of the scale. Bound it: an unbounded scale is how flows get
-        NaN samples.
+        logarithm of the scale. Its range should be bounded, because unbounded
+        scales lead to NaN samples.
       dtype: `tf.DType` of data and latent.
       validate_args: Python `bool`.
-      parameters: `dict` of a subclass's constructor arguments.
+      parameters: `dict` of a subclass's constructor arguments; None: those of
+        this constructor.
       name: Python `str`.
     """
     parameters = dict(locals()) if parameters is None else parameters

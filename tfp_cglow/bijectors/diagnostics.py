@@ -1,4 +1,4 @@
-"""Numerical health: does the inverse still undo the flow?"""
+"""Numerical diagnostics: how well the inverse still undoes the flow."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def invertibility_report(
 ) -> dict[str, Any]:
   """Round-trip errors, scales and condition numbers, step by step.
 
-  Flows lose their inverse silently: scales drift towards zero, 1x1 matrices
-  towards singular ones, and float32 does the rest. Runs eagerly, one pass
-  there and back.
+  A flow can lose its numerical inverse silently: scales approach zero, 1x1
+  convolutions approach singular matrices, and float32 errors grow. Runs
+  eagerly, one pass in each direction.
 
   Args:
     glow: `Glow`.
@@ -33,12 +33,15 @@ def invertibility_report(
     **conditions: As for `glow.inverse`.
 
   Returns:
-    `dict` with `max_error`, the largest |y - forward(inverse(y))| over
-    `frames`, in their unit, and `steps`, a list of `dict`s, data side first:
-    `block` and `step` (-1 for what is no step, as the `Split`), `name`,
-    `max_error` on the step's own input, `min_scale` and `max_scale` of ActNorm
-    and the coupling (inverse direction) and `condition_number` of the 1x1
-    convolution; None where there is no such thing.
+    `dict` with two entries:
+    max_error: The largest |y - forward(inverse(y))| over `frames`, in the unit
+      of `frames`.
+    steps: List of a `dict` for each bijector, data side first, with the keys
+      `block`; `step` (-1 if the bijector is no step, but a `Split`, for
+      example); `name`; `max_error` on the bijector's own input; `min_scale` and
+      `max_scale` of ActNorm and the coupling in the inverse direction; and
+      `condition_number` of the 1x1 convolution. The last three are None if the
+      bijector has no scale or no 1x1 convolution.
   """
   rows, block = [], -1
 
@@ -71,7 +74,7 @@ def round_trip_error(
   frames: tf.types.experimental.TensorLike,
   **conditions: tf.types.experimental.TensorLike,
 ) -> tf.Tensor:
-  """Where a frame does not come back: |y - forward(inverse(y))|.
+  """The error |y - forward(inverse(y))| at every pixel and channel.
 
   Args:
     glow: `Glow`.
@@ -83,12 +86,12 @@ def round_trip_error(
   """
   frames = tf.identity(tf.convert_to_tensor(frames, dtype_hint=glow.dtype))
   z = glow.inverse(frames, **conditions)
-  # A new object, or the bijector's cache would answer with `frames`.
+  # A new object: for `z` itself the bijector's cache would return `frames`.
   return tf.abs(frames - glow.forward(tf.identity(z), **conditions))
 
 
 def _members(bijector):
-  """Pairs of a step's index and the step; -1 for other bijectors."""
+  """Yields pairs of an index, -1 for no step, and a bijector."""
   if isinstance(bijector, scan.Scan):
     for k in range(bijector.num_steps):
       slices = tf.nest.map_structure(lambda p, k=k: p[k], bijector.stacks)

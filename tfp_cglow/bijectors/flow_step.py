@@ -28,9 +28,9 @@ class FlowStep(conditional_bijector.ConditionalBijector):
   ```
 
   Conditions go to the coupling: `step.inverse(y, context=c)`. Data and latent
-  are `[..., H, W, C]`, `C` even. (It holds a Chain and is none: TFP makes every
-  subclass of `tfb.Chain` a CompositeTensor, and `tf.Module` then loses the
-  variables of a list of them.)
+  are `[..., H, W, C]`, `C` even. The class holds a `tfb.Chain` instead of
+  deriving from it: TFP makes each subclass of `tfb.Chain` a CompositeTensor,
+  and `tf.Module` does not find the variables of a list of CompositeTensors.
   """
 
   def __init__(
@@ -58,18 +58,22 @@ class FlowStep(conditional_bijector.ConditionalBijector):
 
   @property
   def chain(self):
+    """`tfb.Chain` of the three bijectors."""
     return self._chain
 
   @property
   def actnorm(self):
+    """`ActNorm`."""
     return self._chain.bijectors[0]
 
   @property
   def conv(self):
+    """`InvertibleConv1x1`."""
     return self._chain.bijectors[1]
 
   @property
   def coupling(self):
+    """`AdditiveCoupling` or `AffineCoupling`."""
     return self._chain.bijectors[2]
 
   @property
@@ -87,23 +91,25 @@ class FlowStep(conditional_bijector.ConditionalBijector):
     return x, self._chain.inverse_log_det_jacobian(y, event_ndims=3, **kwargs)
 
   def inverse_vjp(self, x, dx, dildj, sources, **conditions):
-    """Pulls gradients back through `inverse`, given only its *output*.
+    """Backpropagates through `inverse`, given only its *output*.
 
-    The network runs once: the kept half is the same tensor on both sides of
-    the coupling, so its output serves to invert the coupling and to
+    The network runs once. The kept half is the same on both sides of the
+    coupling, so one output of the network serves to invert the coupling and to
     differentiate it.
 
     Args:
       x: Latent `[..., H, W, C]`, the result of `inverse`.
       dx: Gradient of a scalar with respect to `x`.
-      dildj: The same with respect to the log-det, `[...]`.
-      sources: List of tensors, parameters and conditions to differentiate by.
+      dildj: Gradient of the scalar with respect to the log-det, `[...]`.
+      sources: List of tensors, the parameters and conditions whose gradients
+        are computed.
       **conditions: As for `inverse`.
 
     Returns:
       y: Data `[..., H, W, C]` with `inverse(y) = x`.
-      dy: The gradient with respect to `y`.
-      dsources: List of gradients; None where `inverse` does not depend on it.
+      dy: Gradient with respect to `y`.
+      dsources: List of the gradients of `sources`; None for a source that
+        `inverse` does not depend on.
     """
     kept, moved = tf.split(x, 2, axis=-1)
     dkept, dmoved = tf.split(dx, 2, axis=-1)
@@ -124,8 +130,8 @@ class FlowStep(conditional_bijector.ConditionalBijector):
 
     linear = tfb.Chain([self.actnorm, self.conv])
     y = linear.forward(tf.concat([kept, data_half], axis=-1))
-    # A new object: the bijectors' caches would return the input of `forward`,
-    # which does not depend on `y`.
+    # A new object: for the old one, the bijectors' caches would return the
+    # input of `forward`, which does not depend on `y`.
     y = tf.stop_gradient(y)
     dy, *dlinear = _vjp(
       lambda: (
@@ -168,10 +174,10 @@ _COUPLINGS = {
 
 
 class FlowStepMaker:
-  """Makes a `FlowStep` of a `dict` of parameters; `Scan` calls it a step.
+  """Makes a `FlowStep` of a `dict` of parameters; `Scan` calls it every step.
 
-  The `dict` has the entries 'actnorm' and 'conv', each with the constructor's
-  arguments, and 'coupling', the parameters of the coupling network.
+  The `dict` has three entries: 'actnorm' and 'conv' hold the arguments of the
+  bijectors' constructors; 'coupling' holds the coupling network's parameters.
   """
 
   def __init__(self, coupling, apply, context_channels=None, dtype=tf.float32):
@@ -179,8 +185,9 @@ class FlowStepMaker:
 
     Args:
       coupling: 'additive', 'affine' or 'affine_sigmoid'.
-      apply: Callable `(params, x, context) -> tensor`, a `Network`'s.
-      context_channels: Python `int` or None.
+      apply: Callable `(params, x, context) -> tensor`, the function `apply` of
+        a `Network`.
+      context_channels: Python `int`; None: steps take no context.
       dtype: `tf.DType` of data and latent.
 
     Raises:
@@ -197,7 +204,7 @@ class FlowStepMaker:
 
   @property
   def conditions(self):
-    """What each step's `conditions` will be."""
+    """The property `conditions` of each step."""
     if self._context_channels is None:
       return {}
     return {
@@ -207,7 +214,7 @@ class FlowStepMaker:
     }
 
   def network_channels(self, channels):
-    """The coupling network's `(in_channels, out_channels)` for C channels."""
+    """`(in_channels, out_channels)` of the coupling network for C channels."""
     half = channels // 2
     return half + (
       self._context_channels or 0
@@ -230,7 +237,7 @@ class FlowStepMaker:
     )
 
   def with_inverses(self, parameters):
-    """Adds the 1x1 convolutions' inverses to (stacked) parameters."""
+    """Adds the inverses of the 1x1 convolutions to (stacked) parameters."""
     conv = parameters['conv']
     if 'inverse_matrix' in conv:
       return parameters
@@ -239,7 +246,7 @@ class FlowStepMaker:
 
 
 def init_flow_steps(rng, channels, num_steps=None):
-  """Variables' initial values for 'actnorm' and 'conv', stacked `[K, ...]`."""
+  """Initial values of 'actnorm' and 'conv'; stacks `[K, ...]` of K steps."""
   stack = [] if num_steps is None else [num_steps]
   return {
     'actnorm': {
@@ -251,7 +258,7 @@ def init_flow_steps(rng, channels, num_steps=None):
 
 
 def make_step_variables(values, dtype):
-  """`tf.Variable`s of nested arrays; 'sign' and 'permutation' stay fixed."""
+  """Makes `tf.Variable`s; 'sign' and 'permutation' are not trainable."""
   return {
     group: {
       k: tf.Variable(
@@ -275,7 +282,23 @@ def build_flow_step(
   dtype: tf.DType = tf.float32,
   name: str = 'flow_step',
 ) -> FlowStep:
-  """Creates one `FlowStep` with Glow's coupling network and own variables."""
+  """Creates a `FlowStep` with Glow's coupling network and its variables.
+
+  Args:
+    channels: Python `int`, C, even.
+    hidden_channels: Python `int`, hidden channels of the coupling network.
+    coupling: 'additive', 'affine' or 'affine_sigmoid'.
+    context_channels: Python `int`; None: the step takes no context.
+    seed: Python `int`; None: from the operating system.
+    dtype: `tf.DType` of data, latent and variables.
+    name: Python `str`.
+
+  Returns:
+    A `FlowStep`.
+
+  Raises:
+    ValueError: if `coupling` is unknown.
+  """
   network = convolutional.conv_network(hidden_channels, context_channels)
   maker = FlowStepMaker(coupling, network.apply, context_channels, dtype)
   rng = np.random.default_rng(seed)

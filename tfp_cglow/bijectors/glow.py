@@ -1,4 +1,4 @@
-"""Conditional Glow: the bijector, which only computes."""
+"""`Glow`, the conditional bijector; `build_glow` creates its variables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ['Glow']
 
 
 class Glow(conditional_bijector.ConditionalBijector):
-  """Glow (Kingma and Dhariwal, 2018), made conditional (the paper's CGlow).
+  """Conditional Glow (Kingma and Dhariwal, 2018; CGlow in Donahue, 2019).
 
   `forward` maps a latent vector `[..., H*W*C]` to frames `[..., H, W, C]`
   (sampling); `inverse` maps frames to latents (training).
@@ -25,16 +25,17 @@ class Glow(conditional_bijector.ConditionalBijector):
   ```none
   inverse:  frame -> ContextAffine or ContextMixture -> block 1 -> block 2 ..
             -> LabelPrior
-            block: Squeeze -> steps -> Split, whose second half leaves
+            block: Squeeze -> steps -> Split, whose second half leaves the flow
   ```
 
-  The latent vector holds what leaves, fine to coarse; `split_latent` cuts it
-  into one tensor a level.
+  The latent vector holds the halves that leave, fine to coarse, and then the
+  last block's output. `split_latent` cuts it into one tensor for each level.
 
-  Conditions, each only if the bijector was built for it: `context`
-  `[..., H, W, C_ctx]`, `vector` `[..., D]` (broadcast into the context) and
-  `label` (int `[...]` or float weights `[..., num_labels]`). Their leading
-  dimensions broadcast against the frames'. `build_glow` creates one.
+  Conditions, each of them only if the bijector was built for it: `context`
+  `[..., H, W, C_ctx]`, `vector` `[..., D]` (repeated at every pixel) and
+  `label` (int `[...]`, or float weights `[..., num_labels]`). Their leading
+  dimensions broadcast against those of the frames. `build_glow` creates a
+  `Glow`.
   """
 
   def __init__(
@@ -56,21 +57,20 @@ class Glow(conditional_bijector.ConditionalBijector):
 
     Args:
       output_shape: `[H, W, C]`, Python `int`s.
-      blocks: List of blocks, fine to coarse; each a list of bijectors on
+      blocks: List of blocks, fine to coarse. A block is a list of bijectors on
         `[..., h, w, c]`, data side first: `Squeeze`, then one `Scan` or several
         `FlowStep`s, then, in every block but the last, a `Split`.
       context_network: Callable from the context map `[..., H, W, C_all]` to a
-        list of maps, one a block, or None. `C_all` counts the context, the
-        vector and the label's map, in this order.
-      first: `ContextAffine` or `ContextMixture` of `C_all` channels, the
-        bijector nearest to the data; or None.
+        list of maps, one for each block; or None. The map joins the context,
+        the vector and the label's map, in this order.
+      first: `ContextAffine` or `ContextMixture` with a context of `C_all`
+        channels, the bijector nearest to the data; or None.
       label_prior: `LabelPrior` over `H*W*C` dimensions, or None.
-      label_maps: Float `[num_labels, h, w, c]`, what a label adds to the
-        context: one learned image a label (h, w are H, W) or one vector (1, 1),
-        or None.
-      context_channels: Python `int`, `C_ctx`, or None: takes no `context`.
-      vector_channels: Python `int`, D, or None: takes no `vector`.
-      adapted: Boolean `tf.Variable`, True once `tfp_cglow.adapt` ran, or None.
+      label_maps: Float `[num_labels, h, w, c]`, a map for each label, joined to
+        the context: an image (h, w = H, W) or a vector (h, w = 1, 1); or None.
+      context_channels: Python `int`, `C_ctx`; None: takes no `context`.
+      vector_channels: Python `int`, D; None: takes no `vector`.
+      adapted: Boolean `tf.Variable`, True after `tfp_cglow.adapt`; or None.
       dtype: `tf.DType` of frames and latents.
       validate_args: Python `bool`.
       name: Python `str`.
@@ -96,35 +96,42 @@ class Glow(conditional_bijector.ConditionalBijector):
 
   @property
   def output_shape(self) -> tuple[int, ...]:
+    """Shape `(H, W, C)` of a frame."""
     return self._output_shape
 
   @property
   def blocks(self):
+    """Tuple of blocks, fine to coarse, each a tuple of bijectors."""
     return tuple(tuple(block) for block in self._blocks)
 
   @property
   def context_network(self):
+    """Callable from the context map to a map for each block, or None."""
     return self._context_network
 
   @property
   def first(self):
+    """`ContextAffine` or `ContextMixture`, nearest to the data; or None."""
     return self._first
 
   @property
   def label_prior(self):
+    """`LabelPrior` over the latent vector, or None."""
     return self._label_prior
 
   @property
   def label_maps(self):
+    """Float `[num_labels, h, w, c]`, joined to the context; or None."""
     return self._label_maps
 
   @property
   def adapted(self):
-    """Boolean `tf.Variable`: whether `tfp_cglow.adapt` ran."""
+    """Boolean `tf.Variable`, True after `tfp_cglow.adapt`; or None."""
     return self._adapted
 
   @property
   def num_labels(self) -> Optional[int]:
+    """Python `int`; None if the bijector takes no label."""
     table = self._label_maps
     if self._label_prior is not None:
       return self._label_prior.num_labels
@@ -132,7 +139,7 @@ class Glow(conditional_bijector.ConditionalBijector):
 
   @property
   def label_variables(self):
-    """The label's own trainable variables: tables of the prior, or maps."""
+    """Trainable variables of the labels: the prior's tables, or the maps."""
     if self._label_prior is not None:
       return self._label_prior.trainable_variables
     return () if self._label_maps is None else (self._label_maps,)
@@ -163,7 +170,10 @@ class Glow(conditional_bijector.ConditionalBijector):
   def split_latent(
     self, z: tf.types.experimental.TensorLike
   ) -> list[tf.Tensor]:
-    """Cuts a latent vector `[..., H*W*C]` into one tensor a level.
+    """Cuts a latent vector into one tensor for each level.
+
+    Args:
+      z: `[..., H*W*C]`.
 
     Returns:
       List of `[..., h, w, c]`, fine to coarse.
@@ -182,10 +192,10 @@ class Glow(conditional_bijector.ConditionalBijector):
     return [shapes.reshape_trailing(p, 1, s) for p, s in zip(parts, shapes_)]
 
   def prepared(self) -> Glow:
-    """An equal bijector with its steps' parameters read and inverses computed.
+    """A copy that holds values of its steps' parameters and their inverses.
 
-    For loops over `forward` (a video's frames): the 1x1 convolutions' inverses
-    are then computed once, where this is called.
+    Use it for loops over `forward`, as over the frames of a video: the inverses
+    of the 1x1 convolutions are then computed once, outside the loop.
     """
     blocks = [
       [b.prepared() if hasattr(b, 'prepared') else b for b in block]
@@ -202,15 +212,15 @@ class Glow(conditional_bijector.ConditionalBijector):
   ) -> tf.Tensor:
     """Log-density of `frames` under every label.
 
-    One pass where labels enter through the prior; one pass a label where they
-    enter through the context (an image or an embedding).
+    It takes one pass if labels enter through the prior, and a pass for each
+    label if they enter through the context (as an image or an embedding).
 
     Args:
       frames: `[..., H, W, C]`.
       base: `tfd.Distribution` over latent vectors `[H*W*C]`.
-      weights: Float `[R, num_labels]`, the mixtures of labels asked for, or
+      weights: Float `[R, num_labels]`, label weights of each of R results;
         None: each label alone, R = num_labels.
-      **conditions: All the conditions but `label`.
+      **conditions: All conditions except `label`.
 
     Returns:
       `[..., R]`, nats.
@@ -229,7 +239,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     weights: Optional[tf.types.experimental.TensorLike] = None,
     **conditions: tf.types.experimental.TensorLike,
   ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The two terms of `log_prob_by_label`, with the same arguments.
+    """The two terms whose sum is `log_prob_by_label`.
 
     Args:
       frames: `[..., H, W, C]`.
@@ -273,7 +283,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     return base.log_prob(x), ildj
 
   def _context_map(self, like, context=None, vector=None, label=None):
-    """Everything that conditions the networks, as one map; or None."""
+    """All conditions of the networks, joined into one map; or None."""
     height, width, _ = self._output_shape
     maps = []
     if context is not None:
@@ -337,7 +347,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     ildjs = []
 
     def inverse(bijector, y, **kwargs):
-      x = bijector.inverse(y, **kwargs)  # First: it fills the cache.
+      x = bijector.inverse(y, **kwargs)  # First, because it fills the cache.
       ildjs.append(
         bijector.inverse_log_det_jacobian(y, event_ndims=3, **kwargs)
       )
@@ -347,10 +357,11 @@ class Glow(conditional_bijector.ConditionalBijector):
     return x, tf.zeros_like(x[..., 0]) + sum(ildjs)
 
   def walk_inverse(self, step_fn, y, **conditions):
-    """Calls `step_fn(bijector, y, **kwargs) -> x` on each bijector in turn.
+    """Walks the inverse: calls `step_fn` for one bijector after another.
 
     Args:
-      step_fn: Callable; `kwargs` are the conditions that the bijector takes.
+      step_fn: Callable `(bijector, y, **kwargs) -> x`. `kwargs` holds the
+        block's context if the bijector takes one.
       y: Frames `[..., H, W, C]`.
       **conditions: As for `inverse`.
 

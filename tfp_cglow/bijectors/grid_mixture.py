@@ -1,4 +1,4 @@
-"""A mixture of logistics over a grid of levels, as a map to the normal."""
+"""Mixtures of logistics over a grid of levels, as maps to a normal."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,33 +8,34 @@ from tfp_cglow.networks import convolutional
 
 __all__ = ['GridMixture', 'NUM_PARAMETERS']
 
-NUM_PARAMETERS = 3  # A component: logit, location, log-scale.
-# What a level, and what lies beyond the grid on either side, has at least:
-# float32 then still finds the way back, and no value costs more than 17 bits.
+NUM_PARAMETERS = 3  # Of each component: logit, location, log-scale.
+# The least mass of a level, and of each side beyond the grid. With it the
+# inverse is accurate in float32, and no value costs more than 17 bits.
 _LEAST_MASS = 1e-5
-_LEAST_TAIL = 1e-37  # Nearer to 0 or 1 the normal quantile would overflow.
-# Where raw parameters are zero: from a narrow, heavy to a wide, light component
-# around the centre, in levels or shares of all of them, and in logits.
+_LEAST_TAIL = 1e-37  # Nearer to 0 or 1, the normal quantile would overflow.
+# The components for zero raw parameters: from the narrowest with the largest
+# logit to the widest with the smallest. The first scale is in levels, the last
+# in shares of the number of levels.
 _NARROWEST, _WIDEST = 0.2, 0.375
 _LOGITS = (2.0, -2.0)
 
 
 class GridMixture:
-  """Distributions over `L` levels and their uniform noise, elementwise.
+  """Elementwise distributions of `L` levels with uniform noise within a level.
 
   Level k of 0..L-1 is the interval `[k / L - 1/2, (k + 1) / L - 1/2)`. Its mass
-  is that of a mixture of K logistics between `k - 1/2` and `k + 1/2`, the outer
-  levels with all that lies beyond them (PixelCNN++, [1]), plus a floor. Within
-  a level the density is constant; beyond the grid, where data never are, it
-  falls exponentially:
+  is the mass of a mixture of K logistics between `k - 1/2` and `k + 1/2`, plus
+  a floor; the outer levels also get the mass beyond them (PixelCNN++, [1]).
+  Within a level the density is constant. Beyond the grid, where there are no
+  data, it falls exponentially:
 
   ```none
   F(y) = F(k / L - 1/2) + (L (y + 1/2) - k) mass(k)
   x = normal_quantile(F(y))
   ```
 
-  So data with uniform noise of one level's width cost what the levels cost.
-  Both sides, data `y` and latent `x`, are real.
+  So uniform noise of one level's width costs no bits: the code length of noisy
+  data is that of the levels. Data `y` and latent `x` are real numbers.
 
   #### References
 
@@ -47,9 +48,9 @@ class GridMixture:
     """Creates the distributions.
 
     Args:
-      raw: Float `[..., 3 K]`: logits, shifts of the locations in 32nds of all
-        levels, raw log-scales (bounded to 4 around the start's).
-      centre: Float `[...]`, where components are when their shift is zero, in
+      raw: Float `[..., 3 K]`: logits; shifts of the locations, in units of
+        L / 32 levels; and raw changes of the log-scales, bounded to (-4, 4).
+      centre: Float `[...]`, location of components whose shift is zero, in
         levels.
       num_levels: Python `int` L >= 2.
     """
@@ -67,7 +68,7 @@ class GridMixture:
     )
 
   def to_normal(self, y):
-    """`x`, log |dx/dy| and `y`'s level, each `[...]`."""
+    """Maps data to a normal: `x`, log |dx/dy| and `y`'s level, all `[...]`."""
     position = (y + 0.5) * self._num_levels
     level = tf.clip_by_value(tf.floor(position), 0.0, self._num_levels - 1.0)
     within = tf.clip_by_value(position - level, 0.0, 1.0)
@@ -82,11 +83,11 @@ class GridMixture:
     return x, self._log_det(mass, before + after, x), level
 
   def from_normal(self, x):
-    """`y`, log |dx/dy| and `y`'s level, each `[...]`."""
+    """Undoes `to_normal`: `y`, log |dx/dy| and `y`'s level, all `[...]`."""
     lower, upper = _normal_cdf(x), _normal_cdf(-x)
     level = self._level_at(lower, upper)
     below, mass, above = self._masses(level)
-    # Each from its own side, where it is precise.
+    # From the nearer end of the distribution, where float32 is precise.
     within = tf.where(
       x < 0, (lower - below) / mass, 1.0 - (upper - above) / mass
     )
@@ -96,19 +97,19 @@ class GridMixture:
     return y, self._log_det(mass, before + after, x), level
 
   def log_density(self, y):
-    """log dF/dy `[...]`, nats."""
+    """Log-density log dF/dy `[...]`, nats."""
     x, log_det, _ = self.to_normal(y)
     return log_det + _log_normal(x)
 
   def _log_det(self, mass, beyond, x):
-    """Of the level's mass, and how many levels y is beyond the grid."""
+    """log |dx/dy|; `beyond` is y's distance from the grid, in levels."""
     log_mass = tf.where(
       beyond > 0, np.log(_LEAST_MASS) - beyond, tf.math.log(mass)
     )
     return log_mass + np.log(self._num_levels) - _log_normal(x)
 
   def _masses(self, level):
-    """Mass below each level `[...]`, its own, and that above it."""
+    """Mass below a level, of the level, and above it, each `[...]`."""
     at = level[..., tf.newaxis] - self._locations
     lower, upper = (at - 0.5) * self._precisions, (at + 0.5) * self._precisions
     is_first = level[..., tf.newaxis] < 0.5
@@ -127,7 +128,7 @@ class GridMixture:
     )
 
   def _mix(self, of_components, num_floors):
-    """Mass of the mixture, and of so many floors."""
+    """Sums over the components, and adds the floors of `num_floors` levels."""
     mixture = tf.reduce_sum(self._weights * of_components, axis=-1)
     return self._with_floor(mixture, num_floors)
 
@@ -136,7 +137,7 @@ class GridMixture:
     return share * mixture + _LEAST_MASS * num_floors
 
   def _level_at(self, lower, upper):
-    """The level where F is `lower` (and 1 - F is `upper`)."""
+    """The level at which F is `lower` and 1 - F is `upper`."""
     edges = tf.range(1.0, self._num_levels, dtype=lower.dtype)
     at = edges - 0.5 - self._locations[..., tf.newaxis]  # [..., K, L - 1]
     at *= self._precisions[..., tf.newaxis]
@@ -159,7 +160,7 @@ def _normal_cdf(x):
 
 
 def _tail_distance(x):
-  """How many levels y is before the grid, if x is that low; else zero."""
+  """Distance in levels of y below the grid; zero if y is not below it."""
   return tf.nn.relu(np.log(_LEAST_MASS) - _log_normal_cdf(x))
 
 
@@ -168,9 +169,9 @@ def _log_normal_cdf(x):
 
 
 def _normal_quantile(lower, upper):
-  """x with Phi(x) = lower = 1 - upper; the smaller of the two is precise."""
+  """x with Phi(x) = lower = 1 - upper; uses the smaller, precise one."""
   is_lower = lower < upper
   tail = tf.maximum(tf.where(is_lower, lower, upper), _LEAST_TAIL)
-  # Rounding can bring both above one half.
+  # Rounding can make both greater than one half.
   x = tf.math.ndtri(tf.minimum(tail, 0.5))
   return tf.where(is_lower, x, -x)

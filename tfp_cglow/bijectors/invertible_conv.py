@@ -26,9 +26,9 @@ class InvertibleConv1x1(conditional_bijector.ConditionalBijector):
   inverse log-det of one pixel: sum(log_diag)
   ```
 
-  with `L` strictly lower and `U` strictly upper triangular; data `y` and
-  latent `x` are `[..., C]`. The inverse is an explicit `C x C` matrix: a
-  triangular solve a pixel is five times slower.
+  `L` is strictly lower and `U` strictly upper triangular. Data `y` and latent
+  `x` are `[..., C]`. `forward` multiplies by an explicit `C x C` matrix:
+  solving triangular systems for every pixel would be five times slower.
 
   #### References
 
@@ -52,11 +52,11 @@ class InvertibleConv1x1(conditional_bijector.ConditionalBijector):
     Args:
       lower: Float `[C, C]`; only entries below the diagonal are used.
       upper: Float `[C, C]`; only entries above the diagonal are used.
-      log_diag: Float `[C]`, natural logarithm of the diagonal's size.
+      log_diag: Float `[C]`, natural logarithm of the diagonal's absolute value.
       sign: Float `[C]` of -1 and 1, constant.
       permutation: Float `[C, C]`, a permutation matrix, constant.
-      inverse_matrix: Float `[C, C]`, `W^-1` where the caller has it already,
-        or None: computed at each `forward`.
+      inverse_matrix: Float `[C, C]`, `W^-1` if the caller has it already; None:
+        it is computed in each `forward`.
       validate_args: Python `bool`.
       name: Python `str`.
     """
@@ -96,9 +96,9 @@ class InvertibleConv1x1(conditional_bijector.ConditionalBijector):
     )
 
   def _triangles(self):
-    # Constant masks: diag_part and set_diag of a slice break under an unknown
-    # batch size and under vectorized_map. Leading dimensions are a stack of
-    # steps.
+    # Constant masks, because diag_part and set_diag of a slice fail for an
+    # unknown batch size and under vectorized_map. Leading dimensions are those
+    # of a stack of steps.
     channels = self._lower.shape[-1]
     eye = np.eye(channels, dtype=self.dtype.as_numpy_dtype)
     below = np.tril(np.ones_like(eye), -1)
@@ -123,11 +123,11 @@ def init_invertible_conv1x1(rng, channels, num_steps=None):
   Args:
     rng: `np.random.Generator`.
     channels: Python `int`, `C`.
-    num_steps: Python `int` `K` for a stack `[K, ...]`, or None for one.
+    num_steps: Python `int` `K`, for stacks `[K, ...]`; None: for one bijector.
 
   Returns:
-    `dict` of float64 arrays by the constructor's argument names. `sign` and
-    `permutation` are constants of the parameterisation.
+    `dict` of float64 arrays, named as the constructor's arguments. `sign` and
+    `permutation` stay constant in training.
   """
   stack = [] if num_steps is None else [num_steps]
   rotation = np.linalg.qr(rng.standard_normal(stack + [channels, channels]))[0]

@@ -1,4 +1,4 @@
-"""Labels as conditions: integers, or weights of a mixture of labels."""
+"""Labels as conditions: integers, or weights of several labels."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ __all__ = ['LabelPrior', 'build_label_prior', 'check_label', 'lookup']
 
 
 def check_label(owner, label, num_labels, dtype=tf.float32):
-  """Converts a label and checks its range where that is known statically.
+  """Converts a label to a tensor and checks its dtype, shape and range.
 
   Args:
-    owner: Python `str`, the name that messages use.
-    label: int `[...]` in `[0, num_labels)`, or float `[..., num_labels]`:
-      weights; a row of zeros is the null label.
+    owner: Python `str`, name of the bijector in messages.
+    label: int `[...]` in `[0, num_labels)`; or float weights
+      `[..., num_labels]`, where a row of zeros is the null label.
     num_labels: Python `int`.
     dtype: `tf.DType` of weights.
 
   Returns:
-    The label as a `Tensor`, int32, int64 or `dtype`.
+    The label as a `Tensor` of dtype int32, int64 or, if float, `dtype`.
 
   Raises:
-    ValueError: if the dtype, the shape or a known value does not fit.
+    ValueError: if the dtype, the shape or a static value does not fit.
+    InvalidArgumentError: when it runs, if a value in a graph is out of range.
   """
   label = tf.convert_to_tensor(label, name='label')
   if label.dtype.is_floating:
@@ -41,7 +42,7 @@ def check_label(owner, label, num_labels, dtype=tf.float32):
       f'`{owner}` expects `label` as integers or float weights, '
       f'but got dtype {label.dtype.name}.'
     )
-  if label.dtype not in (tf.int32, tf.int64):  # Which tf.gather takes.
+  if label.dtype not in (tf.int32, tf.int64):  # tf.gather takes these only.
     label = tf.cast(label, tf.int64)
   value = tf.get_static_value(label)
   if value is not None and value.size:
@@ -51,7 +52,7 @@ def check_label(owner, label, num_labels, dtype=tf.float32):
         f'{value.min()} to {value.max()}.'
       )
   elif value is None:
-    # tf.gather gives zeros for such an index on a GPU: the null label.
+    # For an index out of range, tf.gather on a GPU gives zeros: the null label.
     inside = tf.reduce_all((label >= 0) & (label < num_labels))
     check = tf.debugging.Assert(
       inside,
@@ -64,15 +65,16 @@ def check_label(owner, label, num_labels, dtype=tf.float32):
 
 
 def label_description(num_labels):
+  """Describes a label in messages and in `conditions`."""
   return f'int [...] in [0, {num_labels}) or float [..., {num_labels}]'
 
 
 def lookup(table, label):
-  """Rows of `table` `[num_labels, ...]`, or mixtures of rows.
+  """Looks up rows of `table`, or weighted sums of rows.
 
   Args:
     table: Float tensor or variable `[num_labels, *event]`.
-    label: As `check_label` returns it.
+    label: The result of `check_label`.
 
   Returns:
     `[..., *event]`.
@@ -92,11 +94,11 @@ class LabelPrior(conditional_bijector.ConditionalBijector):
   inverse log-det:  -sum(s)
   ```
 
-  Data `y` and latent `x` are vectors `[..., N]`. Under a standard normal base
-  that is the prior N(m, exp(s)^2) of label `label` over all the levels'
-  latents; a row of zero weights (the null label) gives N(0, 1). As the rest of
-  the flow does not depend on the label, one pass gives every label's
-  likelihood.
+  Data `y` and latent `x` are vectors `[..., N]`. With a standard normal base
+  distribution this is the prior N(m, exp(s)^2) of each label over the latents
+  of all levels. A row of zero weights, the null label, gives N(0, 1). The rest
+  of the flow does not depend on the label, so one pass of it gives the
+  likelihood of every label.
   """
 
   def __init__(
@@ -125,6 +127,7 @@ class LabelPrior(conditional_bijector.ConditionalBijector):
 
   @property
   def num_labels(self):
+    """Python `int`."""
     return self._mean.shape[0]
 
   @property

@@ -1,4 +1,4 @@
-"""The loops of `Scan`, and the gradient that recomputes instead of storing.
+"""The loops of `Scan`, and the gradient that recomputes activations.
 
 The reversible gradient is that of Gomez et al., The Reversible Residual
 Network: Backpropagation Without Storing Activations (NeurIPS, 2017).
@@ -18,8 +18,8 @@ __all__ = [
 def stack_reader(stacks):
   """A function from k to the k-th slices of a structure of stacks.
 
-  Reads come from a TensorArray, whose gradient is a write; the gradient of
-  `stack[k]` would be a tensor of the whole stack's size a step.
+  It reads from a TensorArray, because the gradient of such a read writes one
+  slice. The gradient of `stack[k]` would be as large as the whole stack.
   """
   arrays = tf.nest.map_structure(
     lambda p: tf.TensorArray(
@@ -38,7 +38,7 @@ def stack_reader(stacks):
 
 
 def zero_ildj(x):
-  """Zeros of the leading shape of `x` `[..., H, W, C]`."""
+  """Zeros `[...]` for `x` `[..., H, W, C]`."""
   return tf.zeros_like(x[..., 0, 0, 0])
 
 
@@ -55,16 +55,17 @@ def loop(num_steps, body, *state):
 
 
 def _slice_reader(stacks):
-  """As `stack_reader`, for loops that are not differentiated.
+  """`stack_reader` for loops that are not differentiated.
 
-  It copies one slice a step. `unstack` copies whole stacks, and as they depend
-  on variables alone those of all blocks at the start of a training step.
+  It copies one slice in each step. `unstack` copies whole stacks. As they
+  depend on variables only, TensorFlow would copy the stacks of all blocks at
+  the start of a training step.
   """
   return lambda k: tf.nest.map_structure(lambda p: p[k], stacks)
 
 
 def scan_inverse(make_step, stacks, y, conditions, reader=stack_reader):
-  """`(x, ildj)` of the steps' inverses, one after the other."""
+  """Applies the inverses of all steps; returns `(x, ildj)`."""
   read = reader(stacks)
 
   def body(i, y, ildj):
@@ -81,12 +82,12 @@ def reversible_scan_inverse(make_step, stacks, y, conditions, with_inverses):
   """`scan_inverse` with a gradient whose memory does not grow with K.
 
   Args:
-    make_step: As in `Scan`.
+    make_step: See `Scan`.
     stacks: Structure of tensors `[K, ...]`.
     y: Data `[..., H, W, C]`.
     conditions: `dict` of tensors.
-    with_inverses: Function from `stacks` to what `make_step` inverts fastest
-      with.
+    with_inverses: Function that adds inverse matrices to `stacks`, see `Scan`;
+      the gradient uses its result to recompute the steps' inputs.
 
   Returns:
     x: Latent `[..., H, W, C]`.
@@ -130,7 +131,7 @@ def _unflatten(flat, stacks, names):
 
 
 def _backward(make_step, stacks, prepared, x, dx, dildj, maps, constants):
-  """Walks the steps backwards, from output to input, with their gradients."""
+  """Recomputes inputs and gradients of all steps, the last step first."""
   num_steps = tf.nest.flatten(stacks)[0].shape[0]
   read = _slice_reader(prepared)
 
@@ -138,7 +139,7 @@ def _backward(make_step, stacks, prepared, x, dx, dildj, maps, constants):
     k = num_steps - 1 - i
     slices = read(k)
     step = make_step(slices)
-    # What is differentiated: the slices (without inverses) and the maps.
+    # The gradients are those of the slices, without inverses, and of the maps.
     sources = tf.nest.flatten(_like(stacks, slices)) + list(maps.values())
     vjp = getattr(step, 'inverse_vjp', None) or _generic_vjp(step)
     y, dy, dsources = vjp(x, dx, dildj, sources, **maps, **constants)
@@ -165,17 +166,17 @@ def _backward(make_step, stacks, prepared, x, dx, dildj, maps, constants):
 
 
 def _like(structure, values):
-  """The entries of `values` that `structure` has, nested `dict`s."""
+  """Keeps the entries of the nested `dict` `values` that `structure` has."""
   if not isinstance(structure, dict):
     return values
   return {k: _like(v, values[k]) for k, v in structure.items()}
 
 
 def _generic_vjp(step):
-  """`FlowStep.inverse_vjp` for any bijector: runs it forward, then back."""
+  """`FlowStep.inverse_vjp` for any bijector: `forward`, then a tape."""
 
   def vjp(x, dx, dildj, sources, **conditions):
-    # A new object, or the cache would answer `inverse` with `x` itself.
+    # A new object: otherwise the cache would return `x` for `inverse`.
     y = tf.stop_gradient(step.forward(x, **conditions))
     with tf.GradientTape() as tape:
       tape.watch([y] + sources)

@@ -1,4 +1,4 @@
-"""`Scan`: one bijector applied again and again with stacked parameters."""
+"""`Scan`: a composition of equal bijectors, as one loop over parameters."""
 
 import functools
 
@@ -14,8 +14,8 @@ __all__ = ['Scan']
 class Scan(conditional_bijector.ConditionalBijector):
   """Composes `K` bijectors of equal shapes in one loop.
 
-  Every parameter is stacked along a leading axis `[K, ...]`, and
-  `make_step(slices)` makes step k's bijector of the k-th slices.
+  Every parameter is stacked along a leading axis `[K, ...]`.
+  `make_step(slices)` makes the bijector of step k from the k-th slices.
 
   ```none
   inverse:  for k in 0 .. K-1:  y = make_step(parameters[k]).inverse(y)
@@ -23,13 +23,13 @@ class Scan(conditional_bijector.ConditionalBijector):
   log-det:  the sum of the steps' log-dets
   ```
 
-  The graph holds one step, whatever K is. Data and latent are `[..., H, W, C]`
+  The graph holds one step, whatever K is. Data and latent are `[..., H, W, C]`,
   and every step keeps the shape.
 
-  With `gradients='reversible'` the gradient of `inverse` recomputes each
-  step's input from its output, so memory does not grow with K; with 'stored'
+  With `gradients='reversible'`, the gradient of `inverse` recomputes each
+  step's input from its output, so memory does not grow with K. With 'stored',
   it is ordinary backpropagation. Both give the same numbers. The gradient of
-  `forward` is always the ordinary one.
+  `forward` is always ordinary backpropagation.
   """
 
   def __init__(
@@ -45,15 +45,17 @@ class Scan(conditional_bijector.ConditionalBijector):
 
     Args:
       make_step: Callable from a structure of tensors, like `parameters` but
-        without the leading axis, to a `tfb.Bijector` on `[..., H, W, C]`. What
-        it closes over gets no gradient under 'reversible' (a `tf.Variable` in
-        its closure raises): pass everything learned through `parameters`. If
-        it has a method `with_inverses(parameters) -> parameters`, that runs
-        once a `forward`, for all steps together.
+        without the leading axis, to a `tfb.Bijector` on `[..., H, W, C]`. Pass
+        everything that is learned through `parameters`: with 'reversible'
+        gradients, tensors in the callable's closure get no gradient, and a
+        `tf.Variable` there raises an error. If the callable has a method
+        `with_inverses(parameters) -> parameters`, that method runs once in
+        each `forward`, for all steps together.
       parameters: Nested structure of float `Tensor`s or `tf.Variable`s, each
         `[K, ...]` with the same static K.
-      conditions: `dict` from the names of the conditions that every step takes
-        to a description of each; a float condition is a map `[..., H, W, D]`.
+      conditions: `dict` from the name of each condition that the steps take to
+        a description of its value. A float condition must be a map
+        `[..., H, W, D]`.
       gradients: 'reversible' or 'stored'.
       validate_args: Python `bool`.
       name: Python `str`.
@@ -91,21 +93,24 @@ class Scan(conditional_bijector.ConditionalBijector):
 
   @property
   def make_step(self):
+    """The callable that makes a step's bijector of its parameters."""
     return self._make_step
 
   @property
   def stacks(self):
-    """The stacked parameters, as the constructor got them."""
+    """The stacked parameters that the constructor got."""
     return self._stacks
 
   @property
   def num_steps(self):
+    """Python `int`, K."""
     return tf.nest.flatten(self._stacks)[0].shape[0]
 
   def prepared(self):
-    """An equal `Scan` that holds its parameters' values and inverses.
+    """A copy that holds the values of its parameters and their inverses.
 
-    For loops over `forward`: variables are read, and inverses computed, here.
+    Use it for loops over `forward`: variables are then read, and inverses
+    computed, once, outside the loop.
     """
     return Scan(
       self._make_step,

@@ -1,10 +1,8 @@
 """The parts of a `Glow`: frozen dataclasses that `build_glow` takes.
 
-An option is a field of the part that it belongs to. A part that is absent is
-None, so its options cannot be written.
+Each option is a field of the part that it belongs to. An absent part is None,
+so options of an absent part cannot be given.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
@@ -30,7 +28,7 @@ __all__ = [
 
 
 def _not_a_setting(default):
-  """A field that programs do not offer as a setting."""
+  """A field that programs should not offer as a setting."""
   return dataclasses.field(default=default, metadata={'is_setting': False})
 
 
@@ -40,9 +38,9 @@ class Context:
 
   Attributes:
     channels: Python `int`, channels of the map.
-    frames: Python `int`, number of frames at the start of the map, the newest
-      first, each of the modelled frame's C channels. `LevelMixture` reads them;
-      0: the map holds no frame.
+    frames: Python `int`, number of frames that the map begins with, the newest
+      first, each with the C channels of the modelled frame. Only `LevelMixture`
+      reads this number. 0: the map holds no frame.
   """
 
   channels: int
@@ -66,16 +64,17 @@ class AdditiveSteps(_Steps):
 
   Attributes:
     num_steps: Python `int`, at least 1, steps of each block.
-    hidden_channels: Python `int`, of the coupling networks.
+    hidden_channels: Python `int`, hidden channels of the coupling networks.
     context_injection: 'input' or 'last', see `conv_network`.
-    gradients: 'reversible' or 'stored', see `Scan`; or 'unrolled': stored
-      gradients, and separate `FlowStep`s instead of a `Scan`.
-    network: None: Glow's convolutional network. Or `(init, apply)`, see
-      `Network`; or, with 'unrolled' gradients only, a callable
-      `(in_channels, out_channels) -> network` whose result is called as
-      `network(kept, context)` (Keras layers, for example). `in_channels` counts
-      the channels of the block's context. A network excludes `hidden_channels`
-      and `context_injection`.
+    gradients: 'reversible' or 'stored', see `Scan`; or 'unrolled': separate
+      `FlowStep`s instead of a `Scan`, with ordinary backpropagation.
+    network: The coupling networks. None: Glow's convolutional network,
+      `conv_network`. A pair `(init, apply)`: see `Network`. A callable
+      `(in_channels, out_channels) -> network`, only with 'unrolled' gradients:
+      its result, a Keras layer for example, is called as
+      `network(kept, context)`; `in_channels` includes the channels of the
+      block's context. Leave `hidden_channels` and `context_injection` at their
+      defaults if you give a network.
   """
 
 
@@ -86,7 +85,7 @@ class AffineSteps(_Steps):
   Attributes:
     scale: 'tanh': exp(2 tanh(s / 2)); or 'sigmoid': sigmoid(s + 2), as in Glow,
       whose scales start at 0.88.
-    num_steps: See `AdditiveSteps`, also for the other attributes.
+    num_steps: See `AdditiveSteps`; so are the other attributes.
   """
 
   scale: Literal['tanh', 'sigmoid'] = _not_a_setting('tanh')
@@ -99,10 +98,11 @@ class PreviousFrame:
 
 @dataclasses.dataclass(frozen=True)
 class MovedFrame:
-  """Mean of a `FrameAffine`: the previous frame, each pixel moved.
+  """Mean of a `FrameAffine`: the previous frame with its pixels moved.
 
   Attributes:
-    radius: Python `int`, at least 1, the largest motion in pixels.
+    radius: Python `int`, at least 1, the largest motion in pixels along rows
+      and columns.
   """
 
   radius: int = 2
@@ -113,9 +113,9 @@ class FrameAffine:
   """A first bijector that shifts and scales frames, see `ContextAffine`.
 
   Attributes:
-    mean: `PreviousFrame()` or `MovedFrame(radius)`, to which the network's
-      shift is added; None: zero.
-    hidden_channels: Python `int`, of the network.
+    mean: `PreviousFrame()` or `MovedFrame(radius)`; None: zero. The network's
+      output is added to it.
+    hidden_channels: Python `int`, hidden channels of the network.
   """
 
   mean: Union[None, PreviousFrame, MovedFrame] = PreviousFrame()
@@ -127,19 +127,22 @@ class LevelMixture:
   """A first bijector that models the levels of frames, see `ContextMixture`.
 
   Attributes:
-    levels: Python `int`, number of levels: `2**n_bits` of quantised frames.
-      None: `build_video_flow` sets it; `build_glow` needs a number.
-    halvings: Python `int`: 0 models every pixel given the context alone; 1
-      models the four places of every 2x2 pixels one after another; 2 cuts the
-      first of these places in four again, and so on. Or 'all': until a side of
-      the first place is odd.
-    components: Python `int`, of each mixture.
-    hidden_channels: Python `int`, of the networks.
-    num_blocks: Python `int`, gated residual blocks of each network.
-    strip_pooling: Python `bool`: networks also see means of whole rows and
-      columns, so that what leaves the frame on one side can enter on another.
-    motion_radius: Python `int`: mixtures are centred on the previous frame,
-      moved by at most this many pixels; 0: not moved.
+    levels: Python `int`, number of levels of the frames, `2**n_bits`. None:
+      `build_video_flow` sets it; `build_glow` needs a number.
+    halvings: Python `int`, how often the frame is divided into four groups of
+      pixels that are modelled one after another. 0: all pixels at once, given
+      the context alone. 1: the four places of every 2x2 pixels in turn. 2: the
+      pixels of the first place are divided in the same way; and so on. 'all':
+      until a side of the coarsest group is odd.
+    components: Python `int`, number of components of each mixture.
+    hidden_channels: Python `int`, hidden channels of the networks.
+    num_blocks: Python `int`, number of gated residual blocks of each network.
+    strip_pooling: Python `bool`: whether networks also see means of whole rows
+      and columns, so that an object can leave the frame on one side and enter
+      on another.
+    motion_radius: Python `int`, how far the previous frame's pixels may move
+      along rows and columns before mixtures are centred on them; 0: they do not
+      move.
   """
 
   levels: Optional[int] = _not_a_setting(None)
@@ -153,7 +156,7 @@ class LevelMixture:
 
 @dataclasses.dataclass(frozen=True)
 class _Labels:
-  """The field that all ways to condition on a label share."""
+  """The field that the three ways to condition on a label share."""
 
   num_labels: Optional[int] = _not_a_setting(None)
 
@@ -162,22 +165,23 @@ class _Labels:
 class LabelPriors(_Labels):
   """A label shifts and scales the latents, see `LabelPrior`.
 
-  One pass then gives the likelihood of every label.
+  One pass of the flow gives the likelihood of every label.
 
   Attributes:
-    num_labels: Python `int`. None: `build_video_flow` sets it; `build_glow`
-      needs a number.
+    num_labels: Python `int`, number of labels. None: `build_video_flow` sets
+      it; `build_glow` needs a number.
   """
 
 
 @dataclasses.dataclass(frozen=True)
 class LabelEmbedding(_Labels):
-  """A learned vector for each label, joined to the context at every place.
+  """A learned vector for each label, joined to the context at every pixel.
 
-  It suits what is the same everywhere in a frame, such as a motion.
+  It suits labels whose effect is the same everywhere in a frame, such as a
+  direction of motion.
 
   Attributes:
-    channels: Python `int`, of the vector.
+    channels: Python `int`, size of the vector.
     init_std: Float, standard deviation of the initial values.
     num_labels: See `LabelPriors`.
   """
@@ -191,8 +195,8 @@ class LabelImages(_Labels):
   """A learned image for each label, joined to the context, as in the paper.
 
   Attributes:
-    init_std: Float, standard deviation of the initial values. The paper's is
-      1.0, from which 200 labels do not train.
+    init_std: Float, standard deviation of the initial values. With the paper's
+      value, 1.0, a model of 200 labels did not train.
     num_labels: See `LabelPriors`.
   """
 
@@ -204,8 +208,8 @@ class Pyramid:
   """The network that gives each block its context, see `ContextPyramid`.
 
   Attributes:
-    channels: Python `int`, of every map; None: as many as the context has, as
-      in the paper.
+    channels: Python `int`, channels of every map; None: those of the context,
+      as in the paper.
   """
 
   channels: Optional[int] = None
@@ -217,13 +221,13 @@ class GlowSpec:
 
   Attributes:
     num_glow_blocks: Python `int`, levels of the multi-scale architecture.
-    steps: `AdditiveSteps`, `AffineSteps`, or None: no steps.
-    first: `FrameAffine`, `LevelMixture`, or None: no first bijector.
-    labels: `LabelPriors`, `LabelEmbedding`, `LabelImages`, or None: the flow
+    steps: `AdditiveSteps` or `AffineSteps`; None: no steps.
+    first: `FrameAffine` or `LevelMixture`; None: no first bijector.
+    labels: `LabelPriors`, `LabelEmbedding` or `LabelImages`; None: the flow
       takes no label.
     pyramid: `Pyramid`, or a callable, see `build_glow`.
     network_dtype: Python `str`, name of the dtype in which networks compute
-      ('bfloat16'); None: that of the frames.
+      ('bfloat16', for example); None: the dtype of the frames.
   """
 
   num_glow_blocks: int = 3

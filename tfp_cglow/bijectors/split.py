@@ -1,4 +1,4 @@
-"""The multi-scale architecture's split, with a learned prior."""
+"""The split of the multi-scale architecture, with a learned prior."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Split(coupling.AffineCoupling):
   inverse:  kept, h = split(y);  x = [kept, (h - m) * exp(-l)]
   ```
 
-  Under a standard normal `z` that is Glow's learned prior N(m, exp(l)^2) of
-  the half that leaves the flow here; any other base may take the normal's
-  place. Data `y` and latent `x` are `[..., H, W, C]`, `C` even; `separate` and
-  `join` cut and paste the halves.
+  If `z` is standard normal, this is Glow's learned prior N(m, exp(l)^2) of the
+  half that leaves the flow here. Other base distributions work as well. Data
+  `y` and latent `x` are `[..., H, W, C]`, `C` even. `separate` cuts off the
+  half that leaves; `join` puts it back.
   """
 
   def __init__(
@@ -36,7 +36,8 @@ class Split(coupling.AffineCoupling):
 
     Args:
       network: Callable `kept [..., H, W, C / 2] -> [..., H, W, C]`, which
-        gives the negative mean and the raw negative log-scale; |l| < 4.
+        gives the negative mean, -m, and the raw negative log-scale: the
+        constructor bounds it so that |l| < 4.
       dtype: `tf.DType` of data and latent.
       validate_args: Python `bool`.
       name: Python `str`.
@@ -53,7 +54,7 @@ class Split(coupling.AffineCoupling):
 
 
 def separate(x):
-  """`[..., H, W, C]` to the half that goes on and the half that leaves."""
+  """Cuts `[..., H, W, C]` into a half that goes on and a half that leaves."""
   return tf.split(x, 2, axis=-1)
 
 
@@ -73,7 +74,7 @@ def build_split(
 
 
 class ConvPrior(tf.Module):
-  """One convolution from the half that stays to the prior's parameters."""
+  """One convolution from the half that goes on to the prior's parameters."""
 
   def __init__(self, kernel, bias, name='conv_prior'):
     super().__init__(name=name)

@@ -1,4 +1,4 @@
-"""Space to depth: every 2x2 pixels become one pixel of 4C channels."""
+"""Space to depth: 2x2 pixels become one pixel of 4C channels."""
 
 import tensorflow as tf
 

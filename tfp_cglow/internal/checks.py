@@ -1,18 +1,18 @@
-"""Errors for arguments that do not fit: what was expected, what came."""
+"""Checks of arguments. Errors say what was expected and what came."""
 
 __all__ = ['check_at_least', 'check_choice', 'check_kind']
 
 
 def check_kind(name, value, *kinds):
-  """Raises ValueError unless `value` is None or an instance of a class.
+  """Raises ValueError unless `value` is None or an instance of `kinds`.
 
   Args:
-    name: Python `str`, the argument's.
-    value: The argument.
-    *kinds: Classes.
+    name: Python `str`, the argument's name in the message.
+    value: The argument's value.
+    *kinds: The classes that are allowed.
 
   Raises:
-    ValueError: if it is neither.
+    ValueError: if `value` is neither None nor an instance of one of them.
   """
   if value is not None and not isinstance(value, kinds):
     names = ', '.join(kind.__name__ for kind in kinds)
@@ -26,6 +26,6 @@ def check_choice(name, value, choices):
 
 
 def check_at_least(name, value, least):
-  """Raises ValueError unless `value` is None or at least so large."""
+  """Raises ValueError unless `value` is None or at least `least`."""
   if value is not None and value < least:
     raise ValueError(f'`{name}` must be at least {least}, but got {value}.')

@@ -1,6 +1,7 @@
-"""What replicas that train in sync agree on; alone, nothing changes.
+"""Means, assignments and indices that replicas training in sync agree on.
 
-To be called in replica context: inside `Strategy.run`, or without a strategy.
+Call these functions in replica context: inside `Strategy.run`, or without a
+strategy. With one replica they change nothing.
 """
 
 import tensorflow as tf
@@ -16,7 +17,7 @@ __all__ = [
 
 
 def num_replicas():
-  """Python `int`, of the strategy whose scope or step this is."""
+  """Python `int`, replicas of the current `tf.distribute.Strategy`."""
   return tf.distribute.get_strategy().num_replicas_in_sync
 
 
@@ -24,10 +25,11 @@ def mean_over_replicas(values):
   """The mean of each tensor over the replicas that train in sync.
 
   Args:
-    values: Structure of float tensors; sparse gradients come back dense.
+    values: Nested structure of float tensors. Sparse gradients
+      (`tf.IndexedSlices`) are converted to dense tensors.
 
   Returns:
-    The same structure.
+    The same structure of means.
   """
   flat = [tf.convert_to_tensor(v) for v in tf.nest.flatten(values)]
   if num_replicas() > 1:
@@ -50,13 +52,13 @@ def assign(variable, value):
 
 
 def clip_identities(num):
-  """This replica's clips among those of all, where each has `num`: `[num]`."""
+  """Global indices `[num]` of this replica's clips; each replica has `num`."""
   replica = tf.distribute.get_replica_context()
   return replica.replica_id_in_sync_group * num + tf.range(num)
 
 
 def interleaved(numbers):
-  """A replica's own count of things as numbers that no other replica has."""
+  """Maps each replica's local indices to indices that no other replica uses."""
   replica = tf.distribute.get_replica_context()
   return numbers * num_replicas() + replica.replica_id_in_sync_group
 

@@ -1,4 +1,4 @@
-"""Shapes of tensors whose leading dimensions are free and may be unknown."""
+"""Reshaping and broadcasting of leading dimensions that may be unknown."""
 
 import tensorflow as tf
 
@@ -22,7 +22,7 @@ def align_leading(*tensors, num_dims=3):
 
   Args:
     *tensors: Tensors `[..., d_1, .., d_num_dims]`.
-    num_dims: Python `int`, how many trailing dimensions stay as they are.
+    num_dims: Python `int`, number of trailing dimensions that do not change.
 
   Returns:
     The tensors, in the same order, with equal leading dimensions.

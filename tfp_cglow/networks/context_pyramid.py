@@ -13,13 +13,13 @@ __all__ = ['ContextPyramid', 'build_context_pyramid']
 
 
 class ContextPyramid(tf.Module):
-  """Halves the context once a block: conv3x3 of stride 2, ReLU (appendix).
+  """One conv3x3 of stride 2 and a ReLU for each block (Donahue, appendix).
 
   ```none
   [..., H, W, C_ctx] -> [..., H/2, W/2, P], [..., H/4, W/4, P], ...
   ```
 
-  The paper keeps the channels constant (19); P may be another number.
+  The paper keeps the number of channels (19); P may differ from C_ctx.
   """
 
   def __init__(
@@ -28,9 +28,10 @@ class ContextPyramid(tf.Module):
     """Creates the pyramid.
 
     Args:
-      kernels: List of float `[3, 3, C_in, P]`, one a block, fine to coarse.
-      biases: List of float `[P]`.
-      network_dtype: `tf.DType` of the computation, or None: the input's.
+      kernels: List of float `[3, 3, C_in, P]`, one for each block, fine to
+        coarse.
+      biases: List of float `[P]`, one for each block.
+      network_dtype: `tf.DType` of the computation; None: the input's dtype.
       name: Python `str`.
     """
     super().__init__(name=name)
@@ -39,6 +40,7 @@ class ContextPyramid(tf.Module):
     self._network_dtype = network_dtype
 
   def __call__(self, context):
+    """A list of maps, fine to coarse, of the context `[..., H, W, C_ctx]`."""
     dtype = self._network_dtype or context.dtype
     x, pyramid = tf.cast(context, dtype), []
     for kernel, bias in zip(self.kernels, self.biases):
@@ -64,9 +66,9 @@ def build_context_pyramid(
   Args:
     context_channels: Python `int`, `C_ctx`.
     num_blocks: Python `int`.
-    pyramid_channels: Python `int` P, or None: `context_channels`, the paper's.
-    seed: Python `int` or None.
-    network_dtype: `tf.DType` of the computation, or None.
+    pyramid_channels: Python `int` P; None: `context_channels`, as in the paper.
+    seed: Python `int`; None: from the operating system.
+    network_dtype: `tf.DType` of the computation; None: the input's dtype.
     dtype: `tf.DType` of the variables.
     name: Python `str`.
 

@@ -1,8 +1,9 @@
 """Convolutional networks as pairs of plain functions, `(init, apply)`.
 
-`init(seed, in_channels, out_channels)` gives a `dict` of arrays; `apply(params,
-x, context)` gives a tensor. Parameters are arguments, so that `Scan` can stack
-them. Maps are `[..., H, W, C]` with any number of leading dimensions.
+`init(seed, in_channels, out_channels)` returns a `dict` of arrays;
+`apply(params, x, context)` returns a tensor. Parameters are arguments, so that
+`Scan` can stack them. Maps are `[..., H, W, C]` with any number of leading
+dimensions.
 """
 
 from __future__ import annotations
@@ -45,14 +46,14 @@ def bounded(x, bound):
 
 
 def he_normal(rng, height, width, in_channels, out_channels):
-  """Kernel `[h, w, C_in, C_out]`, float32, of He et al. (2015)."""
+  """Random float32 kernel `[h, w, C_in, C_out]` (He et al., 2015)."""
   shape = [height, width, in_channels, out_channels]
   scale = np.sqrt(2.0 / (height * width * in_channels))
   return rng.standard_normal(shape, dtype=np.float32) * np.float32(scale)
 
 
 def to_variables(values, dtype):
-  """Makes a trainable `tf.Variable` of each array of a `dict`."""
+  """Creates a `dict` of trainable `tf.Variable`s from a `dict` of arrays."""
   return {k: tf.Variable(v, dtype=dtype, name=k) for k, v in values.items()}
 
 
@@ -70,13 +71,14 @@ def conv_network(
   Args:
     hidden_channels: Python `int`.
     context_channels: Python `int`, channels of the context map, or None.
-    context_injection: 'input' joins the context to the first layer's input;
-      'last' to the input of the layer that produces the output.
-    network_dtype: `tf.DType` of the computation, or None: the input's. The
+    context_injection: 'input' concatenates the context to the input of the
+      first layer; 'last', to the input of the last layer.
+    network_dtype: `tf.DType` of the computation; None: the input's dtype. The
       output always has the input's dtype.
 
   Returns:
-    A `Network`. `in_channels` of its `init` counts the context's channels.
+    A `Network`. The argument `in_channels` of its `init` includes the
+    context's channels.
 
   Raises:
     ValueError: if `context_injection` is unknown.
@@ -123,7 +125,7 @@ def _join(x, context):
 
 
 class BoundNetwork(tf.Module):
-  """`apply` of a `Network` together with the variables it is applied to."""
+  """The function `apply` of a `Network`, bound to its variables."""
 
   def __init__(self, apply, params, name='network'):
     super().__init__(name=name)

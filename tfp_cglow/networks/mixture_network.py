@@ -17,14 +17,14 @@ class MixtureNetwork(tf.Module):
     h += s(relu(h))
     h += u * sigmoid(v),  [u, v] = f(relu(h))
   raw_c = conv1x1(relu(conv1x1([relu(h), known channels])))
-  motion = conv1x1(relu(h)),  if asked for
+  motion = conv1x1(relu(h)),  optional
   ```
 
-  with f: conv3x3, ReLU, conv1x1; s is zero, or with strip pooling [1] a conv1x1
-  of the means over whole rows plus one of those over whole columns: what enters
-  the frame on one side may have left it on the other. Head c sees the channels
-  before c, so that channels are conditioned on each other without another pass
-  of the blocks.
+  f is a conv3x3, a ReLU and a conv1x1. s is zero; with strip pooling [1] it is
+  the sum of a conv1x1 of the means over rows and a conv1x1 of the means over
+  columns. Strip pooling connects opposite sides of the frame: an object that
+  leaves on one side may enter on the other. Head c sees the channels before c.
+  So channels are conditioned on each other, and the blocks run once.
 
   #### References
 
@@ -36,11 +36,11 @@ class MixtureNetwork(tf.Module):
     """Creates the network.
 
     Args:
-      params: `dict` of 'first', a layer, 'blocks', a list of pairs of layers,
-        with strip pooling 'strips', a list of a pair for each block, 'heads',
-        a list of pairs, and for motion 'motion', a layer; a layer is a `dict`
-        of 'kernel' and 'bias'.
-      network_dtype: `tf.DType` of the computation, or None: the input's.
+      params: `dict` of layers. A layer is a `dict` of 'kernel' and 'bias'.
+        'first': a layer. 'blocks': a list of pairs of layers. 'strips', only
+        with strip pooling: a list of pairs of layers, one pair for each block.
+        'heads': a list of pairs of layers. 'motion', only with motion: a layer.
+      network_dtype: `tf.DType` of the computation; None: the input's dtype.
       name: Python `str`.
     """
     super().__init__(name=name)
@@ -48,7 +48,14 @@ class MixtureNetwork(tf.Module):
     self._network_dtype = network_dtype
 
   def features(self, inputs):
-    """What the heads have in common: `[..., H, W, D]` to `[..., H, W, F]`."""
+    """The features that all heads share.
+
+    Args:
+      inputs: `[..., H, W, D]`.
+
+    Returns:
+      `[..., H, W, F]`.
+    """
     h = self._conv(self.params['first'], inputs)
     for i, (first, second) in enumerate(self.params['blocks']):
       if 'strips' in self.params:
@@ -66,17 +73,17 @@ class MixtureNetwork(tf.Module):
     Args:
       channel: Python `int` c.
       features: `[..., H, W, F]`.
-      known: List of maps `[..., H, W, D]`, one for each channel before c.
+      known: List of maps `[..., H, W, K]`, one for each channel before c.
 
     Returns:
-      `[..., H, W, P]`.
+      Raw parameters `[..., H, W, P]`.
     """
     first, second = self.params['heads'][channel]
     h = self._conv(first, tf.concat([features, *known], axis=-1))
     return self._conv(second, tf.nn.relu(h))
 
   def motion(self, features):
-    """Logits of where a pixel comes from, of `features`: `[..., H, W, n]`."""
+    """Logits `[..., H, W, n]` of the n places that a pixel may come from."""
     return self._conv(self.params['motion'], features)
 
   def _strips(self, layers, x):
@@ -108,16 +115,18 @@ def build_mixture_network(
   """Creates a `MixtureNetwork` whose raw parameters start at zero.
 
   Args:
-    in_channels: Python `int`, of the inputs of `features`.
-    channels: Python `int` C, how many heads.
-    known_channels: Python `int`, of the map of each known channel.
-    num_parameters: Python `int` P.
-    hidden_channels: Python `int`.
-    num_blocks: Python `int`, gated residual blocks.
-    strip_pooling: Python `bool`: before each of them, see `MixtureNetwork`.
-    num_places: Python `int`: above 1, `motion` gives so many logits.
-    seed: Python `int` or None.
-    network_dtype: `tf.DType` of the computation, or None.
+    in_channels: Python `int` D, channels of the input of `features`.
+    channels: Python `int` C, number of heads.
+    known_channels: Python `int` K, channels of the map of each known channel.
+    num_parameters: Python `int` P, raw parameters of each channel.
+    hidden_channels: Python `int` F.
+    num_blocks: Python `int`, number of gated residual blocks.
+    strip_pooling: Python `bool`: whether blocks begin with strip pooling, see
+      `MixtureNetwork`.
+    num_places: Python `int` n, number of the logits of `motion`; 1: the network
+      has no `motion`.
+    seed: Python `int`; None: from the operating system.
+    network_dtype: `tf.DType` of the computation; None: the input's dtype.
     dtype: `tf.DType` of the variables.
 
   Returns:

@@ -1,4 +1,4 @@
-"""Frames moved pixel by pixel: each a mixture of its neighbours."""
+"""Motion of frames: each pixel is a weighted mean of its neighbours."""
 
 import tensorflow as tf
 
@@ -6,7 +6,7 @@ __all__ = ['blend', 'neighbours', 'num_neighbours']
 
 
 def num_neighbours(radius):
-  """How many places are within so many pixels, along rows and columns."""
+  """Number of places in a square of side `2 radius + 1`."""
   return (2 * radius + 1) ** 2
 
 
@@ -19,11 +19,12 @@ def neighbours(frame, radius):
   ```
 
   Args:
-    frame: `[..., H, W, C]`; beyond its edges it is mirrored.
+    frame: `[..., H, W, C]`. It is mirrored at its edges.
     radius: Python `int` >= 0, in pixels.
 
   Returns:
-    List of `K**2` frames, by rows; the one in the middle is `frame`.
+    List of `K**2` frames `[..., H, W, C]`, ordered by rows; the middle one is
+    `frame`.
 
   Raises:
     ValueError: if the radius exceeds the frame's height or width.
@@ -31,8 +32,8 @@ def neighbours(frame, radius):
   height, width = frame.shape[-3:-1]
   if radius > min(height, width):
     raise ValueError(
-      f'Motion of {radius} pixels needs frames as large, but they are '
-      f'{height}x{width}.'
+      f'Motion of {radius} pixels needs frames of at least {radius}x{radius}, '
+      f'but got frames of {height}x{width}.'
     )
   edges = [[0, 0]] * (frame.shape.rank - 3) + [[radius, radius]] * 2
   padded = tf.pad(frame, edges + [[0, 0]], mode='SYMMETRIC')
@@ -45,18 +46,19 @@ def neighbours(frame, radius):
 
 
 def blend(frames, logits, centre_logit):
-  """Each pixel's mixture of the frames' pixels at its place.
+  """The weighted mean of frames, with softmax weights for each pixel.
 
   Args:
     frames: List of `n` frames `[..., H, W, C]`.
-    logits: `[..., H, W, n]`, of the weights.
-    centre_logit: Float, added to the logit of the frame in the middle.
+    logits: `[..., H, W, n]`, logits of the weights.
+    centre_logit: Float, added to the logit of the middle frame.
 
   Returns:
     `[..., H, W, C]`.
   """
   count = len(frames)
   centre = tf.one_hot(count // 2, count, centre_logit, dtype=logits.dtype)
-  # Not sliced one by one: that would have a gradient as large as all, each.
+  # One split instead of n slices: the gradient of each slice would be a tensor
+  # as large as all weights.
   weights = tf.split(tf.nn.softmax(logits + centre), count, axis=-1)
   return sum(w * f for w, f in zip(weights, frames))

@@ -11,7 +11,18 @@ __all__ = ['GuardedModel', 'unpack']
 
 
 def unpack(data):
-  """Frames and label of a Keras batch; ValueError if it has sample weights."""
+  """Unpacks a Keras batch.
+
+  Args:
+    data: Frames, or a tuple of frames and labels.
+
+  Returns:
+    frames: The frames.
+    label: The labels, or None.
+
+  Raises:
+    ValueError: if the batch has sample weights.
+  """
   if not isinstance(data, (tuple, list)):
     return data, None
   frames, label, weight = tfk.utils.unpack_x_y_sample_weight(tuple(data))
@@ -24,10 +35,10 @@ class GuardedModel(tfk.Model):
   """Trains on clips, on one replica or on several in sync.
 
   A step whose losses or gradients are not finite, on any replica, is skipped:
-  it changes neither weights nor optimiser, average or step counter. A subclass
-  defines `submodels` and `parameter_groups`, calls `begin_training` at the end
-  of `compile`, and returns `guarded_step(...)` from `train_step` and
-  `measured(...)` from `test_step`.
+  it changes neither the weights nor the optimiser, the weights' average or the
+  step counter. A subclass defines `submodels` and `parameter_groups`, calls
+  `begin_training` at the end of `compile`, and returns `guarded_step(...)` from
+  `train_step` and `measured(...)` from `test_step`.
 
   Attributes:
     step_guard: `StepGuard`, once compiled.
@@ -35,26 +46,31 @@ class GuardedModel(tfk.Model):
   """
 
   def submodels(self):
-    """The parts, each with gradients of its own: `dict` of modules."""
+    """`dict` of the modules whose gradients are computed, by name."""
     raise NotImplementedError
 
   def parameter_groups(self):
-    """Trainable variables by name: each submodel's, and parts of these."""
+    """`dict` of lists of trainable variables, by name.
+
+    It has a group for each submodel, and may have groups of some of their
+    variables, whose gradient norms are also measured.
+    """
     raise NotImplementedError
 
   def begin_training(self, names, averaged, decay):
     """Creates the step guard, the average of the weights, and the metrics.
 
     Args:
-      names: List of `str`, the values that are measured.
-      averaged: List of `tf.Variable`s of which there is a moving average.
-      decay: Python `float`, of the average; None: there is none.
+      names: List of `str`, names of the values that are measured.
+      averaged: List of `tf.Variable`s, the weights to average.
+      decay: Python `float`, decay of the average; None: no average.
     """
     self.step_guard = step_guard.StepGuard()
     self.weight_average = None
     if decay is not None:
       self.weight_average = weight_average.WeightAverage(averaged, decay)
-    # Metrics are over all replicas: Keras would sum them over workers again.
+    # The metrics already cover all replicas; Keras must not sum them over
+    # workers again.
     self.distribute_reduction_method = 'first'
     names = [*names, *map(_norm_name, self.parameter_groups())]
     self._means = {k: tfk.metrics.Mean(k) for k in names}
@@ -73,16 +89,17 @@ class GuardedModel(tfk.Model):
     """Takes a step, or skips it; call it in replica context.
 
     Args:
-      values: `dict` of this replica's float scalars, by names of metrics.
-      gradients: `dict` from the names of submodels to this replica's gradients
-        of their `parameter_groups`.
+      values: `dict` of this replica's float scalars, by name of the metric.
+      gradients: `dict` from the name of each submodel to this replica's
+        gradients with respect to its `parameter_groups`.
       judged: Names of the values whose sum the step guard judges.
-      update: Callable `(is_taken, gradients, norms)` that applies gradients,
-        means over the replicas, by `updates.apply_if`. `norms` are theirs.
-      num_clips: int scalar, of this replica's batch.
+      update: Callable `(is_taken, gradients, norms)` that applies the gradients
+        by `updates.apply_if`. It gets their means over the replicas, and the
+        norms of these means by parameter group.
+      num_clips: int scalar, size of this replica's batch.
 
     Returns:
-      `dict` of all metrics.
+      `dict` of all metrics' results.
     """
     values, gradients = replicas.mean_over_replicas((values, gradients))
     norms = self._norms(gradients)
@@ -96,7 +113,7 @@ class GuardedModel(tfk.Model):
       self._means[name].update_state(
         tf.where(is_taken, value, 0.0), sample_weight=weight
       )
-    # Sums add up over replicas, which agree on the last two.
+    # Each replica adds its share to a sum. All replicas agree on the last two.
     share = 1.0 / replicas.num_replicas()
     self._num_clips.update_state(num_clips)
     self._num_skipped.update_state(share * (1.0 - weight))
@@ -104,7 +121,7 @@ class GuardedModel(tfk.Model):
     return {m.name: m.result() for m in self.metrics}
 
   def _norms(self, gradients):
-    """Norm of each parameter group's gradient: `dict` of scalars."""
+    """`dict` of the norm of each parameter group's gradient."""
     groups = self.parameter_groups()
     by_variable = {
       variable.ref(): gradient
@@ -117,11 +134,11 @@ class GuardedModel(tfk.Model):
     }
 
   def numbered(self, frames, label):
-    """A held-out batch and its clips' places in the data.
+    """A held-out batch with each clip's index in the data.
 
-    A clip's noise then depends on its place, not on the batch's size. A
-    replica's part of the last batch may be empty; it becomes one blank clip, to
-    be measured with no weight.
+    The index makes a clip's noise independent of the batch size. A replica's
+    part of the last batch may be empty; then it is replaced by one blank clip,
+    which `measured` weights by zero.
 
     Args:
       frames: `[B, T, H, W, C]`.
@@ -130,7 +147,8 @@ class GuardedModel(tfk.Model):
     Returns:
       frames: `[max(B, 1), T, H, W, C]`.
       label: `[max(B, 1)]` or None.
-      places: int32 `[max(B, 1)]`, on replicas within this one's part.
+      places: int32 `[max(B, 1)]`, indices within this replica's part of the
+        data.
     """
     first = tf.cast(self._num_clips.result(), tf.int32)
     frames, label = map(replicas.at_least_one_row, (frames, label))
@@ -140,11 +158,11 @@ class GuardedModel(tfk.Model):
     """Adds a held-out batch's values to the metrics.
 
     Args:
-      values: `dict` of float scalars, by names of metrics.
-      num_clips: int scalar, of the batch.
+      values: `dict` of float scalars, by name of the metric.
+      num_clips: int scalar, size of the batch.
 
     Returns:
-      `dict` of these metrics.
+      `dict` of these metrics' results.
     """
     for name, value in values.items():
       self._means[name].update_state(

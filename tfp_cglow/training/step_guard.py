@@ -1,11 +1,11 @@
-"""Which training steps are taken, the finite ones, and which are spikes."""
+"""Decides which training steps are taken, and detects spikes of the loss."""
 
 import tensorflow as tf
 
 __all__ = ['StepGuard']
 
-_WINDOW = 64  # Losses that a new one is compared with.
-_LEAST_KNOWN = 16  # No loss is a spike before.
+_WINDOW = 64  # Number of losses that a new one is compared with.
+_LEAST_KNOWN = 16  # With fewer known losses, none is called a spike.
 _SPIKE_MARGIN = 0.5  # Bits/dim.
 _SPIKE_DEVIATIONS = 20.0
 
@@ -13,10 +13,11 @@ _SPIKE_DEVIATIONS = 20.0
 class StepGuard(tf.Module):
   """Judges a step by its loss and gradient norms, and remembers the losses.
 
-  A step that is not finite is never taken. A loss is a spike where it lies more
-  than half a bit/dim and 20 median absolute deviations above the median of the
-  last 64 losses of steps that were taken; it is taken, too. Everything that the
-  guard knows is variables, so a checkpoint has it.
+  A step is taken if its loss and gradient norms are finite. A loss is a spike
+  if it exceeds the median of the last 64 losses of taken steps by more than
+  0.5 bits/dim and by more than 20 median absolute deviations. Spikes are only
+  reported: their steps are taken. The guard keeps its state in variables, so
+  checkpoints hold it.
   """
 
   def __init__(self, name='step_guard'):
@@ -27,15 +28,16 @@ class StepGuard(tf.Module):
 
   @property
   def num_skipped_in_a_row(self):
-    """int64 variable: how many of the last steps were skipped, in a row."""
+    """int64 variable: number of steps skipped since the last one taken."""
     return self._num_skipped
 
   def judge(self, loss, norms):
     """Judges a step, and remembers its loss if it is taken.
 
     Args:
-      loss: Float scalar, bits/dim; of all replicas.
-      norms: List of float scalars, gradient norms of all replicas.
+      loss: Float scalar, bits/dim, the mean over all replicas.
+      norms: List of float scalars, norms of the gradients' means over all
+        replicas.
 
     Returns:
       is_taken: Boolean scalar.
@@ -55,7 +57,7 @@ class StepGuard(tf.Module):
     return (num >= _LEAST_KNOWN) & (loss > median + margin)
 
   def _remember(self, loss, is_taken):
-    # No tf.cond: replicas may not assign in one.
+    # No tf.cond: replicas must not assign variables inside one.
     place = tf.one_hot(self._num_taken % _WINDOW, _WINDOW, True, False)
     losses = tf.where(place & is_taken, loss, self._losses)
     self._losses.assign(losses)
@@ -65,7 +67,7 @@ class StepGuard(tf.Module):
 
 
 def _variable(value, name):
-  """One that every replica assigns the same value."""
+  """A variable to which every replica assigns the same value."""
   return tf.Variable(
     value,
     trainable=False,
@@ -75,6 +77,6 @@ def _variable(value, name):
 
 
 def _median(ordered):
-  """The upper median; zero of nothing."""
+  """The upper median of sorted values; 0 if there are none."""
   size = tf.shape(ordered)[0]
   return tf.reduce_sum(ordered[size // 2 : size // 2 + 1])

@@ -1,4 +1,4 @@
-"""One update of the weights, the same on every replica, or none at all."""
+"""A conditional update of the weights, the same on every replica."""
 
 import tensorflow as tf
 
@@ -11,8 +11,9 @@ def apply_if(is_taken, optimizer, pairs, average=None):
   Args:
     is_taken: Boolean scalar, the same on every replica.
     optimizer: A `tf_keras` optimiser.
-    pairs: List of gradients, means over the replicas, and their variables.
-    average: `WeightAverage` to be updated with them, or None.
+    pairs: List of pairs of a gradient, its mean over the replicas, and its
+      variable.
+    average: `WeightAverage` to update after the weights, or None.
   """
   gradients, variables = zip(*pairs)
 
@@ -27,8 +28,8 @@ def apply_if(is_taken, optimizer, pairs, average=None):
       average.update(strategy)
     return True
 
-  # In cross-replica context: a replica may not merge inside a tf.cond, and an
-  # optimiser merges.
+  # The tf.cond is in cross-replica context, because optimisers call merge_call,
+  # which replicas must not do inside a tf.cond.
   def merged(strategy, is_taken, *gradients):
     first, *_ = strategy.experimental_local_results(is_taken)
     tf.cond(first, lambda: update(strategy, gradients), lambda: False)
@@ -38,12 +39,14 @@ def apply_if(is_taken, optimizer, pairs, average=None):
 
 
 def create_slots(optimizer, variables):
-  """Creates an optimiser's variables before the first trace.
+  """Creates an optimiser's variables before the training step is traced.
 
-  A `tf.function` that creates variables is traced twice, and one trace of the
+  A `tf.function` that creates variables is traced twice. One trace of the
   training step takes seconds.
   """
   if hasattr(optimizer, 'build'):
     optimizer.build(variables)
   else:
-    optimizer._create_all_weights(variables)  # The legacy optimisers' build.
+    optimizer._create_all_weights(
+      variables
+    )  # As `build`, for legacy optimisers.

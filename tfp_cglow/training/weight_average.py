@@ -16,7 +16,7 @@ class WeightAverage(tf.Module):
   average += (1 - min(decay, (1 + n) / (10 + n))) * (weight - average)
   ```
 
-  n counts the updates, so that the start of training is forgotten.
+  n is the number of updates so far. The average forgets faster at first.
   """
 
   def __init__(self, variables, decay, name='weight_average'):
@@ -45,13 +45,13 @@ class WeightAverage(tf.Module):
     self._num_updates = tf.Variable(0.0, trainable=False, name='num_updates')
 
   def restart(self):
-    """Starts anew from the weights as they are."""
+    """Restarts the averages from the current weights."""
     for average, weight in zip(self.averages, self._weights):
       replicas.assign(average, weight.read_value())
     replicas.assign(self._num_updates, tf.zeros([]))
 
   def update(self, strategy):
-    """Takes in the weights as they are; call it in cross-replica context.
+    """Adds the current weights; call it in cross-replica context.
 
     Args:
       strategy: `tf.distribute.Strategy`.
@@ -70,13 +70,13 @@ class WeightAverage(tf.Module):
     strategy.extended.update(self._num_updates, count)
 
   def assign(self):
-    """Gives the weights their averages."""
+    """Assigns the averages to the weights."""
     for average, weight in zip(self.averages, self._weights):
       weight.assign(average)
 
   @contextlib.contextmanager
   def swapped(self):
-    """The weights are their averages inside, and as before after it."""
+    """Context manager: weights are their averages inside, restored after."""
     before = [w.numpy() for w in self._weights]
     try:
       self.assign()

@@ -51,14 +51,14 @@ def build_video_flow(
 
   Args:
     frame_shape: `[H, W, C]`.
-    head: `GlowSpec`, or None: no head, the model continues videos.
-    tail: `TailSpec`, or None: no tail, the model generates images.
-    num_labels: Python `int`, of the parts whose `labels` leave it open; None if
-      no part takes a label.
-    n_bits: Python `int`, 1..8, of the quantised frames. A `LevelMixture` that
-      leaves `levels` open has `2**n_bits`.
+    head: `GlowSpec`; None: no head, the model only continues given videos.
+    tail: `TailSpec`; None: no tail, the model only generates images.
+    num_labels: Python `int`, number of labels. None: the parts' `labels` say
+      it, or no part takes a label.
+    n_bits: Python `int`, 1..8, bits of the quantised frames. It sets the
+      `levels` of a `LevelMixture` to `2**n_bits`.
     dequantisation: 'matched' or 'legacy', see `VideoFlow`.
-    seed: Python `int`, or None: from the operating system.
+    seed: Python `int`; None: from the operating system.
     name: Python `str`.
 
   Returns:
@@ -70,7 +70,7 @@ def build_video_flow(
   likelihood.check_n_bits(n_bits)
   _check_parts(head, tail, dequantisation)
   num_labels = _num_labels(head, tail, num_labels)
-  # The last one is for training, see `VideoGlow`.
+  # The fourth seed is that of the noise in training, see `VideoGlow`.
   seeds = [int(s) for s in np.random.default_rng(seed).integers(2**31, size=4)]
   channels = frame_shape[-1]
   built = {}
@@ -129,7 +129,7 @@ def _check_parts(head, tail, dequantisation):
 
 
 def _num_labels(head, tail, num_labels):
-  """Python `int`, of all parts that take a label; None if none does."""
+  """The number of labels of all parts; None if no part takes a label."""
   parts = {'head': head, 'tail': tail}
   labels = {k: p.labels for k, p in parts.items() if p is not None and p.labels}
   if num_labels is not None and not labels:
@@ -147,7 +147,7 @@ def _num_labels(head, tail, num_labels):
 
 
 def _arguments(spec, num_labels, n_bits):
-  """Keywords of `build_glow`, with the numbers that a spec leaves open."""
+  """Keywords of `build_glow`, with the spec's numbers that were None set."""
   first, labels = spec.first, spec.labels
   if isinstance(first, glow_specs.LevelMixture):
     if first.levels not in (None, 2**n_bits):

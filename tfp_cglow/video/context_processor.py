@@ -1,4 +1,4 @@
-"""The context processor: the recurrent state that sums up past frames."""
+"""Memories, which summarise past frames in a state; and the paper's one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ['ContextProcessor', 'StateProcessor', 'build_context_processor']
 
 
 class StateProcessor(tf.Module):
-  """Makes the next state from the state and a frame: `(state, frame)`.
+  """Base class of memories: callables `(state, frame) -> next state`.
 
   Frames are `[..., H, W, C]`, states `[..., H, W, S]`; the first state is zero.
   Subclasses define `state_channels` and `__call__`.
@@ -24,11 +24,11 @@ class StateProcessor(tf.Module):
 
   @property
   def state_channels(self):
-    """Python `int`, S."""
+    """Python `int`, S, channels of a state."""
     raise NotImplementedError
 
   def __call__(self, state, frame):
-    """The state `[..., H, W, S]` after one more frame `[..., H, W, C]`."""
+    """The next state `[..., H, W, S]`, after the frame `[..., H, W, C]`."""
     raise NotImplementedError
 
   def initial_state(self, frame):
@@ -44,24 +44,24 @@ class StateProcessor(tf.Module):
     return tf.transpose(states, [1, 0, 2, 3, 4])
 
   def adapt(self, frames):
-    """Initialises what depends on the data, from frames `[..., H, W, C]`."""
+    """Data-dependent initialisation from frames `[..., H, W, C]`; none here."""
 
 
 class ContextProcessor(StateProcessor):
-  """The paper's processor (its appendix).
+  """The paper's memory, a residual network (Donahue, appendix).
 
   ```none
-  state + conv3x3(relu(conv3x3(actnorm([frame, state]))))
+  next state = state + conv3x3(relu(conv3x3(actnorm([frame, state]))))
   ```
 
   Frames are `[..., H, W, C]`, states `[..., H, W, S]`; the first state is zero.
-  For C = 3 and S = 16 that are 10,128 weights, and 38 of ActNorm.
+  For C = 3 and S = 16 it has 10,128 weights, and 38 more in ActNorm.
   """
 
   def __init__(
     self, norm, kernel_1, bias_1, kernel_2, bias_2, name='context_processor'
   ):
-    """Creates the processor.
+    """Creates the memory.
 
     Args:
       norm: `ActNorm` of C + S channels.
@@ -87,10 +87,10 @@ class ContextProcessor(StateProcessor):
     return state + convolutional.conv2d(x, self.kernel_2, self.bias_2)
 
   def adapt(self, frames):
-    """Initialises ActNorm on frames `[..., H, W, C]`.
+    """Initialises ActNorm from frames `[..., H, W, C]`.
 
-    Only the frame's channels: the first state is all zeros, which no scale
-    normalises.
+    It initialises the frame's channels only: the first state is zero, so no
+    scale gives it unit variance.
     """
     shift, log_scale = actnorm.channel_statistics(frames)
     zeros = tf.zeros([self.norm.shift.shape[0] - frames.shape[-1]], shift.dtype)
@@ -104,13 +104,13 @@ def build_context_processor(
   seed: Optional[int] = None,
   dtype: tf.DType = tf.float32,
 ) -> ContextProcessor:
-  """Creates a `ContextProcessor` whose hidden layer has twice the state's size.
+  """Creates a `ContextProcessor` with 2 S hidden channels.
 
   Args:
     channels: Python `int`, C of a frame.
     state_channels: Python `int`, S.
-    seed: Python `int` or None.
-    dtype: `tf.DType`.
+    seed: Python `int`; None: from the operating system.
+    dtype: `tf.DType` of frames, states and variables.
 
   Returns:
     A `ContextProcessor`.
@@ -121,8 +121,8 @@ def build_context_processor(
     {
       'kernel_1': convolutional.he_normal(rng, 3, 3, inputs, hidden),
       'bias_1': np.zeros([hidden]),
-      # Zero, as the end of a residual branch: a random one, applied to its own
-      # output once a frame, makes the state grow without bound.
+      # Zero, as the last layer of a residual branch. A random layer would make
+      # the state grow without bound, because it is applied once for each frame.
       'kernel_2': np.zeros([3, 3, hidden, state_channels]),
       'bias_2': np.zeros([state_channels]),
     },

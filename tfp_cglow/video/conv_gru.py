@@ -1,4 +1,4 @@
-"""A convolutional GRU: a state that remembers what is out of sight."""
+"""A convolutional GRU: a memory that can keep what is out of sight."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class ConvGRU(context_processor.StateProcessor):
   ```none
   update, reset = sigmoid(conv3x3([frame, state]))
   candidate = tanh(conv3x3([frame, reset * state]))
-  state + update * (candidate - state)
+  next state = state + update * (candidate - state)
   ```
 
-  Frames are `[..., H, W, C]`, states `[..., H, W, S]` in (-1, 1): they stay
-  bounded however long the video is.
+  Frames are `[..., H, W, C]`, states `[..., H, W, S]`. States stay in (-1, 1),
+  however long the video is.
 
   #### References
 
@@ -41,7 +41,7 @@ class ConvGRU(context_processor.StateProcessor):
     candidate_bias,
     name='conv_gru',
   ):
-    """Creates the processor.
+    """Creates the memory.
 
     Args:
       gate_kernel: Float `[3, 3, C + S, 2 * S]`.
@@ -79,16 +79,16 @@ def build_conv_gru(
   seed: Optional[int] = None,
   dtype: tf.DType = tf.float32,
 ) -> ConvGRU:
-  """Creates a `ConvGRU` whose first C state channels begin as a frame's copy.
+  """Creates a `ConvGRU` whose first C candidates copy the frame.
 
-  With open gates they are then a moving average of the frames: a content worth
-  keeping from the first step on.
+  Before training, the state's first C channels are then a moving average of the
+  frames (squashed by tanh), which is useful to the tail from the start.
 
   Args:
     channels: Python `int`, C of a frame.
     state_channels: Python `int`, S.
-    seed: Python `int` or None.
-    dtype: `tf.DType`.
+    seed: Python `int`; None: from the operating system.
+    dtype: `tf.DType` of frames, states and variables.
 
   Returns:
     A `ConvGRU`.

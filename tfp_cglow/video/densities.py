@@ -1,4 +1,4 @@
-"""Log-densities of videos under a model, and of their labels."""
+"""Log-densities of videos, and log-probabilities of their labels."""
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -18,12 +18,12 @@ def log_prob(flow, frames, label, seed, clips):
     frames: uint8 or float `[B, T, H, W, C]`.
     label: int `[B]`, float `[B, num_labels]` or None.
     seed: Python `int` or int32 `[2]`, of the dequantisation noise.
-    clips: int `[B]`, identities for the noise: equal ones get equal noise.
+    clips: int `[B]`, a number for each clip, on which its noise depends.
 
   Returns:
     head: `[B]`, nats, of frame 0; None without a head.
-    tail: `[B, T - 1]`, nats, of frame t given those before it; None without a
-      tail.
+    tail: `[B, T - 1]`, nats, of frame t given the frames before it; None
+      without a tail.
   """
   targets = video_targets.noisy_targets(flow, frames, seed, clips)
   head = tail = None
@@ -41,7 +41,7 @@ def log_prob(flow, frames, label, seed, clips):
 
 
 def classify(flow, frames, seed, clips):
-  """Log-probabilities of the labels by Bayes' rule.
+  """Log-probabilities of the labels given the frames, by Bayes' rule.
 
   Args:
     flow: `VideoFlow` whose head or tail takes a label.

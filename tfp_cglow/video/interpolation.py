@@ -1,4 +1,4 @@
-"""Videos between two videos, in latent space."""
+"""Interpolation between videos in latent space."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ def interpolate_latents(
   latents_b: tf.types.experimental.TensorLike,
   num: int,
 ) -> tf.Tensor:
-  """Spherical interpolation, which keeps latents as long as drawn ones.
+  """Spherical interpolation between latents.
 
   ```none
   sin((1 - w) o) / sin(o) a + sin(w o) / sin(o) b,  o the angle between a and b
   ```
 
-  for `num` weights w from 0 to 1. A straight line would pass through the
-  middle, where a normal distribution in many dimensions has no mass.
+  for `num` weights w from 0 to 1. The results are about as long as normal
+  samples are. A straight line would pass near the origin, where a normal
+  distribution in many dimensions has almost no mass.
 
   Args:
     latents_a: Float `[..., N]`.
@@ -31,7 +32,7 @@ def interpolate_latents(
     num: Python `int`, at least 2.
 
   Returns:
-    Float `[num, ..., N]`; the first are `latents_a`, the last `latents_b`.
+    Float `[num, ..., N]`, from `latents_a` to `latents_b`, both included.
 
   Raises:
     ValueError: if `num` is below 2 or the shapes differ.
@@ -50,7 +51,7 @@ def interpolate_latents(
   )
   angle = tf.acos(tf.clip_by_value(cosine, -1.0, 1.0))
   sine = tf.sin(angle)
-  # Where there is no arc, or one of no length, a line.
+  # A line for (nearly) parallel latents and for latents of length zero.
   lengths = tf.norm(a, axis=-1, keepdims=True) * tf.norm(
     b, axis=-1, keepdims=True
   )
@@ -73,7 +74,7 @@ def interpolate(
   labels: Optional[tf.types.experimental.TensorLike] = None,
   first_frames: Optional[tf.types.experimental.TensorLike] = None,
 ) -> tf.Tensor:
-  """Decodes what lies between two sets of videos' latents.
+  """Decodes videos between two sets of videos, given their latents.
 
   ```none
   a, b = (flow.encode(frames, labels) for frames in (ours, theirs))
@@ -84,10 +85,11 @@ def interpolate(
     flow: `VideoFlow`.
     latents_a: Float `[B, T, N]`, see `VideoFlow.encode`.
     latents_b: Float `[B, T, N]`.
-    num: Python `int`, videos of each row, those of both ends included.
-    labels: int `[B]` or float `[B, num_labels]` for all of a row's videos, or
-      None for a model without labels.
-    first_frames: uint8 `[B, H, W, C]` for a model without a head, or None.
+    num: Python `int`, number of videos in each row, both ends included.
+    labels: int `[B]` or float `[B, num_labels]`, one label for all videos of a
+      row; None for a model without labels.
+    first_frames: uint8 `[B, H, W, C]`, frame 0 of all videos of a row, for a
+      model without a head; otherwise None.
 
   Returns:
     uint8 `[B, num, T, H, W, C]`; with `first_frames` T + 1 frames.
@@ -102,7 +104,7 @@ def interpolate(
     )
   if (flow.head is None) != (first_frames is not None):
     raise ValueError(
-      'Expected `first_frames` for a model without a head and for no other, '
+      'Expected `first_frames` if and only if the model is without a head, '
       f'but got {"none" if first_frames is None else "some"}.'
     )
   between = interpolate_latents(latents_a, latents_b, num)

@@ -1,4 +1,4 @@
-"""Bits per dimension, quantisation and noise: defined here and nowhere else."""
+"""The definitions of bits per dimension, quantisation and noise."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ def bits_per_dim(
   -log_prob / (N ln 2) + n_bits,  N = prod(event_shape)
   ```
 
-  for a density over values in [-0.5, 0.5). With noise of one level's width it
-  is an upper bound on the discrete data's code length (Theis et al., A note on
-  the evaluation of generative models, 2016, section 3.1).
+  The density is over values in [-0.5, 0.5). With noise of one level's width,
+  bits per dimension are an upper bound on the code length of the discrete data
+  (Theis et al., A note on the evaluation of generative models, 2016, section
+  3.1).
 
   Args:
-    log_prob: Float tensor `[...]`, nats an event.
+    log_prob: Float tensor `[...]`, nats per event.
     event_shape: Shape of an event, `[H, W, C]`.
     n_bits: Python `int`.
 
@@ -64,7 +65,7 @@ def quantise(
     `[...]`, `dtype`.
 
   Raises:
-    ValueError: if `n_bits` or the dtype does not fit.
+    ValueError: if `n_bits` or the dtype of `frames` does not fit.
     InvalidArgumentError: if a float value lies outside [0, 1].
   """
   check_n_bits(n_bits)
@@ -73,12 +74,13 @@ def quantise(
 
 
 def check_n_bits(n_bits):
+  """Raises ValueError unless `n_bits` is in 1..8."""
   if not 1 <= n_bits <= 8:
     raise ValueError(f'`n_bits` must be in 1..8, but got {n_bits}.')
 
 
 def to_unit(frames, dtype=tf.float32):
-  """Frames in [0, 1]: uint8 divided by 256, floats checked."""
+  """Frames as floats in [0, 1]: divides uint8 by 256, checks floats."""
   frames = tf.convert_to_tensor(frames, name='frames')
   if frames.dtype == tf.uint8:
     return tf.cast(frames, dtype) / 256.0
@@ -87,7 +89,7 @@ def to_unit(frames, dtype=tf.float32):
       'Frames must be uint8 (0..255) or float (0..1), '
       f'but got {frames.dtype.name}.'
     )
-  # NaN is let through: the likelihood is NaN, and training skips the step.
+  # NaN passes: the likelihood is then NaN, and training skips the step.
   check = tf.debugging.Assert(
     ~tf.reduce_any((frames < 0) | (frames > 1)),
     [
@@ -102,7 +104,7 @@ def to_unit(frames, dtype=tf.float32):
 
 
 def requantise(values, n_bits):
-  """The bin centres of values of any size, as a flow generates them."""
+  """Moves generated values to bin centres, also from outside [-0.5, 0.5)."""
   return _bin_centres(values + 0.5, n_bits)
 
 
@@ -131,7 +133,7 @@ def dequantise(
 
 
 def to_uint8(values):
-  """Values in [-0.5, 0.5) as uint8; a bin's centre is the bin's middle byte."""
+  """Values in [-0.5, 0.5) as uint8; a bin's centre gives its middle byte."""
   scaled = tf.floor((values + 0.5) * 256.0)
   return tf.cast(tf.clip_by_value(scaled, 0.0, 255.0), tf.uint8)
 
@@ -141,10 +143,10 @@ def frame_noise(seed, clips, times, frame_shape, dtype=tf.float32):
 
   Args:
     seed: int32 `[2]`, or a Python `int`.
-    clips: int `[B]`, an identity of each clip.
+    clips: int `[B]`, a number for each clip.
     times: int `[B, T]` or `[T]`, index of each frame in its clip.
     frame_shape: `[H, W, C]`.
-    dtype: `tf.DType`.
+    dtype: `tf.DType` of the noise.
 
   Returns:
     `[B, T, H, W, C]` in [0, 1).
@@ -175,13 +177,13 @@ def frame_noise(seed, clips, times, frame_shape, dtype=tf.float32):
 
 
 def latent_noise(seeds, time, num_dims, dtype=tf.float32):
-  """Standard normal latents, a pure function of each row's seed and the time.
+  """Standard normal latents, a pure function of (a row's seed, frame index).
 
   Args:
     seeds: int32 `[B, 2]`.
     time: int scalar or `[B]`, index of the frame.
     num_dims: Python `int` N.
-    dtype: `tf.DType`.
+    dtype: `tf.DType` of the noise.
 
   Returns:
     `[B, N]`.
@@ -197,11 +199,11 @@ def latent_noise(seeds, time, num_dims, dtype=tf.float32):
 
 
 def as_seed(seed):
-  """An int32 seed `[2]` of a Python `int` or of a seed."""
+  """Converts a Python `int` to an int32 seed `[2]`; a seed stays as it is."""
   seed = tf.cast(tf.convert_to_tensor(seed), tf.int32)
   return seed if seed.shape.rank else tf.stack([tf.zeros([], tf.int32), seed])
 
 
 def fold_in(seed, data):
-  """`stateless_fold_in` with an algorithm that no device changes."""
+  """`stateless_fold_in` with the same random numbers on every device."""
   return tf.random.experimental.stateless_fold_in(seed, data, alg='philox')

@@ -1,4 +1,4 @@
-"""The training objective: bits/dim of head and tail, and label evidence."""
+"""The training objective: bits/dim of head and tail, and a label loss."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ['VideoLoss', 'loss_terms', 'metric_names', 'scores_labels']
 
 @dataclasses.dataclass(frozen=True)
 class VideoLoss:
-  """What a `VideoGlow` minimises, beside the bits/dim of head and tail.
+  """Settings of the loss that a `VideoGlow` minimises, see `loss_terms`.
 
   Attributes:
     label_weight: Float, weight of the cross entropy of p(label | frame).
-    label_dropout: Float, probability that a clip's label is replaced by the
-      null label in training.
-    tail_frames_per_step: Python `int`: train the tail on that many random
-      frames of a clip a step, an unbiased estimate; None: on all frames.
+    label_dropout: Float, probability that the null label replaces a clip's
+      label in training.
+    tail_frames_per_step: Python `int`, number of random frames of each clip
+      that the tail is trained on in a step, an unbiased estimate; None: all.
   """
 
   label_weight: float = 1.0
@@ -39,9 +39,9 @@ class VideoLoss:
 def scores_labels(glow, label_weight):
   """Whether training computes every label's likelihood under `glow`.
 
-  If the label enters through the prior, this costs one pass. If it enters
-  through the context, it costs one pass a label, and is done only for the cross
-  entropy.
+  If the label enters through the prior, this takes one pass. If it enters
+  through the context, it takes a pass for each label, and training does it only
+  if the loss has the cross entropy.
   """
   return glow.num_labels is not None and (
     glow.label_prior is not None or label_weight > 0
@@ -60,26 +60,31 @@ def metric_names(flow, label_weight):
 
 
 def loss_terms(flow, loss, frames, label, seed, clips):
-  """Mean bits/dim of each submodel, label scores, and the loss.
+  """Computes the loss and its terms.
 
   ```none
   loss = head bits/dim + tail bits/dim
          + label_weight * cross entropy / (N ln 2)
   ```
 
+  The cross entropy is the sum over head and tail of that of p(label | frame).
+
   Args:
     flow: `VideoFlow`.
     loss: `VideoLoss`.
     frames: uint8 or float `[B, T, H, W, C]`.
     label: int `[B]` or None.
-    seed: Python `int` or int32 `[2]`.
-    clips: int `[B]`, identities for the noise.
+    seed: Python `int` or int32 `[2]`, of the noise.
+    clips: int `[B]`, a number for each clip, on which its noise depends.
 
   Returns:
-    `dict` of scalars, named as `metric_names` says: bits/dim a frame; its
-    parts, the flow's log-determinant and the latents' log-density, nats a
-    dimension; cross entropy of p(label | frame) in nats, accuracy of its
-    argmax.
+    `dict` of scalars, means over clips and frames, with the names that
+    `metric_names` gives: 'loss'; and for head and tail
+    `bits_per_dim`: Bits per dimension.
+    `log_det`: The flow's log-determinant, nats per dimension.
+    `base_log_prob`: The latents' log-density, nats per dimension.
+    `label_cross_entropy`: Cross entropy of p(label | frame), nats.
+    `label_accuracy`: How often the most probable label is right.
   """
   targets = video_targets.noisy_targets(
     flow, frames, seed, clips, loss.tail_frames_per_step
@@ -111,7 +116,7 @@ def loss_terms(flow, loss, frames, label, seed, clips):
 
 
 def _with_null_labels(flow, label, seed, clips, dropout):
-  """Labels `[B]`, some of them dropped: `num_labels`, the null label."""
+  """Replaces some of the labels `[B]` by the null label, `num_labels`."""
   if label is None or not dropout:
     return label
   seed = likelihood.fold_in(likelihood.as_seed(seed), -2)
@@ -156,22 +161,25 @@ def _submodel_terms(
 def _log_prob_and_scores(
   flow, glow, label_weight, targets, given, **conditions
 ):
-  """Log-densities and log-determinants given the labels, `[...]`; and scores.
+  """Log-densities of frames, and scores of their labels.
 
-  The scores are log p(frame, label) of every label, `[..., num_labels]`, or
-  None.
+  Returns:
+    log_prob: `[...]`, log p(frame | given label), nats.
+    log_det: `[...]`, its part that is the flow's log-determinant, nats.
+    scores: `[..., num_labels]`, log p(frame, label) of every label, nats; or
+      None, see `scores_labels`.
   """
   if not scores_labels(glow, label_weight):
     if glow.num_labels is not None:
       conditions['label'] = tf.one_hot(given, flow.num_labels)
     distribution = tfd.TransformedDistribution(flow.base, glow)
     log_prob = distribution.log_prob(targets, bijector_kwargs=conditions)
-    # Known from the line above: the bijector keeps it.
+    # The bijector has cached it in the line above.
     log_det = glow.inverse_log_det_jacobian(
       targets, event_ndims=3, **conditions
     )
     return log_prob, log_det, None
-  # The last row is zero: the null label's.
+  # The last row is zero: the null label.
   labels_and_null = tf.one_hot(tf.range(flow.num_labels + 1), flow.num_labels)
   base_log_prob, log_det = glow.log_prob_terms_by_label(
     targets, flow.base, weights=labels_and_null, **conditions

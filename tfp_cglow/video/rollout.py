@@ -1,4 +1,4 @@
-"""From latents to videos, frame by frame, and back."""
+"""Generates videos from latents, frame by frame, and the inverse."""
 
 import numpy as np
 import tensorflow as tf
@@ -21,7 +21,7 @@ __all__ = [
 
 
 def row_seeds(seed, batch_size):
-  """A seed a row, int32 `[B, 2]`, of one seed; `[B, 2]` stays as it is."""
+  """Makes seeds of rows, int32 `[B, 2]`, of one seed; keeps those of rows."""
   seed = likelihood.as_seed(seed)
   if seed.shape.rank == 2:
     return seed
@@ -31,20 +31,20 @@ def row_seeds(seed, batch_size):
 
 
 def check_request(flow, num_frames, given, temperature, batch_size):
-  """Raises ValueError for a request that `rollout` cannot answer."""
+  """Raises ValueError if `rollout` cannot use these arguments."""
   num_given = 1 if given is None else given.shape[1]
   if flow.head is None and given is None:
     raise ValueError('A model without a head needs `first_frames`.')
   check_sampling(num_frames, given, temperature, batch_size)
   if flow.tail is None and num_frames > num_given:
     raise ValueError(
-      f'A model without a tail makes {num_given} frame(s), '
+      f'A model without a tail cannot make more than {num_given} frame(s), '
       f'but `num_frames` is {num_frames}.'
     )
 
 
 def check_sampling(num_frames, given, temperature, batch_size):
-  """Raises ValueError for a request that no model of videos can answer."""
+  """Raises ValueError for arguments that no video model could use."""
   least = 1 if given is None else given.shape[1]
   if num_frames < least:
     raise ValueError(
@@ -65,17 +65,17 @@ def check_sampling(num_frames, given, temperature, batch_size):
 def rollout(
   flow, label, given, num_frames, temperature, seeds, guard=tf.identity
 ):
-  """Continues videos, or begins them with the head.
+  """Generates videos: begins them with the head, or continues given frames.
 
   Frame t of row b is a function of (seeds[b], t), the row's label and its
-  earlier frames: not of the rest of the batch.
+  earlier frames. It does not depend on the other rows.
 
   Args:
     flow: `VideoFlow`.
     label: int `[B]`, float `[B, num_labels]` or None.
-    given: Clean frames `[B, T0, H, W, C]`, T0 >= 1, or None: the head draws
-      the first.
-    num_frames: int scalar, T >= T0, counting the given frames.
+    given: Clean frames `[B, T0, H, W, C]`, T0 >= 1, to continue; None: the head
+      draws the first frame.
+    num_frames: int scalar, T >= T0, number of frames with the given ones.
     temperature: Float `[B]`, scales the latent noise.
     seeds: int32 `[B, 2]`.
     guard: See `generate`.
@@ -91,16 +91,16 @@ def rollout(
 
 
 def noise(flow, temperature, seeds, time):
-  """Latents `[B, N]` of frame `time`, an int scalar or `[B]`."""
+  """Draws latents `[B, N]` of frame `time`, an int scalar or `[B]`."""
   z = likelihood.latent_noise(seeds, time, flow.num_dims)
   return z * temperature[:, tf.newaxis]
 
 
 def generate(flow, label, given, num_frames, latent, guard=tf.identity):
-  """Videos of latents that are asked for frame by frame.
+  """Generates videos from latents that a callable gives frame by frame.
 
-  Every frame enters the next one's context as the uint8 it is returned as: to
-  continue a part of the result gives the rest of it.
+  Each frame enters the next frame's context as the uint8 values that are
+  returned. So continuing the first frames of a result gives its other frames.
 
   Args:
     flow: `VideoFlow`.
@@ -108,7 +108,8 @@ def generate(flow, label, given, num_frames, latent, guard=tf.identity):
     given: See `rollout`.
     num_frames: See `rollout`.
     latent: Callable from the frame's index, an int scalar, to `[B, N]`.
-    guard: Callable on each frame `[B, H, W, C]` as the flow makes it.
+    guard: Callable from each frame `[B, H, W, C]`, float, that the flow makes
+      to the frame to use, for checks of generated values.
 
   Returns:
     uint8 `[B, T, H, W, C]`.
@@ -126,8 +127,8 @@ def generate(flow, label, given, num_frames, latent, guard=tf.identity):
     given[:, tf.maximum(num_given - 1 - lag, 0)]
     for lag in range(flow.previous_frames)
   ]
-  # The state before the last given frame, which the loop's first turn adds. A
-  # list, empty without a memory, because a loop variable cannot be None.
+  # The state before the last given frame; the loop's first turn adds this
+  # frame. A list, empty without a memory: a loop variable cannot be None.
   state = video_targets.initial_state(
     flow, video_targets.clean_given(flow, given)
   )
@@ -154,28 +155,29 @@ def generate(flow, label, given, num_frames, latent, guard=tf.identity):
 
 
 def first_frame(flow, label, latent, guard=tf.identity):
-  """The head's frame, uint8 `[B, H, W, C]`, of latents `[B, N]`."""
+  """The head's frame, uint8 `[B, H, W, C]`, for latents `[B, N]`."""
   kwargs = flow.label_kwargs(flow.head, label)
   return _to_frame(flow, guard(flow.head.forward(latent, **kwargs)))
 
 
 def next_frame(flow, tail, label, recent, state, latent, guard=tf.identity):
-  """One more frame of the tail.
+  """Generates the next frame with the tail.
 
   Args:
     flow: `VideoFlow`.
-    tail: Its tail, or `tail.prepared()`.
+    tail: `flow.tail`, or `flow.tail.prepared()`.
     label: See `rollout`.
-    recent: List of `flow.previous_frames` frames, uint8 `[B, H, W, C]`, the
-      newest first; before the first frame it is repeated.
-    state: `[map [B, H, W, S]]`, the state before the newest frame (zeros where
-      that is the first), or `[]` of a model without.
+    recent: List of the last `flow.previous_frames` frames, uint8
+      `[B, H, W, C]`, the newest first; the first frame of a video stands for
+      the frames before it.
+    state: List of the state `[B, H, W, S]` before the newest frame, zeros if
+      that is a video's first; `[]` for a model without a memory.
     latent: `[B, N]`.
     guard: See `generate`.
 
   Returns:
     frame: uint8 `[B, H, W, C]`.
-    state: The state before that frame.
+    state: List of the state before `frame`, or `[]`.
   """
   clean = [video_targets.clean_given(flow, f) for f in recent]
   state = video_targets.next_state(flow, state, clean[0])
@@ -190,9 +192,9 @@ def _to_frame(flow, frame):
 
 
 def encode(flow, frames, label=None):
-  """The latents of videos: `decode` gives the quantised frames back.
+  """Computes the latents of videos, from which `decode` restores the frames.
 
-  Frames are taken at the centres of their bins, so nothing is drawn.
+  Frames are quantised to the centres of their bins, and no noise is added.
 
   Args:
     flow: `VideoFlow`.
@@ -200,7 +202,7 @@ def encode(flow, frames, label=None):
     label: int `[B]`, float `[B, num_labels]` or None.
 
   Returns:
-    `[B, T, N]`; without a head `[B, T - 1, N]`, of the frames from 1 on;
+    `[B, T, N]`; without a head `[B, T - 1, N]`, of the frames after frame 0;
     without a tail `[B, 1, N]`, of frame 0.
   """
   label = label if label is None else tf.convert_to_tensor(label)
@@ -223,14 +225,14 @@ def encode(flow, frames, label=None):
 
 
 def decode(flow, latents, label=None, first=None, guard=tf.identity):
-  """The videos of latents, each frame given those decoded before it.
+  """Decodes latents to videos; each frame is conditioned on those before it.
 
   Args:
     flow: `VideoFlow`.
-    latents: Float `[B, T, N]`, as of `encode`.
+    latents: Float `[B, T, N]`, see `encode`.
     label: int `[B]`, float `[B, num_labels]` or None.
-    first: uint8 `[B, H, W, C]`, frame 0 for a model without a head, to which
-      the latents are those of the frames after it; None: the head makes it.
+    first: uint8 `[B, H, W, C]`, frame 0 for a model without a head; the latents
+      are then those of the frames after it. None: the head makes frame 0.
     guard: See `generate`.
 
   Returns:

@@ -1,4 +1,4 @@
-"""The parts of a `VideoFlow`, beside those of `tfp_cglow.bijectors.specs`."""
+"""The parts of a `VideoFlow`: frozen dataclasses for `build_video_flow`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class _Memory:
 
 @dataclasses.dataclass(frozen=True)
 class ResidualMemory(_Memory):
-  """A state that adds up what it sees, as in the paper: `ContextProcessor`.
+  """A state to which each frame adds, as in the paper: `ContextProcessor`.
 
   Attributes:
-    channels: Python `int`, of the state's map.
+    channels: Python `int`, channels of the state.
   """
 
 
@@ -31,18 +31,18 @@ class GruMemory(_Memory):
   """A state with gates, which stays bounded: `ConvGRU`.
 
   Attributes:
-    channels: Python `int`, of the state's map.
+    channels: Python `int`, channels of the state.
   """
 
 
 @dataclasses.dataclass(frozen=True)
 class TailSpec(specs.GlowSpec):
-  """A `GlowSpec` of a tail, and what its context is made of.
+  """The `GlowSpec` of a tail, with the parts of its context.
 
   Attributes:
-    previous_frames: 1 or 2, how many frames before its own the tail sees.
-    memory: `ResidualMemory`, `GruMemory`, or None: the tail sees no state.
-    num_glow_blocks: See `GlowSpec`, also for the other attributes.
+    previous_frames: 1 or 2, number of previous frames in the tail's context.
+    memory: `ResidualMemory` or `GruMemory`; None: the tail has no memory.
+    num_glow_blocks: See `GlowSpec`; so are the other attributes.
   """
 
   previous_frames: int = 1

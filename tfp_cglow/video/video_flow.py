@@ -30,19 +30,19 @@ __all__ = ['VideoFlow']
 class VideoFlow(tf.Module):
   """A distribution of videos made of conditional flows (Donahue, section IV).
 
-  The head generates a video's first frame from a label; the tail generates
-  frame t from the frames before it and a recurrent state, the memory. Head and
-  tail are `Glow`s.
+  The head generates a video's first frame, given a label. The tail generates
+  frame t, given the frames before it and the state of a recurrent network, the
+  memory. Head and tail are `Glow`s; either may take a label.
 
   ```none
-  p(video | label) = head(x_0 | label) prod_t tail(x_t | x_<t)
+  p(video | label) = head(x_0 | label) prod_t tail(x_t | x_<t, label)
   state_t = memory(state_{t-1}, x_{t-1}),  state_0 = 0
   ```
 
-  Frames enter as uint8 (0..255) or float (0..1) and are quantised to `n_bits`.
-  A frame whose density is asked for gets uniform noise of one level's width;
-  a frame in the context stays at its bins' centres, as noise there would only
-  hide information from the tail.
+  Frames are uint8 (0..255) or float (0..1) and are quantised to `n_bits`.
+  Frames whose density is computed get uniform noise of one level's width.
+  Frames in contexts stay at their bins' centres, because noise would only hide
+  information from the tail.
 
   `build_video_flow` creates one; `VideoGlow` trains it.
   """
@@ -64,19 +64,20 @@ class VideoFlow(tf.Module):
 
     Args:
       frame_shape: `[H, W, C]`.
-      head: `Glow` without a context, or None: the model has no head, and
-        continues videos that are given.
+      head: `Glow` without a context; None: the model has no head, and only
+        continues given videos.
       tail: `Glow` whose context is the previous frames, the newest first, and
-        the memory's state; or None: the model generates images.
-      memory: `StateProcessor` of the tail, or None: the tail sees no state.
+        the memory's state; None: the model only generates images.
+      memory: `StateProcessor`; None: the tail's context has no state.
       label_counts: Float `Tensor` or `tf.Variable` `[num_labels]`, how often
-        training has seen each label: the prior over labels. None if neither
-        head nor tail takes a label.
-      n_bits: Python `int`, 1..8, of the quantised frames.
-      previous_frames: 1 or 2, how many frames the tail's context begins with.
-      dequantisation: 'matched'; or 'legacy', as in the paper: noise of
-        2**-n_bits on frames that keep their 8 bits, in the context, too. Its
-        bits/dim bound no code length.
+        each label occurred in training, which gives the prior over labels. None
+        if neither head nor tail takes a label.
+      n_bits: Python `int`, 1..8, bits of the quantised frames.
+      previous_frames: 1 or 2, number of frames that the tail's context begins
+        with.
+      dequantisation: 'matched', as above. Or 'legacy', as in the paper: frames
+        keep their 8 bits and get noise of width 2**-n_bits, also in contexts;
+        the resulting bits/dim are no bound on a code length.
       name: Python `str`.
 
     Raises:
@@ -103,7 +104,7 @@ class VideoFlow(tf.Module):
 
   @property
   def takes_labels(self) -> bool:
-    """Python `bool`: whether head or tail depends on the label."""
+    """Python `bool`: whether head or tail takes a label."""
     return self.num_labels is not None
 
   def submodels(self) -> dict[str, tf.Module]:
@@ -115,9 +116,9 @@ class VideoFlow(tf.Module):
     """Trainable variables by name.
 
     Returns:
-      `dict` from the names of `submodels` to lists of variables; and, if the
-      model takes labels, from 'labels' to those that belong to labels alone:
-      the priors' tables, or the label maps, of head and tail.
+      `dict` of lists of variables: one for each of `submodels`, and, if the
+      model takes labels, 'labels': the tables of label priors, or the label
+      maps, of head and tail.
     """
     parts = self.submodels()
     groups = {k: list(m.trainable_variables) for k, m in parts.items()}
@@ -127,14 +128,23 @@ class VideoFlow(tf.Module):
     return groups
 
   def label_log_prior(self) -> tf.Tensor:
-    """`[num_labels]`: log of the training frequencies, one count added."""
+    """Log-prior `[num_labels]` over labels, from `label_counts` plus one."""
     counts = tf.convert_to_tensor(self.label_counts) + 1.0
     return tf.math.log(counts / tf.reduce_sum(counts))
 
   def label_kwargs(
     self, glow: glow_lib.Glow, label: Any, time: bool = False
   ) -> dict[str, Any]:
-    """The label as kwargs of `glow`, if it takes one; `[B, 1]` with `time`."""
+    """The label as keywords of a head or tail.
+
+    Args:
+      glow: `Glow`, the head or the tail.
+      label: int `[B]` or float `[B, num_labels]`, or None.
+      time: Python `bool`: whether to insert a dimension of time, `[B, 1, ...]`.
+
+    Returns:
+      `dict` with 'label', or empty if `glow` takes no label.
+    """
     if glow.num_labels is None:
       return {}
     return {'label': label[:, tf.newaxis] if time else label}
@@ -151,7 +161,8 @@ class VideoFlow(tf.Module):
 
     Args:
       frames: uint8 or float `[B, T, H, W, C]`.
-      label: int `[B]`, float `[B, num_labels]`, or None for a model without.
+      label: int `[B]` or float `[B, num_labels]`; None for a model without
+        labels.
       seed: Python `int` or int32 `[2]`, of the dequantisation noise. The noise
         of row b's frame t depends on (seed, b, t) only.
 
@@ -172,7 +183,7 @@ class VideoFlow(tf.Module):
     frames: tf.types.experimental.TensorLike,
     seed: tf.types.experimental.TensorLike = 0,
   ) -> tf.Tensor:
-    """Classifies videos by Bayes' rule, with training's label frequencies.
+    """Classifies videos by Bayes' rule, with the prior `label_log_prior`.
 
     Args:
       frames: uint8 or float `[B, T, H, W, C]`.
@@ -195,14 +206,15 @@ class VideoFlow(tf.Module):
     frames: tf.types.experimental.TensorLike,
     label: Optional[tf.types.experimental.TensorLike],
   ) -> tuple[tf.Tensor, Optional[tf.Tensor]]:
-    """Frames and label as tensors that fit this model.
+    """Converts frames and label to tensors, and checks that they fit.
 
     Args:
       frames: uint8 or float `[B, T, H, W, C]`.
       label: See `log_prob`.
 
     Returns:
-      A pair of `Tensor`s; without labels the second is None.
+      frames: `Tensor`, uint8 or float `[B, T, H, W, C]`.
+      label: `Tensor`, or None for a model without labels.
 
     Raises:
       ValueError: if a shape does not fit, or the label is missing or not
@@ -222,7 +234,7 @@ class VideoFlow(tf.Module):
 
   def _check_frames(self, frames):
     # New objects: a bijector's cache is keyed by a tensor's identity, and in
-    # eager mode would answer with the values before the last optimiser step.
+    # eager mode would return values from before the last optimiser step.
     return tf.identity(video_targets.check_frames(frames, self.frame_shape))
 
   # Generation.
@@ -239,13 +251,16 @@ class VideoFlow(tf.Module):
     """Generates videos.
 
     Args:
-      labels: int `[B]` or float `[B, num_labels]`; None for a model without.
-      num_frames: int, T, counting `first_frames`.
-      first_frames: uint8 or float `[B, T0, H, W, C]` to continue, or None.
-      temperature: Float scalar or `[B]`, >= 0: scales the latent noise.
-      seed: Python `int`, int32 `[2]` or `[B, 2]` (one a row), or None: a
-        random one. Equal seeds give equal videos.
-      num_videos: Python `int` B, for a model without labels.
+      labels: int `[B]` or float `[B, num_labels]`; None for a model without
+        labels.
+      num_frames: int, T, number of frames with `first_frames`.
+      first_frames: uint8 or float `[B, T0, H, W, C]`, frames to continue; None:
+        the head generates the first frame.
+      temperature: Float scalar or `[B]`, >= 0, scales the latent noise.
+      seed: Python `int`, int32 `[2]`, or int32 `[B, 2]` with a seed for each
+        row; None: a random seed. Equal seeds give equal videos.
+      num_videos: Python `int` B, for a model without labels; None: as many as
+        `first_frames` has, or 1.
 
     Returns:
       uint8 `[B, T, H, W, C]`, at the centres of the `n_bits` bins.
@@ -279,9 +294,9 @@ class VideoFlow(tf.Module):
     frames: tf.types.experimental.TensorLike,
     labels: Optional[tf.types.experimental.TensorLike] = None,
   ) -> tf.Tensor:
-    """The latents of videos, of which `decode` makes the quantised frames.
+    """Computes the latents of videos, from which `decode` restores the frames.
 
-    Frames are taken at the centres of their bins: nothing is drawn.
+    Frames are quantised to the centres of their bins, and no noise is added.
 
     Args:
       frames: uint8 or float `[B, T, H, W, C]`.
@@ -303,12 +318,13 @@ class VideoFlow(tf.Module):
     labels: Optional[tf.types.experimental.TensorLike] = None,
     first_frames: Optional[tf.types.experimental.TensorLike] = None,
   ) -> tf.Tensor:
-    """The videos of latents, each frame given those decoded before it.
+    """Decodes latents to videos; each frame is conditioned on those before it.
 
     Args:
       latents: Float `[B, T, N]`, see `encode`.
       labels: See `sample`.
-      first_frames: uint8 `[B, H, W, C]`, for a model without a head; or None.
+      first_frames: uint8 `[B, H, W, C]`, frame 0, for a model without a head;
+        otherwise None.
 
     Returns:
       uint8 `[B, T, H, W, C]`; with `first_frames` `[B, T + 1, H, W, C]`.
@@ -330,7 +346,7 @@ class VideoFlow(tf.Module):
       labels = labels_lib.check_label('decode', labels, self.num_labels)
     if (self.head is None) != (first_frames is not None):
       raise ValueError(
-        'Expected `first_frames` for a model without a head, for no other.'
+        'Expected `first_frames` if and only if the model has no head.'
       )
     return self._decode_function(self, latents, labels, first_frames)
 
@@ -351,17 +367,17 @@ class VideoFlow(tf.Module):
     label: Optional[tf.types.experimental.TensorLike] = None,
     seed: tf.types.experimental.TensorLike = 0,
   ) -> None:
-    """Initialises every ActNorm from a batch.
+    """Initialises every ActNorm from a batch, unless that was done before.
 
-    Inside `Strategy.run` the statistics are those of all replicas' clips.
+    In `Strategy.run` the statistics cover the clips of all replicas.
 
     Args:
-      frames: uint8 or float `[B, T, H, W, C]`; as many on every replica.
+      frames: uint8 or float `[B, T, H, W, C]`; B must be equal on all replicas.
       label: See `log_prob`.
       seed: See `log_prob`.
     """
     frames, label = self.check(frames, label)
-    # Or ActNorm would never be finite again.
+    # A NaN would make ActNorm's parameters NaN for good.
     tf.debugging.assert_all_finite(
       likelihood.to_unit(frames), 'Expected finite frames to adapt to.'
     )
@@ -388,7 +404,7 @@ class VideoFlow(tf.Module):
       seed: See `log_prob`.
 
     Returns:
-      `dict` with the reports of 'head' and 'tail', those that exist.
+      `dict` of the reports of 'head' and 'tail', of the parts that exist.
     """
     frames, label = self.check(frames, label)
     return {
@@ -410,8 +426,9 @@ class VideoFlow(tf.Module):
       seed: See `log_prob`.
 
     Returns:
-      `dict` with those of 'head' `[B, H, W, C]`, of frame 0, and 'tail'
-      `[B, T - 1, H, W, C]`, those that exist; a frame's values span 1.
+      `dict` of the errors of 'head' `[B, H, W, C]`, on frame 0, and of 'tail'
+      `[B, T - 1, H, W, C]`, for the parts that exist. The unit is the range of
+      pixel values.
     """
     frames, label = self.check(frames, label)
     return {
@@ -420,7 +437,7 @@ class VideoFlow(tf.Module):
     }
 
   def _parts_on(self, frames, label, seed, clips=None):
-    """Yields head and tail with their own frames: name, args, conditions."""
+    """Yields name, (`Glow`, target frames) and conditions of head and tail."""
     clips = tf.range(tf.shape(frames)[0]) if clips is None else clips
     targets = video_targets.noisy_targets(self, frames, seed, clips)
     if self.head is not None:
@@ -433,7 +450,7 @@ class VideoFlow(tf.Module):
 
 
 def _rows_to_sample(labels, num_labels, given, num_videos):
-  """The labels as a `Tensor`, or None, and how many videos are asked for."""
+  """The labels as a `Tensor`, or None, and the number of videos to sample."""
   if num_labels is None:
     if labels is not None:
       raise ValueError('This model takes no label, but `labels` were given.')
@@ -454,7 +471,7 @@ def _check_parts(head, tail, memory):
 
 
 def _num_labels(head, tail, label_counts):
-  """Python `int`, of head and tail; None if neither takes a label."""
+  """The number of labels of head and tail; None if neither takes a label."""
   parts = {'head': head, 'tail': tail}
   sizes = {k: g.num_labels for k, g in parts.items() if g is not None}
   sizes = {k: v for k, v in sizes.items() if v is not None}
@@ -462,9 +479,11 @@ def _num_labels(head, tail, label_counts):
     sizes['label_counts'] = label_counts.shape[0]
   if len(set(sizes.values())) > 1 or set(sizes) == {'label_counts'}:
     raise ValueError(
-      '`head`, `tail` and `label_counts` must be of one number of labels, but '
-      f'got {sizes}.'
+      '`head`, `tail` and `label_counts` must have the same number of labels, '
+      f'but got {sizes}.'
     )
   if sizes and label_counts is None:
-    raise ValueError(f'Labels need `label_counts`, but got None: {sizes}.')
+    raise ValueError(
+      f'A model with labels needs `label_counts`, but got None: {sizes}.'
+    )
   return next(iter(sizes.values()), None)

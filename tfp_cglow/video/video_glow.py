@@ -44,10 +44,10 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
   ```
 
   Attributes:
-    flow: The `VideoFlow`: samples and likelihoods are its methods.
+    flow: The `VideoFlow`, whose methods sample and compute likelihoods.
     train_loss: `VideoLoss` of `fit`, once compiled.
-    test_loss: `VideoLoss` of `evaluate`, once compiled: no label is dropped, no
-      frame left out.
+    test_loss: `VideoLoss` of `evaluate`, once compiled; it drops no label and
+      uses all frames.
     step_guard: `StepGuard`, once compiled.
     weight_average: `WeightAverage` or None, once compiled.
   """
@@ -62,7 +62,7 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
 
     Args:
       flow: `VideoFlow`.
-      seed: Python `int`, of the noise in training, or None: a random one.
+      seed: Python `int`, of the noise in training; None: a random seed.
       name: Python `str`.
 
     Raises:
@@ -72,13 +72,13 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
     if not isinstance(flow, video_flow.VideoFlow):
       raise ValueError(f'`flow` must be a VideoFlow, but got {flow!r}.')
     self.flow = flow
-    # The first three of these seeds are those of `build_video_flow`.
+    # `build_video_flow` uses the first three of these seeds.
     seeds = np.random.default_rng(seed).integers(2**31, size=4)
     self._noise_seed = int(seeds[3])
     self.built = True  # All variables exist; there is no `call`.
 
   def submodels(self) -> dict[str, tf.Module]:
-    """The flow's parts that exist: `dict` of 'head', 'tail' and 'memory'."""
+    """The parts that exist: `dict` of 'head', 'tail' and 'memory'."""
     return self.flow.submodels()
 
   def parameter_groups(self) -> dict[str, list[tf.Variable]]:
@@ -86,7 +86,7 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
     return self.flow.parameter_groups()
 
   def module_variables(self) -> dict[str, tf.Variable]:
-    """What Keras's `save` and `save_weights` keep, without averages."""
+    """The variables that `save` and `save_weights` write, without averages."""
     variables = {
       f'{name}_{i}': variable
       for name, module in self.submodels().items()
@@ -97,15 +97,15 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
     return variables
 
   def get_config(self) -> dict[str, Any]:
-    """The name alone: a `VideoFlow` is no configuration."""
+    """Only the name, because a `VideoFlow` has no configuration."""
     return {'name': self.name}
 
   @classmethod
   def from_config(cls, config: dict[str, Any]) -> VideoGlow:
-    """Raises ValueError: says how to load a model that `save` wrote."""
+    """Raises ValueError, which says how to load a model that `save` wrote."""
     del config
     raise ValueError(
-      'A saved VideoGlow holds the variables of its flow, not its parts: '
+      'A saved VideoGlow holds the variables of its flow, not how to build it: '
       'expected `VideoGlow(build_video_flow(...)).load_weights(path)`, but got '
       '`load_model(path)`.'
     )
@@ -122,11 +122,11 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
   ) -> None:
     """Initialises every ActNorm from a batch; `fit` calls it when needed.
 
-    The noise is that of training, and an average of the weights starts anew.
+    It uses the noise of training, and restarts the average of the weights.
 
     Args:
-      frames: uint8 or float `[B, T, H, W, C]`; as many on every replica.
-      label: int `[B]`, or None; not used by a flow without labels.
+      frames: uint8 or float `[B, T, H, W, C]`; B must be equal on all replicas.
+      label: int `[B]`, or None; ignored if the flow takes no label.
     """
     label = label if self.flow.takes_labels else None
     self.flow.adapt(frames, label, seed=self._noise_seed)
@@ -144,17 +144,18 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
     """Configures training.
 
     A step whose loss or gradients are not finite is skipped: it changes neither
-    weights nor optimiser, average or step counter.
+    the weights nor the optimiser, the weights' average or the step counter.
 
     Args:
       optimizer: A `tf_keras` optimiser without gradient clipping of its own.
       loss: `VideoLoss`; None: `VideoLoss()`.
-      clip_norms: `dict` from 'head', 'tail' and 'memory' to the largest norm of
-        that submodel's gradient of bits/dim. The default is that of the paper's
-        code: 50 for the head, 5 for the others.
+      clip_norms: `dict` from 'head', 'tail' and 'memory' to the norm to which
+        the gradient of the loss with respect to that submodel is clipped. The
+        defaults are those of the paper's code: 50 for the head, 5 for the
+        others.
       ema: Python `float`, decay of `weight_average`, an exponential moving
-        average of the weights; None: there is none.
-      **kwargs: Of `tf_keras.Model.compile`.
+        average of the weights; None: no average.
+      **kwargs: Arguments of `tf_keras.Model.compile`.
 
     Raises:
       ValueError: if the loss is of another kind, a submodel's name is unknown,
@@ -185,7 +186,7 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
     batch_size: Optional[int] = None,
     **kwargs: Any,
   ) -> tfk.callbacks.History:
-    """`tf_keras.Model.fit`, after `adapt` on the first batch if not done.
+    """`tf_keras.Model.fit`, after `adapt` on the first batch if not adapted.
 
     Args:
       x: `tf.data.Dataset` of `(frames, label)` batches, or frames.
@@ -243,7 +244,7 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
     updates.apply_if(is_taken, self.optimizer, pairs, self.weight_average)
 
   def _count(self, label):
-    """How often each label was seen, by all replicas."""
+    """Adds the labels of all replicas to `label_counts`."""
     counts = tf.reduce_sum(tf.one_hot(label, self.flow.num_labels), axis=0)
     replica = tf.distribute.get_replica_context()
     self.flow.label_counts.assign_add(
@@ -260,7 +261,7 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
     return self.measured(values, num_clips)
 
   def _unpack(self, data):
-    """Frames and label; None for a flow that takes no label."""
+    """Frames and label of a batch; the label is None if the flow takes none."""
     frames, label = guarded_model.unpack(data)
     return frames, label if self.flow.takes_labels else None
 
@@ -276,8 +277,8 @@ def _check_optimizer(optimizer):
   for name in ('clipnorm', 'clipvalue', 'global_clipnorm'):
     if getattr(optimizer, name, None) is not None:
       raise ValueError(
-        f'The optimiser has `{name}`, which would span all submodels; '
-        'use `clip_norms`.'
+        f'The optimiser has `{name}`, which would clip the gradient of all '
+        'submodels together; use `clip_norms` instead.'
       )
 
 

@@ -1,4 +1,4 @@
-"""From a clip to what the flows see: noisy targets and clean contexts."""
+"""The inputs of head and tail: noisy target frames and clean contexts."""
 
 import collections
 
@@ -21,11 +21,11 @@ Targets = collections.namedtuple(
   'Targets',
   ['first', 'contexts', 'later', 'times'],
 )
-Targets.__doc__ = """What the flows see of clips, see `noisy_targets`."""
+Targets.__doc__ = """Targets and contexts of clips, see `noisy_targets`."""
 
 
 def check_frames(frames, frame_shape):
-  """Converts videos and checks their shape.
+  """Converts videos to a tensor and checks its shape.
 
   Args:
     frames: `[B, T, H, W, C]`.
@@ -49,22 +49,22 @@ def check_frames(frames, frame_shape):
 
 
 def noisy_targets(flow, frames, seed, clips, subset_size=None):
-  """Noisy targets and the contexts they are predicted from.
+  """Makes noisy target frames, and the contexts of the tail's targets.
 
   Args:
     flow: `VideoFlow`.
     frames: uint8 or float `[B, T, H, W, C]`.
     seed: Python `int` or int32 `[2]`, of the noise.
-    clips: int `[B]`, the clips' identities in the noise.
-    subset_size: Python `int` n: only that many random frames of 1..T-1; None:
+    clips: int `[B]`, a number for each clip, on which its noise depends.
+    subset_size: Python `int` n, number of random frames of 1..T-1 to use; None:
       all of them.
 
   Returns:
-    `Targets`:
-    first: `[B, H, W, C]`, frame 0.
-    contexts: `[B, n, H, W, C_ctx]`; None without a tail.
-    later: `[B, n, H, W, C]`, the frames that the contexts belong to.
-    times: int32 `[n]`, their indices.
+    `Targets`, a tuple of
+    first: `[B, H, W, C]`, frame 0, the head's target.
+    contexts: `[B, n, H, W, C_ctx]`, contexts of `later`; None without a tail.
+    later: `[B, n, H, W, C]`, the tail's targets.
+    times: int32 `[n]`, indices of the frames `later`.
 
   Raises:
     ValueError: for clips of one frame, if the model has a tail.
@@ -87,7 +87,7 @@ def noisy_targets(flow, frames, seed, clips, subset_size=None):
 
 
 def _matched_frames(flow, frames, seed, clips, times):
-  """Noise of a bin's width on quantised targets; contexts at bin centres."""
+  """Adds noise of a bin's width to quantised targets; contexts have none."""
   clean = likelihood.quantise(frames, flow.n_bits)
   drawn = tf.concat([[0], times], axis=0)
   noise = likelihood.frame_noise(seed, clips, drawn, flow.frame_shape)
@@ -98,7 +98,7 @@ def _matched_frames(flow, frames, seed, clips, times):
 
 
 def _legacy_frames(flow, frames, seed, clips, times):
-  """The paper's: the same noise on 8-bit frames, in targets and contexts."""
+  """As in the paper: the same noise on 8-bit targets and contexts."""
   noise = likelihood.frame_noise(
     seed, clips, tf.range(tf.shape(frames)[1]), flow.frame_shape
   )
@@ -107,18 +107,18 @@ def _legacy_frames(flow, frames, seed, clips, times):
 
 
 def contexts_of(flow, clean):
-  """Context maps of frames 1..T-1, from clean frames `[B, T, H, W, C]`.
+  """Makes the context maps of frames 1..T-1.
 
   Args:
     flow: `VideoFlow`.
-    clean: Frames as contexts have them.
+    clean: `[B, T, H, W, C]`, frames as they enter contexts, see `clean_given`.
 
   Returns:
     `[B, T - 1, H, W, C_ctx]`.
   """
   recent = [clean[:, :-1]]
   if flow.previous_frames == 2:
-    # Before the first frame, time stands still.
+    # The first frame stands for the frame before it.
     before = tf.concat([clean[:, :1], clean[:, :-2]], axis=1)
     recent.append(before[:, : tf.shape(clean)[1] - 1])
   if flow.memory is not None:
@@ -127,10 +127,14 @@ def contexts_of(flow, clean):
 
 
 def initial_state(flow, given):
-  """The state before the last of the given frames `[B, T0, H, W, C]`.
+  """The memory's state before the last given frame.
+
+  Args:
+    flow: `VideoFlow`.
+    given: Clean frames `[B, T0, H, W, C]`.
 
   Returns:
-    `[state]`, or `[]` without a memory.
+    List of the state `[B, H, W, S]`; `[]` without a memory.
   """
   if flow.memory is None:
     return []
@@ -140,19 +144,19 @@ def initial_state(flow, given):
 
 
 def next_state(flow, state, frame):
-  """The state (a list as in `initial_state`) after one more frame."""
+  """The state after one more frame, both as lists, see `initial_state`."""
   return [flow.memory(s, frame) for s in state]
 
 
 def clean_given(flow, frames):
-  """Given frames as context: bin centres, or with 'legacy' as they are."""
+  """Given frames as they enter contexts: bin centres; with 'legacy', 8 bits."""
   if flow.dequantisation == 'legacy':
     return likelihood.to_unit(frames) - 0.5
   return likelihood.quantise(frames, flow.n_bits)
 
 
 def clean_generated(flow, frame):
-  """A generated frame as context and result."""
+  """A generated frame as it is returned and enters contexts."""
   if flow.dequantisation == 'legacy':
     return tf.clip_by_value(frame, -0.5, 0.5 - 2.0**-9)
   return likelihood.requantise(frame, flow.n_bits)

@@ -51,7 +51,7 @@ class AdaptTest(tf.test.TestCase, parameterized.TestCase):
       labels=tfp_cglow.LabelPriors(3),
       seed=0,
     )
-    # Couplings away from the identity: every step changes its input.
+    # Couplings are not the identity, so every step changes its input.
     rng = np.random.default_rng(1)
     for variable in glow.trainable_variables:
       if 'kernel' in variable.name or 'bias' in variable.name:

@@ -57,7 +57,7 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     y = glow.forward(tf.range(16.0), **kwargs)
     self.assertAllEqual(np.sort(tf.reshape(y - 1.0, [-1])), np.arange(16.0))
     self.assertAllClose(glow.inverse(tf.identity(y), **kwargs), range(16))
-    # And no variable that nothing depends on.
+    # And there is no unused variable.
     with tf.GradientTape() as tape:
       x = glow.inverse(tf.identity(y), **kwargs)
     self.assertNotIn(None, tape.gradient(x, glow.trainable_variables))
@@ -166,8 +166,12 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
 
   @parameterized.named_parameters(
     ('rank', {'output_shape': [4, 4]}, r'\[H, W, C\].*but got \[4, 4\]'),
-    ('size', {'output_shape': [4, 6, 1]}, '4.*4x6. At most 1 fit'),
-    ('odd_size', {'output_shape': [5, 6, 1]}, '5x6. Pad or crop'),
+    ('size', {'output_shape': [4, 6, 1]}, '4.*4x6.* at most 1 block'),
+    (
+      'odd_size',
+      {'output_shape': [5, 6, 1]},
+      '5x6. Pad or crop them to an even',
+    ),
     ('batch', {'output_shape': [None, 4, 4, 1]}, 'without a batch.*None, 4'),
     ('no_blocks', {'num_glow_blocks': 0}, 'at least 1, but got 0'),
     ('no_channels', {'context': tfp_cglow.Context(0)}, 'at least 1.*got 0'),
@@ -183,7 +187,7 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     (
       'no_steps',
       {'steps': tfp_cglow.AffineSteps(0)},
-      'at least 1, but got 0: `steps=None`',
+      'at least 1, but got 0. `steps=None`',
     ),
     (
       'scale',

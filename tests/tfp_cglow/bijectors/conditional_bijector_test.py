@@ -47,7 +47,7 @@ class ConditionalBijectorTest(tf.test.TestCase):
     by = tf.constant([2.0])
     for direction in ('forward', 'inverse'):
       shift = _Shift(name=f'shift_{direction}')
-      # Kept: the cache holds its results weakly.
+      # Keep the results, because the cache has weak references to them.
       tensor = tf.constant([1.0])
       result = getattr(shift, direction)(tensor, by=by)
       for point, method in (

@@ -25,7 +25,7 @@ def _mixture(
   seed=0,
   **options,
 ):
-  """Of random weights, so that everything depends on what it may depend on."""
+  """A mixture with random weights, so that all allowed dependences exist."""
   context = tfp_cglow.Context(2 * channels, context_frames)
   mixture = tfp_cglow.build_context_mixture(
     channels,
@@ -54,7 +54,7 @@ def _uniform(*shape, seed=0):
 
 
 def _order(num_groups):
-  """Of the pixels of 4x4: when each is conditioned on the others."""
+  """The index of the group that each of 4x4 pixels belongs to: `[4, 4, 1]`."""
   spacing = 2 ** (num_groups // 3)
   places = [(0, 0, spacing)]
   while spacing > 1:
@@ -78,7 +78,7 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
     before, after = (mixture.inverse(y, context=c) for c in (context, changed))
     has_moved = np.abs(after - before)[..., 0] > 0
     self.assertTrue(has_moved[5, 0])
-    # The last pixels of its row and of its column.
+    # The last pixel of its row, and the last one of its column.
     self.assertEqual(has_moved[5, 15], strip_pooling)
     self.assertEqual(has_moved[15, 0], strip_pooling)
 
@@ -100,15 +100,16 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
       tf.reshape(y, [-1, 2, 2, 1]), bijector_kwargs=conditions
     )
     bits = tfp_cglow.bits_per_dim(log_prob(images), [2, 2, 1], 2)
-    # Up to what lies beyond the grid, on both sides of four pixels.
+    # The rest of the mass lies beyond the grid, on both sides of four pixels.
     self.assertAllClose(tf.reduce_sum(2.0 ** (-4 * bits)), 1.0, atol=1e-4)
-    # Within a level the density is constant: nothing is lost to the noise.
+    # The density is constant within a level, so the noise costs no bits.
     self.assertAllClose(log_prob(images), log_prob(images + noise))
     chances = 2.0 ** (-4 * bits)
     self.assertGreater(tf.reduce_max(chances), 2 * tf.reduce_min(chances))
 
   def test_context_of_coarse_groups(self):
-    # All of it reaches the first pixel, in no more channels than at a quarter.
+    # The whole context reaches the first pixel, but not in more channels than
+    # the second halving has.
     mixture = _mixture(13, context_frames=0, motion_radius=0)
     sizes = [
       v.shape[-2] for v in mixture.trainable_variables if v.shape[:2] == [3, 3]
@@ -127,7 +128,7 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
 
   @_kinds
   def test_what_depends_on_what(self, num_groups, has_context):
-    """Groups in their order; at a pixel, channels in theirs; levels alone."""
+    """Later groups and channels depend on earlier ones, and on levels only."""
     mixture, y = _mixture(num_groups, has_context, 2), _uniform(4, 4, 2)
     kwargs = {'context': _uniform(4, 4, 4, seed=1)} if has_context else {}
     before = mixture.inverse(y, **kwargs)
@@ -147,7 +148,7 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
         self.assertTrue(moved[i, j, 1])
       if order[i, j, c] < num_groups - 1:
         self.assertTrue(np.any(moved & (order > order[i, j, c])))
-      # Within a level nobody else sees it.
+      # A change within a level changes no other element.
       changed[i, j, c] = ((level + 0.5) / 4 - 0.5) * 0.9 + 0.1 * y[i, j, c]
       after = mixture.inverse(tf.constant(changed), **kwargs)
       moved = np.abs(after - before) > 1e-12

@@ -1,4 +1,4 @@
-"""Tests of diagnostics.py."""
+"""Tests of `diagnostics`."""
 
 from absl.testing import parameterized
 import numpy as np
@@ -39,7 +39,9 @@ class InvertibilityReportTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(
       [(r['block'], r['step']) for r in steps], [(0, 0), (0, 1), (1, 0), (1, 1)]
     )
-    for row in steps:  # Rotations and scales of one.
+    for (
+      row
+    ) in steps:  # All 1x1 convolutions are rotations, and all scales are 1.
       self.assertAllClose(row['condition_number'], 1.0, atol=1e-4)
       self.assertAllClose([row['min_scale'], row['max_scale']], [1.0, 1.0])
       self.assertLess(row['max_error'], 1e-5)

@@ -40,7 +40,7 @@ class GridMixtureTest(tf.test.TestCase, parameterized.TestCase):
     centres = (levels + 0.5) / num_levels - 0.5
     masses = tf.exp(mixture.log_density(centres)) / num_levels
     self.assertAllClose(masses, expected, rtol=1e-3, atol=2e-5)
-    # But for what lies beyond the grid.
+    # The rest of the mass lies beyond the grid.
     self.assertAllClose(tf.reduce_sum(masses), 1.0 - 2e-5, rtol=1e-10)
     self.assertAllEqual(mixture.to_normal(centres)[-1], levels)
 

@@ -1,4 +1,4 @@
-"""The likelihood is a probability: over all small images it sums to one."""
+"""Tests that the likelihoods of all small images sum to one."""
 
 import functools
 import itertools
@@ -14,7 +14,7 @@ import tfp_cglow
 tfd = tfp.distributions
 
 _SHAPE = [2, 2, 1]
-_STRATA = 4  # A dimension: 4**4 = 256 noise samples.
+_STRATA = 4  # Per dimension: 4**4 = 256 noise samples in all.
 
 
 def _all_images(n_bits):
@@ -75,15 +75,15 @@ class NormalisationTest(tf.test.TestCase, parameterized.TestCase):
     bound = tf.reduce_mean(density, 1) + log_width
     self.assertAllClose(tf.reduce_sum(tf.exp(weighted)), 1.0, atol=0.02)
     self.assertLessEqual(tf.reduce_sum(tf.exp(bound)), 1.02)
-    # Not the start: the flow tells likely images from others.
+    # The flow is not at its start: images differ in likelihood.
     chances = tf.exp(weighted)
     self.assertGreater(tf.reduce_max(chances), 2 * tf.reduce_min(chances))
 
   def _batches(self, images, previous, n_bits):
-    """Data that likes images close to `previous`: `[80, 64, 2, 2, 1]`.
+    """Noisy images close to `previous`, `[80, 64, 2, 2, 1]`.
 
-    Drawn to the middle, so that hardly any of the density leaves [-0.5, 0.5)^4,
-    of which the images' bins are the parts.
+    Their values are moved towards zero, so that hardly any of the density lies
+    outside [-0.5, 0.5)^4, which the images' bins fill.
     """
     scores = 4.0 * tf.reduce_sum(images * (previous + 0.1), [1, 2, 3])
     rows = tf.random.stateless_categorical(scores[tf.newaxis], 64 * 80, [0, 7])

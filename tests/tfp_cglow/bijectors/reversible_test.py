@@ -37,7 +37,7 @@ class LoopTest(tf.test.TestCase):
 
 class ReversibleGradientTest(tf.test.TestCase, parameterized.TestCase):
   def _gradients(self, make_steps, gradients, dtype):
-    """Gradients to data, context and all variables, by name."""
+    """Gradients with respect to data, context and all variables, by name."""
     glow = tfp_cglow.build_glow(
       [4, 4, 2],
       1,

@@ -13,7 +13,7 @@ tfd = tfp.distributions
 
 class SplitTest(tf.test.TestCase, parameterized.TestCase):
   def _constant(self, mean, raw):
-    """A split whose prior does not look at what goes on."""
+    """A split whose prior does not depend on the half that goes on."""
     output = tf.constant([-mean, -raw])
     return tfp_cglow.Split(
       lambda kept: tf.broadcast_to(output, [*kept.shape[:-1], 2])

@@ -1,4 +1,4 @@
-"""Two replicas train as one: the same losses, weights and statistics."""
+"""Tests that two replicas train as one: equal losses, weights, statistics."""
 
 import numpy as np
 import tensorflow as tf
@@ -55,7 +55,7 @@ class ReplicasTest(tf.test.TestCase):
     )
     cls.strategy = tf.distribute.MirroredStrategy(
       ['CPU:0', 'CPU:1'],
-      # Another strategy of this process may have used up collectives' keys.
+      # Another strategy in this process may have used the collectives' keys.
       cross_device_ops=tf.distribute.ReductionToOneDevice(),
     )
     with cls.strategy.scope():
@@ -77,14 +77,14 @@ class ReplicasTest(tf.test.TestCase):
     for variable in two.trainable_variables:
       first, second = self.strategy.experimental_local_results(variable)
       self.assertAllEqual(first, second)
-    # An inference outside the strategy's step.
+    # Inference outside of the strategy.
     self.assertEqual(two.flow.sample([0], num_frames=2).shape, [1, 2, 8, 8, 3])
-    # The last batch's second part is empty.
+    # The second replica's part of the last batch is empty.
     values = two.evaluate(
       _dataset(_FRAMES[:3], 2).take(2), verbose=0, return_dict=True
     )
     self.assertAllInRange(values['tail_bits_per_dim'], 0.1, 20.0)
-    # One replica that is not finite keeps all from the step.
+    # If one replica has values that are not finite, all skip the step.
     before = [v.numpy() for v in two.trainable_variables]
     tail = two.flow.tail.trainable_variables[0]
     good = tail.numpy()

@@ -1,4 +1,4 @@
-"""Tests of `networks`."""
+"""Tests of `convolutional`."""
 
 from absl.testing import parameterized
 import numpy as np

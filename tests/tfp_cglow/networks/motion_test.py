@@ -16,7 +16,7 @@ class MotionTest(tf.test.TestCase, parameterized.TestCase):
     places = motion.neighbours(tf.constant(self.frame), 1)
     self.assertLen(places, motion.num_neighbours(1))
     self.assertAllEqual(places[4], self.frame)
-    # What is a row above and a column to the right comes third.
+    # The third frame comes from one row above and one column to the right.
     self.assertAllEqual(places[2][:, 1:, :-1], self.frame[:, :-1, 1:])
     self.assertAllEqual(places[3][:, :, 0], self.frame[:, :, 0])
 

@@ -85,7 +85,7 @@ class KerasSavingTest(tf.test.TestCase, parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, 'expects tail_.* of shape'):
       other.load_weights(path)
     for variable, value in zip(other.variables, before):
-      self.assertAllEqual(variable, value)  # Nor a part of them.
+      self.assertAllEqual(variable, value)  # No variable was changed.
 
   @parameterized.parameters(
     ('m.h5',),
@@ -100,7 +100,7 @@ class KerasSavingTest(tf.test.TestCase, parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, f'in .weights.h5 .* Got {path}'):
       _model().save_weights(path, *others)
     self.assertEmpty(os.listdir(self.folder))
-    # As a model without these methods writes it, or an earlier version did.
+    # As a model without these methods, or an earlier version, writes it.
     tfk.Model.save_weights(_model(), path, *others)
     with self.assertRaisesRegex(ValueError, f'in .weights.h5 .* Got {path}'):
       _model().load_weights(path)

@@ -31,7 +31,7 @@ class StepGuardTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_spikes(self):
     guard = step_guard.StepGuard()
-    for step in range(100):  # More than it remembers.
+    for step in range(100):  # More losses than the guard keeps.
       guard.judge(tf.constant(2.0 + 0.01 * (step % 5)), [])
     for loss, expected in ((2.4, False), (2.6, True), (1e6, True)):
       taken, spike = guard.judge(tf.constant(loss), [])

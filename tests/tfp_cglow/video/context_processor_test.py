@@ -7,7 +7,7 @@ import tfp_cglow
 
 
 def _build(channels, state_channels):
-  """A processor whose state moves: the built one's starts at zero."""
+  """A memory with a random last layer, so that its state is not zero."""
   processor = tfp_cglow.build_context_processor(channels, state_channels, 0)
   kernel = tf.random.stateless_normal(processor.kernel_2.shape, [0, 1])
   processor.kernel_2.assign(0.1 * kernel)

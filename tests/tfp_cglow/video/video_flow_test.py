@@ -25,7 +25,7 @@ _MIXTURE = tfp_cglow.LevelMixture()
 
 
 def _flow(head=_HEAD, tail=_TAIL, **kwargs):
-  """A small flow, its variables away from their zeros."""
+  """A small flow whose variables are not zero."""
   flow = tfp_cglow.build_video_flow(_SHAPE, head, tail, seed=0, **kwargs)
   rng = np.random.default_rng(1)
   for variable in flow.trainable_variables:
@@ -335,7 +335,7 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
   def test_constructor(self):
     flow, counts = _flow(), tf.zeros([3])
     for arguments, message in (
-      ({'head': flow.head}, 'need `label_counts`.*None'),
+      ({'head': flow.head}, 'needs `label_counts`.*None'),
       ({'head': flow.head, 'label_counts': tf.zeros([4])}, "'label_counts': 4"),
       ({'tail': flow.tail, 'label_counts': counts}, "got {'label_counts': 3}"),
       (

@@ -18,7 +18,7 @@ _TAIL = tfp_cglow.TailSpec(
 
 
 def _model(randomised=True, head=_HEAD, tail=_TAIL, seed=0):
-  """A small model, its variables away from their zeros."""
+  """A small model whose variables are not zero."""
   flow = tfp_cglow.build_video_flow(_SHAPE, head, tail, seed=seed)
   model = tfp_cglow.VideoGlow(flow, seed=seed)
   rng = np.random.default_rng(1)
@@ -78,7 +78,7 @@ class FitTest(tf.test.TestCase, parameterized.TestCase):
     eager=True,
     **kwargs,
   ):
-    """A compiled model; one eager step costs less than a trace."""
+    """A compiled model that runs eagerly: one step takes less than a trace."""
     model = _model(**kwargs)
     model.compile(
       optimizer or tfk.optimizers.legacy.Adam(1e-2, epsilon=1e-8),

@@ -16,7 +16,7 @@ _MEMORY = tfp_cglow.ResidualMemory(2)
 
 def _flow(head=_HEAD, tail=_TAIL, **kwargs):
   flow = tfp_cglow.build_video_flow(_SHAPE, head, tail, seed=0, **kwargs)
-  if flow.memory is not None:  # Its states start at zero.
+  if flow.memory is not None:  # Or all states are zero.
     kernel = flow.memory.kernel_2
     kernel.assign(0.1 * tf.random.stateless_normal(kernel.shape, [0, 1]))
   return flow
@@ -54,7 +54,7 @@ class NoisyTargetsTest(tf.test.TestCase):
     )
     newest, before = tf.split(contexts, 2, axis=-1)
     self.assertAllEqual(newest, clean[:, :-1])
-    # Before the first frame, time stands still.
+    # The first frame stands for the frame before it.
     self.assertAllEqual(before, tf.gather(clean, [0, 0, 1], axis=1))
 
   def test_state_has_seen_the_previous_frame(self):
