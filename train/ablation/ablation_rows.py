@@ -325,4 +325,4 @@ def cells_of(rows, num_seeds, workdir):
 def _unknown(name):
   known = [row.name for row in ROWS]
   near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
-  return f'No row {name!r} of the ablation. Near ones: {", ".join(near)}.'
+  return f'The ablation has no row {name!r}. Did you mean {", ".join(near)}?'

@@ -281,10 +281,10 @@ class AblationTest(parameterized.TestCase):
     self._run(rows=['previous'])
 
   @parameterized.named_parameters(
-    ('unknown_key', {'assignments': ['step=3']}, 'Near ones: .*run.steps'),
+    ('unknown_key', {'assignments': ['step=3']}, 'Did you mean .*run.steps'),
     ('seed', {'assignments': ['seed=3']}, "'seed=3'"),
     ('model', {'assignments': ['model.head=none']}, "'model.head=none'"),
-    ('row', {'rows': ['previos']}, 'Near ones: previous'),
+    ('row', {'rows': ['previos']}, 'Did you mean previous'),
     ('jobs', {'jobs': 0}, '1 of jobs, but got 0'),
     ('seeds', {'num_seeds': 0}, '1 of seeds, but got 0'),
     ('value', {'assignments': ['data.channels=2']}, 'takes 1 or 3'),
