@@ -47,7 +47,7 @@ class GanSystem(base.System):
 
   def measure(self, model, step, inputs, folder, num_importance_samples=None):
     if num_importance_samples is not None:
-      raise measuring.no_bound('a GAN has no likelihood')
+      raise measuring.no_bound('a GAN has none')
     config, valid = self.config, inputs.valid_dataset()
     metrics = {
       'step': step,
