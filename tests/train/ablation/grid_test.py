@@ -291,7 +291,7 @@ class AblationTest(parameterized.TestCase):
     (
       'tail_of_images',
       {'assignments': ['data.num_frames=1']},
-      "'previous' is of the tail",
+      "'previous' trains a tail",
     ),
   )
   def test_errors_before_anything_is_trained(self, keywords, message):
