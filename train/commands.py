@@ -1,4 +1,4 @@
-"""What each mode of the command line does; the results are printed."""
+"""One function for each mode of the command line; they print their results."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = [
 
 
 def make_config(preset, assignments):
-  """The config that flags ask for.
+  """Makes the config from a preset and assignments.
 
   Args:
     preset: Key of `presets.PRESETS`.
@@ -46,16 +46,16 @@ def make_config(preset, assignments):
     A `Config`.
 
   Raises:
-    ConfigError: if there is none.
+    ConfigError: if an assignment or the resulting config is not valid.
   """
   return configs.check(overrides.override(presets.PRESETS[preset], assignments))
 
 
 def train(config, workdir, init_from, strategy):
-  """Trains, or resumes, a run; shows its numbers and samples its export."""
+  """Trains or resumes a run, prints its numbers, samples from its export."""
   options = session.Options(init_from, strategy)
   metrics, folder = session.train(config, workdir, options)
-  if metrics is None:  # The chief says it.
+  if metrics is None:  # Only the chief prints.
     return
   system = systems.of(config)
   print(f'\n{system.format_table(metrics)}\n')
@@ -94,7 +94,7 @@ def evaluate(workdir, num_importance_samples, which, data_dir):
 def sample(
   workdir, labels, num_frames, temperatures, seed, which, num_interpolated
 ):
-  """Samples videos from a run's checkpoint; the temperatures are texts."""
+  """Samples videos from a run's checkpoint; `temperatures` are strings."""
   try:
     numbers = [float(text) for text in temperatures]
   except ValueError as e:
@@ -113,7 +113,7 @@ def export(workdir, which):
 
 
 def prepare(config, folder, runner):
-  """Decodes a data set into records; `folder` may be None."""
+  """Decodes a data set into records; `folder` None: prepared/<data set>."""
   if folder is None:
     folder = os.path.join('prepared', config.data.name.replace(':', '_'))
   print(inputs.prepare(config, folder, runner))
@@ -126,8 +126,8 @@ def ablate(preset, assignments, workdir, num_seeds, rows, jobs):
 
 
 def report(workdir, which):
-  """Writes the page of a run, or of several with commas between them."""
-  # A folder may have a comma in its name.
+  """Writes the page of one run, or of several, separated by commas."""
+  # A folder's own name may contain a comma.
   is_one = pathlib.Path(workdir).is_dir()
   print(page.write([workdir] if is_one else workdir.split(','), which))
 
@@ -135,5 +135,7 @@ def report(workdir, which):
 def pack(workdir, destination, which):
   """Copies a run without its training state."""
   if not destination:
-    raise app.UsageError('--mode=pack needs --output_dir, a folder to be made.')
+    raise app.UsageError(
+      '--mode=pack needs --output_dir, a folder that does not exist yet.'
+    )
   print(pack_lib.pack_run(workdir, destination, which))

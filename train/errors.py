@@ -1,7 +1,7 @@
-"""The error that a user can put right: the command line shows one line."""
+"""`UserError`, which the command line shows as one line, without traceback."""
 
 __all__ = ['UserError']
 
 
 class UserError(ValueError):
-  """What the user can put right: the message says what was expected."""
+  """An error that the user can fix; the message says what was expected."""

@@ -6,17 +6,18 @@ from absl import flags
 __all__ = ['FLAGS', 'check']
 
 FLAGS = flags.FLAGS
-# Literals, for --help imports no TensorFlow; a test compares them with PRESETS.
+# Literals, because --help must not import TensorFlow; a test compares them with
+# `presets.PRESETS`.
 _PRESETS = (
   'demo smoke overfit gan_paper gan_stable paper cglow paper_small cglow_small '
   'cglow_mixture fashion faces bair'
 ).split()
-# Of flags that some modes alone heed: given with another they would do nothing.
+# The modes that use a flag; `check` refuses the flag with any other mode.
 _MODES_OF = {}
 
 
 def _flag(define, name, default, *arguments, modes=(), **options):
-  """Defines a flag of some modes, of all if none are named."""
+  """Defines a flag that `modes` use; all modes use it if there are none."""
   *middle, text = arguments
   if modes:
     _MODES_OF[name] = modes
@@ -34,47 +35,52 @@ _flag(
   'What to do.',
 )
 _flag(
-  flags.DEFINE_enum, 'preset', 'demo', _PRESETS, 'Where the config starts from.'
+  flags.DEFINE_enum, 'preset', 'demo', _PRESETS, 'The config to start from.'
 )
 _flag(
   flags.DEFINE_multi_string,
   'set',
   [],
-  'key=value, any key of the config, as run.steps=500; repeatable.',
+  'sets any key of the config: key=value, such as run.steps=500; repeatable.',
   modes=_BEGINS,
 )
 _flag(
   flags.DEFINE_string,
   'dataset',
   None,
-  "'natvid'; 'shapes', 'shapes:motion', 'shapes:appearance', "
-  "'shapes:occluder', 'shapes:blink'; 'folder' (a tree "
-  "<data_dir>/<label>/<video>), 'moments_in_time'; of images 'image_folder', "
-  "'celeba', 'fashion_mnist', 'orl_faces'; 'tfds:NAME'; 'tfrecord' (what "
-  '--mode=prepare wrote).',
+  "the data set. Videos: 'natvid'; 'shapes', 'shapes:motion', "
+  "'shapes:appearance', 'shapes:occluder', 'shapes:blink'; 'folder' (files "
+  "<data_dir>/<label>/<video>); 'moments_in_time'. Images: 'image_folder', "
+  "'celeba', 'fashion_mnist', 'orl_faces'. Both: 'tfds:NAME'; 'tfrecord' "
+  '(records that --mode=prepare wrote).',
   modes=_BEGINS,
 )
 _flag(
   flags.DEFINE_string,
   'data_dir',
   None,
-  "the data set's folder, local or of a remote file system.",
+  "the data set's folder, on this machine or on a remote file system.",
   modes=(*_BEGINS, 'evaluate'),
 )
 _flag(
   flags.DEFINE_string,
   'workdir',
   None,
-  "The run's folder; runs/<preset> if not given. --mode=report: several, "
-  'with commas between them, are compared.',
+  "The run's folder; runs/<preset> if not given. --mode=report compares "
+  'several, separated by commas.',
 )
-_flag(flags.DEFINE_integer, 'seed', None, 'Of weights, noise and data order.')
+_flag(
+  flags.DEFINE_integer,
+  'seed',
+  None,
+  'Seed of weights, noise and data order.',
+)
 _flag(
   flags.DEFINE_string,
   'init_from',
   None,
-  "start from another run's weights: WORKDIR[:head|:tail]; or from several, "
-  'with commas between them.',
+  "start from another run's weights: WORKDIR[:head|:tail]; several are "
+  'separated by commas.',
   modes=('train',),
 )
 _flag(
@@ -82,7 +88,8 @@ _flag(
   'strategy',
   'default',
   ['default', 'mirrored', 'multi_worker'],
-  'one device, all GPUs of this machine, or the workers of TF_CONFIG.',
+  'train on one device, on all GPUs of this machine (mirrored), or on the '
+  'workers of TF_CONFIG (multi_worker).',
   modes=('train',),
 )
 _flag(
@@ -90,15 +97,16 @@ _flag(
   'checkpoint',
   'newest',
   ['newest', 'best'],
-  'which; the best is that of the lowest held-out bits/dim among those kept.',
+  'which checkpoint to load. best: the one with the lowest held-out bits/dim '
+  'among those kept.',
   modes=_LOADS,
 )
 _flag(
   flags.DEFINE_string,
   'output_dir',
   None,
-  'a folder to be made: of the records (prepared/<dataset> if not given), or '
-  'of the copy without training state.',
+  'folder to create. prepare: the records (prepared/<dataset> if not given); '
+  'pack: the copy of the run without its training state.',
   modes=('prepare', 'pack'),
 )
 _flag(
@@ -112,7 +120,7 @@ _flag(
   flags.DEFINE_integer,
   'importance_samples',
   None,
-  'draws of noise for a tighter bound on the code length.',
+  'number of noise draws for a tighter bound on the code length.',
   modes=('evaluate',),
   lower_bound=1,
 )
@@ -120,7 +128,7 @@ _flag(
   flags.DEFINE_integer,
   'seeds',
   3,
-  'runs of each row.',
+  'number of runs (seeds) of each row.',
   modes=('ablate',),
   lower_bound=1,
 )
@@ -128,14 +136,14 @@ _flag(
   flags.DEFINE_list,
   'rows',
   [],
-  'names of rows; all if not given.',
+  'names of the rows to run; all if not given.',
   modes=('ablate',),
 )
 _flag(
   flags.DEFINE_integer,
   'jobs',
   1,
-  'runs at a time.',
+  'number of runs at a time.',
   modes=('ablate',),
   lower_bound=1,
 )
@@ -143,14 +151,14 @@ _flag(
   flags.DEFINE_list,
   'labels',
   [],
-  'names or ids, one video each; all if not given.',
+  'names or ids of labels, one video each; all if not given.',
   modes=('sample',),
 )
 _flag(
   flags.DEFINE_integer,
   'num_frames',
   None,
-  'frames of a video.',
+  'number of frames of a video.',
   modes=('sample',),
   lower_bound=1,
 )
@@ -158,21 +166,22 @@ _flag(
   flags.DEFINE_list,
   'temperature',
   [],
-  'of the latent noise; several: a video each, same noise.',
+  'temperature of the latent noise; several give one video each, from the same '
+  'noise.',
   modes=('sample',),
 )
 _flag(
   flags.DEFINE_integer,
   'interpolate',
   None,
-  'so many videos of a label, from one drawn to another.',
+  'number of videos of a label that interpolate between two drawn ones.',
   modes=('sample',),
   lower_bound=2,
 )
 
 
 def check():
-  """Raises `UsageError` for flags that the mode does not heed."""
+  """Raises `UsageError` for flags that the mode does not use."""
   for name, modes in _MODES_OF.items():
     flag = FLAGS[name]
     if flag.value != flag.default and FLAGS.mode not in modes:

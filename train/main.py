@@ -1,4 +1,4 @@
-"""The command line: `python -m train.main`. Without flags it runs the demo."""
+"""The command line, `python -m train.main`; without flags it runs the demo."""
 
 import logging as std_logging
 import os
@@ -18,7 +18,7 @@ absl_flags.adopt_module_key_flags(flags)  # --help shows them.
 
 
 def _assignments():
-  """What the flags change of the preset: list of `key=value`."""
+  """The flags' changes to the preset: list of `key=value`."""
   from train.config import configs
 
   given = {'data.data_dir': FLAGS.data_dir, 'seed': FLAGS.seed}
@@ -30,7 +30,7 @@ def _assignments():
 
 
 def _set_up_logging():
-  """Shows the program's own news, and of TensorFlow's only what is wrong."""
+  """Shows the program's own messages, and TensorFlow's errors only."""
   if not FLAGS['verbosity'].present:
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().addFilter(_is_own_or_error)
@@ -88,7 +88,7 @@ def main(argv):
     raise app.UsageError(f'Unexpected arguments: {" ".join(argv[1:])}.')
   flags.check()
   _set_up_logging()
-  # What the user can put right is a line, not a traceback.
+  # An error that the user can fix is shown as a line, not as a traceback.
   from train import errors
   from train.loop import interrupts
   from train.loop import workers

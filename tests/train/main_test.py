@@ -33,7 +33,7 @@ class MainTest(parameterized.TestCase):
     return code, stderr.getvalue()
 
   @parameterized.named_parameters(
-    ('unknown_key', {'set': ['step=3']}, 'Near ones: .*run.steps'),
+    ('unknown_key', {'set': ['step=3']}, 'Did you mean .*run.steps'),
     (
       'bad_value',
       {'set': ['run.steps=many']},
@@ -135,7 +135,7 @@ class MainTest(parameterized.TestCase):
       finally:
         process.kill()
     self.assertEqual(process.returncode, 75, stderr)
-    self.assertIn('Stopped by SIGTERM; the same command goes on.', stderr)
+    self.assertIn('Stopped by SIGTERM; the same command continues.', stderr)
     saved = max(workdir.glob('checkpoints/step_*')).name
     rows = run_folder.RunFolder(workdir).read_metrics()
     self.assertEqual(int(saved[5:]), rows[-1]['step'])

@@ -1,4 +1,4 @@
-"""The ablation's numbers as a figure."""
+"""Draws the ablation's numbers as a figure."""
 
 import io
 
@@ -8,7 +8,7 @@ __all__ = ['draw_panel', 'figure', 'rows_of']
 
 
 def figure(values):
-  """The rows as points with their seeds and spreads; PNG as `bytes`."""
+  """Draws the rows with their seeds and spreads: a PNG, `bytes`."""
   from matplotlib import figure as figure_lib
 
   rows = {part: rows_of(values, part) for part in ablation_rows.PARTS}
@@ -24,13 +24,13 @@ def figure(values):
     draw_panel(panel, rows[part], values['histograms'][part])
     panel.set_title(part.capitalize(), loc='left')
   file = io.BytesIO()
-  # Without pyplot and its global state: a PNG is drawn by Agg.
+  # Without pyplot, which has global state.
   drawing.savefig(file, format='png', dpi=150)
   return file.getvalue()
 
 
 def rows_of(values, part):
-  """The part's rows of which a run has finished."""
+  """The part's rows with at least one finished run."""
   return [
     row
     for row in values['rows']
@@ -43,8 +43,8 @@ def draw_panel(panel, rows, histograms):
 
   Args:
     panel: A matplotlib `Axes`.
-    rows: What `rows_of` gave.
-    histograms: `dict`, the report's of that part.
+    rows: The result of `rows_of`.
+    histograms: `dict`, the part's histograms in the report.
   """
   for place, row in enumerate(rows):
     bits = row['bits_per_dim']

@@ -1,4 +1,4 @@
-"""The ablation's numbers as Markdown tables."""
+"""Writes the ablation's numbers as Markdown tables."""
 
 from train.ablation import ablation_rows
 
@@ -6,7 +6,7 @@ __all__ = ['facts', 'markdown', 'notes', 'table']
 
 
 def markdown(values):
-  """The report as Markdown, of the `dict` that `summary` gives."""
+  """The report as Markdown, from the `dict` of `ablation_report.summary`."""
   lines = ['# Ablation', '']
   lines += [f'- {name}: {text}' for name, text in facts(values, '`')] + ['']
   for part in ablation_rows.PARTS:
@@ -21,7 +21,7 @@ def markdown(values):
 
 
 def facts(values, quote=''):
-  """List of (name, text): how the ablation was run; `quote` is for code."""
+  """How the ablation was run: list of (name, text); `quote` encloses code."""
   data = {k: ', '.join(map(str, v)) or '-' for k, v in values['data'].items()}
   clips = [
     ', '.join(map(str, values[f'num_{name}_clips'])) or '-'
@@ -60,7 +60,7 @@ def _jobs_text(values):
 
 
 def table(values, part):
-  """The part's table: rows of `str`, columns' titles first; [] of no row."""
+  """The part's table: column titles, then rows of `str`; [] without rows."""
   rows = [row for row in values['rows'] if row['part'] == part]
   if not rows:
     return []
@@ -124,16 +124,17 @@ def _seconds(stats):
 
 
 def notes(values):
-  """How the table is to be read: list of `str`."""
+  """Notes on reading the table: list of `str`."""
   lines = [
-    'Bits/dim are of held-out clips, mean ± sample standard deviation over '
-    'seeds. A difference is of the same seeds on the same clips, with a 95% '
-    'bootstrap interval over seeds and clips; where seeds differ more than '
-    'clips, three seeds make it too narrow (it holds the truth 70% of the '
-    'time). Label bits are calibrated. Seconds are of one cell, a mean.',
+    'Bits/dim are measured on held-out clips: mean ± sample standard deviation '
+    'over seeds. A difference compares the same seeds on the same clips, with '
+    'a 95% bootstrap interval over seeds and clips; if seeds differ more than '
+    'clips, the interval of three seeds is too narrow (it covers the true '
+    'difference 70% of the time). Label bits are calibrated. Seconds are the '
+    'mean over cells.',
   ]
   if any(jobs['jobs'] > 1 for jobs in values['jobs_of_cells']):
-    lines.append('Seconds are of processes that shared the machine.')
+    lines.append('Seconds were measured while cells shared the machine.')
   if len({tuple(row['steps']) for row in values['rows'] if row['steps']}) > 1:
     lines.append('Rows were trained for different numbers of steps.')
   return lines

@@ -1,7 +1,7 @@
 """The ablation's report: ablation.json, ablation.md and ablation.png.
 
-The head and the tail are two tables. A row's difference to its reference is
-that of the same seeds on the same clips, see `paired`.
+Head and tail have a table each. The difference of a row to its reference
+compares the same seeds on the same clips, see `paired`.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ __all__ = ['CellResult', 'read_cell', 'summary', 'write']
 
 @dataclasses.dataclass(frozen=True)
 class CellResult:
-  """What a finished cell has written.
+  """The results of a finished cell.
 
   Attributes:
     cell: `Cell`.
     metrics: `dict`, metrics.json.
     config: `Config`.
-    sessions: List of `dict`, one each process that trained it.
+    sessions: List of `dict`, one for each process that trained the cell.
   """
 
   cell: Any
@@ -48,18 +48,18 @@ class CellResult:
 
   @property
   def seconds(self):
-    """Of all its processes, with start, evaluation and a kill's loss."""
+    """Total time of all its processes, including start and evaluation."""
     return sum(session['seconds'] for session in self.sessions)
 
   def clip_scores(self):
-    """Labels int `[N]` and bits/dim `[N]`, of every held-out clip."""
+    """Labels int `[N]` and bits/dim `[N]` of all held-out clips."""
     with np.load(self.cell.folder.scores_file) as scores:
       values = scores[self.cell.row.part]  # [N] or [N, T - 1]
       return scores['label'], values.reshape([len(values), -1]).mean(axis=1)
 
 
 def read_cell(cell):
-  """A finished cell's `CellResult`."""
+  """Reads the `CellResult` of a finished cell."""
   return CellResult(
     cell,
     json.loads(cell.folder.metrics_file.read_text()),
@@ -69,14 +69,14 @@ def read_cell(cell):
 
 
 def write(workdir, cells, failures, facts):
-  """Writes the report of what has finished.
+  """Writes the report of the finished cells.
 
   Args:
     workdir: Path.
     cells: Sequence of `Cell`.
-    failures: `dict` from the names of cells that failed to what went wrong.
-    facts: `dict`: command, preset, assignments, num_seeds, jobs, num_threads
-      and seconds, of this session.
+    failures: `dict` from the names of failed cells to error messages.
+    facts: `dict` about this session: command, preset, assignments, num_seeds,
+      jobs, num_threads and seconds.
 
   Returns:
     Paths of ablation.md, ablation.json and, if a cell has finished,
@@ -99,7 +99,7 @@ def summary(cells, failures, facts):
   """The report's numbers.
 
   Args:
-    cells, failures, facts: As of `write`.
+    cells, failures, facts: See `write`.
 
   Returns:
     `dict`, as in ablation.json: the facts, cpu, num_cpus, date, cell_seconds,
@@ -135,7 +135,7 @@ def summary(cells, failures, facts):
 
 
 def _data(results):
-  """What the cells' bits/dim are of: `dict` from keys to distinct values."""
+  """The settings of `configs.data_of`: `dict` from keys to distinct values."""
   named = [
     {**configs.data_of(r.config), 'data': r.config.data.name} for r in results
   ]
@@ -144,7 +144,7 @@ def _data(results):
 
 
 def _distinct(values):
-  """Each value once, in order."""
+  """The distinct values, in order."""
   return list(dict.fromkeys(values))
 
 
@@ -159,7 +159,7 @@ def _jobs(results):
 
 
 def _cpu():
-  """The processor's name."""
+  """The name of the CPU."""
   try:
     lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
   except OSError:
@@ -179,7 +179,7 @@ def _metric(results, key):
 
 
 def _untrained(part, rows, by_row):
-  """Identity and adapted flows, of the first rows of the paper's and ours."""
+  """Numbers of untrained flows, of the first row of the paper and of ours."""
   lines = []
   for owner, is_papers in (("paper's flow", True), ('our flow', False)):
     finished = [
@@ -202,7 +202,10 @@ def _untrained(part, rows, by_row):
 
 
 def _histograms(part, results):
-  """No flow at all, of the first cell; a head sees no previous frame."""
+  """Bits/dim of histograms, from the first cell.
+
+  Only the tail has the histogram given the previous pixel.
+  """
   metrics = [r.metrics for r in results if r.cell.row.part == part][:1]
   keys = [
     k for k in ablation_rows.HISTOGRAMS if part == 'tail' or 'previous' not in k
@@ -234,7 +237,9 @@ def _row_summary(row, by_row, failures, num_seeds):
 
 
 def _difference(ours, theirs):
-  """`dict` of a row's difference to its reference, or of `why` there is none.
+  """`dict` of a row's difference to its reference, or with the reason `why`.
+
+  Returns None if the two have no seed in common.
 
   Args:
     ours, theirs: `dict` from seed to `CellResult`.

@@ -1,9 +1,9 @@
 """The rows of the ablation: the paper's Table I and our steps beyond it.
 
-A row fixes every key that it is about, so that neither the preset nor the
-command line can blur it. It is compared with `reference`, the row from which it
-differs by one thing; the first of our flow's refers to the paper's: there the
-whole flow and its learning rate differ.
+A row sets every key that it compares, so that neither the preset nor the
+command line can change them. `reference` is the row from which it differs in
+one respect. The first row of our flow refers to the paper's: these two differ
+in the whole flow and its learning rate.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 PAPER_PRESET = 'paper_small'
 PARTS = ('tail', 'head')
-# What a flow has to beat: keys of metrics.json.
+# References without a flow: keys of metrics.json.
 HISTOGRAMS = {
   'marginal_histogram_bits_per_dim': 'pixel histogram',
   'previous_pixel_histogram_bits_per_dim': 'histogram given previous pixel',
@@ -41,12 +41,12 @@ class Row:
   """One model of the ablation.
 
   Attributes:
-    name: `str`, on the command line and of the folder.
-    part: 'head' or 'tail', what is trained.
-    title: `str`, in tables and the figure.
+    name: `str`, for the command line and the folder.
+    part: 'head' or 'tail', the part that is trained.
+    title: `str`, for tables and the figure.
     preset: Name in `presets.PRESETS`, or None: the command line's.
-    assignments: `key=value` strings of `overrides.override`.
-    reference: Name of the row of the same part that it is compared with.
+    assignments: `key=value` strings for `overrides.override`.
+    reference: Name of the row of the same part to compare with, or None.
   """
 
   name: str
@@ -79,7 +79,7 @@ class Cell:
 
   @property
   def sessions(self):
-    """One line each process that trained it: seconds, exit code, threads."""
+    """The file with a line for each process that trained the cell."""
     return self.folder.sessions
 
 
@@ -291,15 +291,16 @@ def rows_for(is_video, names=()):
   """The rows to train, in the order of `ROWS`.
 
   Args:
-    is_video: Python `bool`; without it there is no tail.
-    names: Sequence of `str`; empty: every row that the data allow.
+    is_video: Python `bool`, whether clips have several frames; images have no
+      rows of the tail.
+    names: Sequence of `str`; empty: all possible rows.
 
   Returns:
     Tuple of `Row`.
 
   Raises:
-    ConfigError: for a name that no row has (a near one is given), or a row of
-      the tail on images.
+    ConfigError: if no row has a name (the message lists similar ones), or a row
+      trains the tail but the data are images.
   """
   possible = [row for row in ROWS if is_video or row.part == 'head']
   for name in names:
@@ -307,14 +308,14 @@ def rows_for(is_video, names=()):
       raise fields.ConfigError(_unknown(name))
     if name not in [row.name for row in possible]:
       raise fields.ConfigError(
-        f'The row {name!r} is of the tail and expects clips, but num_frames '
-        'is 1.'
+        f'The row {name!r} trains a tail and expects videos, but '
+        'data.num_frames is 1.'
       )
   return tuple(row for row in possible if not names or row.name in names)
 
 
 def cells_of(rows, num_seeds, workdir):
-  """The cells, all rows of a seed before the next seed."""
+  """The cells in order: all rows of a seed before the next seed."""
   return tuple(
     Cell(row, seed, pathlib.Path(workdir) / row.name / f'seed_{seed}')
     for seed in range(num_seeds)
@@ -325,4 +326,4 @@ def cells_of(rows, num_seeds, workdir):
 def _unknown(name):
   known = [row.name for row in ROWS]
   near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
-  return f'No row {name!r} of the ablation. Near ones: {", ".join(near)}.'
+  return f'The ablation has no row {name!r}. Did you mean {", ".join(near)}?'

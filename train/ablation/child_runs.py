@@ -1,7 +1,7 @@
-"""Runs of the training program, each by a process of its own.
+"""Runs the training program in child processes.
 
-What a process prints goes to the end of its run's `log.txt`, and
-`sessions.jsonl` has a line of each process.
+The output of a process is appended to its run's `log.txt`, and a line about the
+process to `sessions.jsonl`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from train.storage import run_folder
 __all__ = ['NUMBERS_ONLY', 'PROGRAM', 'ChildRun', 'run_all']
 
 PROGRAM = (sys.executable, '-m', 'train.main')
-# Settings of a run that is to be measured: neither a SavedModel nor samples nor
-# continuations.
+# Settings of a run of which only the numbers are needed: no SavedModel, no
+# samples, no continuations.
 NUMBERS_ONLY = (
   'model.export_max_frames=none',
   'run.num_samples=0',
@@ -33,7 +33,7 @@ _MAX_SECONDS_TO_END = 20.0
 
 
 class ChildRun:
-  """The process that trains, or evaluates, a run."""
+  """A process that trains or evaluates a run."""
 
   def __init__(
     self,
@@ -48,10 +48,11 @@ class ChildRun:
 
     Args:
       workdir: Path of the run's folder.
-      arguments: Sequence of `str`, of the command line, without --workdir.
+      arguments: Sequence of `str`, command-line arguments without --workdir.
       program: Sequence of `str`, the command that trains a run.
-      cwd: Path, where it runs; None: where this process does.
-      environment: `dict` of `str`, added to this process's, or None.
+      cwd: Path of the working directory; None: that of this process.
+      environment: `dict` of `str`, added to this process's environment, or
+        None.
       facts: `dict`, written to sessions.jsonl with seconds and exit code.
     """
     self.folder = run_folder.RunFolder(workdir)
@@ -61,11 +62,7 @@ class ChildRun:
     self._facts = facts or {}
 
   def run(self):
-    """Starts it and waits for it; what went wrong, or None.
-
-    Raises:
-      RunFolderError, OSError: as of `start`.
-    """
+    """Starts the process and waits for it; see `start` and `finish`."""
     self.start()
     return self.finish()
 
@@ -80,7 +77,7 @@ class ChildRun:
     path.mkdir(parents=True, exist_ok=True)
     self._start = time.monotonic()
     with open(self.folder.log, 'a') as log:
-      # The child's output holds the lock, also when this process is killed.
+      # The child's output keeps the lock, even if this process is killed.
       try:
         lock.take(log)
       except BlockingIOError:
@@ -99,14 +96,14 @@ class ChildRun:
     return self._process.poll() is None
 
   def terminate(self):
-    """Tells it to end; its run can be resumed from its last checkpoint."""
+    """Sends SIGTERM; the run can be resumed from its last checkpoint."""
     self._process.terminate()
 
   def finish(self, max_seconds=None):
     """Waits for the process, kills it after `max_seconds`, notes the session.
 
     Returns:
-      What went wrong, or None.
+      The error message, `str`, or None if the run succeeded.
     """
     code = self._wait(max_seconds)
     session = {
@@ -128,7 +125,7 @@ class ChildRun:
 
 
 def _what_went_wrong(log, exit_code):
-  """The child's one-line error, or else how it ended."""
+  """The child's error message or, if it has none, how it ended: `str`."""
   lines = log.read_text(errors='replace').splitlines()
   error = next((x for x in reversed(lines) if x.startswith('error: ')), None)
   if exit_code == 2 and error:
@@ -144,16 +141,16 @@ def _what_went_wrong(log, exit_code):
 def run_all(children, jobs, ended):
   """Runs children; one that fails does not stop the others.
 
-  Where this process is interrupted it tells those that run to end.
+  If this process is interrupted, it terminates the running children.
 
   Args:
     children: `dict` from names to `ChildRun`s.
-    jobs: Python `int`, processes at a time.
-    ended: Function of the name of a child that has ended and of what went
-      wrong, `str` or None.
+    jobs: Python `int`, number of processes at a time.
+    ended: Function that is called with the name of each child that has ended
+      and its error message or None.
 
   Returns:
-    `dict` from the name of each child that failed to what went wrong.
+    `dict` from the names of failed children to error messages.
   """
   waiting, running, failures = list(children.items()), {}, {}
 

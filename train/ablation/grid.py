@@ -1,8 +1,8 @@
-"""The ablation: every row and seed is a run of its own, by its own process.
+"""The ablation: trains a run for each row and seed, each in its own process.
 
-A cell is the run folder `<workdir>/<row>/seed_<n>`. The same command again
-leaves out the cells that are done and continues the others, as the runs
-themselves do. A cell that fails does not stop the others.
+A cell is the run folder `<workdir>/<row>/seed_<n>`. If the command is repeated,
+finished cells are left out and the others are resumed. A cell that fails does
+not stop the others.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ __all__ = ['AblationError', 'run']
 
 
 class AblationError(errors.UserError):
-  """Cells that failed, or a folder that cannot hold them."""
+  """Cells have failed, or their folder cannot be written."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Plan:
-  """What all cells share."""
+  """Settings that all cells share."""
 
   preset_name: str
   assignments: tuple[str, ...]
@@ -45,7 +45,7 @@ class _Plan:
 
   @property
   def num_threads(self):
-    """Of a process; None: TensorFlow's own choice."""
+    """Number of threads of a process; None: TensorFlow's own choice."""
     if self.jobs == 1:
       return None
     return max((os.cpu_count() or 1) // self.jobs, 1)
@@ -63,9 +63,10 @@ class _Plan:
     return row.preset or self.preset_name
 
   def config_of(self, cell):
-    """The config of a cell: what its row fixes holds, whatever was given.
+    """The config of a cell; the row's assignments override the given ones.
 
-    Rows with a preset of their own have the given preset's data and steps.
+    A row with its own preset takes data, steps, batch size and quantisation
+    from the given preset.
     """
     row = cell.row
     given, own = (
@@ -113,23 +114,22 @@ def run(
   """Trains every cell that is not done and writes the report.
 
   Args:
-    preset_name: Key of `presets.PRESETS`, of the rows that name none.
-    assignments: `key=value` strings of `overrides.override`; they hold for
-      every row but for what the row itself fixes.
-    workdir: Path, of all cells and the report.
+    preset_name: Key of `presets.PRESETS`, for the rows without a preset.
+    assignments: `key=value` strings for `overrides.override`, for all rows; a
+      row's own assignments override them.
+    workdir: Path of the folder of all cells and the report.
     num_seeds: Python `int`; the seeds are 0, 1, ...
-    row_names: Sequence of `str`; empty: every row.
-    jobs: Python `int`, processes at a time. More than one share the machine's
-      cores evenly.
+    row_names: Sequence of `str`; empty: all rows.
+    jobs: Python `int`, number of processes at a time. Several share the
+      machine's cores evenly.
     program: Sequence of `str`, the command that trains a run.
 
   Returns:
     Paths of ablation.md, ablation.json and ablation.png.
 
   Raises:
-    ConfigError: before anything is trained.
-    AblationError: at the end, with all cells that failed; the report is
-      written.
+    ConfigError: if a config is not valid, before anything is trained.
+    AblationError: if cells have failed, after the report is written.
   """
   start = time.monotonic()
   _check(assignments, num_seeds, jobs)
@@ -167,7 +167,7 @@ def run(
 
 
 def _command():
-  """The command line, as another machine could run it."""
+  """The command line, without the path of this machine's Python."""
   arguments = getattr(sys, 'orig_argv', sys.argv)  # With `-m train.main`.
   return shlex.join(['python', *arguments[1:]])
 
@@ -183,7 +183,7 @@ def _check(assignments, num_seeds, jobs):
     ):
       raise fields.ConfigError(
         'The ablation sets preset, parts and seed of each cell itself, but '
-        f'got {assignment!r}; choose rows and a number of seeds.'
+        f'got {assignment!r}; use --rows and --seeds.'
       )
   for name, value in (('seeds', num_seeds), ('jobs', jobs)):
     if value < 1:
@@ -200,7 +200,7 @@ def _create(workdir):
 
 
 def _train_all(cells, plan, num_cells):
-  """Trains cells; `dict` from the names of those that failed to the reason."""
+  """Trains cells; returns a `dict` from names of failed ones to messages."""
   logging.info('%d of %d cells to train.', len(cells), num_cells)
   numbers = itertools.count(num_cells - len(cells) + 1)
   by_name = {cell.name: cell for cell in cells}
@@ -233,5 +233,5 @@ def _failures_text(cells, failures, path):
   failed = '; '.join(f'{n} ({e}; {logs[n]})' for n, e in failures.items())
   return (
     f'{len(failures)} of {len(cells)} cells failed: {failed}. {path} has the '
-    'others; the same command tries these again.'
+    'others; the same command tries the failed ones again.'
   )

@@ -36,14 +36,14 @@ _number = fields.number
 
 @dataclasses.dataclass(frozen=True)
 class Optimiser:
-  """Adam and what its updates are averaged to.
+  """Adam, its learning rate, and the average of the weights.
 
   Attributes:
-    learning_rate: The highest, after the warm-up.
-    final_learning_rate: At the end of a cosine.
-    warmup_steps: Of a linear warm-up.
-    ema: Decay of the weights' average, which is then evaluated, sampled and
-      exported; None: there is none.
+    learning_rate: The highest learning rate, reached after the warm-up.
+    final_learning_rate: The learning rate at the end of the cosine decay.
+    warmup_steps: Steps of linear warm-up.
+    ema: Decay of an exponential moving average of the weights. The average is
+      evaluated, sampled and exported. None: no average.
   """
 
   learning_rate: float = _number(1e-3, above=0.0)
@@ -54,26 +54,27 @@ class Optimiser:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """How long a run is, what it writes, and what it ends with.
+  """How long a run trains, how often it writes, and how it is evaluated.
 
   Attributes:
-    steps: Of training.
-    batch_size: Clips a step, of all replicas.
-    log_every: Steps.
-    eval_every: Steps.
-    checkpoint_every: Steps.
-    keep_checkpoints: The newest ones.
-    skips_to_restore: Steps skipped in a row, after which the last good
-      checkpoint comes back.
-    max_restores: Each halves the learning rate; then training ends.
-    profile_steps: 'FIRST,LAST' of the steps that TensorBoard profiles; '':
-      none.
-    num_samples: Videos drawn at the end, and two at most at each evaluation.
-    sample_frames: Of each of them.
-    temperature: Of all that is drawn.
-    quality_samples: Continuations of a held-out clip; 0: neither these nor the
-      check that a seed repeats its numbers.
-    quality_given: Frames that they continue; None: those that the tail sees.
+    steps: Number of training steps.
+    batch_size: Clips in a step, over all replicas.
+    log_every: Steps between two lines of the log.
+    eval_every: Steps between two evaluations.
+    checkpoint_every: Steps between two checkpoints.
+    keep_checkpoints: Number of newest checkpoints that are kept.
+    skips_to_restore: Number of steps skipped in a row after which the last good
+      checkpoint is restored.
+    max_restores: Number of such restores after which training ends with an
+      error; a restore halves the learning rate.
+    profile_steps: 'FIRST,LAST', the steps to profile for TensorBoard; '': none.
+    num_samples: Videos drawn at the end; each evaluation draws at most two.
+    sample_frames: Frames of each drawn video.
+    temperature: Temperature of all samples.
+    quality_samples: Number of continuations drawn for each held-out clip; 0:
+      continuations are not measured, nor whether a seed repeats its numbers.
+    quality_given: Real frames that a continuation starts from; None: as many as
+      the tail sees.
   """
 
   steps: int = _number(1000, least=1)
@@ -97,10 +98,10 @@ class Config:
   """Everything a run depends on, apart from its folder.
 
   Attributes:
-    preset: The name of the preset that it started from.
-    seed: Of weights, noise and data order.
+    preset: Name of the preset that it started from.
+    seed: Seed of weights, noise and data order.
     data: The data set.
-    model: What is trained.
+    model: The model.
     optimiser: `Optimiser`.
     run: `Run`.
   """
@@ -125,7 +126,7 @@ class Config:
 
 
 def dataset_assignments(name):
-  """What --dataset stands for.
+  """The assignments that --dataset stands for.
 
   Args:
     name: `str`: a kind of `Config.data`, 'shapes:VARIANT' or 'tfds:NAME'; or
@@ -142,7 +143,7 @@ def dataset_assignments(name):
 
 
 def check(config):
-  """Checks every field, and what no single field shows.
+  """Checks every field, and conditions between fields.
 
   Args:
     config: `Config`.
@@ -151,7 +152,7 @@ def check(config):
     The same.
 
   Raises:
-    ConfigError: with what was expected and what came.
+    ConfigError: if a value does not fit; it says what was expected.
   """
   fields.check_values(config)
   data, model = config.data, config.model
@@ -181,7 +182,7 @@ def check(config):
 def _check_flow(model, data):
   if not model.parts:
     raise fields.ConfigError(
-      '`model.head` and `model.tail` are both none: nothing to train.'
+      '`model.head` and `model.tail` are both none: there is nothing to train.'
     )
   if model.tail is not None and data.num_frames < 2:
     raise fields.ConfigError(
@@ -190,13 +191,15 @@ def _check_flow(model, data):
     )
   if model.label_dropout and not model.takes_labels:
     raise fields.ConfigError(
-      '`model.label_dropout` is for labels, but neither '
+      '`model.label_dropout` needs labels, but neither '
       '`model.head.labels` nor `model.tail.labels` is set.'
     )
 
 
 def data_of(config):
-  """What a model's bits/dim are of: two runs compare where these are equal.
+  """The settings that determine which data the bits/dim are measured on.
+
+  The bits/dim of two runs are comparable if these settings are equal.
 
   Args:
     config: `Config`.
@@ -212,7 +215,7 @@ def data_of(config):
 
 
 def keep_choices(config, before):
-  """`config` with what `before` chose for its 'auto' device."""
+  """`config` with 'auto' replaced by the decode device that `before` chose."""
   if getattr(config.data, 'decode_device', None) != 'auto' or type(
     config.data
   ) is not type(before.data):
@@ -249,8 +252,7 @@ def from_json(text):
     A `Config`.
 
   Raises:
-    ConfigError: if it is of another version, or has keys that this one does not
-      know.
+    ConfigError: if another version wrote it, or it has unknown keys.
   """
   values = json.loads(text)
   version = values.pop('version', 1) if isinstance(values, dict) else 1

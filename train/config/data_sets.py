@@ -29,14 +29,14 @@ _number = fields.number
 
 @dataclasses.dataclass(frozen=True)
 class Clips:
-  """What every data set has.
+  """Options of every data set.
 
   Attributes:
-    num_frames: Of a clip; 1: images.
-    frame_size: Pixels, of a side of the square frames.
-    channels: 3, or 1: grey.
+    num_frames: Number of frames of a clip; 1: images.
+    frame_size: Side of the square frames, in pixels.
+    channels: 3 (RGB) or 1 (grey).
     flip: Whether half of the training clips are mirrored.
-    data_dir: Where the data are; '': the set's own place.
+    data_dir: Folder of the data; '': the data set's default folder.
   """
 
   num_frames: int = _number(8, least=1)
@@ -45,30 +45,31 @@ class Clips:
   flip: bool = False
   data_dir: str = ''
 
-  # Of the sets that are split by hash: the part that is held out.
+  # The fraction of files held out, for data sets that are split by hash.
   valid_fraction: ClassVar[Optional[float]] = None
 
   @property
   def name(self):
-    """What --dataset calls it."""
+    """The name that --dataset takes."""
     return fields.kind_name(type(self))
 
 
 @dataclasses.dataclass(frozen=True)
 class Listed(Clips):
-  """Files that are listed and decoded while training.
+  """Data sets whose files are listed, and decoded while training.
 
   Attributes:
-    only_labels: Names, comma-separated: use these alone.
-    max_train_frames: In all, spread evenly over labels.
-    overfit_clips: Train and validate on that many fixed clips; 0: on all.
+    only_labels: Names of the labels to use, comma-separated; '': all.
+    max_train_frames: Total number of training frames, spread evenly over the
+      labels; None: all.
+    overfit_clips: Number of fixed clips to train and validate on; 0: all clips.
   """
 
   only_labels: str = ''
   max_train_frames: Optional[int] = _number(None, least=1)
   overfit_clips: int = _number(0, least=0)
 
-  # What `Files` and `Videos` make fields of.
+  # Constants here; `Files` and `Videos` turn them into fields.
   split_seed: ClassVar[int] = 0
   cache: ClassVar[str] = 'memory'
   cache_gigabytes: ClassVar[float] = 1.0
@@ -87,11 +88,11 @@ class Listed(Clips):
 
 @dataclasses.dataclass(frozen=True)
 class Natvid(Listed):
-  """Four short films of four labels, fetched (5.6 MB).
+  """Four short films, each with its own label; downloaded (5.6 MB).
 
   Attributes:
-    left_out: The label of a film that is held out; None: later seconds of all
-      films are.
+    left_out: Label of the film that is held out; None: the last seconds of all
+      films are held out.
   """
 
   left_out: Optional[str] = None
@@ -99,14 +100,14 @@ class Natvid(Listed):
 
 @dataclasses.dataclass(frozen=True)
 class Shapes(Listed):
-  """Moving shapes, rendered where `data_dir` says on first use.
+  """Moving shapes, rendered into `data_dir` on first use.
 
   Attributes:
     variant: '' (the label is shape and motion), 'motion' or 'appearance' (the
-      label is one of the two), 'occluder' or 'blink' (memory matters).
-    videos_per_label: Rendered.
-    valid_fraction: The part that is held out.
-    cache: Of decoded files: 'memory', 'disk' or 'none'.
+      label is one of the two), 'occluder' or 'blink' (the model needs memory).
+    videos_per_label: Number of videos rendered for each label.
+    valid_fraction: Fraction of the videos that is held out.
+    cache: Where decoded files are kept: 'memory', 'disk' or 'none'.
   """
 
   variant: Literal['', 'motion', 'appearance', 'occluder', 'blink'] = ''
@@ -126,25 +127,25 @@ class FashionMnist(Listed):
 
 @dataclasses.dataclass(frozen=True)
 class OrlFaces(Listed):
-  """The ORL faces: 400 of 40 people, who are the labels; fetched."""
+  """The ORL faces: 400 images of 40 people (the labels); downloaded."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Files(Listed):
-  """Files of a user's own.
+  """The user's own files.
 
   Attributes:
-    split_seed: Of the split by hash.
-    cache: Of decoded files: 'memory', 'disk' or 'none'.
-    cache_gigabytes: Of the cache in memory.
-    max_skipped: The part of the files that may fail.
-    crop: 'center' or 'letterbox'.
-    max_file_seconds: Of decoding a file without getting a picture; None: no
-      limit.
+    split_seed: Seed of the split by hash.
+    cache: Where decoded files are kept: 'memory', 'disk' or 'none'.
+    cache_gigabytes: Size of the cache in memory.
+    max_skipped: Fraction of the files that may fail.
+    crop: 'center' or 'letterbox', for pictures that are not square.
+    max_file_seconds: Time that the decoder may spend on a file without giving
+      a picture; None: no limit.
     max_picture_pixels: Larger pictures are skipped (2**25 is 8K video); None:
       no limit.
-    record_encoding: Of --mode=prepare: 'raw' or 'png'.
-    record_compression: Of --mode=prepare: '' or 'GZIP'.
+    record_encoding: How --mode=prepare encodes frames: 'raw' or 'png'.
+    record_compression: How --mode=prepare compresses records: '' or 'GZIP'.
   """
 
   split_seed: int = 0
@@ -160,10 +161,10 @@ class Files(Listed):
 
 @dataclasses.dataclass(frozen=True)
 class ImageFolder(Files):
-  """Images, in folders of labels or not: <data_dir>/<label>/<image>.
+  """Images: <data_dir>/<label>/<image>, or without labels <data_dir>/<image>.
 
   Attributes:
-    valid_fraction: The part that is held out.
+    valid_fraction: Fraction of the images that is held out.
   """
 
   valid_fraction: float = _number(0.1, above=0.0, below=1.0)
@@ -171,10 +172,10 @@ class ImageFolder(Files):
 
 @dataclasses.dataclass(frozen=True)
 class Celeba(Files):
-  """CelebA, the folder of img_align_celeba.
+  """CelebA; `data_dir` is the folder that holds img_align_celeba.
 
   Attributes:
-    attribute: The attribute that is the label; None: one label.
+    attribute: The attribute to use as label; None: all images share one label.
   """
 
   attribute: Optional[str] = None
@@ -182,16 +183,17 @@ class Celeba(Files):
 
 @dataclasses.dataclass(frozen=True)
 class Videos(Files):
-  """Video files of a user's own.
+  """The user's own video files.
 
   Attributes:
-    valid_fraction: The part that is held out.
-    max_source_frames: The first frames of a video are used; None: all.
-    fps: Frames a second, taken by their times; None: every picture.
-    frame_stride: Every so many pictures.
+    valid_fraction: Fraction of the videos that is held out.
+    max_source_frames: Number of frames used from the start of each video; None:
+      all.
+    fps: Frames a second, sampled by timestamp; None: every picture.
+    frame_stride: Use every n-th picture.
     decoder: 'pyav' or 'tfio'.
-    decode_device: 'cpu', 'cuda' (NVDEC) or 'auto', which is replaced by its
-      choice.
+    decode_device: 'cpu', 'cuda' (NVDEC) or 'auto'; the run's config holds the
+      device that 'auto' chose.
   """
 
   valid_fraction: float = _number(0.1, above=0.0, below=1.0)
@@ -212,7 +214,7 @@ class MomentsInTime(Videos):
   """Moments in Time, with its CSV splits where present.
 
   Attributes:
-    valid_fraction: The part that is held out where there is no split.
+    valid_fraction: Fraction that is held out if there are no CSV splits.
   """
 
   valid_fraction: float = _number(0.01, above=0.0, below=1.0)
@@ -220,7 +222,7 @@ class MomentsInTime(Videos):
 
 @dataclasses.dataclass(frozen=True)
 class Tfrecord(Clips):
-  """What --mode=prepare wrote.
+  """Records that --mode=prepare wrote.
 
   Attributes:
     data_service: 'grpc://host:port' of a tf.data service dispatcher, or None.
@@ -231,14 +233,14 @@ class Tfrecord(Clips):
 
 @dataclasses.dataclass(frozen=True)
 class Tfds(Clips):
-  """A set of TensorFlow Datasets.
+  """A data set of TensorFlow Datasets.
 
   Attributes:
-    dataset: Its name, after 'tfds:' in --dataset.
-    feature: Where several features have pictures: which.
-    crop: 'center' or 'letterbox'.
-    valid_fraction: The part that is held out of a set without a split of its
-      own; None: 0.1.
+    dataset: Its name; --dataset=tfds:NAME.
+    feature: The feature to read, if several hold pictures.
+    crop: 'center' or 'letterbox', for pictures that are not square.
+    valid_fraction: Fraction that is held out if the data set has no split for
+      evaluation; None: 0.1.
   """
 
   dataset: str = ''

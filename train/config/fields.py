@@ -1,10 +1,11 @@
-"""Fields of config objects: their types, choices and ranges, and their keys.
+"""Fields of config objects: their keys, types, choices and ranges.
 
-A config is a tree of frozen dataclasses. A field is a number, a text or a
-truth value; or a part, an object of one of a few dataclasses, its *kinds*, or
-None. Types say which: `Union[None, FrameAffine, LevelMixture]`,
-`Literal['center', 'letterbox']`, `Optional[float]`. Fields of other types
-(callables), and those whose metadata has a false 'is_setting', are no keys.
+A config is a tree of frozen dataclasses. A field holds a scalar (number, string
+or bool) or a *part*: an object of one of a few dataclasses, the *kinds* of the
+field, or None. The type annotation lists what the field takes:
+`Union[None, FrameAffine, LevelMixture]`, `Literal['center', 'letterbox']`,
+`Optional[float]`. A field of another type, such as a callable, is not a config
+key; nor is a field whose metadata sets 'is_setting' to False.
 """
 
 from __future__ import annotations
@@ -36,23 +37,23 @@ class ConfigError(errors.UserError):
 
 
 def number(default, least=None, above=None, below=None):
-  """A dataclass field of a number in a range: least <= n, above < n < below."""
+  """A dataclass field for a number n: least <= n and above < n < below."""
   limits = {'least': least, 'above': above, 'below': below}
   return dataclasses.field(default=default, metadata={'limits': limits})
 
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-  """What a key takes.
+  """The values that a config key takes.
 
   Attributes:
-    name: `str`.
-    default: Its default.
-    kinds: Tuple of the dataclasses that a part may be of; empty: no part.
-    values: Tuple of scalar types that it takes.
-    choices: Tuple of the texts or numbers that it takes beside these.
-    is_optional: Python `bool`, whether None is a value.
-    limits: `dict`, as of `number`.
+    name: `str`, the field's name.
+    default: Its default value.
+    kinds: Tuple of the dataclasses that a part may have; empty for a scalar.
+    values: Tuple of the scalar types that it takes.
+    choices: Tuple of single strings or numbers that it takes.
+    is_optional: Python `bool`, whether it takes None.
+    limits: `dict` of the bounds given to `number`.
   """
 
   name: str
@@ -65,7 +66,7 @@ class Field:
 
   @property
   def expected(self):
-    """What it takes, in words: `str`."""
+    """The accepted values in words: `str`."""
     words = [kind_name(kind) for kind in self.kinds]
     words += [kind.__name__ for kind in self.values]
     words += [repr(choice) for choice in self.choices]
@@ -121,7 +122,7 @@ def _taken(annotation):
 
 
 def kind_name(cls):
-  """The name of a part's kind, `LevelMixture` is 'level_mixture'."""
+  """The name of a kind: 'level_mixture' for `LevelMixture`."""
   return re.sub(r'(?<=[a-z0-9])(?=[A-Z])', '_', cls.__name__).lower()
 
 
@@ -132,8 +133,8 @@ def flat(config):
     config: A config dataclass.
 
   Returns:
-    `dict` from dotted keys to scalars; a part's own key has its kind's name,
-    before those of its fields.
+    `dict` from dotted keys to scalars. The key of a part maps to the name of
+    its kind and comes before the keys of its fields.
   """
   return dict(_walk(config))
 
@@ -154,10 +155,11 @@ def check_values(config, prefix=''):
 
   Args:
     config: A config dataclass.
-    prefix: `str`, before its fields' names in messages.
+    prefix: `str`, put before field names in messages.
 
   Raises:
-    ConfigError: with the key, what was expected and what came.
+    ConfigError: if a value does not fit; it names the key, the accepted values
+      and the value given.
   """
   for name, field in fields_of(type(config)).items():
     value = getattr(config, name)

@@ -1,4 +1,4 @@
-"""The models that a run can name: a flow, or the paper's GAN."""
+"""The models that a config can choose: a flow, or the paper's GAN."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Tail(tfp_cglow.TailSpec):
   """A tail, and how it is trained.
 
   Attributes:
-    frames_per_step: Train on that many random frames of a clip a step; None: on
-      all.
+    frames_per_step: Number of random frames of each clip to train on in a step;
+      None: all frames.
   """
 
   frames_per_step: Optional[int] = _number(None, least=1)
@@ -31,17 +31,18 @@ class Flow:
   """A video model of conditional flows, see `tfp_cglow.build_video_flow`.
 
   Attributes:
-    n_bits: Of the quantised frames.
-    dequantisation: 'matched', or 'legacy': the paper's.
-    head: The model of first frames; None: there is none.
-    tail: The model of the frames after the first; None: there is none.
-    label_weight: Of the label's cross entropy in the loss, see
+    n_bits: Bits of the quantised frames' values.
+    dequantisation: 'matched', or 'legacy' (the paper's).
+    head: The model of first frames, or None.
+    tail: The model of the frames after the first, or None.
+    label_weight: Weight of the label's cross entropy in the loss, see
       `tfp_cglow.VideoLoss`.
-    label_dropout: The part of the clips that is trained without its label.
-    network_dtype: Of the networks' computation, such as 'bfloat16'; None: that
-      of the frames.
-    export_max_frames: That a request to the SavedModel may ask for; None: no
-      SavedModel is written.
+    label_dropout: Fraction of the training clips whose label is hidden from
+      the model.
+    network_dtype: dtype in which the networks compute, such as 'bfloat16';
+      None: the frames' dtype.
+    export_max_frames: Most frames that one request to the SavedModel may ask
+      for; None: no SavedModel is written.
   """
 
   n_bits: int = _number(5, least=1, below=9)
@@ -55,7 +56,7 @@ class Flow:
 
   @property
   def parts(self):
-    """The names of its parts: a tuple of 'head' and 'tail', or of one."""
+    """Tuple of the names of the parts that are not None: 'head', 'tail'."""
     both = {'head': self.head, 'tail': self.tail}
     return tuple(name for name, part in both.items() if part is not None)
 
@@ -70,19 +71,24 @@ class Gan:
   """The GAN that the paper gave up, see `train.systems.gan`.
 
   Attributes:
-    n_bits: Of the quantised frames.
-    use_labels: Whether it takes labels.
-    num_levels: Of the pyramids, the frame not counted.
-    base_channels: Of the first of them; each has twice the last's.
-    num_first_view_nets: Of the generator, before the first frame.
-    continued_fraction: Of generated clips, from real first frames.
+    n_bits: Bits of the quantised frames' values.
+    use_labels: Whether the networks take labels.
+    num_levels: Number of levels of the pyramids, not counting the frame.
+    base_channels: Channels of the first level; each next level has twice as
+      many.
+    num_first_view_nets: Number of the generator's View-Nets before the first
+      frame.
+    continued_fraction: Fraction of generated training clips that continue a
+      real first frame.
     loss: 'least_squares' or 'hinge'.
-    diversity_weight: Of the generator's loss.
-    saturation_weight: Of the generator's loss.
-    spectral_normalisation: Of all kernels.
-    zero_start: The generator's View-Nets add nothing at first.
-    discriminator_rate_factor: Of its learning rate to the generator's.
-    beta_1: Of Adam.
+    diversity_weight: Weight of `losses.diversity_shortfall` in the generator's
+      loss.
+    saturation_weight: Weight of `losses.excess` in the generator's loss.
+    spectral_normalisation: Whether the spectral norm of all kernels is bounded.
+    zero_start: Whether the generator's View-Nets add nothing at first.
+    discriminator_rate_factor: The discriminator's learning rate divided by the
+      generator's.
+    beta_1: Adam's beta_1.
   """
 
   n_bits: int = _number(5, least=1, below=9)

@@ -1,10 +1,10 @@
-"""`dict`s in `dict`s as rows."""
+"""Flattens nested `dict`s."""
 
 __all__ = ['flat']
 
 
 def flat(values, prefix=''):
-  """The values of nested `dict`s: list of ('key.key', value)."""
+  """Lists the values of nested `dict`s as ('key.key', value)."""
   rows = []
   for key, value in values.items():
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Configs as text: `key=value` assignments, JSON, and what differs."""
+"""Configs as text: `key=value` assignments, JSON, and differences."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ _ABSENT = object()
 def override(config, assignments):
   """Applies `key=value` assignments, one after another.
 
-  `model.tail.first=level_mixture` makes a part one of another kind, with that
-  kind's defaults; where the two kinds share fields of a common base, these keep
-  their values. `model.tail.first.halvings=1` sets a field of a part.
+  `model.tail.first=level_mixture` replaces a part by one of another kind.
+  Fields that both kinds inherit from a common base keep their values; the
+  others take the new kind's defaults. `model.tail.first.halvings=1` sets a
+  field of a part.
 
   Args:
     config: A config dataclass.
-    assignments: List of `str`. `none` is None.
+    assignments: List of `str`. The value `none` stands for None.
 
   Returns:
     A new config.
 
   Raises:
-    ConfigError: for a key that does not exist (near ones are listed) or a
-      value of another type.
+    ConfigError: if a key does not exist (the message lists similar ones) or a
+      value does not fit its key.
   """
   for assignment in assignments:
     key, separator, value = assignment.partition('=')
@@ -59,7 +60,7 @@ def _assign(whole, config, key, path, text):
   field, current = known[name], getattr(config, name)
   if rest:
     if not dataclasses.is_dataclass(current):
-      raise fields.ConfigError(_no_part(whole, field, key, rest, current))
+      raise fields.ConfigError(_no_part(field, key, rest, current))
     value = _assign(whole, current, key, rest, text)
   elif field.kinds:
     value = _part(field, key, current, text)
@@ -88,7 +89,7 @@ def _part(field, key, current, text):
 
 
 def _shared(current, cls):
-  """Values of the fields that `cls` has from a base of the current part's."""
+  """Values of the fields that `current` and `cls` have from a common base."""
   if not dataclasses.is_dataclass(current):
     return {}
   bases = [c for c in type(current).__mro__ if c in cls.__mro__]
@@ -117,10 +118,10 @@ def _unknown_key(whole, config, key, path):
       f' `{".".join(here)}` is {fields.kind_name(type(config))}, which has '
       f'{", ".join(fields.fields_of(type(config))) or "no keys"}.'
     )
-  return words + (f' Near ones: {", ".join(near)}.' if near else '')
+  return words + (f' Did you mean {", ".join(near)}?' if near else '')
 
 
-def _no_part(whole, field, key, rest, current):
+def _no_part(field, key, rest, current):
   here = '.'.join(key.split('.')[: -len(rest)])
   if field.kinds:
     kinds = ', '.join(fields.kind_name(k) for k in field.kinds)
@@ -128,14 +129,15 @@ def _no_part(whole, field, key, rest, current):
       f'No such config key: {key!r}. `{here}` is none; make it one of {kinds} '
       f'first, as in --set {here}={fields.kind_name(field.kinds[-1])}.'
     )
-  del whole
-  return f'No such config key: {key!r}. `{here}` is {current!r}, no part.'
+  return (
+    f'No such config key: {key!r}. `{here}` is {current!r} and has no keys.'
+  )
 
 
 def _parse(field, key, text):
   if field.is_optional and text.lower() == 'none':
     return None
-  if str in field.values or text in field.choices:  # As it is.
+  if str in field.values or text in field.choices:
     return text
   if bool in field.values and text.lower() in ('true', 'false'):
     return text.lower() == 'true'
@@ -153,7 +155,7 @@ def _parse(field, key, text):
 
 
 def to_values(config):
-  """A config as nested `dict`s for JSON; a part has its 'kind' first."""
+  """A config as nested `dict`s for JSON; 'kind' is the first key of a part."""
   values = {}
   for name, field in fields.fields_of(type(config)).items():
     value = getattr(config, name)
@@ -166,19 +168,18 @@ def to_values(config):
 
 
 def construct(cls, values, where):
-  """The config that `to_values` took apart.
+  """Makes a config from the `dict` that `to_values` gave; its inverse.
 
   Args:
-    cls: Its dataclass.
+    cls: The config's dataclass.
     values: `dict`.
-    where: `str`, what holds them, for messages.
+    where: `str`, the source of the values, for messages.
 
   Returns:
-    An object of `cls`; fields that are not given have their defaults.
+    An object of `cls`; fields that `values` lacks have their defaults.
 
   Raises:
-    ConfigError: for keys or kinds that are not known, and for a part that is no
-      `dict`.
+    ConfigError: if a key or kind is unknown, or a part is not a `dict`.
   """
   known = fields.fields_of(cls)
   if not isinstance(values, dict):
@@ -210,18 +211,18 @@ def _construct_value(field, value, where):
   kind = value.get('kind') if isinstance(value, dict) else value
   if kind not in kinds:
     raise fields.ConfigError(
-      f'{where} must be of a kind of {", ".join(kinds)}, but is {kind!r}.'
+      f'{where} must be one of {", ".join(kinds)}, but got {kind!r}.'
     )
   rest = {k: v for k, v in value.items() if k != 'kind'}
   return construct(kinds[kind], rest, where)
 
 
 def changes(config, base):
-  """The assignments that make `base` the config.
+  """The assignments that turn `base` into `config`.
 
   Args:
     config: A config dataclass.
-    base: Another of the same class.
+    base: Another object of the same class.
 
   Returns:
     List of `key=value`, for `override`; a part's kind comes before its fields.
@@ -237,7 +238,7 @@ def changes(config, base):
 def pairs(ours, theirs):
   """Every key of two configs: list of (key, ours, theirs).
 
-  A key that one of them has not is None there.
+  The value is None if a config lacks the key.
   """
   left, right = fields.flat(ours), fields.flat(theirs)
   keys = [*left, *(k for k in right if k not in left)]

@@ -1,4 +1,4 @@
-"""Named configurations: where a run starts from."""
+"""Presets: named configs to start a run from."""
 
 import dataclasses
 import functools
@@ -10,7 +10,7 @@ from train.config import models
 
 __all__ = ['PRESETS']
 
-# Faster than 'reversible' where the memory allows.
+# 'stored' is faster than 'reversible' if the activations fit into memory.
 _AffineSteps = functools.partial(tfp_cglow.AffineSteps, gradients='stored')
 _PaperSteps = functools.partial(
   tfp_cglow.AdditiveSteps, num_steps=32, hidden_channels=512
@@ -26,7 +26,7 @@ _PAPER_TAIL = models.Tail(
   memory=tfp_cglow.ResidualMemory(16),
 )
 
-# The paper's sizes (appendix); see docs on what its text leaves open.
+# The paper's sizes (appendix); the docs list what its text leaves open.
 _PAPER = configs.Config(
   preset='paper',
   data=data_sets.MomentsInTime(
@@ -49,8 +49,8 @@ _PAPER = configs.Config(
   ),
 )
 
-# The GAN as the paper's text has it (section V); its batch is the flow's. The
-# learning rate is that of the author's code, losses are least squares.
+# The GAN as the paper describes it (section V), with the flow's batch size,
+# least-squares losses and the learning rate of the author's code.
 _GAN_PAPER = configs.Config(
   preset='gan_paper',
   model=models.Gan(),
@@ -84,8 +84,9 @@ _DEMO = configs.Config(
   ),
 )
 
-# Ours, at about the cost of paper_small a step. On natvid two frames and a
-# moved previous frame win no bits, but continuations better than a copy.
+# Our model; a step costs about as much as one of paper_small. On natvid, two
+# previous frames and `MovedFrame` do not lower bits/dim, but they make
+# continuations better than copying the last frame.
 _CGLOW_SMALL = configs.Config(
   preset='cglow_small',
   model=models.Flow(
@@ -113,9 +114,9 @@ _SMOKE_STEPS = _AffineSteps(num_steps=1, hidden_channels=8)
 
 
 PRESETS = {
-  # Minutes on two cores, real video.
+  # Real video; takes minutes on two cores.
   'demo': _DEMO,
-  # Seconds; for tests.
+  # For tests; takes seconds.
   'smoke': configs.Config(
     preset='smoke',
     data=data_sets.Shapes(frame_size=16, num_frames=4),
@@ -160,7 +161,8 @@ PRESETS = {
     ),
   ),
   'gan_paper': _GAN_PAPER,
-  # What keeps it from saturating, found by measuring (docs/gan.md).
+  # Settings that keep the GAN from saturating, found by experiment
+  # (docs/gan.md).
   'gan_stable': dataclasses.replace(
     _GAN_PAPER,
     preset='gan_stable',
@@ -179,7 +181,7 @@ PRESETS = {
     ),
   ),
   'paper': _PAPER,
-  # Ours, at about the paper's cost a step.
+  # Our model; a step costs about as much as one of the paper's.
   'cglow': dataclasses.replace(
     _PAPER,
     preset='cglow',
@@ -201,9 +203,9 @@ PRESETS = {
       learning_rate=1e-4, final_learning_rate=1e-4, warmup_steps=500
     ),
   ),
-  # The paper's way in the paper's shape, sizes and learning rate for minutes on
-  # two cores: the same parts, but quantised frames (else bits/dim bound no code
-  # length).
+  # The paper's architecture, with sizes and learning rate that take minutes on
+  # two cores. Frames are quantised; without that, bits/dim would not bound a
+  # code length.
   'paper_small': configs.Config(
     preset='paper_small',
     model=models.Flow(
@@ -219,8 +221,8 @@ PRESETS = {
     ),
   ),
   'cglow_small': _CGLOW_SMALL,
-  # cglow_small with mixtures of the levels as first bijectors, and little of a
-  # flow behind them: the best of docs/density.md.
+  # cglow_small with `LevelMixture` as first bijector and small flows after it:
+  # the best model of docs/density.md.
   'cglow_mixture': dataclasses.replace(
     _CGLOW_SMALL,
     preset='cglow_mixture',
@@ -238,7 +240,7 @@ PRESETS = {
       label_weight=0.0,
     ),
   ),
-  # A published number to stand beside: Fashion-MNIST at its own size and depth.
+  # Fashion-MNIST at 28x28 and 8 bits, to compare with a published number.
   'fashion': configs.Config(
     preset='fashion',
     data=data_sets.FashionMnist(
@@ -257,7 +259,7 @@ PRESETS = {
       num_samples=10,
     ),
   ),
-  # Faces (the paper's Fig. 2), offline: 400 of 40 people, who are the labels.
+  # Faces (the paper's Fig. 2): 400 images of 40 people, who are the labels.
   'faces': configs.Config(
     preset='faces',
     data=data_sets.OrlFaces(num_frames=1, channels=1, flip=True),
@@ -271,12 +273,11 @@ PRESETS = {
       batch_size=16, eval_every=500, checkpoint_every=500, num_samples=10
     ),
   ),
-  # VideoFlow's protocol (Kumar et al., 2020) as far as this model has it: 64x64
-  # pixels, 8 bits, no actions, no labels, ten frames scored after three given
-  # ones. Its code (tensor2tensor's video_bair_robot_pushing) reads the camera
-  # 'image_aux1'. Here the tail sees two frames, not three, all frames but the
-  # first are scored, it trains on 13 frames, not on patches of 4, and the sizes
-  # are smaller.
+  # Close to VideoFlow's protocol (Kumar et al., 2020): 64x64 pixels, 8 bits, no
+  # actions, no labels, the camera 'image_aux1' (as in tensor2tensor's
+  # video_bair_robot_pushing). VideoFlow scores ten frames after three given
+  # ones. Differences: our tail sees two frames, not three; all frames but the
+  # first are scored; it trains on clips of 13 frames, not 4; and it is smaller.
   'bair': configs.Config(
     preset='bair',
     data=data_sets.Tfds(

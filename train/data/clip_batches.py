@@ -1,11 +1,13 @@
 """Batches of clips: order and windows are a pure function of (seed, step).
 
 ```python
-source = datasets.make_source('natvid', num_frames=8)
+source = datasets.make_source(data_sets.Natvid(num_frames=8))
 skips = skip_log.SkipLog(source, path='skipped_files.jsonl')
 clips = clips_lib.Clips(source, 8, decode.Decoder(size=32), skips=skips)
-data.check_labels(clips)
-train = data.train_dataset(clips, batch_size=8, seed=0, initial_step=step)
+clip_batches.check_labels(clips)
+train = clip_batches.train_dataset(
+  clips, batch_size=8, seed=0, initial_step=step
+)
 with skips.raising():
   for frames, label in train: ...
 ```
@@ -35,7 +37,7 @@ __all__ = [
   'valid_dataset',
 ]
 
-_ORDER, _WINDOW, _FLIP = 0, 1, 2  # Streams of random numbers of a data seed.
+_ORDER, _WINDOW, _FLIP = 0, 1, 2  # Streams of random numbers of one data seed.
 
 
 def train_dataset(
@@ -49,22 +51,22 @@ def train_dataset(
 ):
   """Random windows, without end.
 
-  An epoch is a permutation of the training regions, each as often as its
-  weight: one window a video of a folder, 132 of natvid. Draw i is row i %
-  batch_size of step i // batch_size; its region and window depend on (`seed`,
-  i) alone, so `initial_step` resumes without replaying. A region that fails is
-  recorded in `clips.skips`, and the next one of the permutation that works
-  takes its place. Where too many fail, iteration ends with an error of
-  TensorFlow's that `clips.skips.raising()` turns into a `DataError`.
+  An epoch is a permutation of the training regions, in which each region occurs
+  as often as its weight: one window for each video of a folder, 132 windows for
+  natvid. Draw i is row i % batch_size of step i // batch_size; its region and
+  window depend on (`seed`, i) alone, so `initial_step` resumes without
+  replaying. A region that fails is recorded in `clips.skips` and replaced by
+  the next one of the permutation that works. If too many fail, iteration ends
+  with a TensorFlow error that `clips.skips.raising()` turns into a `DataError`.
 
   Args:
     clips: A `Clips`.
     batch_size: `int`.
-    seed: `int`, of order and windows.
-    initial_step: `int`, the first batch's.
-    num_parallel: `int`, clips decoded at a time.
-    flip: `bool`: half of the clips, by draw, are mirrored left to right.
-    rows: `feeding.Rows` that are read, or None: all.
+    seed: `int`, seed of order and windows.
+    initial_step: `int`, step of the first batch.
+    num_parallel: `int`, number of clips decoded at a time.
+    flip: `bool`, whether a random half of the clips is mirrored left to right.
+    rows: `feeding.Rows` to read, or None: all.
 
   Returns:
     A `tf.data.Dataset` of frames, uint8 `[rows.batch_size, T, size, size, C]`,
@@ -95,7 +97,7 @@ def valid_dataset(clips, batch_size, num_parallel=4):
   Args:
     clips: A `Clips`.
     batch_size: `int`; the last batch may be smaller.
-    num_parallel: `int`, clips decoded at a time.
+    num_parallel: `int`, number of clips decoded at a time.
 
   Returns:
     A `tf.data.Dataset` of frames, uint8 `[B, T, size, size, C]`, and label,
@@ -105,9 +107,10 @@ def valid_dataset(clips, batch_size, num_parallel=4):
 
 
 def train_clips_dataset(clips, batch_size, num_parallel=4):
-  """As `valid_dataset`, of the training part: `source.num_train_clips` clips.
+  """Like `valid_dataset`, for the `source.num_train_clips` training clips.
 
-  A region of weight w gives w clips, each half a clip after the one before.
+  A region of weight w gives w clips, each starting half a clip after the one
+  before.
   """
   hop = max(1, clips.num_frames // 2)
   regions = [
@@ -149,7 +152,7 @@ def check_labels(clips):
   regions = collections.defaultdict(list)
   for region in clips.source.train + clips.source.valid:
     regions[region.label].append(region)
-  # A label without any file is no fault of the files.
+  # Labels without any files are not checked.
   names = {label: clips.source.label_names[label] for label in regions}
   with futures.ThreadPoolExecutor(max_workers=4) as pool:
     decodes = pool.map(lambda label: _any_decodes(clips, regions[label]), names)
@@ -172,7 +175,7 @@ def check_labels(clips):
 
 
 def contact_sheet(dataset, label_names=None, max_clips=16):
-  """A PNG picture of clips: one a row, frames from left to right.
+  """A PNG picture of clips: one clip a row, frames from left to right.
 
   Args:
     dataset: A `tf.data.Dataset` of (frames uint8 `[B, T, H, W, C]`, label).
@@ -180,8 +183,8 @@ def contact_sheet(dataset, label_names=None, max_clips=16):
     max_clips: `int`.
 
   Returns:
-    `bytes`, a PNG of `max_clips * H` by `T * W` pixels, or fewer rows; wider
-    by the names.
+    `bytes`, a PNG at most `max_clips * H` pixels high and `T * W` pixels wide,
+    plus the width of the names.
 
   Raises:
     DataError: if there are no clips.
@@ -203,7 +206,7 @@ def contact_sheet(dataset, label_names=None, max_clips=16):
 
 
 def _text_image(text, height, width=120):
-  """Black on white, uint8 `[height, width, 3]`."""
+  """Black text on white, uint8 `[height, width, 3]`."""
   image = PIL.Image.new('RGB', (width, height), 'white')
   size = min(14, max(8, height - 2))
   font = PIL.ImageFont.load_default(size)
@@ -213,7 +216,7 @@ def _text_image(text, height, width=120):
 
 
 class _Draws:
-  """Draw i of the training windows."""
+  """The training windows by the index of the draw."""
 
   def __init__(self, clips, seed, flip=False):
     self._clips = clips
@@ -251,7 +254,7 @@ class _Draws:
 
 
 def _from_numpy(function, index, clips, leading=()):
-  """Runs a Python function of an index in a tf.data map; shapes are static."""
+  """Calls a Python function of an index within tf.data, with static shapes."""
 
   def call(index):
     try:

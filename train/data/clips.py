@@ -1,4 +1,4 @@
-"""Clips of a source, decoded on demand."""
+"""`Clips`: clips of a source, decoded on demand."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ['Clips']
 class Clips:
   """Clips of a source, decoded on demand.
 
-  A file that is small enough is decoded once, up to the last frame that a
-  region of it needs, and kept in a `FrameCache`. Of larger ones only the
-  window is decoded.
+  A small file is decoded once, up to the last frame that any of its regions
+  needs, and kept in a `FrameCache`. Of a larger file only the window is
+  decoded, each time.
   """
 
   def __init__(
@@ -37,13 +37,13 @@ class Clips:
 
     Args:
       source: A `sources.Source`.
-      num_frames: `int`, frames a clip.
+      num_frames: `int`, number of frames of a clip.
       decoder: A `decode.Decoder`.
       skips: A `SkipLog`, or `None`: a new one.
-      cache_bytes: `int`, of decoded frames kept in memory.
-      cache_dir: `str` or `None`: a folder that keeps decoded files too.
-      max_file_bytes: `int`, of the decoded frames of a file that is decoded
-        whole.
+      cache_bytes: `int`, size of the cache of decoded frames in memory.
+      cache_dir: `str`, a folder that also keeps decoded files, or `None`.
+      max_file_bytes: `int`; a file is small if its decoded frames have at most
+        so many bytes.
     """
     self.source = source
     self.num_frames = num_frames
@@ -60,15 +60,15 @@ class Clips:
 
     Args:
       region: A `sources.Region` of the source.
-      position: `float` in [0, 1): the window's place among all that the
-        region has.
+      position: `float` in [0, 1), the window's relative place among all windows
+        of the region.
 
     Returns:
       uint8 array `[num_frames, size, size, channels]`.
 
     Raises:
       DecodeError: if the region does not give `num_frames` frames, or the
-        clip shows nothing.
+        clip is blank.
     """
     clip = self._read(region, position)
     if decode.is_blank(clip):
@@ -89,7 +89,7 @@ class Clips:
     return frames[start : start + self.num_frames]
 
   def read_or_skip(self, region, position=0.0):
-    """As `read`, but a region that fails is noted and gives `None`."""
+    """Like `read`, but records a region that fails and returns `None`."""
     try:
       return self.read(region, position)
     except readers.DecodeError as e:
@@ -122,7 +122,7 @@ class Clips:
 
 
 def _file_stops(source):
-  """Dict of path to the last frame that its regions need; None: all."""
+  """Dict from paths to the frames that their regions need; None: all."""
   stops = {}
   for region in source.train + source.valid:
     stop = stops.get(region.path, 0)
@@ -132,7 +132,7 @@ def _file_stops(source):
 
 
 def _or_error(function):
-  """A function that returns its `DecodeError`, so that a cache keeps it."""
+  """Makes `function` return its `DecodeError`, so that a cache keeps it."""
 
   def call():
     try:

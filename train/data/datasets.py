@@ -1,4 +1,4 @@
-"""From a data set's options to its files."""
+"""Makes the `Source` of a data set from its options."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ['make_source']
 def make_source(data):
   """Lists a data set's files.
 
-  natvid and the ORL faces are fetched, shapes are rendered on first use.
+  On first use natvid and the ORL faces are downloaded, and shapes rendered.
 
   Args:
-    data: One of `train.config.data_sets` that is listed.
+    data: A `train.config.data_sets.Listed`.
 
   Returns:
     A `sources.Source`.
@@ -31,8 +31,9 @@ def make_source(data):
   if data.only_labels:
     if getattr(data, 'left_out', None) is not None:
       raise sources.DataError(
-        'Expected data.only_labels without data.left_out, which validates on a '
-        f'label of its own, got data.only_labels={data.only_labels}.'
+        'data.only_labels excludes data.left_out, which holds out a whole '
+        f'label, but got data.only_labels={data.only_labels} and '
+        f'data.left_out={data.left_out}.'
       )
     source = sources.only_labels(source, data.only_labels.split(','))
   if data.max_train_frames is not None:

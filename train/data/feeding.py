@@ -1,4 +1,4 @@
-"""The last stages of a training data set: waiting measured, on the device."""
+"""The last stages of a training pipeline: prefetching and measuring waits."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ __all__ = ['Rows', 'WaitCounter', 'prefetched', 'to_device']
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-  """The rows `start` to `stop` of each training batch, in smaller batches.
+  """Rows `[start, stop)` of each training batch, read in smaller batches.
 
-  One of many workers reads its rows only, in a batch for each of its replicas.
+  Each of several workers reads its own rows only, one batch for each of its
+  replicas.
 
   Attributes:
     start: `int`.
     stop: `int`.
-    batch_size: `int`, a divisor of their number.
+    batch_size: `int`, a divisor of `stop - start`.
   """
 
   start: int
@@ -33,10 +34,10 @@ class Rows:
 
 
 def prefetched(dataset):
-  """The dataset with two elements made ahead, and no autotuning.
+  """Prefetches two elements and turns autotuning off.
 
-  Everything is set by hand, and the thread that tunes holds up the end of an
-  iteration for as long as it sleeps, in time up to a minute.
+  Nothing is left to tune, and the tuning thread delays the end of an iteration
+  until it wakes up, which may take a minute.
   """
   options = tf.data.Options()
   options.autotune.enabled = False
@@ -56,17 +57,16 @@ class WaitCounter:
       return self._seconds
 
   def measure(self, dataset):
-    """The same elements; to be applied last, after the prefetching.
+    """Wraps a dataset to measure its consumer's waits; its elements stay.
 
-    (A dataset copied to a GPU afterwards waits in the copying thread, which
-    waits only if the host has nothing ready.)
+    Apply it last, after prefetching. (If elements are copied to a GPU
+    afterwards, the copying thread waits, if the host has no element ready.)
     """
-    # Asked for in this order, and by the consumer's thread: the clock, the
-    # element, and the clock again.
+    # The consumer's thread reads the clock, the element and the clock again.
     clock = tf.data.Dataset.range(np.iinfo(np.int64).max)
     clock = clock.map(lambda _: tf.timestamp())
     options = tf.data.Options()
-    options.autotune.enabled = False  # As in `prefetched`.
+    options.autotune.enabled = False  # See `prefetched`.
     options.experimental_optimization.inject_prefetch = False
     zipped = tf.data.Dataset.zip((clock, dataset))
     return zipped.map(self._stop).with_options(options)

@@ -1,4 +1,4 @@
-"""From a config to the batches of a run."""
+"""Makes the training and validation batches of a run from its config."""
 
 import contextlib
 import dataclasses
@@ -47,8 +47,8 @@ class Inputs:
     """Endless batches `(frames uint8 [B, T, H, W, C], label int32 [B])`.
 
     Args:
-      step: `int`, the first batch's.
-      rows: `feeding.Rows` that are read, or None: all.
+      step: `int`, step of the first batch.
+      rows: `feeding.Rows` to read, or None: all.
 
     Returns:
       A `tf.data.Dataset`.
@@ -75,26 +75,26 @@ class Inputs:
 
   @property
   def wait_seconds(self):
-    """What the training steps have waited for data, in all."""
+    """Total time in seconds that training has waited for data."""
     return self._waiting.seconds
 
   def check_skips(self):
-    """Raises DataError for too many skipped files; returns their number."""
+    """The number of skipped files; DataError if there are too many."""
     self._clips.skips.check()
     return len(self._clips.skips)
 
   @contextlib.contextmanager
   def raising(self):
-    """Turns an error inside tf.data back into its DataError."""
+    """Within, turns an error inside tf.data back into its DataError."""
     with self._clips.skips.raising():
       yield
 
 
 def resolve(config):
-  """The config with what 'auto' means on this machine.
+  """Replaces 'auto' in a config by the choice for this machine.
 
   Raises:
-    ConfigError: if a decoder or device that was asked for cannot be had.
+    ConfigError: if the config's decoder or device is not available.
   """
   data = config.data
   if not isinstance(data, data_sets.Videos):
@@ -137,7 +137,7 @@ def make_inputs(config, skipped_log):
     cache_bytes=0 if data.cache == 'none' else data.cache_gigabytes * 2**30,
     cache_dir=_cache_dir() if data.cache == 'disk' else None,
   )
-  if not is_overfit:  # Most labels are left out.
+  if not is_overfit:  # Fixed clips do not have all labels.
     clip_batches.check_labels(clips)
   return Inputs(config, clips)
 
@@ -151,16 +151,16 @@ def prepare(config, folder, runner=None):
     runner: `str`, an Apache Beam runner, or None.
 
   Returns:
-    `str`, what came of it.
+    `str`, a summary for the user.
 
   Raises:
-    ConfigError, DataError: what the user can put right.
+    ConfigError, DataError: for errors that the user can fix.
   """
   data = resolve(config).data
   if not isinstance(data, data_sets.Listed):
     raise sources.DataError(
-      f'--dataset={data.name} needs no --mode=prepare: it is prepared already, '
-      'or by TensorFlow Datasets when it is trained on.'
+      f'--dataset={data.name} needs no --mode=prepare: it is already prepared, '
+      'or TensorFlow Datasets prepares it before training.'
     )
   source = _source(data)
   index = prepare_lib.prepare(

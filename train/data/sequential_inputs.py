@@ -1,7 +1,7 @@
-"""The batches of a run from data that is read in sequence, never at random.
+"""The batches of a run from data that can only be read in sequence.
 
-Subclasses say how an epoch is read and how a window of an example is decoded.
-The graph has TensorFlow's ops only, as long as theirs have.
+Subclasses define how an epoch is read and how a window of an example is
+decoded. The graph has TensorFlow ops only, if the subclass has.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from train.data import sources
 
 __all__ = ['SHUFFLE_BYTES', 'SequentialInputs']
 
-SHUFFLE_BYTES = 2**28  # Of examples among which the next one is drawn.
+SHUFFLE_BYTES = 2**28  # Size of the shuffle buffer.
 
 
 class SequentialInputs:
-  """The training and validation batches of a run, as `inputs.Inputs`.
+  """Training and validation batches, with the interface of `inputs.Inputs`.
 
-  An example is what a subclass reads: a tensor or a nest of tensors, one video
-  before it is decoded. Subclasses have `label_names`, `num_train_clips`,
-  `num_valid_clips` and the methods below that raise NotImplementedError.
+  An example is a video that is not decoded yet, a tensor or a nest of tensors.
+  Subclasses define `label_names`, `num_train_clips`, `num_valid_clips` and the
+  methods below that raise NotImplementedError.
   """
 
   def __init__(self, what, num_frames, batch_size, seed, flip=False):
     """Reads nothing.
 
     Args:
-      what: `str`, the data, for messages: 'the records in ...'.
-      num_frames: `int`, frames a clip.
+      what: `str`, the name of the data in messages: 'the records in ...'.
+      num_frames: `int`, number of frames of a clip.
       batch_size: `int`.
-      seed: `int`, of order, windows and flips.
-      flip: `bool`: whether half of the training clips are mirrored.
+      seed: `int`, seed of order, windows and flips.
+      flip: `bool`, whether half of the training clips are mirrored.
     """
     self._what = what
     self._num_frames = num_frames
@@ -48,12 +48,13 @@ class SequentialInputs:
     """Endless batches `(frames uint8 [B, T, H, W, C], label int32 [B])`.
 
     The order of epoch e depends on (seed, e), the window of draw i on (seed,
-    i). So batches are a function of (seed, step): a resume starts in the epoch
-    of the step, and within it passes over examples without decoding them.
+    i). Batches are therefore a function of (seed, step). A resumed run starts
+    in the epoch of its step and skips the earlier examples without decoding
+    them.
 
     Args:
-      step: `int`, the first batch's.
-      rows: `feeding.Rows` that are read, or None: all.
+      step: `int`, step of the first batch.
+      rows: `feeding.Rows` to read, or None: all.
 
     Returns:
       A `tf.data.Dataset`.
@@ -63,8 +64,8 @@ class SequentialInputs:
     first_epoch, skipped = divmod(step * self._batch_size, per_epoch)
 
     def epoch(number):
-      # What is drawn in here must not depend on tf.random.set_seed: here that
-      # sets the seed of the function's own graph.
+      # Draws in here must not depend on the caller's tf.random.set_seed; this
+      # call sets the seed of the function's own graph only.
       tf.random.set_seed(1)
       dataset = self._epoch(number).enumerate(number * per_epoch)
       is_first = tf.equal(number, first_epoch)
@@ -89,8 +90,8 @@ class SequentialInputs:
   def train_clips_dataset(self):
     """One fixed clip for each training window of an epoch, once.
 
-    An example of weight w gives w clips, each half a clip after the one before,
-    as far as the example goes.
+    An example of weight w gives w clips, each starting half a clip after the
+    one before; starts beyond the last window are moved to it.
     """
     hop = max(1, self._num_frames // 2)
 
@@ -109,7 +110,7 @@ class SequentialInputs:
 
   @property
   def wait_seconds(self):
-    """What the training steps have waited for data, in all."""
+    """Total time in seconds that training has waited for data."""
     return self._waiting.seconds
 
   def check_skips(self):
@@ -118,7 +119,7 @@ class SequentialInputs:
 
   @contextlib.contextmanager
   def raising(self):
-    """Turns an error of TensorFlow's about the data into a DataError."""
+    """Within, turns a TensorFlow error about the data into a DataError."""
     try:
       yield
     except (
@@ -131,14 +132,14 @@ class SequentialInputs:
       raise sources.DataError(f'Cannot read {self._what}: {lines[0]}') from None
 
   def _epoch(self, number):
-    """The examples of an epoch in its order, each as often as its weight is.
+    """The examples of an epoch in its order, each as often as its weight.
 
     Args:
-      number: int64 `Tensor` `[]`, the epoch's.
+      number: int64 `Tensor` `[]`, number of the epoch.
 
     Returns:
-      A `tf.data.Dataset` of `num_train_clips` examples, a function of the seed
-      and `number`.
+      A `tf.data.Dataset` of `num_train_clips` examples that depends on the seed
+      and `number` only.
     """
     raise NotImplementedError
 
@@ -155,8 +156,8 @@ class SequentialInputs:
 
     Args:
       example: An element of `_epoch`.
-      start: Function of the number of windows, int64 `Tensor` `[]`, that gives
-        the first frame, int64 `[]`.
+      start: Function from the number of windows, int64 `Tensor` `[]`, to the
+        first frame, int64 `[]`.
 
     Returns:
       frames, uint8 `Tensor` `[num_frames, H, W, C]`, and label, int32 `[]`.
@@ -164,7 +165,7 @@ class SequentialInputs:
     raise NotImplementedError
 
   def _distribute(self, dataset):
-    """The training batches, made elsewhere if they are."""
+    """Moves the making of training batches to other machines, if any."""
     return dataset
 
   def _seeds(self, stream, number):
@@ -179,7 +180,7 @@ class SequentialInputs:
     )
 
   def _random_window(self, draw, example):
-    # In double precision: `place * windows` is never rounded up to `windows`.
+    # Double precision, so that `place * windows` never rounds up to `windows`.
     place, coin = tf.unstack(
       tf.random.stateless_uniform([2], [self._seed, draw], dtype=tf.float64)
     )

@@ -1,4 +1,4 @@
-"""Files that do not give their frames: named once, counted, limited."""
+"""`SkipLog`: records, counts and limits files that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ __all__ = ['SkipLog']
 
 
 class SkipLog:
-  """Files that did not give their frames, each once."""
+  """The files that could not be decoded, each once."""
 
   def __init__(self, source, path=None, max_skipped=0.05):
     """Makes an empty log.
 
     Args:
-      source: The `sources.Source`, whose files are counted.
-      path: `str` or `None`: a JSONL file that gets a line for each file that
-        it does not name yet.
+      source: The `sources.Source` of the files.
+      path: `str` or `None`, a JSONL file; a line is added for each skipped file
+        that it does not name yet.
       max_skipped: `float`, the fraction of the files that may be skipped.
 
     Raises:
-      DataError: if the file at `path` is no such log.
+      DataError: if the file at `path` is not such a log.
     """
     self._num_files = len(source.paths)
     self._path = path
@@ -44,12 +44,12 @@ class SkipLog:
 
   @property
   def skipped(self):
-    """Dict of path to its `readers.DecodeError`."""
+    """Dict from paths to their `readers.DecodeError`s."""
     with self._lock:
       return dict(self._skipped)
 
   def record(self, error):
-    """Notes a `readers.DecodeError`; the first of each path counts."""
+    """Notes a `readers.DecodeError`; only the first one of a path is kept."""
     with self._lock:
       if error.path in self._skipped:
         return
@@ -83,16 +83,16 @@ class SkipLog:
       raise sources.DataError(
         f'Skipped {len(self)} of {self._num_files} files, expected at most '
         f'the fraction {self._max_skipped}: remove them, or allow more with '
-        f'--max_skipped={share:.2g}. First: {first}'
+        f'--set data.max_skipped={share:.2g}. First: {first}'
       )
 
   def fail(self, error):
-    """Keeps the error that `raising` raises in place of TensorFlow's."""
+    """Keeps the error that `raising` raises instead of TensorFlow's."""
     self._error = self._error or error
 
   @contextlib.contextmanager
   def raising(self):
-    """Turns the error of a tf.data pipeline back into its `DataError`."""
+    """Within, turns an error inside tf.data back into its `DataError`."""
     try:
       yield
     except tf.errors.OpError:
@@ -109,7 +109,7 @@ def _logged_paths(path):
       is_log = f.read(1) in (b'', b'{')
     if is_log:
       return {row['path'] for row in files.read_lines(path)}
-    problem = 'it is something else'
+    problem = 'the file is not one'
   except (OSError, KeyError) as e:
     problem = repr(e)
-  raise sources.DataError(f'Expected a log of skips in {path}: {problem}.')
+  raise sources.DataError(f'Expected a log of skips in {path}, but {problem}.')

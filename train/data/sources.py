@@ -1,4 +1,4 @@
-"""What a data set is: labelled pieces of video files, split in two parts."""
+"""`Source`: a data set, labelled pieces of video files in two parts."""
 
 from __future__ import annotations
 
@@ -39,31 +39,32 @@ __all__ = [
   'warn_untrained',
 ]
 
-# What lies beside videos and images: texts, and files of desktops and phones.
+# Files that are no videos or images: texts, and files of desktops and phones.
 _SIDECARS = (
   *('.txt', '.csv', '.json', '.jsonl', '.md', '.xml', '.yaml', '.yml', '.srt'),
   *('.db', '.ini', '.aae'),
 )
-# And beside videos: photos.
+# Photos, which are no videos.
 _PHOTOS = ('.jpg', '.jpeg', '.png', '.heic', '.bmp', '.tif', '.tiff')
 
 
 class DataError(errors.UserError):
-  """Data that cannot be used; the message is one line for the user."""
+  """The data cannot be used; the message is one line for the user."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Region:
   """Frames `[start, stop)` of one file, with one label.
 
-  Frames are the decoder's: every `stride`-th picture, or `fps` a second.
+  Frames are counted as the decoder yields them: every `stride`-th picture, or
+  `fps` pictures a second.
 
   Attributes:
     path: The file to decode.
     label: `int`, an index into `Source.label_names`.
     start: `int`, the first frame.
-    stop: `int`, one past the last frame, or `None`: to the video's end. Where
-      the video ends earlier, so does the region.
+    stop: `int`, one past the last frame, or `None`: the video's end. The region
+      ends with the video if that is earlier.
     weight: `int`, how often an epoch draws a window from the region.
   """
 
@@ -83,10 +84,10 @@ class Source:
     label_names: Tuple of `str`; a label is an index into it.
     train: Tuple of `Region`s from which random windows are drawn.
     valid: Tuple of `Region`s; each gives one clip, its first frames.
-    pixel_aspect: `bool`: whether pixels have the shape that the files say; else
-      they are square.
-    center_crop: `int` or `None`: pictures are first cut to the square of that
-      many pixels in their middle.
+    pixel_aspect: `bool`, whether to use the files' pixel aspect ratio; if not,
+      pixels are square.
+    center_crop: `int` or `None`, side in pixels of the central square to which
+      pictures are cropped first.
   """
 
   name: str
@@ -98,7 +99,7 @@ class Source:
 
   @property
   def num_train_clips(self):
-    """Windows drawn in an epoch: the sum of the training regions' weights."""
+    """Number of windows of an epoch, the sum of the regions' weights."""
     return sum(region.weight for region in self.train)
 
   @property
@@ -112,7 +113,10 @@ class Source:
 
 
 def default_cache_dir():
-  """Where downloads and rendered videos go; `TFP_CGLOW_CACHE` names it."""
+  """The folder of downloads and rendered videos; see `TFP_CGLOW_CACHE`.
+
+  The environment variable `TFP_CGLOW_CACHE` overrides the default.
+  """
   home = os.path.join('~', '.cache', 'tfp_cglow')
   return os.path.expanduser(os.environ.get('TFP_CGLOW_CACHE') or home)
 
@@ -129,26 +133,29 @@ def folder_source(
 ):
   """A `<root>/<label>/<video>` tree.
 
-  A video is in the validation part if sha256 of `split_seed` and its path
-  relative to `root` lies below `valid_fraction`: moving the folder, adding
-  files or another training seed never moves a clip.
+  A video is in the validation part if the hash (sha256) of `split_seed` and its
+  path relative to `root`, scaled to [0, 1), is below `valid_fraction`. Moving
+  the folder, adding files or changing the training seed never moves a video to
+  the other part.
 
   Args:
-    root: `str`, the folder: local, or where `tf.io.gfile` reads.
-    num_frames: `int`, frames a clip.
-    valid_fraction: `float` in (0, 1), the part held out.
+    root: `str`, a local folder or one that `tf.io.gfile` reads.
+    num_frames: `int`, number of frames of a clip.
+    valid_fraction: `float` in (0, 1), fraction held out.
     split_seed: `int`.
-    max_source_frames: `int` or `None`: use a video's first frames only.
+    max_source_frames: `int` or `None`; use at most so many frames from the
+      start of each video.
     name: `str`.
-    kind: 'video', photos are none, or 'image'; messages call files so, too.
-    flat_label: `str` or `None`: the one label of the files of a `root` that has
-      no folders, which else is an error.
+    kind: 'video' (photos are ignored) or 'image'; messages use the word, too.
+    flat_label: `str` or `None`, the label of all files if `root` has files but
+      no folders; with None such a `root` is an error.
 
   Returns:
-    A `Source`: label names sorted, one `Region` a video, weight 1.
+    A `Source` with sorted label names and one `Region` of weight 1 for each
+    video.
 
   Raises:
-    DataError: if `root` is no such tree, or a part of the split is empty.
+    DataError: if `root` is not such a tree, or a part of the split is empty.
   """
   if not 0 < valid_fraction < 1:
     raise DataError(f'Expected 0 < valid_fraction < 1, got {valid_fraction}.')
@@ -174,12 +181,12 @@ def folder_source(
 
 
 def fixed_clips(source, num_clips, num_frames):
-  """The first window of the first regions, to train and to validate on.
+  """Trains and validates on the first windows of the first training regions.
 
   Args:
     source: A `Source`.
     num_clips: `int`, at most the number of training regions.
-    num_frames: `int`, frames a clip.
+    num_frames: `int`, number of frames of a clip.
 
   Returns:
     A `Source` whose parts are the same `num_clips` regions of `num_frames`.
@@ -199,17 +206,17 @@ def fixed_clips(source, num_clips, num_frames):
 
 
 def only_labels(source, names):
-  """The part of a source that has some of its labels.
+  """Restricts a source to some of its labels.
 
   Args:
     source: A `Source`.
-    names: Sequence of `str`, as of `resolve_labels`.
+    names: Sequence of `str`, see `resolve_labels`.
 
   Returns:
     A `Source` with the regions of these labels, which keep their order.
 
   Raises:
-    DataError: for an unknown name, or if a part of the split is then empty.
+    DataError: if a name is unknown, or a part of the split is then empty.
   """
   try:
     kept = sorted(set(resolve_labels(names, source.label_names)))
@@ -236,24 +243,24 @@ def only_labels(source, names):
 
 
 def cut_training(source, max_frames, num_frames):
-  """A source with fewer frames to train on.
+  """Reduces the number of training frames of a source.
 
-  Each label that is trained gets the same share of `max_frames`: its first
-  regions, the last of them shortened. Of that the weight is at most the number
-  of clips, every `num_frames // 2` frames, that still fit. Regions that are
-  shorter than a clip are dropped.
+  Each label with training regions gets the same share of `max_frames`: its
+  first regions, of which the last is shortened. The weight of a shortened
+  region is at most the number of clips, one every `num_frames // 2` frames,
+  that still fit. Regions shorter than a clip are dropped.
 
   Args:
     source: A `Source`.
-    max_frames: `int`, of training in all.
-    num_frames: `int`, frames a clip.
+    max_frames: `int`, total number of training frames.
+    num_frames: `int`, number of frames of a clip.
 
   Returns:
     A `Source` with other training regions.
 
   Raises:
     DataError: if a label's share is shorter than a clip, a training region has
-      no `stop`, or all of a label's are shorter than a clip.
+      no `stop`, or all regions of a label are shorter than a clip.
   """
   by_label = collections.defaultdict(list)
   for region in source.train:
@@ -262,7 +269,7 @@ def cut_training(source, max_frames, num_frames):
   if share < num_frames:
     raise DataError(
       f'Expected max_train_frames of at least {num_frames * len(by_label)}, a '
-      f'clip of {num_frames} for each of {len(by_label)} labels, got '
+      f'clip of {num_frames} frames for each of {len(by_label)} labels, got '
       f'{max_frames}.'
     )
   train = []
@@ -270,33 +277,33 @@ def cut_training(source, max_frames, num_frames):
     cut = _first_frames(regions, share, num_frames)
     if not cut:
       raise DataError(
-        f'{source.name} has no training clip of num_frames={num_frames} of '
-        f'{source.label_names[label]}. For images: --model=head --set '
-        'num_frames=1.'
+        f'{source.name} has no training clip of num_frames={num_frames} for '
+        f'the label {source.label_names[label]}. For images: --set '
+        'data.num_frames=1 --set model.tail=none.'
       )
     train += cut
   return dataclasses.replace(source, train=tuple(train))
 
 
 def resolve_labels(names, label_names):
-  """Label ids of names, or of integers written as strings.
+  """Label ids from names, or from ids written as strings.
 
   Args:
     names: Sequence of `str` (or `int`).
-    label_names: Sequence of `str`, the data set's.
+    label_names: Sequence of `str`, the data set's label names.
 
   Returns:
     List of `int` in `[0, len(label_names))`.
 
   Raises:
-    ValueError: for an unknown name (near ones are listed) or an id out of
-      range.
+    ValueError: if a name is unknown (the message lists similar ones) or an id
+      is out of range.
   """
   return [_resolve_label(str(name).strip(), label_names) for name in names]
 
 
 def near_names(name, names):
-  """The names most like `name`, or a few of all, joined for a message."""
+  """A hint for a message: the names most like `name`, or a few of all."""
   near = difflib.get_close_matches(name, names, n=5, cutoff=0.5)
   if near:
     return f'did you mean {", ".join(near)}?'
@@ -305,14 +312,14 @@ def near_names(name, names):
 
 
 def absolute_path(path):
-  """The path without `~`, `..` and a final slash; a URL as it is."""
+  """The absolute path of a local path; a URL without its final slash."""
   if _is_remote(path):
     return path.rstrip('/')
   return os.path.abspath(os.path.expanduser(path))
 
 
 def join(folder, name):
-  """`folder` and a path in it; `folder` itself if that is empty."""
+  """The path of `name` in `folder`; `folder` itself if `name` is empty."""
   if not name:
     return folder
   if _is_remote(folder):
@@ -321,7 +328,7 @@ def join(folder, name):
 
 
 def check_max_source_frames(max_source_frames, num_frames):
-  """Raises `DataError` if videos cut to that many frames give no clip."""
+  """Raises `DataError` if `max_source_frames` is shorter than a clip."""
   if max_source_frames is not None and max_source_frames < num_frames:
     raise DataError(
       f'Expected max_source_frames of at least num_frames={num_frames}, got '
@@ -345,15 +352,15 @@ def check_folder(path, what):
 
 
 def folder_names(path):
-  """Tuple of the names of the folders in a folder, sorted, none hidden."""
+  """Tuple of the sorted names of the folders in a folder, except hidden."""
   return tuple(sorted(e.name for e in _entries(path) if e.is_dir()))
 
 
 def label_folders(root):
-  """Tuple of the names of the label folders, sorted.
+  """Tuple of the sorted names of the label folders.
 
   Raises:
-    DataError: if there are none, or no folder `root`.
+    DataError: if there are none, or `root` is not a folder.
   """
   check_folder(root, 'a folder of label folders')
   entries = _entries(root)
@@ -370,11 +377,11 @@ def label_folders(root):
 
 
 def files_in(folder, kind='video'):
-  """List of the names of the files that may be videos (or images), sorted.
+  """List of the sorted names of the files that may be videos (or images).
 
   Args:
     folder: `str`.
-    kind: 'video', photos are none, or 'image'; the message says so, too.
+    kind: 'video' (photos are ignored) or 'image'; the message uses the word.
 
   Raises:
     DataError: if there are none.
@@ -386,13 +393,13 @@ def files_in(folder, kind='video'):
 
 
 def exists(path):
-  """Whether there is such a file or folder."""
+  """Whether a file or folder exists."""
   return _gfile('exists', path) if _is_remote(path) else os.path.exists(path)
 
 
 def read_bytes(path):
   """The bytes of a small file; `DataError` if it cannot be read."""
-  import tensorflow as tf  # Here: a worker process need not import it.
+  import tensorflow as tf  # Here, because worker processes need not import it.
 
   try:
     with tf.io.gfile.GFile(path, 'rb') as f:
@@ -418,14 +425,14 @@ def warn_untrained(label_names, train, kind='video'):
 
 
 def _first_frames(regions, max_frames, num_frames):
-  """Regions of a clip or more, `max_frames` frames in all."""
+  """The first regions of at least a clip, with `max_frames` frames in total."""
   kept, left = [], max_frames
   for region in regions:
     if region.stop is None:
       raise DataError(
-        'Expected training videos of known length with max_train_frames, got '
-        f'{region.path}; those of a folder have it with --set '
-        'max_source_frames=<frames>.'
+        'data.max_train_frames expects training videos of known length, but '
+        f'got {region.path}; for a folder, --set '
+        'data.max_source_frames=<frames> sets it.'
       )
     length = min(left, region.stop - region.start)
     if length >= num_frames:
@@ -446,7 +453,7 @@ def _shorten(region, length, num_frames):
 
 
 def _resolve_label(name, label_names):
-  # A name with an umlaut may have been typed in another normal form.
+  # Unicode has several forms of a letter with an accent.
   normal = [unicodedata.normalize('NFC', known) for known in label_names]
   if unicodedata.normalize('NFC', name) in normal:
     return normal.index(unicodedata.normalize('NFC', name))
@@ -463,15 +470,15 @@ def _resolve_label(name, label_names):
 
 
 class _RemoteEntry:
-  """As `os.DirEntry`, of a folder that is not local.
+  """Like `os.DirEntry`, for a remote folder.
 
-  `tf.io.gfile` asks the server about every name, so names that end as a
-  video's or an image's are taken for files.
+  `tf.io.gfile` sends a request for every name, so names with the ending of a
+  video or an image are assumed to be files.
   """
 
   def __init__(self, folder, listed):
     self.name = listed.rstrip('/')
-    self._is_marked = listed.endswith('/')  # So lists gs:// its folders.
+    self._is_marked = listed.endswith('/')  # gs:// marks folders so.
     self._path = join(folder, self.name)
 
   def is_dir(self):
@@ -487,7 +494,7 @@ class _RemoteEntry:
 
 
 def _entries(folder):
-  """What is in the folder, but for hidden names."""
+  """The entries of a folder, without hidden ones."""
   if _is_remote(folder):
     listed = _gfile('listdir', folder)
     entries = [_RemoteEntry(folder, name) for name in listed]
@@ -514,8 +521,8 @@ def _is_remote(path):
 
 
 def _gfile(function, path):
-  """A function of `tf.io.gfile`; `DataError` where it fails."""
-  import tensorflow as tf  # Here: a worker process need not import it.
+  """Calls a function of `tf.io.gfile`; `DataError` if it fails."""
+  import tensorflow as tf  # Here, because worker processes need not import it.
 
   try:
     return getattr(tf.io.gfile, function)(path)
@@ -540,5 +547,5 @@ def _check_split(root, train, valid, valid_fraction, kind):
   raise DataError(
     f'valid_fraction={valid_fraction} leaves no {empty} {kind} of the '
     f'{len(train) + len(valid)} in {root}: {way} it, for example '
-    f'--set valid_fraction={0.5 if valid_fraction != 0.5 else 0.3}.'
+    f'--set data.valid_fraction={0.5 if valid_fraction != 0.5 else 0.3}.'
   )

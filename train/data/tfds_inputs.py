@@ -1,4 +1,4 @@
-"""The batches of a run from TensorFlow Datasets: see `inputs`."""
+"""The batches of a run from TensorFlow Datasets; see `inputs`."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ __all__ = ['TfdsInputs']
 _FILES, _SHUFFLE = 0, 1  # Streams of random numbers of one data seed.
 _VALID_SPLITS = ('validation', 'test')
 _VALID_FRACTION = 0.1
-_MARK = 'cannot be trained on: '  # Before the message of an error of ours.
+_MARK = 'cannot be trained on: '  # Marks the messages of our own assertions.
 
 
 class TfdsInputs(sequential_inputs.SequentialInputs):
-  """The training and validation batches of a run, as `inputs.Inputs`.
+  """Training and validation batches, with the interface of `inputs.Inputs`.
 
-  A clip is a window of a video, or one image. The training part is the set's
-  split 'train'; 'validation' or else 'test' is held out, or where the set has
-  neither, the last part of 'train'.
+  A clip is a window of a video, or one image. The training part is the split
+  'train'. Held out is the split 'validation', or if the data set has none,
+  'test', or if it has neither, the last part of 'train'.
   """
 
   def __init__(
@@ -45,31 +45,31 @@ class TfdsInputs(sequential_inputs.SequentialInputs):
     valid_fraction=None,
     shuffle_bytes=sequential_inputs.SHUFFLE_BYTES,
   ):
-    """Downloads and prepares the set unless `data_dir` has it.
+    """Downloads and prepares the data set unless `data_dir` has it.
 
     Args:
-      name: `str`, the set's: 'mnist', 'ucf101/ucf101_1', 'mnist:3.0.1'.
-      num_frames: `int`, frames a clip. An example that has fewer is an error
-        when it is read.
-      frame_size: `int`, pixels: height and width of a clip.
+      name: `str`, such as 'mnist', 'ucf101/ucf101_1', 'mnist:3.0.1'.
+      num_frames: `int`, number of frames of a clip. Reading an example with
+        fewer frames is an error.
+      frame_size: `int`, height and width of a clip in pixels.
       channels: `int`, 3 (RGB) or 1 (their mean).
       batch_size: `int`.
-      seed: `int`, of order, windows and flips.
-      data_dir: `str` or None: TensorFlow Datasets' folder, by default
+      seed: `int`, seed of order, windows and flips.
+      data_dir: `str` or None, TensorFlow Datasets' folder, by default
         ~/tensorflow_datasets.
-      feature: `str` or None: path of the video or image feature, for example
+      feature: `str` or None, path of the video or image feature, for example
         'steps/observation/image'; None: the only one.
-      flip: `bool`: whether half of the training clips are mirrored.
+      flip: `bool`, whether half of the training clips are mirrored.
       crop: 'center' (short side to `frame_size`, the middle of the long side)
         or 'letterbox' (long side to `frame_size`, black beside the short one).
-      valid_fraction: `float` in (0, 1) or None (0.1): the part of 'train' that
-        is held out where the set has no other split.
-      shuffle_bytes: `int`, of examples among which the next one is drawn, on
-        average.
+      valid_fraction: `float` in (0, 1) or None (0.1), the fraction of 'train'
+        that is held out if the data set has no other split.
+      shuffle_bytes: `int`, size of the shuffle buffer in bytes, from the mean
+        size of an example.
 
     Raises:
-      DataError: if tensorflow_datasets is not installed, or the set is unknown,
-        cannot be prepared, or has no such feature or split.
+      DataError: if tensorflow_datasets is not installed, or the data set is
+        unknown, cannot be prepared, or has no such feature or split.
     """
     super().__init__(f'tfds:{name}', num_frames, batch_size, seed, flip)
     self._tfds = _import_tfds()
@@ -98,7 +98,7 @@ class TfdsInputs(sequential_inputs.SequentialInputs):
 
   @contextlib.contextmanager
   def raising(self):
-    """Turns an error of TensorFlow's about the data into a DataError."""
+    """Within, turns a TensorFlow error about the data into a DataError."""
     try:
       with super().raising():
         yield
@@ -111,7 +111,7 @@ class TfdsInputs(sequential_inputs.SequentialInputs):
       raise sources.DataError(found.group()) from None
 
   def _check_length(self):
-    """Raises DataError if the set itself says that clips are too short."""
+    """Raises DataError if the data set's metadata say that clips are short."""
     length = None
     if not self._video.is_sequence:
       length = 1
@@ -120,8 +120,8 @@ class TfdsInputs(sequential_inputs.SequentialInputs):
     if length is not None and length < self._num_frames:
       raise sources.DataError(
         f'{self._what} has clips of {length} frames in {self._video.name}, '
-        f'expected num_frames={self._num_frames}. For images: --model=head '
-        '--set num_frames=1.'
+        f'expected num_frames={self._num_frames}. For images: --set '
+        'data.num_frames=1 --set model.tail=none.'
       )
 
   def _splits(self, valid_fraction):
@@ -148,8 +148,8 @@ class TfdsInputs(sequential_inputs.SequentialInputs):
       )
     if total < 2:
       raise sources.DataError(
-        f'Expected at least 2 examples in {self._what}, to hold one out, got '
-        f'{total}.'
+        f'Expected at least 2 examples in {self._what}, one of them to hold '
+        f'out, got {total}.'
       )
     held_out = min(max(1, int(total * fraction)), total - 1)
     first = total - held_out
@@ -159,12 +159,12 @@ class TfdsInputs(sequential_inputs.SequentialInputs):
     )
 
   def _read(self, split, shuffle_seed=None):
-    """The examples of a split, frames not decoded."""
+    """The examples of a split, without decoding frames."""
     config = self._tfds.ReadConfig(
       try_autocache=False,
       shuffle_seed=shuffle_seed,
       shuffle_reshuffle_each_iteration=False,
-      # An example is a video: a block is what is read before the next file.
+      # Read one example, a video, from each file in turn.
       interleave_cycle_length=1 if shuffle_seed is None else 16,
       interleave_block_length=1,
       enable_ordering_guard=False,
@@ -183,7 +183,7 @@ class TfdsInputs(sequential_inputs.SequentialInputs):
     ).map(self._pick)
 
   def _pick(self, example):
-    """Encoded frames, string `[T]`, and label, int32 `[]`."""
+    """`dict` of encoded frames, string `[T]`, and label, int32 `[]`."""
     encoded = _at(example, self._video.path)
     if not self._video.is_sequence:
       encoded = encoded[tf.newaxis]
@@ -239,14 +239,17 @@ class TfdsInputs(sequential_inputs.SequentialInputs):
     return tf.ensure_shape(frames, shape), example['label']
 
   def _expect(self, condition, expected, value):
-    """An assertion that `raising` turns into a DataError; no brackets in it."""
+    """An assertion that `raising` turns into a DataError.
+
+    `expected` must not have brackets: the pattern in `raising` ends at one.
+    """
     message = tf.strings.format(f'{self._what} {_MARK}{expected} {{}}.', value)
     return tf.debugging.Assert(condition, [message])
 
 
 @dataclasses.dataclass(frozen=True)
 class _Split:
-  """Part of a set: `name` as TensorFlow Datasets reads it ('train[:90]')."""
+  """A split, with its name in TensorFlow Datasets, such as 'train[:90]'."""
 
   name: str
   num_examples: int
@@ -259,10 +262,10 @@ class _Leaf:
 
   Attributes:
     path: Tuple of `str`, the keys that lead to it.
-    stored_path: The same, up to a tfds.features.Dataset: what is decoded, or
-      not, as a whole.
+    stored_path: The path up to the first tfds.features.Dataset, which can only
+      be decoded or skipped as a whole; else `path`.
     feature: A tfds.features.Image or ClassLabel.
-    is_sequence: `bool`: whether an example has several.
+    is_sequence: `bool`, whether an example has several of them.
     is_label: `bool`.
   """
 
@@ -279,7 +282,7 @@ class _Leaf:
 
 def _import_tfds():
   try:
-    import tensorflow_datasets as tfds  # Here: an extra, and slow to import.
+    import tensorflow_datasets as tfds  # Here, as it is an extra, and slow.
   except ImportError as e:
     raise sources.DataError(
       '--dataset=tfds:... needs TensorFlow Datasets: pip install '
@@ -289,7 +292,7 @@ def _import_tfds():
 
 
 def _builder(tfds, name, data_dir):
-  """The builder of a set that is prepared."""
+  """The builder of a data set, after preparing it."""
   try:
     builder = tfds.builder(name, data_dir=data_dir)
   except tfds.core.DatasetNotFoundError:
@@ -298,7 +301,7 @@ def _builder(tfds, name, data_dir):
     raise sources.DataError(
       f'Unknown dataset tfds:{name}: {sources.near_names(plain, names)}'
     ) from None
-  except Exception as e:  # A builder is a program of its own.
+  except Exception as e:  # A builder may raise anything.
     raise sources.DataError(_cannot('load', name, e)) from None
   try:
     builder.download_and_prepare()
@@ -344,13 +347,13 @@ def _leaves(tfds, feature, path=(), stored_path=None, levels=0):
 
 
 def _choose_video(what, leaves, name):
-  """The `_Leaf` of the video or image feature of that name, or the only one."""
+  """The `_Leaf` of the named video or image feature, or the only one."""
   videos = {leaf.name: leaf for leaf in leaves if not leaf.is_label}
   if name is not None:
     if name in videos:
       return videos[name]
     raise sources.DataError(
-      f'Expected feature= one of the videos or images of {what} '
+      f'Expected data.feature to be a video or image of {what} '
       f'({", ".join(sorted(videos)) or "none"}), got {name!r}.'
     )
   if not videos:
@@ -361,7 +364,7 @@ def _choose_video(what, leaves, name):
     names = sorted(videos)
     raise sources.DataError(
       f'{what} has several videos or images, {", ".join(names)}: choose one, '
-      f'for example --set feature={names[0]}.'
+      f'for example --set data.feature={names[0]}.'
     )
   return next(iter(videos.values()))
 
@@ -375,7 +378,7 @@ def _choose_label(leaves):
 
 
 def _insert(tree, path, value):
-  """Sets a value in a nest of dicts."""
+  """Sets a value in nested dicts."""
   for key in path[:-1]:
     tree = tree.setdefault(key, {})
   tree[path[-1]] = value

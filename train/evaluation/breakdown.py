@@ -1,13 +1,15 @@
-"""Held-out bits/dim taken apart: by clip, frame and label; label information.
+"""Held-out bits/dim by clip, frame and label, and label information.
 
-Label information is measured, not read off bits/dim, where misfit that a label
-repairs looks the same: with pi the training frequencies of the labels,
+Label information is how many bits of the label a model has found. It cannot be
+read off bits/dim, where a label that merely corrects a badly fitted model looks
+the same. With pi, the training frequencies of the labels, it is
 
   raw         mean of log2 p(x|y) - log2 sum_y' pi(y') p(x|y')
   calibrated  H(pi) + mean of log2 softmax_y(log p(x|y) / T + log pi)
 
-T is fitted on every second clip and the information measured on the others. The
-calibrated one is a lower bound on the mutual information that H(pi) bounds.
+T is fitted on every second clip, and the calibrated information is measured on
+the others. It is a lower bound on the mutual information, which is at most
+H(pi).
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ _TEMPERATURES = np.exp(np.linspace(-3.0, 10.0, 400))
 
 
 def clip_scores(flow, dataset):
-  """Scores of every clip; the same numbers each time.
+  """Scores of every clip; deterministic.
 
   Args:
     flow: `VideoFlow`.
@@ -31,10 +33,10 @@ def clip_scores(flow, dataset):
 
   Returns:
     `dict` of arrays: `label` int `[N]`; `head` `[N]` and `tail` `[N, T - 1]`,
-    bits/dim, where the model has them; `label_log_prob` `[N, num_labels]`, log
-    p(x|y) in nats up to a constant of each clip, where it takes labels.
+    bits/dim, if the model has these parts; `label_log_prob` `[N, num_labels]`,
+    log p(x|y) in nats up to a constant for each clip, if it takes labels.
   """
-  # One graph for all batches but a smaller last one.
+  # Traced once, and again for a smaller last batch.
   log_prob = tf.function(flow.log_prob)
   classify = tf.function(flow.classify)
   has_labels = flow.num_labels is not None
@@ -56,22 +58,23 @@ def clip_scores(flow, dataset):
 
 
 def label_information(label_log_prob, label, log_prior):
-  """How much of the label a model has found; see the module.
+  """How many bits of the label a model has found; see the module's docstring.
 
   Args:
-    label_log_prob: Float `[N, num_labels]`, log p(x|y), nats, up to a constant
-      of each row.
+    label_log_prob: Float `[N, num_labels]`, log p(x|y) in nats, up to a
+      constant for each row.
     label: int `[N]`.
-    log_prior: Float `[num_labels]`, log of the training frequencies, nats.
+    log_prior: Float `[num_labels]`, log of the training frequencies.
 
   Returns:
     `dict`: label_entropy_bits, label_information_bits (raw),
-    calibrated_label_information_bits, label_temperature, label_accuracy (all
-    of one clip), label_confusion, int `[true][predicted]`, and
-    shuffled_label_gap_bits: what log2 p(x|y) loses, a clip, in expectation over
-    permutations of the clips' labels. The gap is not bounded by H(label) and is
-    largest for badly calibrated models: read it beside the others only. The
-    calibrated ones are None for fewer than two clips.
+    calibrated_label_information_bits, label_temperature, label_accuracy (means
+    over clips), label_confusion, int `[true][predicted]`, and
+    shuffled_label_gap_bits: by how much log2 p(x|y) of a clip falls, on
+    average, if the clips' labels are permuted. The gap is not bounded by
+    H(label) and is largest for badly calibrated models, so read it only
+    together with the others. The calibrated information and the temperature are
+    None for fewer than two clips.
   """
   scores = np.asarray(label_log_prob, np.float64)
   log_prior = np.asarray(log_prior, np.float64)
@@ -106,18 +109,18 @@ def label_information(label_log_prob, label, log_prior):
 
 
 def summary(flow, dataset, label_names, scores=None):
-  """What metrics.json says beyond the means.
+  """The numbers of metrics.json beside the means.
 
   Args:
     flow: `VideoFlow`.
-    dataset: As of `clip_scores`.
+    dataset: See `clip_scores`.
     label_names: Sequence of `str`.
-    scores: What `clip_scores` gave of them, or None: computed here.
+    scores: The result of `clip_scores`, or None: it is computed.
 
   Returns:
     `dict`: for head and tail `..._standard_error` over clips and
-    `..._by_label`; `tail_bits_per_dim_by_frame`, from frame 1 on; and what
-    `label_information` gives.
+    `..._by_label`; `tail_bits_per_dim_by_frame`, from frame 1 on; and the
+    result of `label_information`.
   """
   scores = clip_scores(flow, dataset) if scores is None else scores
   label = scores['label']
@@ -149,7 +152,7 @@ def _standard_error(values):
 
 
 def _shuffled_label_gap_bits(scores, label):
-  """Mean of log2 p(x|y) - sum_y' f(y') log2 p(x|y'), f the frequencies."""
+  """Mean of log2 p(x|y) - sum_y' f(y') log2 p(x|y'), f: label frequencies."""
   frequencies = np.bincount(label, minlength=scores.shape[-1]) / len(label)
   own = scores[np.arange(len(label)), label]
   return float((own - scores @ frequencies).mean() / np.log(2))

@@ -1,4 +1,4 @@
-"""Held-out bits/dim of a model, and whether its inverse holds."""
+"""Held-out bits/dim of a model, and the precision of its inverse."""
 
 import functools
 
@@ -17,13 +17,14 @@ def evaluate(model, dataset, workers=None):
     model: A compiled `VideoGlow`.
     dataset: Finite `tf.data.Dataset` of `(frames, label)` batches, the same in
       every process.
-    workers: `Workers` that share the work, each to call this; None: alone.
+    workers: `Workers` that share the work, all of which call this; None: this
+      process does it alone.
 
   Returns:
-    `dict` with head_bits_per_dim, tail_bits_per_dim and label_accuracy (of
-    the head's argmax_y p(y | first frame), or of a tail alone, a frame); None
-    where there is no such thing; and the parts of the bits/dim in nats a
-    dimension: ..._log_det and ..._base_log_prob.
+    `dict` with head_bits_per_dim, tail_bits_per_dim and label_accuracy (of the
+    head's argmax_y p(y | first frame), or without a head of the tail's, for
+    each frame), each None if the model does not have it; and the terms of the
+    bits/dim in nats per dimension, ..._log_det and ..._base_log_prob.
   """
   if workers is None or workers.num_replicas == 1:
     values = model.evaluate(dataset, verbose=0, return_dict=True)
@@ -44,7 +45,7 @@ def evaluate(model, dataset, workers=None):
 
 
 def _shared(model, dataset, workers):
-  """Means over the clips: each worker's first device takes every n-th batch."""
+  """Means over the clips; worker i of n takes every n-th batch."""
   terms_of = tf.function(
     functools.partial(objective.loss_terms, model.flow, model.test_loss),
     reduce_retracing=True,
@@ -53,7 +54,7 @@ def _shared(model, dataset, workers):
   for number, (frames, label) in enumerate(dataset):
     size = int(frames.shape[0])
     if number % workers.num == workers.index or names is None:
-      # Every worker knows the names, also one that has no batch.
+      # Also a worker without a batch of its own must know the names.
       label = label if model.flow.takes_labels else None
       clips = tf.range(first, first + size)
       terms = terms_of(frames, label, tf.constant([0, 0]), clips)
@@ -67,7 +68,7 @@ def _shared(model, dataset, workers):
 
 
 def invertibility(flow, frames, label):
-  """What `VideoFlow.invertibility_report` says, in a few numbers.
+  """Summarises `VideoFlow.invertibility_report`.
 
   Args:
     flow: `VideoFlow`.
@@ -76,8 +77,8 @@ def invertibility(flow, frames, label):
 
   Returns:
     `dict` from 'head' and 'tail' to a `dict` with round_trip_error_levels (the
-    largest, in levels of uint8), min_scale, max_scale and
-    max_condition_number (1 of a flow without steps).
+    largest error, in levels of uint8), min_scale, max_scale and
+    max_condition_number (1 for a flow without steps).
   """
   label = label if flow.takes_labels else None
   reports = flow.invertibility_report(frames, label)

@@ -2,7 +2,7 @@
 
 __all__ = ['format_table', 'label_lines', 'rows']
 
-# Of fewer, a calibration fitted on one half says nothing of the other.
+# With fewer clips, a temperature fitted on one half does not fit the other.
 _LEAST_CLIPS = 30
 
 
@@ -31,7 +31,7 @@ def rows(metrics):
   """The table's rows: list of (name, the head's bits/dim, the tail's).
 
   Args:
-    metrics: As of `format_table`; a number that it has not is None.
+    metrics: See `format_table`. Numbers that it lacks are None in the rows.
   """
   marginal = metrics.get('marginal_histogram_bits_per_dim')
   previous = metrics.get('previous_pixel_histogram_bits_per_dim')
@@ -55,7 +55,7 @@ def rows(metrics):
 
 
 def _importance_rows(metrics):
-  """The tighter bound, where it was asked for."""
+  """The row of the tighter bound, if it was measured."""
   num_samples = metrics.get('num_importance_samples')
   if num_samples is None:
     return []
@@ -64,7 +64,7 @@ def _importance_rows(metrics):
 
 
 def _published_rows(metrics):
-  """What others have reported of the same frames."""
+  """Rows of published numbers on the same frames."""
   return [
     (
       number['title'],
@@ -85,7 +85,7 @@ def _source_lines(metrics):
 
 
 def _verdict(metrics):
-  """Says so if what is held out is told better without a model."""
+  """Says so if a histogram predicts held-out frames better than the tail."""
   previous = metrics.get('previous_pixel_histogram_bits_per_dim')
   tail = metrics.get('tail_bits_per_dim')
   if tail is None or previous is None or tail < previous:
@@ -93,20 +93,23 @@ def _verdict(metrics):
   return [
     'The tail is worse than the histogram given the previous pixel: it does '
     'not use',
-    'its context. Train it longer, or begin with --preset=cglow_mixture.',
+    'its context. Train it longer, or start from --preset=cglow_mixture.',
   ]
 
 
 def label_lines(metrics):
-  """What the model has found of the label, if it takes one: list of `str`."""
+  """Says how much of the label the model has found: list of `str`.
+
+  The list is empty if the model takes no label.
+  """
   entropy = metrics.get('label_entropy_bits')
   calibrated = metrics.get('calibrated_label_information_bits')
   if calibrated is None:
     return []
   if metrics.get('num_valid_clips', _LEAST_CLIPS) < _LEAST_CLIPS:
     return [
-      f'Label information: too few clips to tell, expected {_LEAST_CLIPS} at '
-      'least.'
+      'Label information: too few clips to measure it, expected at least '
+      f'{_LEAST_CLIPS}.'
     ]
   return [
     f'Label information: {calibrated:.2f} of {entropy:.2f} bits a clip '
@@ -116,7 +119,7 @@ def label_lines(metrics):
 
 
 def _continuation_lines(metrics):
-  """Continuations of held-out clips, at the first and the last horizon."""
+  """Quality of continuations at the first and the last predicted frame."""
   if metrics.get('continuation_psnr_mean_of_samples') is None:
     return []
   num_samples = metrics['continuation_num_samples']
@@ -139,7 +142,8 @@ def _continuation_lines(metrics):
   deviations = metrics['drift']['ratios']['deviations']
   if deviations is not None:
     lines.append(
-      f"Deviation of generated frames to the data's: {deviations[0]:.2f} at "
-      f'frame 1, {deviations[-1]:.2f} at frame {len(deviations)}'
+      "Standard deviation of generated frames divided by the data's: "
+      f'{deviations[0]:.2f} at frame 1, {deviations[-1]:.2f} at frame '
+      f'{len(deviations)}'
     )
   return lines

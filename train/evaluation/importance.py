@@ -5,8 +5,9 @@ With u_1..u_K uniform over a level, a frame x of N values costs at most
   -log2 (1/K sum_k p(x + u_k)) / N + n_bits
 
 bits/dim in expectation (Burda et al., Importance weighted autoencoders, 2016;
-for flows Ho et al., Flow++, 2019). K = 1 is the usual bound, more draws never
-loosen it. Contexts are without noise, so that frames are bounded one by one.
+for flows Ho et al., Flow++, 2019). K = 1 is the usual bound; in expectation
+more draws never loosen it. Contexts have no noise, so each frame has its own
+bound.
 """
 
 import numpy as np
@@ -18,9 +19,10 @@ __all__ = ['importance_weighted_bits']
 
 
 def importance_weighted_bits(flow, dataset, num_samples):
-  """The bound on a data set; the same numbers each time.
+  """The bound on a data set; deterministic.
 
-  Draw k of a batch is the same whatever K; draw 0 is `breakdown.clip_scores`'s.
+  Draw k of a batch does not depend on K; draw 0 is the one that
+  `breakdown.clip_scores` uses.
 
   Args:
     flow: `VideoFlow`.
@@ -29,7 +31,7 @@ def importance_weighted_bits(flow, dataset, num_samples):
 
   Returns:
     `dict` with head_bits_per_dim_iw and tail_bits_per_dim_iw, means over clips
-    (None for a part that the model has not), and num_samples.
+    (None for a part that the model lacks), and num_samples.
 
   Raises:
     ValueError: if K < 1, or for a model with 'legacy' dequantisation.
@@ -55,21 +57,21 @@ def _check(flow, num_samples):
   if flow.dequantisation == 'legacy':
     raise ValueError(
       "Expected a model with dequantisation 'matched', but got 'legacy': its "
-      'noise is not one level of its frames wide, so that its bits/dim bound '
-      'no code length, and more draws would tighten nothing.'
+      'noise is not one level wide, so its bits/dim bound no code length that '
+      'more draws could tighten.'
     )
   if num_samples < 1:
     raise ValueError(f'`num_samples` must be at least 1, got {num_samples}.')
 
 
 def _densities(log_probs):
-  """`log_prob`'s head and tail as `dict` of float64 arrays, those there are."""
+  """The parts of `log_prob` that are not None: `dict` of float64 arrays."""
   parts = zip(('head', 'tail'), log_probs)
   return {k: v.numpy().astype(np.float64) for k, v in parts if v is not None}
 
 
 def _log_mean_exp(draws):
-  """log mean exp over an iterable of `dict`s of arrays, one held at a time."""
+  """log mean exp over an iterable of `dict`s of arrays, key by key."""
   totals, count = {}, 0
   for draw in draws:
     count += 1
@@ -80,7 +82,7 @@ def _log_mean_exp(draws):
 
 
 def _mean_bits(flow, log_probs):
-  """Mean bits/dim of a list of batches, or None for none."""
+  """Mean bits/dim of a list of batches, or None if it is empty."""
   if not log_probs:
     return None
   bits = tfp_cglow.bits_per_dim(

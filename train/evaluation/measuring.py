@@ -1,4 +1,4 @@
-"""All held-out numbers of a run, as metrics.json has them."""
+"""Measures all held-out numbers of a run, for metrics.json."""
 
 from absl import logging
 import numpy as np
@@ -14,34 +14,35 @@ __all__ = ['QUALITY_CLIPS', 'measure', 'no_bound', 'training_seconds']
 
 QUALITY_CLIPS = 16  # Held-out clips that are continued.
 
-# The histograms have a thousand cells; more clips would not move them.
+# The histograms have a thousand cells; more clips would hardly change them.
 _MAX_REFERENCE_CLIPS = 1024
 
 
 def measure(
   flow, config, step, inputs, folder, num_given, num_importance_samples=None
 ):
-  """Everything that is known of a model on held-out clips.
+  """Measures a model on held-out clips.
 
-  Writes each clip's scores into the run's folder, too: comparisons between
-  runs are paired by clip.
+  Each clip's scores are written into the run's folder, so that runs can be
+  compared clip by clip.
 
   Args:
     flow: `VideoFlow`.
     config: `Config`.
-    step: Python `int`, training steps that the model had.
+    step: Python `int`, number of training steps of the model.
     inputs: `Inputs`.
     folder: `RunFolder`, with the run's log.
-    num_given: Python `int`, real frames that continuations start from, where
-      the config does not say.
-    num_importance_samples: Python `int`: so many draws of noise tighten the
-      bound (`importance`); None: no such bound.
+    num_given: Python `int`, number of real frames that continuations start
+      from, if the config does not set it.
+    num_importance_samples: Python `int`, number of noise draws for the tighter
+      bound (`importance`); None: it is not computed.
 
   Returns:
     `dict` for metrics.json.
 
   Raises:
-    ConfigError: for such a bound of a model that has none.
+    ConfigError: if the tighter bound is asked for, but the model's bits/dim
+      bound no code length.
   """
   _check_importance(flow, num_importance_samples)
   rows = folder.read_metrics()
@@ -72,7 +73,7 @@ def measure(
 
 
 def _of_samples(flow, config, inputs, num_given):
-  """Quality of continuations, and whether a seed gives the same numbers."""
+  """Quality of continuations, and whether a seed repeats its numbers."""
   metrics = {}
   if flow.tail is not None:
     metrics = continuations.summary(
@@ -89,12 +90,12 @@ def _of_samples(flow, config, inputs, num_given):
     continuations.densities_and_samples(flow, *first)
   )
   if not metrics['is_exact']:
-    logging.warning('The same seed gave other numbers the second time.')
+    logging.warning('The same seed gave different numbers the second time.')
   return metrics
 
 
 def _means(scores):
-  """Bits/dim of the clips' scores; None of a part that the model has not."""
+  """Mean bits/dim over clips; None for a part that the model lacks."""
   means = {'label_accuracy': None}
   for name in ('head', 'tail'):
     values = scores.get(name)
@@ -105,13 +106,13 @@ def _means(scores):
 
 def _check_importance(flow, num_samples):
   if num_samples is not None and flow.dequantisation == 'legacy':
-    raise no_bound("bits/dim of a model with dequantisation 'legacy' are none")
+    raise no_bound("a flow with dequantisation 'legacy' has none")
 
 
 def no_bound(why):
-  """A ConfigError: importance samples tighten a bound that there is not."""
+  """The ConfigError for importance samples of a model without such a bound."""
   return fields.ConfigError(
-    f'importance_samples bounds a code length, but {why}.'
+    f'--importance_samples tightens a bound on the code length, but {why}.'
   )
 
 
@@ -124,13 +125,14 @@ def _tighter_bound(flow, inputs, num_samples):
 
 
 def training_seconds(rows):
-  """Seconds of a run: the sum over its sessions, each counts from zero.
+  """The training time of a run, the sum over its sessions.
 
   Args:
-    rows: Of the run's metrics.jsonl.
+    rows: Rows of the run's metrics.jsonl; each session's `seconds` count from
+      its start.
 
   Returns:
-    Number.
+    Number, seconds.
   """
   last = {r.get('session'): r['seconds'] for r in rows if 'seconds' in r}
   return sum(last.values())

@@ -1,9 +1,10 @@
 """Means over seeds, and differences of two models on the same clips.
 
-Bits/dim of two models differ by the seeds of their training and by the clips
-they are measured on. Every seed is measured on the same clips, so that an easy
-clip is easy for all seeds: the two are crossed, and a resample draws seeds and,
-once for all of these seeds, clips ("pigeonhole bootstrap").
+The difference in bits/dim of two models varies with the training seed and with
+the clips. All seeds are measured on the same clips, and an easy clip is easy
+for all of them: seeds and clips are crossed factors. Each bootstrap resample
+therefore draws seeds, and one set of clips for all of these seeds ("pigeonhole
+bootstrap").
 
 Reference: A. B. Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1
 (2), 2007.
@@ -20,7 +21,7 @@ __all__ = ['PairedDifference', 'mean_and_spread', 'paired_difference']
 
 @dataclasses.dataclass(frozen=True)
 class PairedDifference:
-  """A mean difference in bits/dim, [low, high] around it, one each seed."""
+  """A difference in bits/dim: mean, interval [low, high], one for each seed."""
 
   mean: float
   low: float
@@ -32,11 +33,11 @@ def mean_and_spread(values):
   """The mean, the sample standard deviation and the number of values.
 
   Args:
-    values: Sequence of floats, one a seed; None is left out.
+    values: Sequence of floats, one for each seed; None is left out.
 
   Returns:
-    mean: `float`, or None of no values.
-    spread: `float`, or None of fewer than two values.
+    mean: `float`, or None if there are no values.
+    spread: `float`, or None if there are fewer than two values.
     num_values: Python `int`.
   """
   values = np.asarray([v for v in values if v is not None], np.float64)
@@ -48,16 +49,17 @@ def mean_and_spread(values):
 def paired_difference(a, b, num_resamples=2000, seed=0):
   """The mean of a - b with a 95% bootstrap interval over seeds and clips.
 
-  The interval is that of percentiles. Where seeds differ more than clips it is
-  too narrow for few seeds: in simulations it held the true difference 70% of
-  the time with 3 seeds, 82% with 5 and 89% with 10; where clips differ as much
-  as seeds, 92%, 94% and 94%. With one seed it knows of clips only.
+  It is a percentile interval. If seeds differ more than clips, it is too narrow
+  for few seeds: in simulations it covered the true difference 70% of the time
+  with 3 seeds, 82% with 5 and 89% with 10; if clips differ as much as seeds,
+  92%, 94% and 94%. With one seed it covers the variation of clips only.
 
   Args:
-    a: List, one a seed, of float arrays `[num_clips]`, bits/dim.
-    b: The same of another model: the same seeds and clips, in their order.
+    a: List of float arrays `[num_clips]`, bits/dim, one for each seed.
+    b: The same for another model, with the same seeds and clips in the same
+      order.
     num_resamples: Python `int`.
-    seed: Python `int`, of the resamples: the same numbers each time.
+    seed: Python `int`, seed of the resamples.
 
   Returns:
     `PairedDifference`, bits/dim.

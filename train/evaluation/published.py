@@ -1,11 +1,11 @@
-"""Published bits/dim of other models, to be printed beside ours."""
+"""Published bits/dim of other models, printed beside ours."""
 
 from train.config import fields
 
 __all__ = ['NUMBERS', 'numbers_for']
 
-# A run must share the values of `keys` for its bits/dim to be of the same
-# frames; `note` says what still differs.
+# A run is measured on the same frames if its config has the values of `keys`;
+# `note` says what still differs.
 NUMBERS = (
   {
     'title': 'published: VideoFlow',
@@ -44,7 +44,7 @@ NUMBERS = (
 
 
 def numbers_for(config):
-  """Those of `NUMBERS` that are of the frames of a run.
+  """The `NUMBERS` that were measured on the same frames as a run.
 
   Args:
     config: `Config`.

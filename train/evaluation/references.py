@@ -1,4 +1,4 @@
-"""Bits per dimension of two histograms: what a flow has to beat."""
+"""Bits per dimension of two histograms, as references for flows."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ _SMOOTHING = 0.1
 def marginal_histogram_bits_per_dim(train_frames, valid_frames, n_bits):
   """Code length under the histogram of all values of the training frames.
 
-  One histogram serves all pixels and channels.
+  All pixels and channels share one histogram.
 
   Args:
     train_frames: Iterable of uint8 arrays `[..., T, H, W, C]`, read once: an
@@ -40,7 +40,7 @@ def marginal_histogram_bits_per_dim(train_frames, valid_frames, n_bits):
 def previous_pixel_histogram_bits_per_dim(train_frames, valid_frames, n_bits):
   """Code length given the same pixel and channel of the previous frame.
 
-  One table of `2**n_bits` histograms serves all pixels and channels.
+  All pixels and channels share one table of `2**n_bits` histograms.
 
   Args:
     train_frames: Iterable of uint8 arrays `[..., T, H, W, C]`, read once: an
@@ -77,7 +77,7 @@ def _levels(frames, n_bits):
 def _bits_per_dim(train_counts, valid_counts):
   """Mean code length of counts `[..., levels]` under smoothed frequencies."""
   if not np.sum(train_counts) or not np.sum(valid_counts):
-    raise ValueError('Expected frames to fit and to code, got none.')
+    raise ValueError('Expected training and validation frames, but got none.')
   smoothed = train_counts + _SMOOTHING
   bits = -np.log2(smoothed / smoothed.sum(axis=-1, keepdims=True))
   return float((valid_counts * bits).sum() / valid_counts.sum())

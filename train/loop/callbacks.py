@@ -1,6 +1,7 @@
-"""What happens beside the training steps: logs, evaluation, checkpoints.
+"""Callbacks of training: logs, interruption, evaluation, checkpoints.
 
-Their order in `fit` counts: Logging, Interruption, Evaluation, Checkpointing.
+`fit` must get them in this order: Logging, Interruption, Evaluation,
+Checkpointing.
 """
 
 import contextlib
@@ -16,11 +17,11 @@ __all__ = ['Checkpointing', 'Evaluation', 'Interruption', 'Logging']
 
 
 class _ByStep(tfk.callbacks.Callback):
-  """A callback that knows the run's step, also after a resume."""
+  """A callback that counts the steps of the run, also after a resume."""
 
   def __init__(self, initial_step, num_steps):
     super().__init__()
-    # Else Keras would wait for the device and copy the logs at each step.
+    # Without it Keras waits for the device and copies the logs at each step.
     self._supports_tf_logs = True
     self._initial_step = initial_step
     self._num_steps = num_steps
@@ -36,10 +37,10 @@ class _ByStep(tfk.callbacks.Callback):
 
 
 class Logging(_ByStep):
-  """Progress, metrics.jsonl and TensorBoard, from the same numbers.
+  """Shows progress, and writes metrics.jsonl and TensorBoard's numbers.
 
-  The numbers are of the steps since the last log; what other callbacks do
-  between two steps is no part of the clips per second.
+  The numbers cover the steps since the last log. The clips per second do not
+  count the time of other callbacks.
   """
 
   def __init__(
@@ -60,10 +61,10 @@ class Logging(_ByStep):
       num_steps: Python `int`, of the whole run.
       every: Python `int`, steps between two lines.
       folder: `RunFolder`.
-      inputs: `Inputs`: what is skipped and waited for.
+      inputs: `Inputs`, for the skipped files and the time waited for data.
       watch: `ParameterWatch` of the model's parameter groups.
       board: `TensorBoardLog`.
-      is_chief: Python `bool`: others write and show nothing.
+      is_chief: Python `bool`; other workers write and show nothing.
     """
     super().__init__(initial_step, num_steps)
     self._every = every
@@ -128,8 +129,8 @@ def _learning_rate(optimizer):
 class Interruption(_ByStep):
   """Ends training after the step in which a signal came.
 
-  `Checkpointing`, later in the list, saves that step, and `fit` returns as it
-  does at its end; what raises is the end of `Interrupts.deferred`.
+  `Checkpointing`, later in the list, saves that step, and `fit` returns
+  normally. `Interrupts.deferred` then raises `Interrupted` at its end.
   """
 
   def __init__(self, initial_step, num_steps, interrupts, agree=None):
@@ -139,8 +140,8 @@ class Interruption(_ByStep):
       initial_step: Python `int`, steps done before.
       num_steps: Python `int`, of the whole run.
       interrupts: `Interrupts`.
-      agree: Function of a Python `bool`, whether this worker was told to stop,
-        that gives whether any was; called by all workers at the end of each
+      agree: Function from a Python `bool`, whether this worker was told to
+        stop, to whether any worker was. All workers call it at the end of each
         step. None: there is one worker.
     """
     super().__init__(initial_step, num_steps)
@@ -160,9 +161,10 @@ class Interruption(_ByStep):
 
 
 class Evaluation(_ByStep):
-  """Held-out bits/dim during training, and pictures for TensorBoard.
+  """Measures held-out bits/dim during training and shows samples.
 
-  None once training is to stop: who sent the signal is waiting.
+  It does nothing once training is to stop, because the sender of the signal is
+  waiting.
   """
 
   def __init__(
@@ -180,12 +182,12 @@ class Evaluation(_ByStep):
       initial_step: Python `int`, steps done before.
       num_steps: Python `int`, of the whole run.
       every: Python `int`, steps between two evaluations.
-      evaluate: Function of the step that gives the held-out bits/dim, a float,
-        or None: not measured.
-      show: Function of the step, called after `evaluate`, for instance to
-        write samples to a `TensorBoardLog`; or None.
-      interrupts: `Interrupts`: a signal ends an evaluation and training. None:
-        evaluations are completed, as many workers must do together.
+      evaluate: Function from the step to the held-out bits/dim, a float, or
+        None if they are not measured.
+      show: Function of the step that is called after `evaluate`, for example
+        to write samples to a `TensorBoardLog`; or None.
+      interrupts: `Interrupts`; a signal ends an evaluation and training. None:
+        evaluations are always completed, as several workers must do together.
     """
     super().__init__(initial_step, num_steps)
     self._every = every
@@ -195,11 +197,11 @@ class Evaluation(_ByStep):
     self._latest = (None, None)
 
   def is_at(self, step):
-    """Whether the latest evaluation that was completed is that of `step`."""
+    """Whether the latest completed evaluation was at `step`."""
     return self._latest[0] == step
 
   def value_at(self, step):
-    """The held-out bits/dim of `step`, or None."""
+    """The held-out bits/dim at `step`, or None."""
     return self._latest[1] if self.is_at(step) else None
 
   def on_step(self, step, logs):
@@ -223,7 +225,7 @@ class Evaluation(_ByStep):
 
 @contextlib.contextmanager
 def _kept_metrics(model):
-  """Keeps the training steps' sums: Keras evaluates with the same metrics."""
+  """Within, keeps the metrics of training, which Keras evaluates with too."""
   variables = [v for metric in model.metrics for v in metric.variables]
   before = [v.numpy() for v in variables]
   yield
@@ -232,7 +234,7 @@ def _kept_metrics(model):
 
 
 class Checkpointing(_ByStep):
-  """Saves every so many steps, with each evaluation, and when training ends."""
+  """Saves at regular steps, with each evaluation, and when training ends."""
 
   def __init__(
     self,
@@ -250,10 +252,11 @@ class Checkpointing(_ByStep):
       num_steps: Python `int`, of the whole run.
       every: Python `int`, steps between two checkpoints.
       checkpoints: `Checkpoints`.
-      evaluation: `Evaluation`, earlier in the list: it gives the held-out
-        bits/dim that a checkpoint is saved with.
-      is_good: Function that gives whether a run could go on well from here:
-        else it is saved only where training ends. None: always.
+      evaluation: `Evaluation`, earlier in the list; its held-out bits/dim are
+        saved with the checkpoint.
+      is_good: Function that returns whether this state is worth restoring. If
+        it is not, a checkpoint is written only at the end of training. None: it
+        always is.
     """
     super().__init__(initial_step, num_steps)
     self._every = every

@@ -1,4 +1,4 @@
-"""Signals to stop: at the end of a step while training, else at once."""
+"""Handles signals to stop: after the current step of training, else at once."""
 
 import contextlib
 import signal
@@ -13,10 +13,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interrupted(BaseException):
-  """A run that was told to stop, with nothing to save left.
+  """A run was told to stop, and everything is saved.
 
-  No `Exception`, as KeyboardInterrupt is none: what skips a broken file must
-  not skip the signal.
+  Like KeyboardInterrupt it is no `Exception`, so that code that skips broken
+  files does not catch it.
   """
 
   def __init__(self, reason):
@@ -25,16 +25,16 @@ class Interrupted(BaseException):
     Args:
       reason: `str`, the signal's name.
     """
-    super().__init__(f'Stopped by {reason}; the same command goes on.')
+    super().__init__(f'Stopped by {reason}; the same command continues.')
     self.reason = reason
 
 
 class Interrupts:
   """Handles SIGTERM and SIGINT within a `with`.
 
-  The first of them raises `Interrupted`, or within `deferred` is noted in
+  The first signal raises `Interrupted`; within `deferred` it is only noted in
   `requested`. A second SIGINT ends the process as if there were no handler.
-  Only the main thread gets signals: in another one this does nothing.
+  Only the main thread gets signals; in another thread the class does nothing.
 
   ```python
   with interrupts.Interrupts() as stop:
@@ -63,24 +63,24 @@ class Interrupts:
     for number, handler in self._before.items():
       signal.signal(number, signal.SIG_DFL if handler is None else handler)
     self._before = {}
-    # TensorFlow turns what is raised within a function of tf.data into an
+    # TensorFlow turns an exception raised in a function of tf.data into an
     # error of its own.
     if self.requested is not None and isinstance(error, Exception):
       logging.warning('While stopping: %s: %s', type(error).__name__, error)
       raise Interrupted(self.requested) from error
 
   def request(self, reason):
-    """Stops like a signal within `deferred`; the first reason is kept.
+    """Requests a stop, like a signal within `deferred`.
 
     Args:
-      reason: `str`, to be told.
+      reason: `str`, for the message; the first request's reason is kept.
     """
     if self.requested is None:
       self.requested = reason
 
   @contextlib.contextmanager
   def deferred(self):
-    """Within, a signal is only noted; at the end it raises.
+    """Within, a signal is only noted; `Interrupted` is raised at the end.
 
     Raises:
       Interrupted: if there was a signal, before or within.
@@ -92,11 +92,11 @@ class Interrupts:
 
   @contextlib.contextmanager
   def immediate(self):
-    """Within, inside of `deferred`, a signal raises again.
+    """Within, although inside of `deferred`, a signal raises at once.
 
     Raises:
-      Interrupted: if there was a signal, before or within, also where
-        TensorFlow has made an error of its own of it.
+      Interrupted: if there was a signal, before or within, even if TensorFlow
+        turned it into another error.
     """
     try:
       with self._deferring(False):
@@ -123,7 +123,7 @@ class Interrupts:
   def _handle(self, number, frame):
     del frame
     name = signal.Signals(number).name
-    if number == signal.SIGINT:  # The second one needs no Python to run.
+    if number == signal.SIGINT:  # A second one ends the process by itself.
       signal.signal(signal.SIGINT, signal.SIG_DFL)
     is_first = self.requested is None
     self.request(name)
@@ -134,8 +134,8 @@ class Interrupts:
 
 
 def _log(name):
-  # The handler may run while the stream is being written to, which then
-  # refuses; the step's end says it again.
+  # If the handler runs in the middle of a write to the stream, logging raises.
+  # The message is logged again at the end of the step.
   with contextlib.suppress(RuntimeError):
     logging.warning(
       '%s: stopping after this step%s.',

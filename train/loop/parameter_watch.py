@@ -1,7 +1,7 @@
-"""Whether training moves its parameters: each group's update, per step.
+"""Watches whether training changes each group of parameters.
 
-The paper's label images had gradients of 1e-6 and stayed their random start
-(its Fig. 3); nobody sees that in a loss.
+The paper's label images had gradients of 1e-6 and stayed at their random
+initial values (its Fig. 3), which the loss does not show.
 """
 
 from absl import logging
@@ -9,11 +9,11 @@ import numpy as np
 
 __all__ = ['ParameterWatch', 'sample']
 
-_MAX_ELEMENTS = 10_000  # Of a variable: an even sample of a large one.
+_MAX_ELEMENTS = 10_000  # Elements of a variable that are compared.
 _LEAST_UPDATE = 1e-6
 _LABEL_ADVICE = (
-  ' A higher learning rate, another start (label_init_std) or a loss of their '
-  'own (label_loss_weight) may help.'
+  ' A higher learning rate, another initialisation (labels.init_std) or a loss '
+  'for the label (model.label_weight) may help.'
 )
 
 
@@ -24,12 +24,12 @@ class ParameterWatch:
     """Measures nothing yet.
 
     Args:
-      groups: `dict` of name to list of `tf.Variable`s, such as
+      groups: `dict` from names to lists of `tf.Variable`s, such as
         `parameter_groups()` of a model.
-      label_start: What `sample` gave of the group 'labels' when training
+      label_start: The result of `sample` for the group 'labels' when training
         started, or None: `labels_movement` is not measured.
-      patience: Python `int`: so many measurements in a row below 1e-6 of a
-        group's size give one warning.
+      patience: Python `int`, number of measurements in a row below 1e-6 of a
+        group's norm that give a warning.
     """
     self._groups = groups
     self._patience = patience
@@ -38,19 +38,19 @@ class ParameterWatch:
     self._before = None
 
   def begin(self):
-    """Takes the values from which the next measurement counts."""
+    """Notes the values with which the next measurement compares."""
     self._before = self._values()
 
   def measure(self, num_steps):
-    """What moved since `begin` or the last measurement.
+    """Measures the changes since `begin` or the last measurement.
 
     Args:
       num_steps: Python `int`, steps since then.
 
     Returns:
-      `dict`: for each group `..._relative_update`, the norm of its change a
-      step over its own norm; and `labels_movement`, the root mean square of
-      the label parameters' change since the start of training.
+      `dict` with `..._relative_update` for each group, the norm of its change
+      per step divided by its own norm; and `labels_movement`, the root mean
+      square of the label parameters' change since the start of training.
     """
     now = self._values()
     result = {}
@@ -73,8 +73,8 @@ class ParameterWatch:
     self._num_still[name] = self._num_still[name] + 1 if is_still else 0
     if self._num_still[name] == self._patience:
       logging.warning(
-        'The parameters of %r hardly move: %.2g of their size a step, less '
-        'than %.0g in the last %d measurements. They stay near their start.%s',
+        'The parameters of %r hardly move: a step changes them by %.2g of '
+        'their norm, less than %.0g in each of the last %d measurements.%s',
         name,
         update,
         _LEAST_UPDATE,
@@ -84,7 +84,7 @@ class ParameterWatch:
 
 
 def sample(variables):
-  """Values of variables, of large ones an even sample: float64 `[n]`."""
+  """Values of variables, sampled evenly from large ones: float64 `[n]`."""
   flat = [v.numpy().reshape(-1) for v in variables]
   return np.concatenate(
     [v[:: -(-v.size // _MAX_ELEMENTS)].astype(np.float64) for v in flat]

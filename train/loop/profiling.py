@@ -15,13 +15,13 @@ def parse_steps(text):
   """The first and the last step to profile.
 
   Args:
-    text: `str`, '10,20', the config's run.profile_steps.
+    text: `str`, the config's run.profile_steps, such as '10,20'.
 
   Returns:
     Two Python `int`s, or None for an empty text.
 
   Raises:
-    ConfigError: if it is no range of steps.
+    ConfigError: if the text is not a range of steps.
   """
   if not text:
     return None
@@ -38,10 +38,11 @@ def parse_steps(text):
 
 
 class Profiling(tfk.callbacks.Callback):
-  """Profiles from one step to another, both included.
+  """Profiles the steps from `first` to `last`, both included.
 
-  A run that ends before the last one keeps what there is. Without a profiler
-  (another one is running, or this TensorFlow has none) training goes on.
+  If training ends before `last`, the profile ends there. If the profiler cannot
+  start (another one is running, or this TensorFlow has none), training goes on
+  without it.
   """
 
   def __init__(self, initial_step, first, last, folder, is_chief=True):
@@ -50,9 +51,9 @@ class Profiling(tfk.callbacks.Callback):
     Args:
       initial_step: Python `int`, steps done before.
       first: Python `int`.
-      last: Python `int`; after a resume beyond it there is no profile.
+      last: Python `int`; a run resumed after it is not profiled.
       folder: Path of TensorBoard's files.
-      is_chief: Python `bool`: others profile nothing.
+      is_chief: Python `bool`; other workers profile nothing.
     """
     super().__init__()
     self._supports_tf_logs = True
@@ -79,7 +80,7 @@ class Profiling(tfk.callbacks.Callback):
 
   def on_train_batch_end(self, batch, logs=None):
     if self._is_running and self._initial_step + batch + 1 >= self._last:
-      # The device may be behind: its last step is part of the profile.
+      # Wait for the device, so that its last step is part of the profile.
       tf.nest.map_structure(float, logs)
       self._stop()
 

@@ -1,4 +1,4 @@
-"""How far training is: a line that is rewritten, or lines of a log."""
+"""Shows the progress of training, on a terminal or in a log."""
 
 import datetime
 import shutil
@@ -18,11 +18,11 @@ _OF_GANS = {
 
 
 def format_values(values, submodels=('head', 'tail')):
-  """A training log's numbers as short texts, what matters most first.
+  """The numbers of a log line as short texts, the most important first.
 
   Args:
-    values: `dict` of `str` to float, as in metrics.jsonl.
-    submodels: Names of those that have bits/dim.
+    values: `dict` from `str` to float, as in metrics.jsonl.
+    submodels: Names of the submodels that have bits/dim.
 
   Returns:
     List of `str`.
@@ -51,10 +51,10 @@ def format_values(values, submodels=('head', 'tail')):
 
 
 class Progress:
-  """Shows step, time left and numbers.
+  """Shows the step, the time left and numbers.
 
-  On a terminal they are rewritten in place; a line that is logged meanwhile
-  stays above. Anywhere else they are one line of the log each time.
+  A terminal shows them at its end, rewritten in place; lines that are logged
+  meanwhile stay above. Without a terminal each call logs a line.
   """
 
   def __init__(self, initial_step, num_steps, stream=None):
@@ -68,7 +68,7 @@ class Progress:
     self._num_steps = num_steps
     self._stream = sys.stdout if stream is None else stream
     self._is_terminal = self._stream.isatty()
-    self._num_rows = 0  # Of the terminal, that may be rewritten.
+    self._num_rows = 0  # Rows of the terminal that are rewritten next.
     self._since = (initial_step, time.perf_counter())
     self._is_shown = False
     if self._is_terminal:
@@ -92,7 +92,7 @@ class Progress:
       logging.info('%s', ', '.join(texts))
 
   def close(self):
-    """Leaves what is shown as it is."""
+    """Ends the rewriting; the last numbers stay on the terminal."""
     if self._is_terminal:
       self._keep_rows(None)
       logging.get_absl_handler().removeFilter(self._keep_rows)
@@ -100,7 +100,7 @@ class Progress:
   def _time_left(self, step):
     since_step, since = self._since
     now = time.perf_counter()
-    if not self._is_shown:  # The steps until then had the tracing in them.
+    if not self._is_shown:  # The first steps include the tracing.
       self._is_shown = True
       self._since = (step, now)
     seconds = (now - since) / (step - since_step) * (self._num_steps - step)
@@ -114,7 +114,7 @@ class Progress:
     self._num_rows = len(rows)
 
   def _keep_rows(self, record):
-    """A filter of absl's handler: a logged line begins below what is shown."""
+    """A filter of absl's handler: a logged line begins on a row of its own."""
     del record
     if self._num_rows:
       self._num_rows = 0
@@ -124,7 +124,7 @@ class Progress:
 
 
 def _wrap(texts, width):
-  """Joins texts to rows of at most `width` characters, where they fit."""
+  """Joins texts into rows of at most `width` characters."""
   rows = ['']
   for i, text in enumerate(texts):
     text += ', ' if i + 1 < len(texts) else ''

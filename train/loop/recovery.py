@@ -1,4 +1,4 @@
-"""Back to the last good checkpoint where training has gone wrong."""
+"""Restores the last good checkpoint after training has diverged."""
 
 import dataclasses
 import json
@@ -14,13 +14,14 @@ __all__ = ['Diverged', 'DivergedError', 'Recoveries', 'SkipWatch', 'recover']
 
 
 class Diverged(RuntimeError):
-  """Too many skipped steps in a row; `recover` knows what to do.
+  """Too many steps in a row were skipped; `recover` handles it.
 
   Attributes:
     step: Python `int`.
     reason: `str`.
-    is_damage: Python `bool`: weights or slots are not finite. No step that was
-      taken makes them so: it is no fault of the learning rate.
+    is_damage: Python `bool`, whether weights or optimiser slots are not finite.
+      Training steps cannot cause that, as steps that are not finite are
+      skipped; a lower learning rate does not help.
   """
 
   def __init__(self, step, reason, is_damage=False):
@@ -31,12 +32,12 @@ class Diverged(RuntimeError):
 
 
 class DivergedError(errors.UserError):
-  """Training that diverges again and again."""
+  """Training diverged more often than it may be restored."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Recovery:
-  """One restore: what happened at `failed_step`, and where it went on."""
+  """One restore: where and why training failed, and the step restored."""
 
   failed_step: int
   restored_step: int
@@ -45,10 +46,10 @@ class _Recovery:
 
 
 class Recoveries:
-  """The restores of a run, on disk: a resume must know of them."""
+  """The restores of a run, kept on disk so that a resumed run knows them."""
 
   def __init__(self, folder):
-    """Reads them.
+    """Reads the restores so far.
 
     Args:
       folder: `RunFolder`.
@@ -61,7 +62,7 @@ class Recoveries:
 
   @property
   def learning_rate_scale(self):
-    """Python `float`: what restores have left of the learning rate."""
+    """Python `float`, the product of all restores' halvings."""
     return 0.5 ** sum(row.is_halved for row in self.rows)
 
   def add(self, failed_step, restored_step, reason, is_halved):
@@ -72,9 +73,9 @@ class Recoveries:
 
 
 class SkipWatch(tfk.callbacks.Callback):
-  """Ends training where many steps in a row were skipped.
+  """Ends training if many steps in a row were skipped.
 
-  It looks every `patience` steps, so that no step waits for the device.
+  It checks every `patience` steps only, because a check waits for the device.
   """
 
   def __init__(self, initial_step, patience):
@@ -82,7 +83,8 @@ class SkipWatch(tfk.callbacks.Callback):
 
     Args:
       initial_step: Python `int`, steps done before.
-      patience: Python `int`, skipped steps in a row that are too many.
+      patience: Python `int`, number of steps skipped in a row that ends
+        training.
     """
     super().__init__()
     self._supports_tf_logs = True
@@ -105,17 +107,17 @@ class SkipWatch(tfk.callbacks.Callback):
       )
       reason = f'the last {num_skipped} steps were skipped'
       if is_damage:
-        reason += ', as weights or slots are not finite'
+        reason += ' because weights or optimiser slots are not finite'
       raise Diverged(step, reason, is_damage)
 
 
 def num_skipped_in_a_row(model):
-  """Python `int`: how many of the last steps a model skipped, in a row."""
+  """Python `int`, the number of latest steps in a row that were skipped."""
   return int(model.step_guard.num_skipped_in_a_row.numpy())
 
 
 def _optimizers(model):
-  """One, or of a GAN two."""
+  """The model's optimiser, and a GAN's second one: list."""
   of_discriminator = getattr(model, 'd_optimizer', None)
   return [model.optimizer] + [of_discriminator] * (of_discriminator is not None)
 
@@ -126,11 +128,11 @@ def _slots(optimizer):
 
 
 def recover(failure, recoveries, checkpoints, folder, max_restores):
-  """Decides where to go on, and writes it down.
+  """Chooses the checkpoint to restore, and records the restore.
 
-  That is the newest checkpoint, or where training failed after a restore from
-  that one already, the one before it. The learning rate is halved, but not the
-  first time that weights or slots were damaged.
+  It is the newest checkpoint. If training already failed after a restore from
+  that one, it is the one before. The learning rate is halved, except if weights
+  or slots were damaged for the first time.
 
   Args:
     failure: `Diverged` or `NotFiniteError`.
@@ -140,20 +142,22 @@ def recover(failure, recoveries, checkpoints, folder, max_restores):
     max_restores: Python `int`.
 
   Returns:
-    Python `int`, the step of the checkpoint to be restored, now the newest.
+    Python `int`, the step of the checkpoint to restore. Later checkpoints are
+    removed.
 
   Raises:
-    DivergedError: if there were `max_restores` before, or there is none.
+    DivergedError: if there were `max_restores` restores before, or there is no
+      checkpoint.
   """
   steps = checkpoints.steps()
   if len(recoveries.rows) >= max_restores or not steps:
     raise DivergedError(
       f'Training diverged: {failure}. It was restored '
-      f'{len(recoveries.rows)} times before, in the end at '
+      f'{len(recoveries.rows)} times before, the last time with '
       f'{recoveries.learning_rate_scale:g} of the learning rate '
-      f'(max_restores={max_restores}). The checkpoints are those of steps '
+      f'(run.max_restores={max_restores}). There are checkpoints of the steps '
       f'{", ".join(map(str, steps)) or "none"}. Start another run with a lower '
-      'learning_rate, a longer warmup_steps or, of a flow, smaller clip norms.'
+      'optimiser.learning_rate or more optimiser.warmup_steps.'
     )
   good = max(steps)
   earlier = [s for s in steps if s < good]

@@ -1,4 +1,4 @@
-"""A run: from a config to a trained model, its numbers, samples and export."""
+"""Trains a run from its config: model, numbers, samples and export."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from train.systems import systems
 
 __all__ = ['Options', 'train']
 
-_LABEL_START = 'label_start.npz'  # Of the parameters' movement.
-_MOST_LABELS = 10  # Named in the log.
-_MOST_SHOWN = 2  # Videos at an evaluation.
+_LABEL_START = 'label_start.npz'  # The labels' initial parameters.
+_MOST_LABELS = 10  # Labels named in the log.
+_MOST_SHOWN = 2  # Videos shown at an evaluation.
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-  """What a run does not depend on, and may be another after a resume.
+  """Options that are not part of the config and may change at a resume.
 
   Attributes:
-    init_from: 'WORKDIR[:head|:tail]' of a run to start from, or of several with
-      commas between them, or None.
+    init_from: 'WORKDIR[:head|:tail]' of a run to start from, or several of
+      them, separated by commas, or None.
     strategy: One of `workers.STRATEGIES`.
   """
 
@@ -50,7 +50,7 @@ class Options:
 
 
 def train(config, workdir, options=Options()):
-  """Trains, or resumes, a run.
+  """Trains or resumes a run.
 
   Args:
     config: `Config`.
@@ -58,14 +58,14 @@ def train(config, workdir, options=Options()):
     options: `Options`.
 
   Returns:
-    metrics: `dict`, as written to metrics.json; None of a worker that is not
+    metrics: `dict`, as written to metrics.json; None in a worker that is not
       the chief.
     folder: `RunFolder`.
 
   Raises:
-    ConfigError, DataError, RunFolderError, CheckpointError, DivergedError: what
-      the user can put right.
-    Interrupted: if a signal came; a checkpoint has what was done.
+    ConfigError, DataError, RunFolderError, CheckpointError, DivergedError: for
+      errors that the user can fix.
+    Interrupted: if a signal came; the state is saved in a checkpoint.
     WorkerLost: if another worker is gone.
   """
   workers = workers_lib.Workers(options.strategy)
@@ -112,7 +112,7 @@ class _Training:
     self.session = time.time()
 
   def run(self):
-    """Trains to the end; the metrics, or None of a worker that is no chief."""
+    """Trains to the end; returns the metrics, or None if not the chief."""
     with self.inputs.raising():
       step = self._restore()
       if self.workers.is_chief:
@@ -125,12 +125,12 @@ class _Training:
       metrics = None
       if self.workers.is_chief:
         metrics = self._finish(self._trained())
-      self.workers.total([0.0])  # Nobody leaves before the chief is done.
+      self.workers.total([0.0])  # All workers wait until the chief is done.
       return metrics
 
   def _restore(self):
-    """The newest checkpoint's step, on every worker; None if there is none."""
-    # The chief sets aside what is broken before others look.
+    """Restores the newest checkpoint on all workers; its step, or None."""
+    # The chief sets damaged checkpoints aside before the others look.
     step = self.checkpoints.restore() if self.workers.is_chief else None
     self.workers.total([0.0])
     if not self.workers.is_chief:
@@ -138,7 +138,7 @@ class _Training:
     return step
 
   def _begin(self):
-    """Weights of another run, ActNorm's initialisation, untrained numbers."""
+    """Copies another run's weights, adapts ActNorm, measures both states."""
     model, valid = self.model, self.inputs.valid_dataset()
     if self.options.init_from is not None:
       mismatches = weights.init_from(model, self.options.init_from)
@@ -147,7 +147,7 @@ class _Training:
     logging.info('Evaluating the untrained model.')
     evaluate = functools.partial(self.system.evaluate, model, valid)
     untrained = evaluate(self.workers)
-    # With another run's weights it is no identity.
+    # With another run's weights the model is not the identity.
     name = 'start' if self.options.init_from else self.system.untrained
     self._append_evaluation(0, name, untrained)
     if not model.adapted:
@@ -158,7 +158,7 @@ class _Training:
     if 'labels' in groups and self.workers.is_chief:
       start = parameter_watch.sample(groups['labels'])
       self.folder.write_arrays(_LABEL_START, {'labels': start})
-    self.checkpoints.save(0)  # So that there is a good one from the start.
+    self.checkpoints.save(0)  # So that there is always one to restore.
 
   def _batches(self, step):
     rows = self.workers.rows(self.config.run.batch_size)
@@ -169,7 +169,7 @@ class _Training:
       self.folder.append_metrics('eval', step, model=model, **more, **values)
 
   def _fit_or_recover(self, step):
-    """Trains on from `step`; gives the step where it ended or starts again."""
+    """Trains from `step` on; returns the last step, or the one restored."""
     recoveries = recovery.Recoveries(self.folder)
     schedule = self.model.optimizer.learning_rate
     schedule.scale.assign(recoveries.learning_rate_scale)
@@ -238,7 +238,7 @@ class _Training:
             config.run.checkpoint_every,
             self.checkpoints,
             evaluation_callback,
-            # Where steps are being skipped is no place to come back to.
+            # Never restore a state in which steps are being skipped.
             lambda: recovery.num_skipped_in_a_row(self.model) == 0,
           ),
         ],
@@ -258,7 +258,7 @@ class _Training:
     ]
 
   def _evaluate(self, board, step):
-    """Writes the held-out numbers; gives the score, None if there is none."""
+    """Writes the held-out numbers; returns the score that ranks them."""
     valid = self.inputs.valid_dataset()
     with _averaged(self.model):
       values = self.system.evaluate(self.model, valid, self.workers)
@@ -276,7 +276,7 @@ class _Training:
     return self.system.held_out_score(values)
 
   def _show(self, board, step):
-    """Videos for TensorBoard."""
+    """Writes sampled videos to TensorBoard."""
     if self.config.run.num_samples:
       with _averaged(self.model):
         board.videos('samples', self._videos, step)
@@ -297,7 +297,7 @@ class _Training:
     return self.model
 
   def _finish(self, model):
-    """Numbers, samples and export of a trained model."""
+    """Measures, samples and exports a trained model; returns the metrics."""
     config, inputs, folder = self.config, self.inputs, self.folder
     logging.info('Evaluating the trained model.')
     metrics = self.system.measure(model, config.run.steps, inputs, folder)
@@ -329,6 +329,6 @@ def _log_inputs(inputs):
 
 
 def _averaged(model):
-  """Within, the weights are their averages, if the model keeps any."""
+  """Within, the model has its averaged weights, if it keeps an average."""
   average = model.weight_average
   return contextlib.nullcontext() if average is None else average.swapped()

@@ -1,4 +1,4 @@
-"""What TensorBoard shows: numbers and videos."""
+"""Writes numbers and videos for TensorBoard."""
 
 import numpy as np
 from PIL import Image
@@ -8,22 +8,21 @@ from train.samples import sample_files
 
 __all__ = ['TensorBoardLog']
 
-# The format of `tf.summary.image`, of which TensorBoard tells GIFs by their
-# content.
+# The format of `tf.summary.image`; TensorBoard recognises GIFs by content.
 _IMAGES = tf.compat.v1.SummaryMetadata(
   plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name='images')
 )
 
 
 class TensorBoardLog:
-  """Writes summaries; to be closed, or used in a `with`."""
+  """Writes summaries; close it, or use it in a `with`."""
 
   def __init__(self, folder, is_chief=True):
     """Opens a file of events.
 
     Args:
       folder: Path.
-      is_chief: Python `bool`: others write nothing.
+      is_chief: Python `bool`; other workers write nothing.
     """
     self._is_chief = is_chief
     self._writer = (
@@ -46,21 +45,21 @@ class TensorBoardLog:
 
     Args:
       prefix: `str`.
-      values: `dict` of floats, of such `dict`s, and of None, which is left out.
+      values: `dict` of floats, `dict`s of floats, and None, which is left out.
       step: Python `int`.
     """
     with self._writer.as_default(step=step):
       _write_scalars(prefix, values)
 
   def videos(self, prefix, make_videos, step, frames_per_second=8):
-    """Writes videos as strips, and moving ones as GIFs that play, too.
+    """Writes videos as strips and, if they have several frames, as GIFs.
 
     Args:
-      prefix: `str`, of `prefix/name/strip` and `prefix/name/video`.
-      make_videos: Function that gives a `dict` of name to uint8
-        `[N, T, H, W, C]`, C 1 or 3. Called by the chief only.
+      prefix: `str`; the tags are `prefix/name/strip` and `prefix/name/video`.
+      make_videos: Function that returns a `dict` from names to uint8
+        `[N, T, H, W, C]`, C 1 or 3. Only the chief calls it.
       step: Python `int`.
-      frames_per_second: Of the GIF.
+      frames_per_second: Number, speed of the GIFs.
     """
     if not self._is_chief:
       return

@@ -1,4 +1,4 @@
-"""The processes and devices of a run, and what they tell each other."""
+"""The processes and devices of a run, and the communication among them."""
 
 import contextlib
 import json
@@ -16,7 +16,8 @@ from train.data import feeding
 __all__ = ['STRATEGIES', 'WorkerLost', 'Workers']
 
 STRATEGIES = ('default', 'mirrored', 'multi_worker')
-# What TensorFlow makes of a worker that is gone, in words with one of these.
+# TensorFlow's errors when a worker is gone; the message then has one of
+# `_LOST_WORDS`.
 _LOST_ERRORS = (
   tf.errors.AbortedError,
   tf.errors.CancelledError,
@@ -24,12 +25,12 @@ _LOST_ERRORS = (
   tf.errors.FailedPreconditionError,
   tf.errors.UnavailableError,
 )
-_SILENCE_SECONDS = 60  # Until one whose connections stand counts as gone.
+_SILENCE_SECONDS = 60  # Without a heartbeat: then a worker counts as gone.
 _LOST_WORDS = ('collective', 'coordination', 'heartbeat', 'incarnation')
 
 
 class WorkerLost(RuntimeError):
-  """Another worker is gone: this one ends too, and all start again."""
+  """Another worker is gone; this one must end, too, and all start again."""
 
 
 class Workers:
@@ -41,19 +42,19 @@ class Workers:
 
   Attributes:
     strategy: `tf.distribute.Strategy`.
-    num: Python `int`, processes.
-    index: Python `int`, of this one.
+    num: Python `int`, number of processes.
+    index: Python `int`, index of this process.
   """
 
   def __init__(self, name='default'):
-    """Joins the other processes; before any TensorFlow operation.
+    """Joins the other processes; call it before any TensorFlow operation.
 
     Args:
       name: One of `STRATEGIES`.
 
     Raises:
       ConfigError: if TF_CONFIG does not fit.
-      WorkerLost: if another one ends meanwhile.
+      WorkerLost: if another process ends meanwhile.
     """
     self.num, self.index = 1, 0
     if name == 'multi_worker':
@@ -73,34 +74,34 @@ class Workers:
 
   @property
   def num_replicas(self):
-    """Python `int`, of all processes."""
+    """Python `int`, the number of replicas of all processes."""
     return self.strategy.num_replicas_in_sync
 
   def check(self, batch_size):
     """Raises ConfigError if replicas' batches would differ in size."""
     if batch_size % self.num_replicas:
       raise fields.ConfigError(
-        f'batch_size={batch_size} is that of all replicas: expected a multiple '
-        f'of their number, {self.num_replicas}.'
+        f'batch_size={batch_size} is shared by all replicas: expected a '
+        f'multiple of their number, {self.num_replicas}.'
       )
 
   def check_same(self, what, text):
     """Raises ConfigError, in every process, if their texts differ.
 
     Args:
-      what: `str`, what the text says.
+      what: `str`, what the text describes, for the message.
       text: `str`.
     """
     digest = float(zlib.crc32(text.encode('utf-8')) % 2**16)  # Sums are exact.
     total, squares = self.total([digest, digest**2])
     if self.num * squares != total**2:
       raise fields.ConfigError(
-        f'Expected the same {what} of all {self.num} workers, but they differ: '
+        f'Expected the same {what} of all {self.num} workers, but got others: '
         'start them with the same flags and the same version.'
       )
 
   def rows(self, batch_size):
-    """This process's `feeding.Rows` of a batch of `batch_size`."""
+    """The `feeding.Rows` of a batch of `batch_size` that this process reads."""
     share = batch_size // self.num
     return feeding.Rows(
       self.index * share,
@@ -109,7 +110,7 @@ class Workers:
     )
 
   def distribute(self, dataset):
-    """Batches of `rows`' size as this strategy's replicas take them."""
+    """Distributes a dataset of this process's rows to its replicas."""
     if self.num_replicas == 1:
       return dataset
     return self.strategy.distribute_datasets_from_function(lambda _: dataset)
@@ -127,14 +128,14 @@ class Workers:
 
   @contextlib.contextmanager
   def noticing(self):
-    """Within, what follows from another worker's end is one kind of error.
+    """Within, errors caused by the loss of another worker become `WorkerLost`.
 
-    TensorFlow notices within seconds, by a broken connection or heartbeats
-    that do not come, and every exchange fails from then on. Data or
-    checkpoints may have taken that for their own failure.
+    TensorFlow notices the loss within seconds, from a broken connection or
+    missing heartbeats; every exchange fails from then on. Code for data or
+    checkpoints may have turned that error into one of its own.
 
     Raises:
-      WorkerLost: in place of that error.
+      WorkerLost: in place of such an error.
     """
     try:
       yield
@@ -151,7 +152,7 @@ class Workers:
   def _sum_in_graph(self, values):
     def replica(values):
       here = tf.distribute.get_replica_context()
-      # Of a process's replicas the first one speaks.
+      # Only the first replica of each process contributes.
       local = self.num_replicas // self.num
       is_first = tf.equal(here.replica_id_in_sync_group % local, 0)
       values = tf.where(is_first, values, tf.zeros_like(values))
@@ -162,9 +163,9 @@ class Workers:
 
 
 def _join(num):
-  """`MultiWorkerMirroredStrategy`, patient with a machine that is busy."""
-  # The strategy keeps what is configured; TensorFlow has no public way to wait
-  # longer than its 10 seconds.
+  """A `MultiWorkerMirroredStrategy` that tolerates slow machines."""
+  # TensorFlow's limit is 10 seconds, and it has no public way to raise it. The
+  # strategy keeps a service that is already configured.
   config = tf.compat.v1.ConfigProto().experimental.coordination_config
   config.coordinated_job_list.add(name='worker', num_tasks=num)
   context.context().configure_coordination_service(
@@ -177,7 +178,7 @@ def _join(num):
 
 
 def _lost_reason(error):
-  """What tells of a lost worker in an error or its causes: `str` or None."""
+  """The message about a lost worker in an error or its causes, or None."""
   while error is not None:
     if isinstance(error, _LOST_ERRORS):
       aborted = re.search('ollective ops is aborted by: (.*)', error.message)
@@ -190,7 +191,7 @@ def _lost_reason(error):
 
 
 def _place(text):
-  """The number of processes, and this one's index, of TF_CONFIG."""
+  """The number of processes and this process's index, from TF_CONFIG."""
   try:
     config = json.loads(text or '')
     workers = config['cluster']['worker']

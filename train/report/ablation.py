@@ -15,7 +15,7 @@ __all__ = ['figure', 'sections_of']
 
 
 def figure(values):
-  """The rows with their seeds and spreads, a panel a part.
+  """Draws the rows with their seeds and spreads, a panel for each part.
 
   Args:
     values: `dict` of ablation.json.
@@ -26,9 +26,9 @@ def figure(values):
   drawn = figures.Figure(
     'ablation',
     'Ablation',
-    'Held-out bits/dim, mean ± standard deviation over seeds, ticks: each '
-    "seed. Orange: the paper's flow, blue: ours. Without any flow, where it "
-    'lies near: a histogram of pixel values (dotted), given the same pixel of '
+    'Held-out bits/dim, mean ± standard deviation over seeds; ticks show each '
+    "seed. Orange: the paper's flow; blue: ours. Lines, if they are near: a "
+    'histogram of pixel values (dotted), and the same given the same pixel of '
     'the previous frame (dashed).',
     'Table I',
   )
@@ -49,7 +49,7 @@ def _image(values, part):
     ablation_figure.draw_panel(panel, rows, values['histograms'][part])
     panel.set_xlabel('held-out bits/dim')
     if panel.get_legend() is not None:
-      panel.get_legend().remove()  # The caption says it.
+      panel.get_legend().remove()  # The caption has it.
     titles = [textwrap.fill(row['title'], 22) for row in rows]
     panel.set_yticks(range(len(rows)), titles)
     panel.set_xlim(*_limits(rows, values['histograms'][part].values()))
@@ -59,7 +59,7 @@ def _image(values, part):
 
 
 def _limits(rows, references):
-  """Where the axis ends: a reference far from all rows would blur them."""
+  """The limits of the axis, which leave out references far from all rows."""
   bits = [x for row in rows for x in row['bits_per_dim']['by_seed']]
   low, high = min(bits), max(bits)
   margin = max(0.3 * (high - low), 0.02)

@@ -1,7 +1,7 @@
-"""The architecture diagram (the paper's Fig. 1), read off the built model.
+"""The architecture diagram (the paper's Fig. 1), made from the built model.
 
-`structure` walks the model's own objects: nothing is drawn that is not there,
-and every parameter is in one box.
+`structure` walks the model's objects, so the diagram shows what the model has;
+each parameter is counted in one box.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ['figure', 'structure']
 
 
 def figure(model):
-  """The diagram of a model: a panel a part.
+  """Draws a model, a panel for each part.
 
   Args:
     model: `VideoFlow` or `VideoGan`.
@@ -29,22 +29,24 @@ def figure(model):
   """
   total = _count(model.trainable_variables)
   parts = structure(model)
-  kind = 'Training and likelihood go down, from frames to latents; sampling up.'
+  kind = (
+    'Training and likelihood go down, from frames to latents; sampling goes up.'
+  )
   if not hasattr(model, 'head'):
     kind = 'Data go down.'
   return figures.Figure(
     'architecture',
     'Architecture',
-    f'Read off the model that was built. {kind} Green: frames and latents; '
-    f'orange: conditions; blue: what computes, with its trainable parameters, '
-    f'{total:,} in all.',
+    f'Made from the model that was built. {kind} Green: frames and latents; '
+    f'orange: conditions; blue: computations. The model has {total:,} '
+    'trainable parameters.',
     'Fig. 1',
     tuple(diagram.image(name, boxes) for name, boxes in parts.items()),
   )
 
 
 def structure(model):
-  """What a model is made of.
+  """The parts of a model as boxes.
 
   Args:
     model: `VideoFlow` or `VideoGan`.
@@ -118,7 +120,7 @@ def _glow_boxes(glow, model):
 
 
 def _context_box(glow, model):
-  """What conditions the couplings, and the network that makes its pyramid."""
+  """The context of the couplings, and the network that makes its pyramid."""
   names = []
   if 'context' in glow.conditions:
     several = model.previous_frames > 1
@@ -143,7 +145,7 @@ def _context_box(glow, model):
 
 
 def _block_boxes(number, block, shape, is_last):
-  """Squeeze and the steps; then the split, from which half of it leaves."""
+  """A box for squeeze and steps, then one for the split."""
   height, width, channels = shape
   inside = (height, width, channels if is_last else 2 * channels)
   steps = [b for b in block if isinstance(b, (scan.Scan, flow_step.FlowStep))]
@@ -178,7 +180,7 @@ def _one_step(bijector):
 
 
 def _network_boxes(part):
-  """A GAN's network: a box for each layer that has variables of its own."""
+  """A GAN's network: a box for each layer that has variables."""
   by_layer = {}
   for variable in part.trainable_variables:
     path = variable.name.partition(':')[0].split('/')

@@ -1,4 +1,4 @@
-"""Several runs on one page: a table, what differs, curves on one another."""
+"""Compares several runs on one page: numbers, configs and curves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PARTS = ('head', 'tail')
 
 
 def unique_names(runs):
-  """`dict` from names to `RunData`: folders' names, numbered if they meet."""
+  """`dict` from folders' names to `RunData`; equal names get numbers."""
   named = {}
   for run in runs:
     name, number = run.name, 1
@@ -64,8 +64,8 @@ def _runs(named):
       columns,
       rows,
       'Held-out bits/dim ± standard error over clips; label bits are '
-      'calibrated; PSNR of the mean of samples less that of the last frame '
-      'repeated, dB, first and last horizon.',
+      'calibrated; PSNR of the mean of samples minus PSNR of the last frame '
+      'repeated, in dB, at the first and the last horizon.',
     )
   ]
   differences = _paired(named)
@@ -75,7 +75,7 @@ def _runs(named):
       sections.Table(
         ('run', 'head', 'tail'),
         differences,
-        f'Bits/dim less those of {first}, clip by clip, with a 95% interval '
+        f'Bits/dim minus those of {first}, clip by clip, with a 95% interval '
         'over clips (not over seeds).',
       )
     )
@@ -112,7 +112,7 @@ def _row(name, run):
 
 
 def _paired(named):
-  """Rows of differences to the first run; of runs that have the same clips."""
+  """Rows of differences to the first run, for runs with the same clips."""
   (_, first), *others = named.items()
   rows = []
   for name, run in others:
@@ -123,7 +123,7 @@ def _paired(named):
 
 
 def _difference(run, first, part):
-  """The text of a difference; None where clips or parts are not the same."""
+  """The text of a difference; None if clips or parts are not the same."""
   both = [r.scores.get(part) for r in (run, first)]
   labels = [r.scores.get('label') for r in (run, first)]
   if any(x is None for x in (*both, *labels)):
@@ -142,7 +142,7 @@ def _same_data(run, other):
 
 
 def _differences(named):
-  """Keys of the configs in which the runs differ, a column a run."""
+  """Config keys in which the runs differ, with a column for each run."""
   first, *others = (run.config for run in named.values())
   columns = [overrides.pairs(config, first) for config in (first, *others)]
   rows = []

@@ -1,8 +1,8 @@
-"""Curves of training: what happened step by step, the paper's Figs. 3, 6, 7.
+"""Curves of training by step, as in the paper's Figs. 3, 6 and 7.
 
-Each function takes the rows of one run or several, `dict` of a run's name to
-those of its metrics.jsonl. Of one run the parts have colours of their own, of
-several the runs have, and the parts their line styles.
+Each function takes a `dict` from the names of one or more runs to the rows of
+their metrics.jsonl. With one run, colours show parts. With several, colours
+show runs and line styles show parts.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def training(runs):
   figure = figures.Figure(
     'training',
     'Curves of training',
-    'Means over the steps since the last log. Triangles on the floor: steps '
-    'that were skipped as they were not finite; diamonds: spikes of the loss; '
-    'dotted uprights: a checkpoint was restored. Runs that diverged end where '
-    'their numbers do.',
+    'Means over the steps since the last log. Triangles at the bottom: steps '
+    'that were skipped because they were not finite; diamonds: spikes of the '
+    'loss; dotted vertical lines: a checkpoint was restored. Curves of runs '
+    'that diverged end early.',
     'Fig. 6',
   )
   if not _has(runs, 'loss'):
@@ -61,10 +61,10 @@ def gradients(runs):
   figure = figures.Figure(
     'label_gradients',
     'Gradients of the label parameters',
-    'Norm of the gradient of bits/dim by the label parameters (before '
-    'clipping), beside those of the other parts, and how far the label '
-    "parameters have moved since training's start (root mean square). In the "
-    'paper both stay near zero.',
+    'Norm of the gradient of bits/dim with respect to the label parameters '
+    '(before clipping), beside those of the other parts; and how far the label '
+    'parameters have moved since the start of training (root mean square). In '
+    'the paper both stay near zero.',
     'Fig. 3',
   )
   if not _has(runs, 'labels_gradient_norm'):
@@ -95,18 +95,18 @@ def gradients(runs):
 
 
 def gan(runs):
-  """What a GAN's videos and networks do in training."""
+  """Statistics of a GAN's videos, and its losses, during training."""
   figure = figures.Figure(
     'gan',
     'Curves of the GAN',
     'Mean and standard deviation of the videos in [-1, 1] (dotted: of real '
-    'ones) and the share of their values within 1% of the ends of tanh; '
-    'below, both networks. The paper saw mean and deviation fall to zero, or '
-    'rise to the ends.',
+    'ones) and the share of their values within 1% of -1 or +1; below, losses, '
+    'gradient norms and scores of both networks. In the paper mean and '
+    'deviation fell to zero or rose to the ends of the range.',
     'Fig. 7',
   )
   if not _has(runs, 'generator_loss'):
-    why = 'the run is of a flow, not of a GAN' if _has(runs) else _NO_ROWS
+    why = 'the run trains a flow, not a GAN' if _has(runs) else _NO_ROWS
     return figures.missing(figure, why)
 
   def drawing(title, keys):
@@ -129,13 +129,13 @@ def _train(rows):
 
 
 def _has(runs, *keys):
-  """Whether a row of training has a number of one of the keys, or any is."""
+  """Whether a row of training has one of the keys; without keys, any row."""
   rows = [row for rows in runs.values() for row in _train(rows)]
   return any(not keys or any(k in row for k in keys) for row in rows)
 
 
 def _why(runs, what):
-  return f'the log has not {what}' if _has(runs) else _NO_ROWS
+  return f'the log does not have {what}' if _has(runs) else _NO_ROWS
 
 
 def _parts(runs):
@@ -147,7 +147,7 @@ def _parts(runs):
 
 
 def _draw(panel, runs, keys, held_out=False):
-  """Lines of `keys`, (key, part, label)s; dots of the evaluations."""
+  """Draws lines for `keys`, a list of (key, part, label); dots: held out."""
   for number, (name, rows) in enumerate(runs.items()):
     for index, (key, part, label) in enumerate(keys):
       steps, values = _series(_train(rows), key)
@@ -172,7 +172,7 @@ def _series(rows, key):
 
 
 def _mark(panel, runs):
-  """Skipped steps, spikes and restores, at the panel's floor."""
+  """Marks skipped steps, spikes and restores."""
   for number, rows in enumerate(runs.values()):
     colour = f'C{number}' if len(runs) > 1 else 'C3'
     for key, marker in (('skipped_steps', '^'), ('spikes', 'd')):

@@ -1,4 +1,4 @@
-"""Boxes from top to bottom: how the architecture is drawn."""
+"""Draws the architecture as boxes from top to bottom."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Box:
   """One box of the diagram.
 
   Attributes:
-    title: `str`, what it is.
-    detail: `str`, lines below the title: its members and sizes.
-    num_parameters: Python `int`, trainable.
-    beside: `str`, what leaves it sideways: a level's latent.
+    title: `str`.
+    detail: `str`, lines below the title: members and sizes.
+    num_parameters: Python `int`, number of trainable parameters.
+    beside: `str`, the output at its side, such as a level's latent; or ''.
     colour: `str`.
   """
 
@@ -32,7 +32,7 @@ class Box:
 
 
 def image(name, boxes):
-  """A part of a model as a plot.
+  """Draws a part of a model as a plot.
 
   Args:
     name: `str`.

@@ -1,4 +1,4 @@
-"""What a figure is: images as they are embedded, or why there are none."""
+"""`Figure`: images to embed in a page, or the reason why there are none."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
   'shortened',
 ]
 
-# Lines and text of a plot, on white and on black; the others suit both.
+# Colours of lines and text on white and on black; the others suit both.
 INK, INK_ON_DARK = '#24292f', '#d5dbe2'
 COLOURS = (
   *('#3f86c9', '#dd8632', '#3a9d6a', '#c2578f', '#8275cf', '#b3892c'),
@@ -38,7 +38,7 @@ _WIDTH, _HEIGHT = (
   2.9,
 )  # Inches: as wide as a phone, with text of 10 points.
 _MAX_TEXT = 28
-_ENLARGED = 5  # Pictures of small frames, without smoothing.
+_ENLARGED = 5  # Factor by which frames are enlarged, without smoothing.
 _MIME = {'svg': 'image/svg+xml', 'png': 'image/png', 'gif': 'image/gif'}
 
 
@@ -49,9 +49,9 @@ class Image:
   Attributes:
     data: `bytes`.
     kind: 'svg', 'png' or 'gif'.
-    alt: `str`, what it shows, for who does not see it.
-    width: Python `int`, pixels on a page that has them.
-    title: `str`, above it.
+    alt: `str`, its alternative text.
+    width: Python `int`, pixels on a page that is wide enough.
+    title: `str`, shown above it.
   """
 
   data: bytes
@@ -67,7 +67,7 @@ class Image:
 
   @property
   def dark_uri(self):
-    """A plot on a dark page, as a URL; None of pictures."""
+    """A plot for a dark page, as a URL; None for pictures."""
     if self.kind != 'svg':
       return None
     return _uri(self.data.replace(INK.encode(), INK_ON_DARK.encode()), 'svg')
@@ -90,12 +90,12 @@ class Figure:
   """A figure: plots, or rows of pictures under column titles, or neither.
 
   Attributes:
-    name: `str`, of its files.
+    name: `str`, name of its files.
     title: `str`.
     caption: `str`, what it shows and how it was made.
-    paper: `str`, the paper's figure, as 'Fig. 6'; '' of ours.
+    paper: `str`, the paper's figure, such as 'Fig. 6'; '' if there is none.
     images: Tuple of `Image`, plots.
-    columns: Tuple of `str`, over the pictures of `rows`.
+    columns: Tuple of `str`, titles of the columns of `rows`.
     rows: Tuple of `Row`.
     missing: `str`, why there is no image; '' if there is one.
   """
@@ -111,22 +111,23 @@ class Figure:
 
 
 def missing(figure, why):
-  """The `Figure` without its images, and why."""
+  """The `Figure` without images, with the reason `why`."""
   return dataclasses.replace(figure, images=(), rows=(), missing=str(why))
 
 
 def shortened(text, most=_MAX_TEXT):
-  """Text of a plot: of one line, not long, and nothing to matplotlib."""
+  """Shortens a text for a plot to one line that matplotlib does not parse."""
   text = ' '.join(str(text).split())
   text = text if len(text) <= most else text[: most - 1] + '…'
-  return f' {text}' if text.startswith('_') else text  # Else in no legend.
+  # matplotlib leaves labels that start with an underscore out of legends.
+  return f' {text}' if text.startswith('_') else text
 
 
 def plot(draw, alt, title='', width=_WIDTH, height=_HEIGHT):
-  """A plot of one panel as SVG.
+  """Draws a plot of one panel as SVG.
 
   Args:
-    draw: Callable of a matplotlib `Axes`.
+    draw: Function of a matplotlib `Axes`.
     alt: `str`.
     title: `str`.
     width: Float, inches.
@@ -150,7 +151,7 @@ def plot(draw, alt, title='', width=_WIDTH, height=_HEIGHT):
 
 
 def _name_powers(panel):
-  """Plain numbers at a logarithmic axis: nothing parses powers of ten."""
+  """Labels logarithmic axes with plain numbers, not with powers of ten."""
   from matplotlib import ticker
 
   for axis in (panel.xaxis, panel.yaxis):
@@ -165,7 +166,7 @@ def _name_powers(panel):
 
 @contextlib.contextmanager
 def _style():
-  """Within, matplotlib draws for a page: text as text, nothing parsed."""
+  """Within, matplotlib has the style of pages, and writes text as text."""
   import matplotlib
   from matplotlib import cycler
 
@@ -191,7 +192,7 @@ def _style():
     'svg.hashsalt': 'tfp_cglow',
   }
   with matplotlib.rc_context(options), warnings.catch_warnings():
-    # The page's fonts may have what matplotlib's has not.
+    # The page's fonts may have glyphs that matplotlib's lacks.
     warnings.filterwarnings('ignore', message='Glyph .* missing')
     yield
 
@@ -213,7 +214,7 @@ def picture(frames, alt):
 
 
 def gif(frames, alt, frames_per_second=8):
-  """A video as a GIF that repeats, pixel for pixel; of one frame, a PNG.
+  """A video as a GIF that repeats, or a PNG if it has one frame.
 
   Args:
     frames: uint8 `[T, H, W, C]`, C 1 or 3.

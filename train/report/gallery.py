@@ -1,9 +1,9 @@
-"""Every figure of a run: the paper's and ours, as `train.report` shows them.
+"""All figures of a run, the paper's and ours, as its report shows them.
 
-  figures = plots.of_run('runs/demo')
-  plots.save(figures, 'runs/demo/figures')
+  figures = gallery.of_run('runs/demo')
+  gallery.save(figures, pathlib.Path('runs/demo/figures'))
 
-A figure that cannot be drawn says why (`Figure.missing`).
+A figure that cannot be drawn has the reason in `Figure.missing`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from train.systems import systems
 
 __all__ = ['of_ablation', 'of_files', 'of_model', 'of_run', 'of_runs', 'save']
 
-# What is drawn with the model, in the order of the time that it takes.
+# Figures that need the model, the fastest first.
 _OF_MODEL = (
   ('first_frames', pictures.first_frames),
   ('strips', pictures.strips),
@@ -39,7 +39,7 @@ _OF_MODEL = (
   ('invertibility', inverse.by_step),
 )
 _MAX_SECONDS = 180.0
-# What weights that are not finite, or too little memory, make of a figure.
+# Errors if weights are not finite, or memory is too small.
 _FAILURES = (tf.errors.OpError, np.linalg.LinAlgError)
 
 of_ablation = ablation.figure
@@ -50,7 +50,7 @@ def of_run(workdir, which='newest'):
 
   Args:
     workdir: Path.
-    which: As of `runs.load`.
+    which: See `train.runs.loading.load`.
 
   Returns:
     List of `train.report.figures.Figure`.
@@ -97,12 +97,12 @@ def of_runs(runs):
 
 
 def of_model(run, which='newest', max_seconds=_MAX_SECONDS):
-  """The figures that a run's restored model makes.
+  """The figures that need a run's restored model.
 
   Args:
     run: `run_data.RunData`.
-    which: As of `runs.load`.
-    max_seconds: No figure is begun after so many.
+    which: See `train.runs.loading.load`.
+    max_seconds: No figure is started after so many seconds.
 
   Returns:
     List of `Figure`.
@@ -118,7 +118,7 @@ def of_model(run, which='newest', max_seconds=_MAX_SECONDS):
 
 
 def _untrained_architecture(run):
-  """That of the model that the config asks for: no checkpoint is needed."""
+  """The architecture of a new model from the run's config."""
   try:
     system = systems.of(run.config)
     model = system.build_model(len(run.label_names))
@@ -145,11 +145,11 @@ def _missing(name, why):
 
 
 def save(figures, folder):
-  """Writes the figures' images, a file each: SVG plots, PNG and GIF pictures.
+  """Writes each image of the figures to a file, SVG, PNG or GIF.
 
   Args:
     figures: Sequence of `Figure`.
-    folder: `pathlib.Path`; made if it is not there.
+    folder: `pathlib.Path`; created if it does not exist.
 
   Returns:
     List of paths.

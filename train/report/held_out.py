@@ -1,6 +1,6 @@
 """Figures of the held-out numbers: by frame, by label, by horizon.
 
-They are drawn from metrics.json and scores.npz alone.
+They need metrics.json and scores.npz only.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from train.report import figures
 
 __all__ = ['by_frame', 'by_horizon', 'by_label', 'label_use']
 
-_MAX_LABELS = 24  # In a plot; of more, those at both ends.
+_MAX_LABELS = 24  # Labels in a plot; of more, only those at both ends.
 _MAX_NAMED = 40  # Labels beside a confusion matrix.
 _UNFINISHED = 'the run has no metrics.json: it was not trained to its end'
 
 
 def by_frame(runs):
-  """Bits/dim by frame index, of `dict` from names to one `RunData` or more."""
+  """Bits/dim by frame index; `runs` is a `dict` from names to `RunData`."""
   figure = figures.Figure(
     'bits_by_frame',
     'Bits/dim by frame',
     'Held-out bits/dim of each frame given those before it, mean over clips '
-    '(band: standard error); frame 0 is of the head. Grey: no flow, a '
+    '(band: standard error); the head models frame 0. Grey: no flow, a '
     'histogram of a pixel given the same pixel of the previous frame.',
   )
   key = 'tail_bits_per_dim_by_frame'
@@ -118,7 +118,7 @@ def _label_bars(run, part, values, colour):
 
 
 def _error_of_label(run, part, name):
-  """The standard error over a label's clips; 0 where it is not known."""
+  """The standard error over a label's clips; 0 if it is not known."""
   scores, label = run.scores.get(part), run.scores.get('label')
   if scores is None or label is None or name not in run.label_names:
     return 0.0
@@ -132,10 +132,10 @@ def label_use(run):
   figure = figures.Figure(
     'label_use',
     'Label use',
-    'First: bits a clip that the model knows of the label, as it stands and '
+    'First: bits of the label that the model finds in a clip, uncalibrated and '
     'calibrated by one temperature (a lower bound on the mutual information), '
-    'beside all there is. Second: the most probable label by the true one, '
-    'share of its clips.',
+    'beside the entropy of the label. Second: the most probable label by the '
+    'true label, as shares of its clips.',
   )
   metrics = run.metrics
   if metrics.get('label_confusion') is None:
@@ -146,9 +146,9 @@ def label_use(run):
 
   def draw_bits(panel):
     keys = {
-      'all there is': 'label_entropy_bits',
+      'entropy': 'label_entropy_bits',
       'calibrated': 'calibrated_label_information_bits',
-      'as it stands': 'label_information_bits',
+      'uncalibrated': 'label_information_bits',
     }
     values = [metrics.get(k) or 0.0 for k in keys.values()]
     colours = [figures.GREY, *figures.COLOURS[:2]]
@@ -198,9 +198,9 @@ def by_horizon(runs):
   figure = figures.Figure(
     'quality_by_horizon',
     'Quality by horizon',
-    'Continuations of held-out clips against the real frames, by how far they '
-    'lie ahead: the mean of the samples, the best of them, and no model at '
-    'all, the last given frame repeated.',
+    'Continuations of held-out clips compared with the real frames, by the '
+    'number of frames ahead: the mean of the samples, the best sample, and '
+    'without a model the last given frame, repeated.',
   )
   shown = {n: run for n, run in runs.items() if run.metrics.get('copy_psnr')}
   if not shown:
@@ -261,7 +261,7 @@ def _draw_diversity(panel, shown, num_runs):
 
 
 def _distinct(lists):
-  """The lists that differ, to a thousandth; one that all share is one."""
+  """The distinct lists, compared to three decimals."""
   return {tuple(np.round(values, 3)): values for values in lists}.values()
 
 

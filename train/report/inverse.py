@@ -1,4 +1,4 @@
-"""Figures of the inverse: where a frame does not come back, and why."""
+"""Figures of the inverse: errors of the round trip, and their causes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from train.report import figures
 
 __all__ = ['by_step', 'error_map', 'over_training']
 
-_LEVELS = 256.0  # Of uint8: frames span 1.
+_LEVELS = 256.0  # Levels of uint8; frames have a range of 1.
 _MAX_CLIPS = 4
 _BY_STEP = (  # A title, keys of `invertibility_report`, and a factor.
   ('round-trip error, levels of 255', ('max_error',), _LEVELS),
@@ -61,13 +61,13 @@ def error_map(shown):
   return dataclasses.replace(
     figure,
     rows=tuple(rows),
-    caption='To the latent and back: black is no error, the brightest pixel of '
-    f'a row has {of_parts} levels of 255.',
+    caption='To the latent and back: black is no error; the largest errors '
+    f'(brightest pixels) are {of_parts} levels of 255.',
   )
 
 
 def _heat(values):
-  """uint8 `[B, H, W, 3]` of errors `[B, H, W]`, the largest brightest."""
+  """Colours errors `[B, H, W]` by size: uint8 `[B, H, W, 3]`."""
   import matplotlib
 
   scaled = values / max(float(values.max()), np.finfo(np.float32).tiny)
@@ -79,10 +79,10 @@ def by_step(shown):
   figure = figures.Figure(
     'invertibility',
     'Invertibility by step',
-    'One held-out clip, from the data (left) to the latent, coarsest (right): '
-    "each step's own round trip in levels of 255, the range of its scales and "
-    'the condition number of its 1×1 convolution. Samples show it where the '
-    'error comes near a level.',
+    'One held-out clip; steps from the data (left) to the coarsest latent '
+    "(right). Error of each step's own round trip in levels of 255, range of "
+    'its scales, and condition number of its 1×1 convolution. Errors near one '
+    'level are visible in samples.',
   )
   why = _why_not(shown)
   if why:
@@ -106,10 +106,10 @@ def by_step(shown):
 
 
 def _draw_steps(panel, reports, keys, factor):
-  """A line a part, or a bar a step from the first key's value to the last's."""
+  """Draws a line for each part or, for two keys, a bar for each step."""
   for number, (part, report) in enumerate(reports.items()):
     rows = [
-      # Nothing is drawn of an error that is exactly zero.
+      # The logarithmic axis cannot show an error of exactly zero.
       (place, *(factor * row[key] or np.nan for key in keys))
       for place, row in enumerate(report['steps'], 1)
       if row[keys[0]] is not None
@@ -134,10 +134,10 @@ def _why_not(shown):
 
 
 def over_training(rows):
-  """Table of the inverse's health: the columns' titles, then rows of `str`.
+  """The inverse's precision during training: column titles, then rows of `str`.
 
   Args:
-    rows: Of a run's metrics.jsonl.
+    rows: Rows of a run's metrics.jsonl.
 
   Returns:
     List of tuples of `str`; empty if it was not measured.

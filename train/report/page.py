@@ -1,7 +1,7 @@
-"""`report.html`: one file that needs no network, no script and no other file.
+"""Writes `report.html`, a single file without scripts or external resources.
 
-Everything that comes from data is escaped by the template engine; the page's
-policy lets a browser load nothing but what is inside it.
+The template engine escapes everything that comes from data, and the page's
+content security policy lets a browser load nothing from outside.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-  """What `render` makes HTML of.
+  """The content of a page, for `render`.
 
   Attributes:
     title: `str`.
     subtitle: `str`.
     sections: List of `sections.Section`.
-    figures: List of `figures.Figure`, those that are saved beside the page.
+    figures: List of `figures.Figure` that are saved beside the page.
   """
 
   title: str
@@ -43,14 +43,14 @@ class Page:
 
 
 def write(workdirs, which='newest'):
-  """Writes the report of a run or an ablation, or several runs' comparison.
+  """Writes the report of a run or an ablation, or a comparison of runs.
 
-  Of one folder that is `report.html` in it, and its figures in `figures/`; of
-  several `comparison.html` and `comparison_figures/` beside the first.
+  For one folder it writes `report.html` and `figures/` into it. For several it
+  writes `comparison.html` and `comparison_figures/` beside the first.
 
   Args:
     workdirs: List of paths.
-    which: The checkpoint, as of `runs.load`.
+    which: The checkpoint, see `train.runs.loading.load`.
 
   Returns:
     The page's path.
@@ -92,7 +92,7 @@ def _comparison(paths):
 
 
 def render(page):
-  """HTML of a `Page`: `str`."""
+  """Renders a `Page` as HTML: `str`."""
   environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_TEMPLATES),
     autoescape=True,

@@ -1,4 +1,4 @@
-"""Figures that a model paints: samples, strips, sweeps, interpolations."""
+"""Figures of sampled videos: strips, temperature sweeps, interpolations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ['first_frames', 'interpolation', 'strips', 'temperatures']
 _TEMPERATURES = (0.0, 0.3, 0.5, 0.7, 1.0)
 _MAX_LABELS = 4
 _MAX_FRAMES = 8
-_PER_LABEL = 4  # First frames of each.
+_PER_LABEL = 4  # First frames for each label.
 _NUM_BETWEEN = 7
 
 
@@ -33,7 +33,7 @@ def first_frames(shown):
     'first_frames',
     'First frames',
     f'Generated (temperature {temperature:g}) beside held-out ones of the same '
-    'label. Not chosen: the first seeds.',
+    'label. They are not selected: the first seeds are shown.',
     'Figs. 2, 4',
     columns=('generated', 'real'),
   )
@@ -60,7 +60,7 @@ def first_frames(shown):
 
 
 def _without_empty_column(figure, rows, why):
-  """The figure with `rows`; where there are no real frames, their column's."""
+  """The figure with `rows`; without the column of real frames if empty."""
   if any(len(row.images) > 1 for row in rows):
     return dataclasses.replace(figure, rows=tuple(rows))
   return dataclasses.replace(
@@ -72,22 +72,23 @@ def _without_empty_column(figure, rows, why):
 
 
 def strips(shown):
-  """Clips, and what the model makes of them: the paper's overfitting strips."""
+  """Clips, their continuations and samples: the paper's overfitting strips."""
   is_overfit = bool(shown.config.data.overfit_clips)
   kind = 'The clip that was trained on' if is_overfit else 'Held-out clips'
   figure = figures.Figure(
     'strips',
     'Overfitting strips' if is_overfit else 'Strips',
-    f'{kind}; what the tail makes of the first frames at temperature 0; and a '
-    'video from the label alone. The paper overfits one clip of four frames '
-    '(--preset=overfit).',
+    f"{kind}; the tail's continuation of the first frames at temperature 0; "
+    'and a video from the label alone. The paper overfits one clip of four '
+    'frames (--preset=overfit).',
     'Figs. 5, 8',
   )
   if shown.has_no_tail:
     return figures.missing(figure, 'the model has no tail: no videos')
   if shown.frames is None:
     return figures.missing(figure, shown.why_no_clips)
-  ends = [0] if is_overfit else [0, -1]  # Of two labels, if there are two.
+  # The first and the last clip have different labels, if there are several.
+  ends = [0] if is_overfit else [0, -1]
   frames, label = shown.frames[ends], shown.label[ends]
   given = shown.num_given
   (continued,) = continuations.continue_clips(
@@ -111,7 +112,7 @@ def strips(shown):
 
 
 def _evenly(frames):
-  """At most `_MAX_FRAMES` of a video's frames, first and last among them."""
+  """At most `_MAX_FRAMES` frames of a video, including the first and last."""
   count = min(len(frames), _MAX_FRAMES)
   return frames[np.linspace(0, len(frames) - 1, count).round().astype(int)]
 
@@ -121,8 +122,8 @@ def temperatures(shown):
   figure = figures.Figure(
     'temperatures',
     'Temperature sweep',
-    'Videos from the same noise, scaled by the temperature over the columns; '
-    'at 0 the most probable latent.',
+    'Videos from the same noise, scaled by the temperature above each column; '
+    '0 is the most probable latent.',
     columns=tuple(f'{t:g}' for t in _TEMPERATURES),
   )
   num_frames = 1 if shown.has_no_tail else _MAX_FRAMES
@@ -149,7 +150,7 @@ def temperatures(shown):
 
 
 def interpolation(shown):
-  """Videos on the way from one drawn video of a label to another."""
+  """Videos that interpolate between two drawn videos of a label."""
   figure = figures.Figure(
     'interpolation',
     'Latent interpolation',
@@ -158,7 +159,7 @@ def interpolation(shown):
     f'{shown.config.run.temperature:g}.',
   )
   if not shown.system.has_likelihood:
-    why = f'{shown.system.name} has no latents of videos here'
+    why = f'{shown.system.name} has no latents to interpolate'
     return figures.missing(figure, why)
   if shown.has_no_head:
     why = 'a model without a head cannot draw videos by itself'

@@ -23,13 +23,13 @@ _PACKAGES = (
 
 
 def assignments(config):
-  """The preset that a config starts from, and what it changes.
+  """The preset that a config starts from, and the changes to it.
 
   Args:
     config: `Config`.
 
   Returns:
-    preset: `str`; 'demo' where there is no preset of the config's name.
+    preset: `str`; 'demo' if the config's preset does not exist.
     assignments: List of `str` for `overrides.override`; a part's kind comes
       before its fields.
   """
@@ -39,7 +39,7 @@ def assignments(config):
 
 
 def commands(run):
-  """A run's commands, a line each; no place on this machine is in them.
+  """A run's commands, a line each, without places on this machine.
 
   Args:
     run: `run_data.RunData`.
@@ -67,7 +67,7 @@ def commands(run):
 
 
 def versions():
-  """List of (what, version) of what has made the report."""
+  """Versions of Python, packages and machine: list of (name, version)."""
   found = [('Python', platform.python_version())]
   for name in _PACKAGES:
     try:

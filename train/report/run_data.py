@@ -1,6 +1,6 @@
-"""What a run's folder holds, read without building its model.
+"""Reads a run's folder without building its model.
 
-Nothing that is missing or damaged stops a report: it says so.
+Missing or damaged files do not stop a report; the report lists them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class RunData:
     label_names: Tuple of `str`.
     scores: `dict` of arrays, scores.npz; empty if there is none.
     skipped: List of `dict`, skipped_files.jsonl.
-    problems: Tuple of `str`, files that could not be read.
+    problems: Tuple of `str`, messages about files that could not be read.
   """
 
   folder: run_folder.RunFolder
@@ -43,22 +43,22 @@ class RunData:
 
   @property
   def name(self):
-    """`str`: the folder's."""
+    """`str`, name of the folder."""
     return self.folder.path.resolve().name
 
   @property
   def step(self):
-    """Python `int`: the last that is known of."""
+    """Python `int`, the last step in the run's files."""
     steps = [r['step'] for r in self.rows if r['kind'] in ('train', 'eval')]
     return self.metrics.get('step', max(steps, default=0))
 
   @property
   def is_finished(self):
-    """Python `bool`: trained to its config's last step and measured."""
+    """Python `bool`, whether it was trained to its last step and measured."""
     return bool(self.metrics) and self.step >= self.config.run.steps
 
   def of_kind(self, kind):
-    """The rows of one kind, as 'train'."""
+    """The rows of one kind, such as 'train'."""
     return [row for row in self.rows if row['kind'] == kind]
 
 
@@ -73,7 +73,7 @@ def read(workdir):
 
   Raises:
     RunFolderError: if it holds no run.
-    ConfigError: if its config is one of another version.
+    ConfigError: if another version wrote its config.
   """
   folder = run_folder.RunFolder(workdir)
   config = folder.read_config()
@@ -102,7 +102,7 @@ def read(workdir):
 
 
 def read_ablation(workdir):
-  """The `dict` of ablation.json.
+  """Reads ablation.json.
 
   Args:
     workdir: Path.

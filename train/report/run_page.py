@@ -1,4 +1,4 @@
-"""A run's page: config, numbers, figures, videos, and what is missing."""
+"""The page of a run: config, numbers, figures, videos, and what is missing."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ _MAX_VIDEO_BYTES = 8_000_000
 
 
 def sections_of(run, which='newest'):
-  """What is known of a run.
+  """The sections of a run's page.
 
   Args:
     run: `run_data.RunData`.
-    which: The checkpoint for what the model paints, as of `runs.load`.
+    which: The checkpoint for figures that need the model, see
+      `train.runs.loading.load`.
 
   Returns:
     sections: List of `sections.Section`.
-    figures: List of `figures.Figure`, those that the sections show.
+    figures: List of `figures.Figure` that the sections show.
   """
   videos, found = _videos(run)
   drawn = {f.name: f for f in gallery.of_files(run)}
@@ -75,13 +76,13 @@ def sections_of(run, which='newest'):
 
 
 def _shown(drawn):
-  """Figures that there are; of the others `_absent` says why not."""
+  """Blocks of the figures that could be drawn; `_absent` lists the others."""
   blocks = [sections.Shown(f) for f in drawn if not f.missing]
   return blocks or [sections.Text('Nothing to show: see what is missing.')]
 
 
 def _absent(run, drawn):
-  """List of (what, why): figures and files that are not there."""
+  """Missing figures and files: list of (what, why)."""
   rows = [(f.title, f.missing) for f in drawn if f.missing]
   if not run.is_finished:
     why = f'the run is at step {run.step} of {run.config.run.steps}'
@@ -90,11 +91,12 @@ def _absent(run, drawn):
 
 
 def _videos(run):
-  """The folder's own GIFs as blocks, and the `Figure` that they make."""
+  """The GIFs of the run's folder, as blocks and as a `Figure`."""
   figure = figures.Figure(
     'videos',
     'Videos of the run',
-    "What training's end wrote to samples/: real clips above generated ones.",
+    'Written to samples/ at the end of training: real clips above generated '
+    'ones.',
   )
   rows, problems = [], []
   for path in sorted(run.folder.samples.glob('*.gif')):
@@ -104,7 +106,7 @@ def _videos(run):
         width = image.width
       if len(data) > _MAX_VIDEO_BYTES:
         raise OSError(f'{len(data)} bytes are too many for a page')
-    except OSError as e:  # PIL's errors are of this kind, too.
+    except OSError as e:  # Includes the errors of PIL.
       problems.append(sections.Text(f'{path.name} is left out: {e}'))
       continue
     image = figures.Image(data, 'gif', path.stem, width)
@@ -120,7 +122,7 @@ def _videos(run):
 def _invertibility(run):
   columns, *rows = inverse.over_training(run.rows) or [None]
   if columns is None:
-    why = 'the log has no line of it'
+    why = 'the log has no measurement'
     if not run.system.has_likelihood:
       why = f'{run.system.name} has no inverse'
     return [sections.Text(f'Not measured in training: {why}.')]

@@ -1,4 +1,4 @@
-"""What a run's page says in words and tables; each takes a `RunData`."""
+"""The texts and tables of a run's page; each function takes a `RunData`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from train.report import sections
 __all__ = ['facts', 'metrics', 'reproduction', 'settings', 'skipped']
 
 _MAX_SKIPPED = 50
-_MAX_VALUES = 8  # Longer lists of numbers are summed up.
+_MAX_VALUES = 8  # Of longer lists only the length is shown.
 
 
 def facts(run):
-  """List of (name, text): what kind of run it is."""
+  """Facts about the run: list of (name, text)."""
   config = run.config
   data = config.data
   size = f'{data.frame_size}×{data.frame_size}×{data.channels}'
@@ -133,13 +133,16 @@ def reproduction(run):
   values = fields.flat(run.config)
   if any(values.get(key) for key in configs.PLACES):
     blocks.append(
-      sections.Text('DATA_DIR and DATA_SERVICE are places of your machine.')
+      sections.Text(
+        'Replace DATA_DIR and DATA_SERVICE by the places on your machine.'
+      )
     )
   return [
     *blocks,
     sections.Text(
       'The same versions on a machine of the same kind give the same numbers. '
-      'A start from another run (--init_from) is not in the config.'
+      'The config does not say whether the run started from another '
+      '(--init_from).'
     ),
     sections.Details(
       'What made this report', [sections.Table(('', ''), reproduce.versions())]

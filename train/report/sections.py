@@ -1,4 +1,4 @@
-"""What a page is made of, before it is HTML."""
+"""The elements of a page, before they are rendered as HTML."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ['Code', 'Details', 'Section', 'Shown', 'Table', 'Text']
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-  """A title with what is below it.
+  """A title with blocks below it.
 
   Attributes:
-    anchor: `str`, its name in a link.
+    anchor: `str`, its name in links.
     title: `str`.
     blocks: Sequence of the classes below.
   """
@@ -33,7 +33,7 @@ class Text:
 
 @dataclasses.dataclass(frozen=True)
 class Code:
-  """Lines of a shell."""
+  """Shell commands."""
 
   text: str
   kind = 'code'
@@ -41,7 +41,7 @@ class Code:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-  """Rows of values, each a `str`; a column's title may be ''."""
+  """Rows of `str`; a column's title may be ''."""
 
   columns: Any
   rows: Any

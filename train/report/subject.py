@@ -1,4 +1,4 @@
-"""A restored model with a few of its data set's clips, to be painted."""
+"""`Subject`: a restored model and a few held-out clips, for figures."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _NUM_CLIPS = 24
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-  """What the figures of a model need.
+  """A restored model and a few held-out clips.
 
   Attributes:
-    model: `VideoFlow` or `VideoGan`, restored: what draws videos.
+    model: `VideoFlow` or `VideoGan`, restored.
     system: `System` that trained it.
-    step: Python `int`, training steps that the model had.
+    step: Python `int`, number of training steps of the model.
     label_names: Tuple of `str`.
     frames: uint8 `[B, T, H, W, C]`, held-out clips of every label; or None.
     label: int `[B]`, or None.
-    why_no_clips: `str`, why `frames` is None.
+    why_no_clips: `str`, the reason if `frames` is None.
   """
 
   model: Any
@@ -54,11 +54,11 @@ class Subject:
 
   @property
   def num_given(self):
-    """Python `int`: frames that a continuation starts from."""
+    """Python `int`, number of frames that a continuation starts from."""
     return self.system.num_given
 
   def labels(self, most):
-    """Ids of at most that many labels, evenly; one of a model without."""
+    """Ids of at most `most` labels, chosen evenly; [0] without labels."""
     if self.model.num_labels is None:
       return [0]
     count = min(most, self.model.num_labels)
@@ -66,19 +66,19 @@ class Subject:
     return [int(y) for y in chosen]
 
   def label_name(self, label):
-    """`str`, of a model without labels a video's."""
+    """The label's name; 'any' for a model without labels."""
     if self.model.num_labels is None:
       return 'any'
     return self.label_names[int(label)]
 
   def label_arguments(self, labels):
-    """Of `sample`: the labels or, of a model without, how many videos."""
+    """Arguments of `sample`: the labels, or without labels their number."""
     if self.model.num_labels is None:
       return {'num_videos': len(labels)}
     return {'labels': np.asarray(labels, np.int32)}
 
   def real_first_frames(self, label, most):
-    """uint8 `[N, H, W, C]`, at most that many; None if there are none."""
+    """At most `most` real first frames, uint8 `[N, H, W, C]`, or None."""
     if self.frames is None:
       return None
     chosen = self.frames[:, 0]
@@ -92,13 +92,14 @@ def load(workdir, which='newest'):
 
   Args:
     workdir: Path.
-    which: As of `runs.load`.
+    which: See `train.runs.loading.load`.
 
   Returns:
     A `Subject`.
 
   Raises:
-    ConfigError, RunFolderError, CheckpointError: as of `runs.load`.
+    ConfigError, RunFolderError, CheckpointError: see
+      `train.runs.loading.load`.
   """
   run = loading.load(workdir, which)
   frames = label = None

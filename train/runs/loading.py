@@ -1,4 +1,4 @@
-"""Runs that were trained: loaded, measured again, sampled, exported."""
+"""Loads trained runs; measures, samples and exports them again."""
 
 import dataclasses
 
@@ -20,14 +20,14 @@ __all__ = ['Run', 'evaluate_run', 'export_run', 'load', 'sample_run']
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """A run as a checkpoint has it.
+  """A run, restored from a checkpoint.
 
   Attributes:
     folder: `RunFolder`.
     config: `Config`.
     label_names: Tuple of `str`.
     model: A compiled `VideoGlow` or `VideoGan`, restored.
-    step: Python `int`, training steps that the model had.
+    step: Python `int`, number of training steps of the model.
   """
 
   folder: run_folder.RunFolder
@@ -38,12 +38,12 @@ class Run:
 
   @property
   def system(self):
-    """The `System` that trained it."""
+    """The `System` that trained the run."""
     return systems.of(self.config)
 
   @property
   def sampler(self):
-    """What draws videos: a `VideoFlow` or a `VideoGan`."""
+    """The object that draws videos: a `VideoFlow` or a `VideoGan`."""
     return self.system.sampler(self.model)
 
   def inputs(self):
@@ -52,17 +52,18 @@ class Run:
 
 
 def load(workdir, which='newest'):
-  """Restores a run's checkpoint; its averaged weights, if it keeps any.
+  """Restores a run's checkpoint, with averaged weights if it keeps them.
 
   Args:
     workdir: Path.
-    which: 'newest', or 'best' of those kept, by held-out bits/dim.
+    which: 'newest' or 'best', the kept checkpoint with the lowest held-out
+      bits/dim.
 
   Returns:
     A `Run`.
 
   Raises:
-    ConfigError: for the best of a GAN.
+    ConfigError: if `which` is 'best' and the run is a GAN's.
     RunFolderError: if there is no run, or it has no checkpoint.
   """
   folder = run_folder.RunFolder(workdir)
@@ -70,7 +71,8 @@ def load(workdir, which='newest'):
   system = systems.of(config)
   if which == 'best' and not system.has_likelihood:
     raise fields.ConfigError(
-      f'--checkpoint=best is by held-out bits/dim, but this is {system.name}.'
+      '--checkpoint=best ranks by held-out bits/dim, but this run trains '
+      f'{system.name}.'
     )
   label_names = folder.read_labels()
   model = system.build_model(len(label_names))
@@ -92,9 +94,9 @@ def evaluate_run(
 
   Args:
     workdir: Path.
-    num_importance_samples: As of `measuring.measure`.
-    which: As of `load`.
-    data_dir: Where the data are now, or None: where they were.
+    num_importance_samples: See `measuring.measure`.
+    which: See `load`.
+    data_dir: Path of the data, if it has changed since training; else None.
 
   Returns:
     metrics: `dict`, as written.
@@ -129,12 +131,12 @@ def sample_run(
     workdir: Path.
     labels: List of `str`, names or ids; empty: every label.
     num_frames: Python `int`, or None: the config's.
-    temperatures: List of floats, a video each with the same noise; empty: the
-      config's.
+    temperatures: List of floats; each gives a video from the same noise. Empty:
+      the config's.
     seed: Python `int`, or None: a random one.
-    which: As of `load`.
-    num_interpolated: Python `int`: so many videos between two drawn ones of a
-      label, in the place of one; None: none.
+    which: See `load`.
+    num_interpolated: Python `int`, number of videos that interpolate between
+      two drawn videos of each label; None: one drawn video of each label.
 
   Returns:
     Paths of the files written.
@@ -152,10 +154,13 @@ def sample_run(
       )
     elif not system.has_likelihood:
       raise ValueError(
-        f'--interpolate is for flows, but this is {system.name}.'
+        f'--interpolate is for flows, but this run trains {system.name}.'
       )
     elif len(temperatures) > 1:
-      raise ValueError('Expected one temperature to interpolate at.')
+      raise ValueError(
+        '--interpolate expects one temperature, but got '
+        f'{", ".join(map(str, temperatures))}.'
+      )
     else:
       videos = sweeps.between_two(
         run.sampler, ids, num_frames, temperatures[0], seed, num_interpolated
@@ -174,13 +179,13 @@ def export_run(workdir, which='newest'):
 
   Args:
     workdir: Path.
-    which: As of `load`.
+    which: See `load`.
 
   Returns:
     The SavedModel's path.
 
   Raises:
-    ConfigError: for a GAN.
+    ConfigError: if the run is a GAN's.
   """
   system = systems.of(run_folder.RunFolder(workdir).read_config())
   if not system.has_likelihood:

@@ -1,4 +1,4 @@
-"""A run to be given away: its weights and what is known of them."""
+"""Packs a run to be shared: its weights, config, numbers and model card."""
 
 import pathlib
 
@@ -18,30 +18,30 @@ _USAGE = """\
 python -m train.main --mode=sample --workdir=FOLDER
 ```
 
-FOLDER is where this file is. `--mode=evaluate` and `--mode=export` take it, and
-`--init_from` begins another run with its weights; the optimiser's state is not
-in it.
+FOLDER is the folder of this file. `--mode=evaluate` and `--mode=export` take
+it, too, and `--init_from` starts another run from its weights. It does not have
+the optimiser's state, so training cannot be resumed.
 """
 
 
 def pack_run(workdir, destination, which='newest'):
-  """Writes a run folder of a checkpoint's weights, without the optimiser's.
+  """Writes a run folder with a checkpoint's weights, without optimiser state.
 
-  It is a third of the run's size with Adam, and holds config.json, labels.txt,
-  metrics.json, model_card.md and one checkpoint. Places on this machine
-  (`configs.PLACES`) are left out. It appears when all of it is
-  written, or never.
+  The folder holds config.json, labels.txt, metrics.json, model_card.md and one
+  checkpoint, a third of the size of one with Adam's state. The config leaves
+  out places on this machine (`configs.PLACES`). The folder appears only when
+  all of it is written.
 
   Args:
     workdir: Path of the run.
     destination: Path of a folder that does not exist.
-    which: As of `runs.load`.
+    which: See `train.runs.loading.load`.
 
   Returns:
     The destination, `pathlib.Path`.
 
   Raises:
-    ConfigError: for a GAN.
+    ConfigError: if the run is a GAN's.
     RunFolderError: if there is no run, the destination exists, or it cannot be
       written.
   """
@@ -49,7 +49,7 @@ def pack_run(workdir, destination, which='newest'):
   files.check_is_local(destination)
   if destination.exists():
     raise files.RunFolderError(
-      f'Expected a folder to be made, but {destination} exists.'
+      f'Expected a folder that does not exist, but {destination} exists.'
     )
   run = loading.load(workdir, which)
   if not run.system.has_likelihood:
@@ -70,7 +70,7 @@ def _write(run, folder):
   folder.claim(config)
   folder.write_labels(run.label_names)
   metrics = run.folder.read_metrics_file()
-  # Those of the run's end, which another checkpoint's are not.
+  # metrics.json is of the run's end; another checkpoint has other numbers.
   metrics = metrics if metrics.get('step') == run.step else {}
   folder.write_metrics({'step': run.step, **metrics})
   checkpoints.Checkpoints(

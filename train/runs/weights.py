@@ -1,4 +1,4 @@
-"""Weights by their names, and those of another run."""
+"""Copies weights of another run, by their names."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from train.systems import systems
 
 __all__ = ['init_from', 'variables_by_path']
 
-# What comes along with a part: the memory makes the tail's state.
+# Parts that are copied with a part: the memory makes the tail's state.
 _WITH = {'tail': ('memory',)}
 
 
 def variables_by_path(root):
-  """`dict` of the variables that `root` tracks, by attribute path."""
+  """`dict` from attribute paths to the variables that `root` tracks."""
   view = tf.train.TrackableView(root)
   found, seen = {}, {id(root)}
   queue = [('', root)]
@@ -34,18 +34,18 @@ def variables_by_path(root):
 
 
 def init_from(model, spec):
-  """Copies another run's weights, where the shapes agree.
+  """Copies another run's weights into a model, where the shapes agree.
 
-  Those of a run with `ema` are the averaged ones. ActNorm's parameters come
-  along, with the mark that they are adapted.
+  From a run with `ema` the averaged weights are copied. ActNorm's parameters
+  are copied, too, and count as adapted.
 
   Args:
-    model: `VideoGlow` or `VideoGan`, to be changed.
+    model: `VideoGlow` or `VideoGan`, which is changed.
     spec: 'WORKDIR' or 'WORKDIR:PART', such as 'runs/demo:head'; or several,
-      with commas between them, of which later ones win.
+      separated by commas, of which later ones overwrite earlier ones.
 
   Returns:
-    List of `str`: what was not copied, and why.
+    List of `str`: which weights were not copied, and why.
 
   Raises:
     CheckpointError: if the run's checkpoints are damaged.

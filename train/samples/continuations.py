@@ -1,8 +1,9 @@
-"""How good continuations of held-out clips are, how various, how stable.
+"""Quality, diversity and drift of continuations of held-out clips.
 
-Generated frames lie at the centres of the model's bins, so they are compared
-with real frames that do, too: quantisation itself costs nothing here. A model
-with 'legacy' dequantisation keeps its frames' 8 bits, and so do the real ones.
+Generated frames lie at the centres of the model's bins. They are compared with
+real frames that are quantised in the same way, so that quantisation does not
+count as an error. A model with 'legacy' dequantisation keeps 8 bits; its real
+frames do, too.
 """
 
 import functools
@@ -28,7 +29,8 @@ __all__ = [
   'summary',
 ]
 
-_MAX_SSIM_FILTER = 11  # Pixels; Wang et al., 2004. Smaller frames: their size.
+# Pixels (Wang et al., 2004); the frame's size if that is smaller.
+_MAX_SSIM_FILTER = 11
 _STATISTICS = ('means', 'deviations', 'gradient_energies')
 
 
@@ -42,22 +44,22 @@ def summary(
   drift_factor=4,
   seed=0,
 ):
-  """What metrics.json says of continuations from the first frames.
+  """The numbers of metrics.json on continuations from the first frames.
 
   Args:
     model: `VideoFlow` with a tail, or `VideoGan`.
     dataset: Finite `tf.data.Dataset` of `(frames, label)` batches, frames uint8
       `[B, T, H, W, C]`, T > 1; the same at each reading.
-    num_samples: Python `int` N, continuations of each clip.
-    temperature: Float, of the latent noise.
-    max_clips: Python `int`: of a larger data set that many clips, evenly.
-    num_given: Python `int` below T, how many frames are given.
-    drift_factor: Python `int`: drift is watched for that many times T frames,
-      on sample 0 of each clip.
+    num_samples: Python `int` N, number of continuations of each clip.
+    temperature: Float, temperature of the latent noise.
+    max_clips: Python `int`, number of clips, chosen evenly, that are continued.
+    num_given: Python `int` below T, number of given frames.
+    drift_factor: Python `int`; drift is measured over `drift_factor * T`
+      frames, on one sample of each clip.
     seed: Python `int`.
 
   Returns:
-    `dict` for JSON: what `quality` gives; `diversity`; `drift`; and
+    `dict` for JSON: the result of `quality`; `diversity`; `drift`; and
     continuation_num_clips, ..._num_samples, ..._num_given, ..._temperature.
   """
   frames, label = even_clips(dataset, max_clips)
@@ -79,13 +81,13 @@ def summary(
 
 
 def even_clips(dataset, num_clips):
-  """Clips spread evenly over a data set, so that every label shows.
+  """Chooses clips evenly from a data set, to include many labels.
 
-  The data set is read twice, and only the chosen clips are kept in memory.
+  The data set is read twice; only the chosen clips are kept in memory.
 
   Args:
     dataset: Finite `tf.data.Dataset` of `(frames, label)` batches.
-    num_clips: Python `int`, how many at most.
+    num_clips: Python `int`, number of clips at most.
 
   Returns:
     frames: uint8 `[N, T, H, W, C]`.
@@ -114,18 +116,18 @@ def continue_clips(
 ):
   """Samples continuations of clips from their first frames.
 
-  Frame t of sample n of clip b is drawn with noise of (seed, n, b, t): it
-  depends neither on how many are asked for nor on their length.
+  The noise of frame t of sample n of clip b depends on (seed, n, b, t) only,
+  not on the numbers of samples, clips or frames.
 
   Args:
     model: `VideoFlow` with a tail, or `VideoGan`.
     frames: uint8 `[B, T, H, W, C]`, real clips.
     label: int `[B]`; not used by a model without labels.
     num_samples: Python `int` N.
-    num_given: Python `int`, how many frames are given.
-    num_frames: Python `int`, length of the results with the given frames;
+    num_given: Python `int`, number of given frames.
+    num_frames: Python `int`, length of the results, including the given frames;
       None: T.
-    temperature: Float, of the latent noise.
+    temperature: Float, temperature of the latent noise.
     seed: Python `int`.
 
   Returns:
@@ -150,27 +152,27 @@ def continue_clips(
 
 
 def as_context(model, frames):
-  """Frames as the model sees and generates them, uint8 `[...]`."""
+  """Quantises frames as the model sees and generates them, uint8 `[...]`."""
   return likelihood.to_uint8(video_targets.clean_given(model, frames)).numpy()
 
 
 def quality(real, sampled, num_given=1):
   """PSNR and SSIM of continuations against real frames.
 
-  The best of a clip's samples is the one whose metric's mean over time is
-  highest, as in VideoFlow (Kumar et al., 2019) and SVG: one sample for the
-  whole clip, and each metric chooses its own.
+  The best sample of a clip is the one with the highest mean of the metric over
+  time, as in VideoFlow (Kumar et al., 2019) and SVG. PSNR and SSIM each choose
+  their own.
 
   Args:
     real: uint8 `[B, T, H, W, C]`, from `as_context`.
     sampled: uint8 `[N, B, T, H, W, C]`.
-    num_given: Python `int`, how many of the T frames were given.
+    num_given: Python `int`, number of the T frames that were given.
 
   Returns:
-    `dict` of lists of T - num_given floats, means over clips by horizon, PSNR
-    in dB and SSIM: continuation_psnr_mean_of_samples (of the frames' mean over
-    samples), continuation_psnr_best_of_samples, copy_psnr (of the last given
-    frame, repeated), and the same of ssim.
+    `dict` of lists of T - num_given floats, means over clips by horizon:
+    continuation_psnr_mean_of_samples (of the mean frame over samples),
+    continuation_psnr_best_of_samples and copy_psnr (of the last given frame,
+    repeated), in dB, and the same for ssim.
 
   Raises:
     ValueError: if the shapes differ or no frame is left to compare.
@@ -178,7 +180,7 @@ def quality(real, sampled, num_given=1):
   real, sampled = np.asarray(real), np.asarray(sampled)
   if sampled.shape[1:] != real.shape or real.shape[1] <= num_given:
     raise ValueError(
-      f'Expected samples [N, B, T, H, W, C] of clips {real.shape} and more '
+      f'Expected samples [N, B, T, H, W, C] for clips {real.shape} and more '
       f'frames than the {num_given} given, but got {sampled.shape}.'
     )
   given, target = real[:, num_given - 1 : num_given], real[:, num_given:]
@@ -196,7 +198,7 @@ def quality(real, sampled, num_given=1):
 
 
 def _best(values):
-  """Of values `[N, B, T]` those of each clip's best sample, `[B, T]`."""
+  """Chooses each clip's best sample: from values `[N, B, T]` to `[B, T]`."""
   best = values.mean(axis=-1).argmax(axis=0)
   return values[best, np.arange(len(best))]
 
@@ -212,16 +214,16 @@ def _ssim(real, generated):
 
 
 def diversity(sampled, num_given=1):
-  """How far apart the samples of a clip are.
+  """The distance of samples of the same clip.
 
   Args:
     sampled: uint8 `[N, B, T, H, W, C]`.
-    num_given: Python `int`, how many of the T frames were given.
+    num_given: Python `int`, number of the T frames that were given.
 
   Returns:
-    List of T - num_given floats by horizon: root-mean-square distance of two
-    samples' frames, in levels of 255, mean over pairs and clips; None for one
-    sample.
+    List of T - num_given floats by horizon: the root-mean-square distance of
+    two samples' frames, in levels of 255, averaged over pairs and clips. None
+    if there is one sample.
   """
   pairs = itertools.combinations(np.asarray(sampled)[:, :, num_given:], 2)
   distances = [_distance(a, b).mean(axis=0) for a, b in pairs]
@@ -238,15 +240,15 @@ def drift(real, generated, num_given=1):
   """Whether generated frames keep the statistics of real ones.
 
   Args:
-    real: uint8 `[B, T, H, W, C]`, at the generated frames' levels.
+    real: uint8 `[B, T, H, W, C]`, quantised like the generated frames.
     generated: uint8 `[B', T', H, W, C]`, of any length.
-    num_given: Python `int`, how many of the T' frames were given.
+    num_given: Python `int`, number of the T' frames that were given.
 
   Returns:
-    `dict`: means, deviations and gradient_energies of the generated, as of
-    `frame_statistics`, by horizon; `data`, the same of the real, each a mean
-    over all their frames; and `ratios`, generated to data by horizon, None
-    where the data's is 0.
+    `dict`: means, deviations and gradient_energies of the generated frames by
+    horizon (see `frame_statistics`); `data`, the same statistics of the real
+    frames, averaged over time; and `ratios`, generated divided by data, by
+    horizon, None if the data's statistic is 0.
   """
   of_real = frame_statistics(real)
   of_generated = frame_statistics(np.asarray(generated)[:, num_given:])
@@ -259,16 +261,16 @@ def drift(real, generated, num_given=1):
 
 
 def frame_statistics(frames):
-  """Statistics of frames by time, means over clips.
+  """Statistics of frames by time, averaged over clips.
 
   Args:
     frames: uint8 `[B, T, H, W, C]`.
 
   Returns:
     `dict` of lists of T floats: `means`; `deviations`, the standard deviation
-    over one frame's pixels and channels (both in levels, 0..255); and
+    over a frame's pixels and channels (both in levels, 0..255); and
     `gradient_energies`, the mean squared difference of horizontal neighbours
-    plus that of vertical ones (squared levels).
+    plus that of vertical neighbours (in squared levels).
   """
   by_time = np.moveaxis(np.asarray(frames), 1, 0)
   rows = [_statistics(f.astype(np.float64)) for f in by_time]
@@ -276,7 +278,7 @@ def frame_statistics(frames):
 
 
 def _statistics(frame):
-  """`_STATISTICS` of frames `[B, H, W, C]` of one time."""
+  """The `_STATISTICS` of frames `[B, H, W, C]` at one time."""
   horizontal = np.mean(np.diff(frame, axis=2) ** 2)
   vertical = np.mean(np.diff(frame, axis=1) ** 2)
   deviation = frame.std(axis=(1, 2, 3)).mean()
@@ -284,7 +286,7 @@ def _statistics(frame):
 
 
 def is_exact(compute):
-  """Whether a function computes the same the second time, bit for bit.
+  """Whether a function returns the same bits when it is called again.
 
   Args:
     compute: Function without arguments that returns a list of tensors.
@@ -294,7 +296,7 @@ def is_exact(compute):
 
 
 def densities_and_samples(model, frames, label):
-  """What `is_exact` takes of a flow: `log_prob` and `sample` of one seed.
+  """A function for `is_exact`: a flow's `log_prob` and `sample` with one seed.
 
   Args:
     model: `VideoFlow`.

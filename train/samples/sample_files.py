@@ -1,4 +1,4 @@
-"""Sampled videos as GIFs and PNG strips."""
+"""Writes sampled videos as GIFs and PNG strips."""
 
 import io
 
@@ -15,16 +15,16 @@ __all__ = [
   'save_videos',
 ]
 
-_SCALE = 4  # Small frames are shown enlarged, without smoothing.
+_SCALE = 4  # Frames are enlarged, without smoothing.
 
 
 def save_videos(stem, videos, frames_per_second=8):
-  """Writes videos as one GIF, side by side, and one PNG strip, a row each.
+  """Writes videos as one GIF, side by side, and one PNG, a row for each.
 
   Args:
     stem: Path without ending.
     videos: uint8 `[N, T, H, W, C]`, C 1 or 3.
-    frames_per_second: Of the GIF.
+    frames_per_second: Number, speed of the GIF.
 
   Returns:
     List of the two paths.
@@ -40,9 +40,9 @@ def save_comparison(stem, real, generated, frames_per_second=8):
   Args:
     stem: Path without ending.
     real: uint8 `[N, T, H, W, C]`.
-    generated: uint8 `[N, T', H, W, C]`; the shorter of the two holds its last
+    generated: uint8 `[N, T', H, W, C]`. The shorter of the two repeats its last
       frame.
-    frames_per_second: Of the GIF.
+    frames_per_second: Number, speed of the GIF.
 
   Returns:
     List of the two paths.
@@ -65,13 +65,13 @@ def psnr(real, generated):
 
 
 def as_rgb(videos):
-  """Grey `[..., 1]` as `[..., 3]`."""
+  """Converts grey `[..., 1]` to `[..., 3]`; RGB is returned as it is."""
   videos = np.asarray(videos)
   return np.repeat(videos, 3, axis=-1) if videos.shape[-1] == 1 else videos
 
 
 def encode_gif(images, frames_per_second):
-  """Pillow's images as a GIF that repeats: `bytes`."""
+  """Encodes Pillow images as a GIF that repeats: `bytes`."""
   first, *others = images
   gif = io.BytesIO()
   first.save(

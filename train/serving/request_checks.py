@@ -1,4 +1,4 @@
-"""What a server refuses: requests that no signature can answer."""
+"""Checks of requests: a server refuses those that it cannot answer."""
 
 import dataclasses
 
@@ -6,17 +6,17 @@ import tensorflow as tf
 
 __all__ = ['Limits', 'check_finite', 'checked']
 
-# The next frame's index must be an int32, too.
+# The index of the next frame must also fit into an int32.
 _LAST_INDEX = 2**31 - 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-  """What one request may ask for, by the server's memory.
+  """Limits on the size of a request, because of the server's memory.
 
   Attributes:
-    max_frames: `int`, frames of a video, given ones included.
-    max_rows: `int`, videos.
+    max_frames: `int`, most frames of a video, including given ones.
+    max_rows: `int`, most videos.
   """
 
   max_frames: int = 256
@@ -24,10 +24,10 @@ class Limits:
 
 
 def checked(flow, limits, specs, inputs):
-  """The inputs of a request; InvalidArgumentError says what is wrong with it.
+  """Checks the inputs of a request; raises InvalidArgumentError.
 
-  Servers feed tensors of any shape, whatever a signature says: shapes are
-  checked first, then values.
+  Servers feed tensors of any shape, whatever the signature says. Shapes are
+  therefore checked, too, before values.
 
   Args:
     flow: `VideoFlow`.
@@ -46,11 +46,11 @@ def checked(flow, limits, specs, inputs):
 
 
 def check_finite(what):
-  """A function that gives a tensor back if all of it is finite."""
+  """A function that returns a tensor if all of its values are finite."""
 
   def check(values):
     ok = tf.reduce_all(tf.math.is_finite(values))
-    words = f'{what} must be finite, but overflowed: the request is too extreme'
+    words = f'{what} must be finite, but overflowed: the inputs are too extreme'
     with tf.control_dependencies([tf.debugging.Assert(ok, [words])]):
       return tf.identity(values)
 
@@ -67,7 +67,7 @@ def _check(condition, words, value):
 
 
 def _check_shape(spec, value):
-  # The shape as it is: TensorFlow takes what a spec says of it for granted.
+  # Forget the static shape: TensorFlow trusts the spec and would not check it.
   value = tf.raw_ops.PlaceholderWithDefault(
     input=value, shape=tf.TensorShape(None)
   )
@@ -125,12 +125,13 @@ def _check_range(name, value, low, high):
 
 
 def _check_lengths(flow, limits, inputs):
-  """Checks of numbers of frames; models without a tail make images."""
+  """Checks of numbers of frames; a model without a tail has one."""
   high = 1 if flow.tail is None else limits.max_frames
   frames, num_frames = inputs.get('frames'), inputs.get('num_frames')
   checks = []
   if frames is not None:
-    # A video to continue may be one frame; of others, the tail has to see one.
+    # A video to continue may have one frame. Other videos need two if there is
+    # a tail, which scores the second.
     low = 1 if flow.tail is None or num_frames is not None else 2
     length = tf.shape(frames)[1]
     checks.append(_check_range('The number of frames', length, low, high))

@@ -1,6 +1,8 @@
-"""Samples from an exported SavedModel: `python -m train.sample_export DIR`.
+"""Samples from an exported SavedModel.
 
-Needs TensorFlow alone to make videos, as a server would.
+  python -m train.serving.sample_export DIR
+
+The videos are made by TensorFlow alone, without this library, as in a server.
 """
 
 import pathlib
@@ -11,9 +13,11 @@ import tensorflow as tf
 
 from train.samples import sample_files
 
-_NUM_VIDEOS = flags.DEFINE_integer('videos', 4, 'Videos to sample.')
-_NUM_FRAMES = flags.DEFINE_integer('frames', 8, 'Frames of each.')
-_OUTPUT = flags.DEFINE_string('output', '', 'Path stem of a GIF and a strip.')
+_NUM_VIDEOS = flags.DEFINE_integer('videos', 4, 'Number of videos to sample.')
+_NUM_FRAMES = flags.DEFINE_integer('frames', 8, 'Number of frames of each.')
+_OUTPUT = flags.DEFINE_string(
+  'output', '', 'Path of a GIF and a PNG strip, without the ending.'
+)
 
 
 def sample(path, num_videos, num_frames):

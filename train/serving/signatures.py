@@ -1,4 +1,4 @@
-"""A model's signatures: what a server answers."""
+"""Builds a model's signatures, the functions that a server calls."""
 
 import tensorflow as tf
 
@@ -10,13 +10,12 @@ from train.serving import request_checks
 
 __all__ = ['DESCRIPTIONS', 'build_signatures', 'default_signature']
 
-# In the words of model cards.
+# Descriptions for model cards.
 DESCRIPTIONS = {
   'sample': 'Videos from labels.',
   'continue': 'Videos from their first frames; num_frames counts these.',
-  'first_frame': 'The first frame, and the state with which next_frame goes '
-  'on.',
-  'next_frame': 'One more frame and the next state: a stream.',
+  'first_frame': 'The first frame of a stream, and the state for next_frame.',
+  'next_frame': 'The next frame of a stream, and the next state.',
   'log_prob': 'Bits per dimension of the first frame (head) and of each later '
   'one (tail).',
   'classify': 'Log-probability of each label, in nats.',
@@ -45,22 +44,23 @@ def build_signatures(flow, limits):
   temperature float [B]    latents float [B, T, N], N = H * W * C
   num_frames int32 []      log_probs float [B, num_labels]
   head_bits_per_dim float [B], tail_bits_per_dim float [B, T - 1]
-  STATE: frame_index int32 [B], of `frame` in its video;
-         state_map float [B, H, W, S], before `frame`: zeros for frame 0;
-         previous_frame uint8 [B, H, W, C], before `frame`: for frame 0 itself
+  STATE: frame_index int32 [B], index of `frame` in its video;
+         state_map float [B, H, W, S], memory before `frame` (frame 0: zeros);
+         previous_frame uint8 [B, H, W, C], before `frame` (frame 0: itself)
   ```
 
-  A model without labels takes none and does not classify. Without a head there
-  is no `sample` and no `first_frame`, and latents are those of the frames from
-  1 on: `decode` takes frame 0 as `first_frame`, too. Without a tail T is 1, and
-  nothing goes on. `state_map` is there if the model has a memory,
-  `previous_frame` if its tail sees two frames.
+  A model without labels has no input `labels` and no `classify`. A model
+  without a head has no `sample` and no `first_frame`; its latents are those of
+  frames 1, 2, ..., and `decode` takes frame 0 as the input `first_frame`. For a
+  model without a tail T is 1; it has no `continue`, no `next_frame` and no
+  STATE. STATE has `state_map` if the model has a memory, and `previous_frame`
+  if its tail sees two frames.
 
-  A row's answer depends on that row alone.
+  The answer for a row depends on that row only.
 
   Args:
-    flow: `VideoFlow`, made by `frozen.frozen` (each request to another would
-      compute its inverses).
+    flow: `VideoFlow`, made by `frozen.frozen`; otherwise each request would
+      compute the inverses of the 1x1 convolutions.
     limits: `request_checks.Limits`.
 
   Returns:
@@ -73,12 +73,12 @@ def build_signatures(flow, limits):
 
 
 def default_signature(signatures):
-  """Which of them is `serving_default`: `str`."""
+  """The name of the signature that is `serving_default`: `str`."""
   return 'sample' if 'sample' in signatures else 'continue'
 
 
 def _bodies(flow):
-  """`dict` from a signature's name to its function and its inputs' names."""
+  """`dict` from signatures' names to (function, names of inputs)."""
   labels = [] if flow.num_labels is None else ['labels']
   draw = [*labels, 'seed', 'temperature']
   state = ['frame_index']
@@ -135,7 +135,7 @@ def _specs(flow):
   return specs
 
 
-# Bodies: functions of the model and of checked inputs.
+# The signatures' bodies: functions of the model and of checked inputs.
 
 
 def _sample(flow, seed, temperature, num_frames, labels=None):
@@ -214,7 +214,7 @@ _finite_density = request_checks.check_finite('The log-density')
 
 
 def _same_noise(frames):
-  """Equal identities: a row's noise must not depend on its batch."""
+  """Equal clip identities, so that a row's noise does not depend on others."""
   return tf.zeros(tf.shape(frames)[:1], tf.int32)
 
 

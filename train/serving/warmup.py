@@ -19,14 +19,14 @@ _MISSING = (
 def example_requests(functions):
   """A small request for each signature.
 
-  One row: label 0, seed (0, 0), temperature 0.7, black frames and zero latents;
-  two frames, or one of a model of images.
+  A request has one row: label 0, seed (0, 0), temperature 0.7, black frames and
+  zero latents. It has two frames, or one if the model has no tail.
 
   Args:
     functions: `dict` from names to signatures (`ConcreteFunction`s).
 
   Returns:
-    `dict` from their names to `dict`s from inputs' names to tensors.
+    `dict` from signatures' names to `dict`s from inputs' names to tensors.
   """
   length = 2 if 'next_frame' in functions else 1
   requests = {}
@@ -48,7 +48,7 @@ def write_warmup(folder, functions, name):
 
   Args:
     folder: Path of a SavedModel.
-    functions: Its signatures, as of `example_requests`.
+    functions: Its signatures, see `example_requests`.
     name: `str`, the model's name in the requests.
   """
   try:
@@ -71,7 +71,7 @@ def read_warmup(folder):
     folder: Path of a SavedModel.
 
   Raises:
-    ImportError: without tensorflow-serving-api.
+    ImportError: if tensorflow-serving-api is not installed.
   """
   _, logs = _protos()
   requests = []
@@ -86,7 +86,7 @@ def read_warmup(folder):
 
 
 def _protos():
-  # Imported here: it is an extra, of this file alone.
+  # Imported here, because it is an extra that only this file needs.
   from tensorflow_serving.apis import predict_pb2
   from tensorflow_serving.apis import prediction_log_pb2
 

@@ -1,7 +1,7 @@
-"""The files of one checkpoint: written to the disk itself, and checked.
+"""Writes and checks the files of one checkpoint.
 
-A checkpoint is a folder `step_00000400`: TensorFlow's files, and a manifest
-with the step, the held-out bits/dim and each file's size and SHA-256.
+A checkpoint is a folder `step_00000400` with TensorFlow's files and a manifest
+of the step, the held-out bits/dim and each file's size and SHA-256.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ __all__ = [
   'write_manifest',
 ]
 
-PREFIX = 'variables'  # Of TensorFlow's files.
+PREFIX = 'variables'  # Prefix of TensorFlow's files.
 _FORMAT = 1
 _MANIFEST = 'manifest.json'
-# Of reading: the checkpoint is damaged. Others, as of permissions, are not its
-# fault.
+# Errors of reading that mean that the checkpoint is damaged. With others, such
+# as a lack of permission, it may be intact.
 _DAMAGES = (errno.EIO, errno.EISDIR, errno.ENOENT, errno.ENOTDIR)
 
 
 class CheckpointError(errors.UserError):
-  """Checkpoints that cannot be written, read or used."""
+  """A checkpoint cannot be written, read or used."""
 
 
 class DamageError(Exception):
-  """Why a checkpoint cannot be trusted."""
+  """A checkpoint is damaged; the message says how."""
 
 
 def path_of(folder, step):
@@ -55,16 +55,16 @@ def path_of(folder, step):
 
 
 def read_manifest(path):
-  """The manifest, if the files' sizes are those it gives.
+  """Reads the manifest, and checks the files' sizes.
 
   Raises:
-    DamageError: if there is none, or they are not.
-    CheckpointError: if it is none of this version's.
+    DamageError: if the manifest is missing or damaged, or a size differs.
+    CheckpointError: if another version wrote the checkpoint.
   """
   with _reading(path):
     manifest = json.loads((path / _MANIFEST).read_text('utf-8'))
     if manifest.pop('sha256') != _manifest_digest(manifest):
-      raise DamageError(f'{_MANIFEST} has another SHA-256 than it says')
+      raise DamageError(f'{_MANIFEST} does not have the SHA-256 that it states')
     if manifest['format'] != _FORMAT:
       raise CheckpointError(
         f'Expected a checkpoint of format {_FORMAT}, but {path} is of '
@@ -86,7 +86,7 @@ def write_manifest(folder, step, held_out_bits_per_dim, files):
   manifest = {
     'format': _FORMAT,
     'step': int(step),
-    # JSON has no NaN, and it would be no best.
+    # JSON has no NaN, and NaN cannot be the best value.
     'held_out_bits_per_dim': (
       None if value is None or not math.isfinite(value) else float(value)
     ),
@@ -104,7 +104,7 @@ def _manifest_digest(manifest):
 
 
 def check_content(path, manifest):
-  """Raises `DamageError` if a file is not as the manifest says."""
+  """Raises `DamageError` if a file's hash is not that of the manifest."""
   with _reading(path):
     for name, expected in manifest['files'].items():
       if files_lib.digest(path / name) != expected:
@@ -114,7 +114,7 @@ def check_content(path, manifest):
 
 @contextlib.contextmanager
 def _reading(path):
-  """Tells damage from what keeps this process from reading."""
+  """Turns errors into `DamageError`, or `CheckpointError` if not damage."""
   try:
     yield
   except (DamageError, CheckpointError):
@@ -131,7 +131,10 @@ def _reading(path):
 
 
 def sync_file(path):
-  """Writes a file to the disk, and has the next reader read it from there."""
+  """Writes a file to the disk and drops it from the cache of the system.
+
+  The next reader then reads what is on the disk.
+  """
   files_lib.sync(path)
   if hasattr(os, 'posix_fadvise'):
     with open(path, 'rb') as f:
@@ -147,5 +150,5 @@ def describe(error):
 def first_line(error):
   text = getattr(error, 'message', None) or str(error)
   line = (text.splitlines() or [type(error).__name__])[0]
-  # Where in TensorFlow it was helps nobody.
+  # Remove the place in TensorFlow's graph.
   return re.sub(r'^\{\{.*?\}\} | \[Op:.*', '', line)

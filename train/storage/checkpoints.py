@@ -1,4 +1,4 @@
-"""Checkpoints of a run: saved, kept, restored, and set aside if damaged."""
+"""Saves, keeps and restores the checkpoints of a run."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ __all__ = [
 ]
 
 _NAME = re.compile(r'step_(\d{8,})')
-# TensorFlow's errors of processes that save together; its others are those of a
-# disk that is full, gone, read-only or broken.
+# TensorFlow's errors about other processes that save, too. Its other errors are
+# about a disk that is full, gone, read-only or broken.
 _PEER_ERRORS = (
   tf.errors.AbortedError,
   tf.errors.CancelledError,
@@ -37,11 +37,11 @@ _PEER_ERRORS = (
 
 
 class NotFiniteError(RuntimeError):
-  """Variables that no training could go on from.
+  """Variables are not finite, so that training could not go on from them.
 
   Attributes:
-    step: Python `int`, of the checkpoint that was to be.
-    reason: `str`, names the first of them.
+    step: Python `int`, step of the checkpoint that was not written.
+    reason: `str`, with the names of the first of these variables.
   """
 
   def __init__(self, step, names):
@@ -52,12 +52,12 @@ class NotFiniteError(RuntimeError):
 
 
 def parts_of(model):
-  """What a run's checkpoint holds of a compiled `VideoGlow`: `dict`."""
+  """The objects of a compiled model that a run's checkpoint saves: `dict`."""
   return {'model': model, 'optimizer': model.optimizer}
 
 
 def weights_of(model):
-  """What using a model takes, without its optimiser's state: `dict`."""
+  """The objects needed to use a model, without optimiser state: `dict`."""
   children = tf.train.TrackableView(model).children(model)
   optimizers = tfk.optimizers.Optimizer, tfk.optimizers.legacy.Optimizer
   kept = {k: v for k, v in children.items() if not isinstance(v, optimizers)}
@@ -65,30 +65,31 @@ def weights_of(model):
 
 
 class Checkpoints:
-  """Saves and restores what a run is made of.
+  """Saves and restores the state of a run.
 
-  A checkpoint is a folder `step_00000400`: TensorFlow's files, and a manifest
-  with the step, the held-out bits/dim and each file's size and SHA-256. It is
-  written under a hidden name, synced, read back, compared and renamed: what has
-  its own name is complete. File systems are to be local.
+  A checkpoint is a folder `step_00000400` with TensorFlow's files and a
+  manifest of the step, the held-out bits/dim and each file's size and SHA-256.
+  It is written under a hidden name, synced, read back, compared and renamed, so
+  that a folder with that name is complete. The file system must be local.
 
   Attributes:
-    step: `tf.Variable`, int64: saved with the rest.
+    step: `tf.Variable`, int64, saved with the other objects.
   """
 
   def __init__(self, objects, folder, keep=3, is_chief=True):
-    """Creates the saver; the chief removes what dead processes have left.
+    """Creates the saver; the chief cleans up after killed processes.
 
     Args:
-      objects: `dict` of names to what `tf.train.Checkpoint` tracks.
+      objects: `dict` from names to objects that `tf.train.Checkpoint` tracks.
       folder: Path of the checkpoints.
-      keep: Python `int`, how many of the newest are kept; the best is, too.
-      is_chief: Python `bool`: whether the folder is this process's, by the
-        run's lock. Others change nothing in it: they restore, or as workers
-        take part in saving.
+      keep: Python `int`, number of newest checkpoints to keep; the best one is
+        kept, too.
+      is_chief: Python `bool`, whether this process owns the folder by the run's
+        lock. Other processes do not change the folder: they restore, or as
+        workers take part in saving.
 
     Raises:
-      CheckpointError: if the folder cannot be made.
+      CheckpointError: if the folder cannot be created.
       RunFolderError: if it is not local.
     """
     files_lib.check_is_local(folder)
@@ -103,32 +104,33 @@ class Checkpoints:
         self._clean()
 
   def steps(self):
-    """The steps whose checkpoints look intact, by their files' sizes: list."""
+    """The steps whose checkpoints have intact manifests and sizes: list."""
     return [step for step, _ in self._manifests()]
 
   def best_step(self):
-    """The step of the lowest held-out bits/dim; None if none was measured."""
+    """The step with the lowest held-out bits/dim; None if none was measured."""
     return next(iter(_best_first(self._manifests())), None)
 
   def save(self, step, held_out_bits_per_dim=None):
     """Writes a checkpoint, then removes those that are not kept.
 
-    One of the same step is replaced. A crash leaves the old or the new one.
+    It replaces a checkpoint of the same step; a crash leaves the old or the new
+    one.
 
     Args:
       step: Python `int`.
       held_out_bits_per_dim: Python `float`, or None: not measured.
 
     Raises:
-      CheckpointError: if it cannot be written, or is not read back as written.
+      CheckpointError: if it cannot be written, or reads back differently.
       NotFiniteError: if a variable, other than a metric's, is not finite.
-      Either way the checkpoints that there were still are.
+      In both cases earlier checkpoints are not changed.
     """
     self.step.assign(step)
     path = self._path(step)
     with self._reporting(f'Cannot write the checkpoint {path}'):
       if not self._is_chief:
-        # All workers write, as saving takes them all; one keeps it.
+        # Saving needs all workers, but only the chief keeps the files.
         with tempfile.TemporaryDirectory() as elsewhere:
           self._write(pathlib.Path(elsewhere), step)
         return
@@ -143,18 +145,19 @@ class Checkpoints:
   def restore(self, which='newest'):
     """Restores a checkpoint.
 
-    One that is damaged is set aside as `corrupt_step_...`, by the chief, and
-    the next one is used: the one before, or the next best. Those that were not
-    measured come last.
+    The chief renames a damaged checkpoint to `corrupt_step_...`. The next one
+    is then tried: the one before, or the next best. For 'best', checkpoints
+    without held-out bits/dim come last.
 
     Args:
-      which: 'newest' or 'best', by held-out bits/dim.
+      which: 'newest', or 'best' by held-out bits/dim.
 
     Returns:
-      Its step; None if there is none.
+      The step of the checkpoint; None if there is none.
 
     Raises:
-      CheckpointError: if all are damaged, or the one does not fit the model.
+      CheckpointError: if all are damaged, or the checkpoint does not fit the
+        model.
     """
     problems = []
     for step in self._candidates(which):
@@ -172,7 +175,7 @@ class Checkpoints:
     return None
 
   def discard_after(self, step):
-    """Removes the checkpoints of later steps, damaged ones too.
+    """Removes the checkpoints of later steps, including damaged ones.
 
     Args:
       step: Python `int`.
@@ -192,12 +195,12 @@ class Checkpoints:
     return on_disk.path_of(self._folder, step)
 
   def _numbers(self):
-    """The steps of all checkpoints, damaged ones too, in order."""
+    """The steps of all checkpoints, including damaged ones, in order."""
     names = (path.name for path in self._folder.glob('step_*'))
     return sorted(int(m[1]) for m in map(_NAME.fullmatch, names) if m)
 
   def _manifests(self):
-    """Pairs of a step and its manifest, in order, of what looks intact."""
+    """Pairs (step, manifest) of checkpoints that look intact, in order."""
     found = []
     for step in self._numbers():
       with contextlib.suppress(on_disk.DamageError):
@@ -205,14 +208,14 @@ class Checkpoints:
     return found
 
   def _candidates(self, which):
-    """All steps, the first to be tried first."""
+    """All steps, in the order in which to try them."""
     if which not in ('newest', 'best'):
       raise ValueError(f"Expected 'newest' or 'best', got {which!r}.")
     best = _best_first(self._manifests()) if which == 'best' else []
     return best + [s for s in self._numbers()[::-1] if s not in best]
 
   def _write(self, folder, step):
-    """Writes and checks TensorFlow's files: `dict` of name to size and hash."""
+    """Writes and checks TensorFlow's files; `dict` from names to digests."""
     prefix = str(folder / on_disk.PREFIX)
     self._checkpoint.write(prefix)
     paths = sorted(folder.iterdir())
@@ -222,7 +225,7 @@ class Checkpoints:
     return {path.name: files_lib.digest(path) for path in paths}
 
   def _compare(self, reader, step):
-    """Raises if the disk has other values than memory, or no finite ones."""
+    """Raises if values on disk differ from memory, or are not finite."""
     bad = []
     for key, variable, is_metric in _saved_variables(reader, self._checkpoint):
       saved, value = reader.get_tensor(key), variable.numpy()
@@ -236,21 +239,24 @@ class Checkpoints:
       raise NotFiniteError(step, bad)
 
   def _put(self, temporary, path):
-    """Renames; what was at `path` is away only until `_clean` at the worst."""
+    """Renames `temporary` to `path`, replacing an old checkpoint.
+
+    If the process is killed in between, `_clean` puts the old one back.
+    """
     step = int(_NAME.fullmatch(path.name)[1])
     with self._hidden('old', step) as old:
       if path.exists():
         os.rename(path, old)
       try:
         os.rename(temporary, path)
-      except BaseException:  # A signal's, too.
+      except BaseException:  # Also one raised by a signal.
         if old.exists() and not path.exists():
           os.rename(old, path)
         raise
       files_lib.sync(self._folder)
 
   def _retire(self):
-    """Removes all but the newest ones and the best; a failure is no harm."""
+    """Removes all but the newest and the best ones; only warns of failures."""
     manifests = self._manifests()
     steps = [step for step, _ in manifests]
     kept = steps[-self._keep :] + _best_first(manifests)[:1]
@@ -262,13 +268,13 @@ class Checkpoints:
           logging.warning('Cannot remove %s: %s', self._path(step), e)
 
   def _remove(self, step):
-    """Removes a checkpoint; nobody sees a part of it under its name."""
+    """Removes a checkpoint; it is renamed first, so no part of it stays."""
     with self._hidden('removed', step) as hidden:
       os.rename(self._path(step), hidden)
 
   @contextlib.contextmanager
   def _hidden(self, kind, step):
-    """A free hidden path, of which nothing is left afterwards."""
+    """Yields a free hidden path, which is removed afterwards."""
     path = _free(
       self._folder / f'.{kind}_{self._path(step).name}.{os.getpid()}'
     )
@@ -278,7 +284,7 @@ class Checkpoints:
       shutil.rmtree(path, ignore_errors=True)
 
   def _clean(self):
-    """Undoes and removes what was under way when a process was killed."""
+    """Restores or removes hidden folders that killed processes have left."""
     for path in self._folder.glob('.*_step_*'):
       kind, name = path.name[1:].split('_', 1)
       final = self._folder / name.partition('.')[0]
@@ -291,17 +297,17 @@ class Checkpoints:
     try:
       status = self._checkpoint.read(str(path / on_disk.PREFIX))
       status.assert_existing_objects_matched()
-      status.expect_partial()  # Of the optimiser's state, where it has none.
+      status.expect_partial()  # The model may lack the optimiser's state.
     except (AssertionError, ValueError, tf.errors.OpError) as e:
       raise on_disk.CheckpointError(
         f'The checkpoint {path} is intact, but does not fit this model '
-        '(that of --mode=pack is for --init_from, not to be resumed): '
+        '(a run of --mode=pack cannot be resumed, use --init_from): '
         f'{on_disk.first_line(e)}'
       ) from e
 
   def _set_aside(self, path, problem):
     logging.warning(
-      'The checkpoint %s is damaged: %s. The next one is tried.', path, problem
+      'The checkpoint %s is damaged: %s. Trying the next one.', path, problem
     )
     if self._is_chief:
       aside = _free(path.with_name(f'corrupt_{path.name}'))
@@ -310,7 +316,7 @@ class Checkpoints:
         files_lib.sync(self._folder)
 
   def _check_is_new(self, problems):
-    """Raises if there were checkpoints: a run must not begin again unasked."""
+    """Raises if there were checkpoints, so that no run silently restarts."""
     aside = sorted(path.name for path in self._folder.glob('corrupt_step_*'))
     if problems or aside:
       raise on_disk.CheckpointError(
@@ -327,7 +333,7 @@ class Checkpoints:
 
   @contextlib.contextmanager
   def _reporting(self, what):
-    """Turns a disk's errors into one that says what is left."""
+    """Turns disk errors into a `CheckpointError` that says what is left."""
     try:
       yield
     except (OSError, tf.errors.OpError) as e:
@@ -355,7 +361,7 @@ class Checkpoints:
 
 
 def _best_first(manifests):
-  """The steps that were measured, by held-out bits/dim, then newest first."""
+  """The measured steps by held-out bits/dim; among equals the newest first."""
   measured = [
     (manifest['held_out_bits_per_dim'], -step)
     for step, manifest in manifests
@@ -365,17 +371,17 @@ def _best_first(manifests):
 
 
 def _saved_variables(reader, root):
-  """Yields the variables of a checkpoint that was just written of `root`.
+  """Yields the variables of a checkpoint of `root` that was just written.
 
-  The saved graph of objects is walked side by side with the living one, as
-  names alone do not tell which is which.
+  It walks the saved object graph and the objects in memory side by side,
+  because names alone do not identify variables.
 
   Args:
-    reader: Of `tf.train.load_checkpoint`.
+    reader: From `tf.train.load_checkpoint`.
     root: `tf.train.Checkpoint`.
 
   Yields:
-    Tuples of a key, its `tf.Variable`, and whether it is a metric's.
+    Tuples (key, its `tf.Variable`, whether it belongs to a metric).
   """
   graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
     reader.get_tensor('_CHECKPOINTABLE_OBJECT_GRAPH')
@@ -396,7 +402,7 @@ def _saved_variables(reader, root):
         original, slot.slot_name
       )
   for index, variable in living.items():
-    # One that sums over replicas as it is read would wait for all workers.
+    # Reading a variable that sums over replicas would wait for all workers.
     if (
       isinstance(variable, tf.Variable)
       and variable.synchronization != tf.VariableSynchronization.ON_READ
@@ -406,7 +412,7 @@ def _saved_variables(reader, root):
 
 
 def _free(path):
-  """`path`, or with a number where there is such a file already."""
+  """`path`, with a number appended if it exists already."""
   candidate, number = path, 1
   while candidate.exists():
     number += 1

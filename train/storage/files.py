@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, and that outlive a crash."""
+"""Writes files atomically, so that they survive a crash."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _REASONS = {
 
 
 class RunFolderError(errors.UserError):
-  """A run's folder that cannot be used."""
+  """The folder of a run cannot be used."""
 
 
 def describe_os_error(error):
-  """What an `OSError` means, with the system's words: `str`."""
+  """Describes an `OSError`, with the system's message: `str`."""
   words = f'{error.strerror or error}'
   if error.errno in errno.errorcode:
     words += f', {errno.errorcode[error.errno]}'
@@ -65,17 +65,17 @@ def reporting(path, doing='write'):
 
 def check_is_local(path):
   """Raises `RunFolderError` for a path like 'gs://bucket/run'."""
-  # pathlib makes one slash of two.
+  # pathlib replaces two slashes by one.
   scheme = re.match(r'([a-z][a-z0-9+.-]+):/', str(path))
   if scheme:
     raise RunFolderError(
-      'Expected a folder of a local file system, which can lock, rename and '
+      'Expected a folder on a local file system, which can lock, rename and '
       f'sync, but {path} is of {scheme[1]}.'
     )
 
 
 def sync(path):
-  """Makes a file's content, or what a folder lists, outlive a crash."""
+  """Writes a file's content, or a folder's list of names, to the disk."""
   descriptor = os.open(path, os.O_RDONLY)
   try:
     os.fsync(descriptor)
@@ -95,23 +95,23 @@ def digest(path):
 
 @contextlib.contextmanager
 def replacing(path, temporary=None):
-  """Gives a path to write to, which becomes `path` if nothing goes wrong.
+  """Yields a path to write to, which is renamed to `path` if nothing fails.
 
   ```python
   with files.replacing('metrics.json') as temporary:
     temporary.write_text('{}')
   ```
 
-  Nothing is synced, and no error is turned into another.
+  Nothing is synced, and errors are passed on unchanged.
 
   Args:
-    path: Path of a file, which is replaced, or of a folder, which does not
-      exist or is empty.
-    temporary: Path to be used, beside `path`; None: a hidden one of a new name.
-      Nothing is left of it.
+    path: Path of a file, which is replaced, or of a folder that does not exist
+      or is empty.
+    temporary: Path to use, in the same folder; None: a new hidden name. It is
+      removed if something fails.
 
   Yields:
-    `pathlib.Path`, for a file or folder to be made.
+    `pathlib.Path` of the file or folder to write.
   """
   path = pathlib.Path(path)
   new_name = f'.{path.name}.{uuid.uuid4().hex[:12]}'
@@ -120,7 +120,7 @@ def replacing(path, temporary=None):
     yield temporary
     os.replace(temporary, path)
   finally:
-    # There is one only if something went wrong.
+    # It exists only if something failed.
     if temporary.is_dir():
       shutil.rmtree(temporary, ignore_errors=True)
     else:
@@ -129,7 +129,7 @@ def replacing(path, temporary=None):
 
 
 def write_synced(path, data):
-  """Writes text or bytes to the disk itself; raises `OSError`."""
+  """Writes and syncs text or bytes; raises `OSError`."""
   with open(path, 'wb') as f:
     f.write(data if isinstance(data, bytes) else data.encode('utf-8'))
     f.flush()
@@ -137,14 +137,14 @@ def write_synced(path, data):
 
 
 def write_atomically(path, data):
-  """Writes text or bytes so that no reader sees half a file.
+  """Writes and syncs text or bytes; readers see the old file or the new one.
 
   Args:
-    path: Path; a file there is replaced.
+    path: Path; an existing file is replaced.
     data: `str` or `bytes`.
 
   Raises:
-    RunFolderError: if it cannot be written; what was at `path` is left as is.
+    RunFolderError: if it cannot be written; an existing file is not changed.
   """
   with reporting(path):
     with replacing(path) as temporary:
@@ -153,7 +153,9 @@ def write_atomically(path, data):
 
 
 def append_line(path, row):
-  """Adds a line of JSON, below one that a crash cut short; raises `OSError`.
+  """Appends a line of JSON; raises `OSError`.
+
+  If a crash cut the last line short, the new one still begins a line.
 
   Args:
     path: Path.
@@ -170,11 +172,11 @@ def append_line(path, row):
 
 
 def read_lines(path):
-  """The JSON of the whole lines: list of `dict`; of no file, none."""
+  """Reads the complete lines of JSON: list of `dict`, empty without a file."""
   if not os.path.exists(path):
     return []
   rows = []
-  # A crash of the machine may leave any bytes in place of the last line.
+  # A crash of the machine may leave arbitrary bytes in the last line.
   for line in pathlib.Path(path).read_text('utf-8', 'replace').split('\n'):
     with contextlib.suppress(json.JSONDecodeError):
       row = json.loads(line)

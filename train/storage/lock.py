@@ -1,4 +1,4 @@
-"""Locks of files and folders: one process at a time."""
+"""Locks files and folders against other processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from train.storage import files
 
 __all__ = ['RunLock', 'take']
 
-# What cannot be locked: folders on NFS, anything on some network file systems.
+# Errors where locks are not supported: for folders on NFS, and for anything on
+# some network file systems.
 _NO_LOCKS = (
   errno.EBADF,
   errno.EINVAL,
@@ -26,15 +27,15 @@ _NO_LOCKS = (
 
 
 def take(file, is_needed=False):
-  """Locks an open file or folder until it is closed, by children too.
+  """Locks an open file or folder until all processes have closed it.
 
-  A child that has the file open, as for its output, holds the lock when this
-  process is gone. The system lets go of the dead's.
+  A child that has inherited the open file, for example as its output, keeps the
+  lock after this process has ended. The system releases the locks of processes
+  that die.
 
   Args:
     file: A file, or a descriptor.
-    is_needed: Python `bool`: whether it is an error if the file system has no
-      locks.
+    is_needed: Python `bool`, whether to raise if the file system has no locks.
 
   Raises:
     BlockingIOError: if another process has the lock.
@@ -48,11 +49,12 @@ def take(file, is_needed=False):
 
 
 class RunLock:
-  """Holds a run's folder within a `with`; the system lets go of the dead's.
+  """Locks a run's folder within a `with`.
 
-  Both the lock file and its folder are locked, so that it does not help to
-  remove the file. The file stays: it names who holds the folder, or last did.
-  On NFS the file alone is locked, and before NFSv4 for one machine only.
+  Both the lock file and its folder are locked, so that removing the file does
+  not release the lock. The system releases the locks of processes that die. The
+  file is never removed; it names the present or last holder. On NFS only the
+  file is locked, and before NFSv4 only among the processes of one machine.
 
   ```python
   with lock.RunLock(folder.path):
@@ -64,7 +66,8 @@ class RunLock:
     """Takes no lock yet.
 
     Args:
-      path: Path of the run's folder, which exists; the file is its `.lock`.
+      path: Path of the run's folder, which must exist; the lock file is
+        `.lock` in it.
     """
     self._path = pathlib.Path(path) / '.lock'
     self._stack = contextlib.ExitStack()
@@ -90,7 +93,7 @@ class RunLock:
     descriptor = os.open(path, mode, 0o644)
     stack.callback(os.close, descriptor)
     try:
-      # The folder's lock is the second one, for where it is to be had.
+      # The folder's lock is optional: not all file systems have it.
       take(descriptor, is_needed=not path.is_dir())
     except BlockingIOError as e:
       raise files.RunFolderError(
@@ -106,7 +109,7 @@ class RunLock:
         f'process {holder["pid"]} on {holder["host"]} since {holder["start"]}'
       )
     except (OSError, ValueError, KeyError, TypeError):
-      return 'another process'  # That has not written its name yet.
+      return 'another process'  # It has not written the file yet.
 
 
 def _write_holder(descriptor):

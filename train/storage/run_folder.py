@@ -1,4 +1,4 @@
-"""A run's folder: where each of its files is, and what it says."""
+"""`RunFolder`: paths, reading and writing of a run's files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from train.storage import files
 
 __all__ = ['RunFolder']
 
-# Where the data are and how they are watched is no part of what a run is.
+# Keys that may change when a run is resumed.
 _CHANGEABLE = (*configs.PLACES, 'data.max_skipped', 'run.profile_steps')
 
 
@@ -29,7 +29,7 @@ class RunFolder:
     self.metrics_file = self.path / 'metrics.json'
     self.scores_file = self.path / 'scores.npz'
     self.labels_file = self.path / 'labels.txt'
-    self.log = self.path / 'log.txt'  # Of a run that another program started.
+    self.log = self.path / 'log.txt'  # Output, if a program started the run.
     self.sessions = self.path / 'sessions.jsonl'
     self.skipped_log = self.path / 'skipped_files.jsonl'
     self.checkpoints = self.path / 'checkpoints'
@@ -38,7 +38,7 @@ class RunFolder:
     self.tensorboard = self.path / 'tensorboard'
 
   def create(self):
-    """Makes the folder and checks that it can be written.
+    """Creates the folder and checks that it can be written.
 
     Raises:
       RunFolderError: if it is a file, not writable or not local.
@@ -55,10 +55,10 @@ class RunFolder:
     (self.path / '.writable').unlink(missing_ok=True)
 
   def claim(self, config):
-    """Writes the config, or checks that it is the one the folder has.
+    """Writes the config, or checks that the folder's run has the same one.
 
-    Where the data are and how many files may be skipped is no part of what a
-    run is, and may change; of a run without a checkpoint, so may all.
+    The place of the data, the number of files that may be skipped and the steps
+    to profile may change. Before the first checkpoint everything may change.
 
     Returns:
       Whether the folder held a run before.
@@ -101,10 +101,7 @@ class RunFolder:
     return configs.from_json(self.config_file.read_text('utf-8'))
 
   def is_done(self, config):
-    """Whether the folder's run is one of `config` and was trained to its end.
-
-    A run with another config is not done: its program says what differs.
-    """
+    """Whether the folder's run has this config and was trained to its end."""
     if not (self.metrics_file.is_file() and self.config_file.is_file()):
       return False
     try:
@@ -119,7 +116,7 @@ class RunFolder:
     )
 
   def append_metrics(self, kind, step, **values):
-    """Adds one line to metrics.jsonl, below one that a crash cut short.
+    """Appends a row to metrics.jsonl; see `files.append_line`.
 
     Raises:
       RunFolderError: if it cannot be written.
@@ -129,9 +126,9 @@ class RunFolder:
       files.append_line(self.metrics_log, row)
 
   def read_metrics(self, kind=None):
-    """The rows of metrics.jsonl, of one kind if it is given.
+    """The rows of metrics.jsonl, all of them or those of one kind.
 
-    A line cut short by a crash is left out.
+    A line that a crash cut short is left out.
     """
     rows = files.read_lines(self.metrics_log)
     rows = [row for row in rows if {'kind', 'step'} <= row.keys()]
@@ -140,11 +137,11 @@ class RunFolder:
   def truncate_metrics(self, step):
     """Drops the 'train' and 'eval' rows of metrics.jsonl above `step`.
 
-    For a run that goes on from there: it writes them again. Rows of another
-    kind are kept, lines cut short are not.
+    A run that is resumed from `step` writes them again. Rows of other kinds are
+    kept; lines that a crash cut short are dropped.
 
     Args:
-      step: Python `int`, the last step to be kept; -1 for none.
+      step: Python `int`, the last step to keep; -1 for none.
 
     Raises:
       RunFolderError: if it cannot be written.
@@ -165,7 +162,7 @@ class RunFolder:
     )
 
   def read_metrics_file(self):
-    """What `write_metrics` wrote; empty if it did not."""
+    """The `dict` of metrics.json; empty if there is none."""
     if not self.metrics_file.is_file():
       return {}
     return json.loads(self.metrics_file.read_text('utf-8'))
@@ -177,7 +174,7 @@ class RunFolder:
     files.write_atomically(self.path / name, data.getvalue())
 
   def read_arrays(self, name):
-    """The `dict` that `write_arrays` wrote; empty if it did not."""
+    """The `dict` that `write_arrays` wrote; empty if there is no such file."""
     if not (self.path / name).is_file():
       return {}
     with np.load(self.path / name) as arrays:

@@ -1,4 +1,4 @@
-"""What a run can train: the common interface of flows and the GAN."""
+"""`System`: the common interface of flows and the GAN."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ class System(abc.ABC):
   """Builds, measures and samples the models of a config.
 
   Attributes:
-    name: `str`, what it is, with its article.
-    untrained: `str`, the name of the numbers before training.
-    has_likelihood: Python `bool`: whether models measure bits/dim, have an
-      inverse, and can be exported.
+    name: `str` for messages, with its article: 'a flow'.
+    untrained: `str`, the name of the evaluation before training.
+    has_likelihood: Python `bool`, whether models measure bits/dim, have an
+      inverse and can be exported.
     config: `Config`.
   """
 
@@ -47,31 +47,32 @@ class System(abc.ABC):
 
   @abc.abstractmethod
   def build_model(self, num_labels):
-    """A compiled Keras model, `num_labels` being the data's."""
+    """Builds a compiled Keras model for data with `num_labels` labels."""
 
   @abc.abstractmethod
   def sampler(self, model):
-    """What of a model has `sample`, `num_labels` and `frame_shape`."""
+    """The model's object with `sample`, `num_labels` and `frame_shape`."""
 
   @abc.abstractmethod
   def evaluate(self, model, dataset, workers=None):
     """Held-out numbers: `dict` of floats.
 
     Args:
-      model: As of `build_model`.
+      model: From `build_model`.
       dataset: Finite `tf.data.Dataset` of `(frames, label)` batches.
       workers: `Workers` that share the batches, or None.
     """
 
   def held_out_score(self, values):
-    """The number of `evaluate` by which checkpoints are ranked, or None.
+    """The number by which checkpoints are ranked, the lowest first, or None.
 
-    The least is the best.
+    Args:
+      values: From `evaluate`.
     """
     del values
 
   def details(self, model, dataset):
-    """Further `dict`s that are logged with an evaluation: `dict` of them."""
+    """More numbers to log with an evaluation: `dict` of `dict`s of floats."""
     del model, dataset
     return {}
 
@@ -80,33 +81,34 @@ class System(abc.ABC):
     """All held-out numbers of a trained model, for metrics.json: `dict`.
 
     Args:
-      model: As of `build_model`, trained.
-      step: Python `int`, training steps that it had.
+      model: From `build_model`, trained.
+      step: Python `int`, number of training steps of the model.
       inputs: `Inputs`.
       folder: `RunFolder`, with the run's log.
-      num_importance_samples: Python `int`: so many draws of noise tighten the
-        bound; None: no such bound.
+      num_importance_samples: Python `int`, number of noise draws for a tighter
+        bound on the code length; None: the tighter bound is not computed.
 
     Raises:
-      ConfigError: for such a bound of a model that has none.
+      ConfigError: if `num_importance_samples` is given, but the model's
+        likelihood does not bound a code length.
     """
 
   @abc.abstractmethod
   def conclude(self, model, inputs, folder):
-    """What else a run ends with, before samples are made."""
+    """Does what else is due after training, before samples are made."""
 
   @abc.abstractmethod
   def sample_videos(self, model, frames, labels):
-    """Videos beside real ones.
+    """Samples videos to show beside real ones.
 
     Args:
-      model: As of `build_model`.
+      model: From `build_model`.
       frames: uint8 `[B, T, H, W, C]`, real clips.
-      labels: int `[B]`, theirs.
+      labels: int `[B]`, the clips' labels.
 
     Returns:
-      `dict` of uint8 `[B, T', H, W, C]`: 'generated', and real ones that are
-      'continued'.
+      `dict` of uint8 `[B, T', H, W, C]`: 'generated' videos of the labels, and
+      'continued' clips.
     """
 
   @abc.abstractmethod
@@ -115,8 +117,8 @@ class System(abc.ABC):
 
   @abc.abstractmethod
   def table(self, metrics):
-    """The numbers as columns' names, rows of `str`, and a caption."""
+    """The numbers as a table: column names, rows of `str`, and a caption."""
 
   @abc.abstractmethod
   def remarks(self, metrics):
-    """What the numbers say in words: list of `str`."""
+    """Remarks on the numbers, in words: list of `str`."""

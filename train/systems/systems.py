@@ -1,4 +1,4 @@
-"""Which system a config trains."""
+"""Chooses the system that a config trains."""
 
 from train.config import models
 from train.systems.flow import system as flow_system
@@ -13,5 +13,5 @@ _SYSTEMS = {
 
 
 def of(config):
-  """The `System` that a `Config` trains."""
+  """The `System` of a `Config`."""
   return _SYSTEMS[type(config.model)](config)

@@ -176,7 +176,7 @@ class AblationReportTest(absltest.TestCase):
       "| paper's flow: no label | 3.0000 ± 0.0000 | - | - | 0.600 ± 0.141 "
       '| 1.000 ± 0.000 | 2 of 2 | 700 | 10 | 14 |',
       '- residual/seed_1: killed by SIGKILL',
-      'Seconds are of processes that shared the machine.',
+      'Seconds were measured while cells shared the machine.',
     ):
       self.assertIn(line, text.splitlines())
     self.assertNotIn('label accuracy', text[tail:head])

@@ -95,7 +95,7 @@ class RowsForTest(absltest.TestCase):
 
   def test_unknown_name(self):
     with self.assertRaisesRegex(
-      fields.ConfigError, "'residaul'.*Near ones: residual"
+      fields.ConfigError, "'residaul'.*Did you mean residual"
     ):
       ablation_rows.rows_for(True, ['residaul'])
 

@@ -281,17 +281,17 @@ class AblationTest(parameterized.TestCase):
     self._run(rows=['previous'])
 
   @parameterized.named_parameters(
-    ('unknown_key', {'assignments': ['step=3']}, 'Near ones: .*run.steps'),
+    ('unknown_key', {'assignments': ['step=3']}, 'Did you mean .*run.steps'),
     ('seed', {'assignments': ['seed=3']}, "'seed=3'"),
     ('model', {'assignments': ['model.head=none']}, "'model.head=none'"),
-    ('row', {'rows': ['previos']}, 'Near ones: previous'),
+    ('row', {'rows': ['previos']}, 'Did you mean previous'),
     ('jobs', {'jobs': 0}, '1 of jobs, but got 0'),
     ('seeds', {'num_seeds': 0}, '1 of seeds, but got 0'),
     ('value', {'assignments': ['data.channels=2']}, 'takes 1 or 3'),
     (
       'tail_of_images',
       {'assignments': ['data.num_frames=1']},
-      "'previous' is of the tail",
+      "'previous' trains a tail",
     ),
   )
   def test_errors_before_anything_is_trained(self, keywords, message):

@@ -49,7 +49,7 @@ class ConfigsTest(parameterized.TestCase):
     (
       'no_labels',
       ['model.head.labels=none', 'model.label_dropout=0.1'],
-      'label_dropout` is for labels',
+      'label_dropout` needs labels',
     ),
   )
   def test_check(self, assignments, message):

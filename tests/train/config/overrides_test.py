@@ -81,8 +81,8 @@ class OverrideTest(parameterized.TestCase):
 
   @parameterized.named_parameters(
     ('unknown', 'optimiser.learning_rat=1', 'optimiser.learning_rate'),
-    ('without_its_part', 'steps=3', "'steps'.*Near ones:.*run.steps"),
-    ('too_deep', 'run.steps.x=1', "'run.steps.x'.*no part"),
+    ('without_its_part', 'steps=3', "'steps'.*Did you mean .*run.steps"),
+    ('too_deep', 'run.steps.x=1', "'run.steps.x'.*no keys"),
     ('group', 'run=3', "'run' is a part.*steps"),
     ('kind', 'model.tail.first=mixture', 'frame_affine or level_mixture or no'),
     (
@@ -163,8 +163,8 @@ class JsonTest(parameterized.TestCase):
     ({'stops': 1}, 'x.json has keys .*: stops'),
     ({'run': {'stops': 1}}, 'x.json: run has keys .*: stops'),
     ({'run': 3}, 'x.json: run must be an object .* is 3'),
-    ({'model': {'kind': 'vae'}}, 'must be of a kind of flow, gan, but is .vae'),
-    ({'model': {}}, 'must be of a kind of flow, gan'),
+    ({'model': {'kind': 'vae'}}, 'must be one of flow, gan, but got .vae'),
+    ({'model': {}}, 'must be one of flow, gan'),
     ([], r'x.json must be an object .* is \[\]'),
   )
   def test_bad_values(self, values, message):

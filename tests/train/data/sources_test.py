@@ -191,8 +191,12 @@ class CutTrainingTest(tf.test.TestCase, parameterized.TestCase):
 
   @parameterized.parameters(
     ([(0, 0, 20, 4), (1, 0, 20, 4)], 15, 'at least 16, .* got 15'),
-    ([(0, 0, 20, 4), (1, 0, None, 1)], 99, 'known length .*got a;'),
-    ([(0, 0, 20, 4), (1, 0, 1, 1)], 99, 'num_frames=8 of v.*num_frames=1'),
+    ([(0, 0, 20, 4), (1, 0, None, 1)], 99, 'known length, .*got a;'),
+    (
+      [(0, 0, 20, 4), (1, 0, 1, 1)],
+      99,
+      'num_frames=8 for the label v.*num_frames=1',
+    ),
   )
   def test_what_cannot_be_cut(self, spans, max_frames, message):
     with self.assertRaisesRegex(sources.DataError, message):

@@ -56,7 +56,7 @@ class CurvesTest(absltest.TestCase):
     self.assertLen(curves.gradients({'a': rows}).images, 2)
 
   def test_gan(self):
-    self.assertIn('not of a GAN', curves.gan({'a': _rows()}).missing)
+    self.assertIn('not a GAN', curves.gan({'a': _rows()}).missing)
     rows = _rows(generator_loss=1.0, generated_mean=0.5)
     self.assertLen(curves.gan({'a': rows, 'b': rows}).images, 6)
 

@@ -1,4 +1,4 @@
-"""Readers of files that PyAV does not read: whole files, as arrays."""
+"""Readers for formats that PyAV does not read; they read whole files."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = [
   'read_webp',
 ]
 
-_IDX_PADDING = 2  # Fashion-MNIST's 28x28 to 32x32, as the field does.
+_IDX_PADDING = 2  # Fashion-MNIST is usually padded from 28x28 to 32x32.
 
 
 def is_idx(path):
-  """Whether the name is that of MNIST's file format, images."""
+  """Whether the file's name is that of an image file of MNIST's format."""
   return '-idx3-ubyte' in path.rsplit('/', 1)[-1]
 
 
@@ -70,7 +70,7 @@ def _idx_images(path):
 
 
 def read_webp(path):
-  """`Picture`s of an animated WebP, which FFmpeg does not read, with Pillow."""
+  """`Picture`s of an animated WebP, read by Pillow, as FFmpeg does not."""
   from PIL import Image
   from PIL import ImageSequence
 
@@ -97,12 +97,12 @@ def read_webp(path):
 
 
 def read_tfio(path, rate, rotation=0):
-  """`Picture`s of a video by TensorFlow I/O's FFmpeg op: the whole of it.
+  """All `Picture`s of a video, decoded by TensorFlow I/O's FFmpeg op.
 
   Args:
     path: `str`.
     rate: `float`, frames a second.
-    rotation: `int`, as of `Picture`.
+    rotation: `int`, see `Picture`.
 
   Raises:
     DecodeError: if the op cannot decode it.

@@ -1,4 +1,4 @@
-"""Files to small frames: which pictures, and what they look like."""
+"""`Decoder`: chooses pictures of a file and makes small frames of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CROPS = ('center', 'letterbox')
 _BACKENDS = ('pyav', 'tfio')
 _DEVICES = ('auto', 'cpu', 'cuda')
 _CHUNK_BYTES = 2**24  # Decoded planes held at a time; at least one picture.
-_SEEK_PICTURES = 64  # A window that starts later is sought, not decoded up to.
+_SEEK_PICTURES = 64  # A window that starts after so many pictures is sought.
 _EPSILON = 1e-6  # Seconds.
 
 
@@ -31,25 +31,26 @@ _EPSILON = 1e-6  # Seconds.
 class Decoder:
   """How files become frames.
 
-  Frame k is the k-th of every `stride`-th picture or, with `fps`, the picture
-  that is shown `k / fps` seconds after the first. Pictures are turned as the
-  file's display matrix says.
+  Frame k is picture `k * stride` or, with `fps`, the picture that is shown
+  `k / fps` seconds after the first. Pictures are rotated as the file's display
+  matrix says.
 
   Attributes:
     size: `int`, pixels: height and width of the frames.
     channels: `int`, 3 (RGB) or 1 (their mean).
     crop: 'center' or 'letterbox'; see `pixels.to_frames`.
-    pixel_aspect: `bool`: whether pixels have the file's shape; else they are
-      square.
-    box: `int` or None, pixels: of each picture only the middle box is used.
+    pixel_aspect: `bool`, whether to use the file's pixel aspect ratio; if not,
+      pixels are square.
+    box: `int` or None, pixels; side of the central box to which each picture is
+      cropped first.
     fps: `float` or None, frames a second.
     stride: `int`; 1 with `fps`.
     backend: 'pyav' or 'tfio'.
     device: 'cpu' or 'cuda', where PyAV decodes.
     max_seconds: `float` or None, the time limit; see `pyav_reader.open_video`.
-      None where a run must be the same to the bit.
-    max_pixels: `int` or None, of a picture.
-    tfio_max_seconds: `float`: longer files are PyAV's, as TensorFlow I/O
+      Runs that must be reproducible to the bit need None.
+    max_pixels: `int` or None, limit on the size of a picture.
+    tfio_max_seconds: `float`; PyAV decodes longer files, because TensorFlow I/O
       decodes the whole file into memory.
   """
 
@@ -99,10 +100,10 @@ class Decoder:
     return frames
 
   def frames(self, path, start=0, stop=None):
-    """The frames `[start, stop)` that the file has.
+    """The frames `[start, stop)`, or as many of them as the file has.
 
-    The clip ends where the file does, at a picture that the decoder calls
-    corrupt, or at an error of the decoder. Reading stops after the last frame.
+    The result ends early at the end of the file, at a picture that the decoder
+    calls corrupt, or at a decoding error. Reading stops after the last frame.
 
     Args:
       path: `str`, local or anything that `tf.io.gfile` reads.
@@ -114,7 +115,7 @@ class Decoder:
 
     Raises:
       DecodeError: if there is no such file, no video stream in it, no decoder
-        for it, or no frame from `start` on; or beyond the limits.
+        for it, no frame from `start` on, or a limit is exceeded.
     """
     log = _Log()
     pictures = self._pictures(path, start, stop, log)
@@ -127,7 +128,7 @@ class Decoder:
     return np.concatenate(small)
 
   def num_frames(self, path):
-    """Frames of the file, unless it is damaged; reads, but decodes nothing.
+    """The number of frames of an undamaged file, found without decoding.
 
     Raises:
       DecodeError: if the file cannot be opened or has no video stream.
@@ -151,7 +152,7 @@ class Decoder:
     )
 
   def _pictures(self, path, start, stop, log):
-    """Pictures of the file, from that of frame `start` or an earlier one on."""
+    """Pictures of the file, beginning at or before frame `start`."""
     if array_readers.is_idx(path):
       first = start * self.stride
       last = None if stop is None else (stop - 1) * self.stride + 1
@@ -186,7 +187,7 @@ class Decoder:
     return reader.pictures()
 
   def _index(self, start, times):
-    """The picture of frame `start`."""
+    """The index of the picture that is frame `start`."""
     if self.fps is None:
       return start * self.stride
     shown = start / self.fps + _EPSILON
@@ -221,7 +222,7 @@ class Decoder:
 
 
 def resolve(backend, device):
-  """The device that decodes; what 'auto' means on this machine.
+  """The device that decodes on this machine, where 'auto' is replaced.
 
   Args:
     backend: 'pyav' or 'tfio'.
@@ -231,7 +232,7 @@ def resolve(backend, device):
     'cpu' or 'cuda'.
 
   Raises:
-    ValueError: if what was asked for cannot be had; it says why.
+    ValueError: if the decoder or device is not available, with the reason.
   """
   for name, value, choices in (
     ('decoder', backend, _BACKENDS),
@@ -256,7 +257,7 @@ def resolve(backend, device):
 
 
 def is_blank(frames):
-  """Whether every frame of a clip `[T, H, W, C]` is of one colour."""
+  """Whether every frame of a clip `[T, H, W, C]` has a single colour."""
   return all((frame == frame[:1, :1]).all() for frame in frames)
 
 
@@ -279,7 +280,7 @@ def _timestamps(decoder, path):
 
 
 def _resample(pictures, fps, start, stop):
-  """The picture on screen at each `k / fps`, k in `[start, stop)`."""
+  """Yields the picture that is shown at `k / fps`, for k in `[start, stop)`."""
   k, held = start, None
   for picture in pictures:
     time, _ = picture.span()
@@ -296,7 +297,7 @@ def _resample(pictures, fps, start, stop):
 
 
 class _Log:
-  """What reading a file said, for the message if it gives no frame."""
+  """Notes about reading a file, for the message if it gives no frame."""
 
   def __init__(self):
     self.seen = 0
@@ -310,7 +311,7 @@ class _Log:
 
 
 def _chunks(pictures):
-  """Groups alike pictures: (layout, rotation, planes `[N, ...]`)."""
+  """Groups pictures of one format: (layout, rotation, planes `[N, ...]`)."""
   chunk = None
   for picture in pictures:
     planes = picture.planes()
@@ -328,7 +329,7 @@ _BUFFERS = threading.local()
 
 
 def _buffer(number, shape, dtype):
-  """An array of this thread; new memory would cost more than the copying."""
+  """An array of this thread; allocating costs more time than copying."""
   array = _BUFFERS.__dict__.get(number)
   if array is None or array.shape != shape or array.dtype != dtype:
     array = np.empty(shape, dtype)
@@ -337,9 +338,10 @@ def _buffer(number, shape, dtype):
 
 
 class _Chunk:
-  """Copies of the planes of alike pictures: a decoder uses its own again.
+  """Copies of the planes of pictures of one format.
 
-  `contents` are valid until the next chunk of the same thread.
+  They are copied because a decoder reuses its own. `contents` are valid until
+  the next chunk of the same thread.
   """
 
   def __init__(self, picture, planes):

@@ -1,4 +1,4 @@
-"""Decoded files on disk, for sets that are decoded more than once."""
+"""Caches decoded files on disk, for sets that are decoded more than once."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ __all__ = ['DiskCache']
 
 
 class DiskCache:
-  """Arrays of decoded frames, one `.npy` a file.
+  """Arrays of decoded frames, a `.npy` for each decoded file.
 
-  A name is a hash of the path, the file's size and time of change, the frames
-  asked for and the decoder: what changes any of them is decoded again.
+  Its name is a hash of the path, the file's size and modification time, the
+  frames asked for and the decoder. If any of them changes, the file is decoded
+  again.
   """
 
   def __init__(self, folder, decoder):
@@ -27,16 +28,16 @@ class DiskCache:
 
     Args:
       folder: `str`.
-      decoder: A `decode.Decoder`, a part of every name.
+      decoder: A `decode.Decoder`, which is hashed into every name.
     """
     os.makedirs(folder, exist_ok=True)
     self._folder = folder
     self._decoder = dataclasses.asdict(decoder)
 
   def get(self, path, stop, decode):
-    """The frames `[0, stop)` of a file, from `decode(path, 0, stop)` if new."""
+    """The frames `[0, stop)` of a file; `decode(path, 0, stop)` if not kept."""
     name = self._name(path, stop)
-    if name is None:  # Let the decoder say what is wrong.
+    if name is None:  # The decoder then raises the error.
       return decode(path, 0, stop)
     try:
       return np.load(name, allow_pickle=False)

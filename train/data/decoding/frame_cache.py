@@ -1,4 +1,4 @@
-"""Decoded frames in memory, bounded by bytes."""
+"""Caches decoded frames in memory, up to a number of bytes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ['FrameCache']
 
 
 class FrameCache:
-  """Decoded files, least recently used out first; safe among threads.
+  """A least-recently-used cache of decoded files; thread-safe.
 
-  Two threads that ask for one key at the same time share the work.
+  If two threads ask for a key at the same time, its value is made once.
   """
 
   def __init__(self, max_bytes):
@@ -26,7 +26,7 @@ class FrameCache:
     return self._bytes
 
   def get(self, key, make):
-    """The value of `key`, an array or anything small, from `make()` if new."""
+    """The value of `key`, an array or a small object; `make()` if not kept."""
     with self._lock:
       future = self._entries.get(key)
       is_new = future is None

@@ -1,8 +1,8 @@
-"""Decoded planes to small frames: area averages first, colour after.
+"""Converts decoded planes to small frames: averages first, then colours.
 
-Averaging the decoder's own planes and converting the small result costs a
-sixteenth of the colour conversion of a 256x256 frame for a 64x64 one, and half
-the bytes on the way to a GPU.
+Averaging the decoder's planes before the colour conversion saves work: from
+256x256 to 64x64 the conversion costs a sixteenth, and half as many bytes are
+copied to a GPU.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ class Layout:
   Attributes:
     kind: 'rgb' (one plane `[h, w, 3]`), 'grey' (one plane `[h, w]`) or 'yuv'
       (three planes, the last two subsampled).
-    depth: `int`, bits a sample.
-    luma_weights: `(k_r, k_b)` of the matrix.
-    full_range: `bool`: 0 is black and `2**depth - 1` white; else 16 and 235 of
-      8 bits are.
+    depth: `int`, bits of a sample.
+    luma_weights: `(k_r, k_b)` of the colour matrix.
+    full_range: `bool`, whether black is 0 and white is `2**depth - 1`. If not,
+      they are 16 and 235 (for 8 bits).
   """
 
   kind: str
@@ -63,7 +63,7 @@ RGB = Layout('rgb')
 
 
 def matrix_weights(colorspace):
-  """`(k_r, k_b)` of an AVColorSpace number, or None: not a luma matrix."""
+  """`(k_r, k_b)` of an AVColorSpace number; None if it has no luma matrix."""
   return _LUMA_WEIGHTS.get(int(colorspace))
 
 
@@ -79,8 +79,8 @@ def to_frames(
 ):
   """Square frames of `size` pixels from planes of one shape.
 
-  Each result pixel is the mean of the source area that it covers, also where
-  that is less than one source pixel.
+  Each result pixel is the mean of the source area that it covers, even if that
+  is smaller than a source pixel.
 
   Args:
     planes: List of uint8 or uint16 arrays: one `[N, h, w, 3]` ('rgb'), one
@@ -91,9 +91,9 @@ def to_frames(
     crop: 'center' (short side to `size`, the middle of the long side) or
       'letterbox' (long side to `size`, black beside the short one).
     aspect: `float`, width of a source pixel over its height.
-    rotation: `int`, multiple of 90: degrees counter-clockwise to turn by.
-    box: `int` or None: only the middle of the picture, at most so many pixels
-      high and wide, is there.
+    rotation: `int`, multiple of 90, counter-clockwise rotation in degrees.
+    box: `int` or None; the picture is first cropped to its middle, at most so
+      many pixels high and wide.
 
   Returns:
     uint8 `Tensor` `[N, size, size, channels]`, on the GPU if there is one.
@@ -114,14 +114,14 @@ def to_frames(
 
 
 def frames_in_graph(frames, size, channels, crop='center'):
-  """`to_frames` of RGB or grey frames whose size is not known before.
+  """`to_frames` for RGB or grey frames of unknown size, in a `tf.data` graph.
 
-  Of TensorFlow's ops only, for a `tf.data` pipeline; its values are those of
-  `to_frames` or one more or less. Frames that have the size and the channels
-  are the same bit for bit.
+  It uses TensorFlow ops only. Its values differ from those of `to_frames` by at
+  most one. Frames that have the wanted size and channels are returned
+  unchanged.
 
   Args:
-    frames: uint8 `Tensor` `[T, H, W, C]`; C is 1, 3 or 4, whose alpha is
+    frames: uint8 `Tensor` `[T, H, W, C]`, C in {1, 3, 4}; an alpha channel is
       dropped.
     size: `int`, pixels.
     channels: `int`, 3 or 1: the mean of RGB.
@@ -157,10 +157,10 @@ def _converter(*arguments):
 
 
 class _Converter:
-  """`to_frames` for planes of one shape (U and V are one plane, N twice).
+  """`to_frames` for planes of one shape; U and V are one plane of 2N images.
 
-  Where the boxes are whole pixels the arithmetic is exact, so that XLA gives
-  the same bits as TensorFlow's ops, and so does any order of the sums.
+  If each box consists of whole pixels, the arithmetic is exact: XLA and
+  TensorFlow's ops give the same bits, as does any order of the sums.
   """
 
   def __init__(
@@ -168,8 +168,8 @@ class _Converter:
   ):
     height, width = shapes[0][:2]
     rows, cols = _axes(height, width, size, crop, aspect, box)
-    # A chroma plane covers the picture, as in FFmpeg's scaler: each of the 68
-    # rows of a picture of 135 is a little less than two rows high.
+    # A chroma plane covers the whole picture, as in FFmpeg's scaler: if the
+    # picture has 135 rows, each of the 68 chroma rows is 135/68 rows high.
     self._boxes = [
       (
         _Boxes(rows.edges * (h / height), h),
@@ -192,7 +192,7 @@ class _Converter:
     self._compiled = tf.function(self._run, jit_compile=True)
 
   def _make_matrix(self):
-    """The rows of R, G and B; of sums where `_run` takes sums."""
+    """The matrix rows for R, G and B; scaled for sums if `_run` uses sums."""
     matrix = _rgb_matrix(self._layout)
     if self._is_exact:
       boxes = [self._boxes[0], self._boxes[-1], self._boxes[-1]]
@@ -205,13 +205,13 @@ class _Converter:
   def __call__(self, planes):
     num = planes[0].shape[0]
     self._num_calls[num] += 1
-    # Compiling takes as long as hundreds of calls save.
+    # Compiling pays only after hundreds of calls.
     is_common = self._num_calls[num] > _CALLS_BEFORE_COMPILING
     run = self._compiled if self._is_exact and is_common else self._run
     with tf.device(_device()):
       return run(
         *(
-          # Sliced on the host: less to convert and, for a GPU, to copy.
+          # Slice on the host to convert, and to copy to a GPU, less.
           tf.constant(
             plane[:, rows.first : rows.last, cols.first : cols.last],
             tf.uint8 if plane.dtype == np.uint8 else tf.uint16,
@@ -242,11 +242,11 @@ class _Converter:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Axis:
-  """Where result pixels lie on one axis of the source.
+  """The places of result pixels on one axis of the source.
 
   Attributes:
-    edges: float64 `[n + 1]`, of the n result pixels, in source pixels.
-    padding: (before, after), result pixels that show nothing.
+    edges: float64 `[n + 1]`, the edges of n result pixels, in source pixels.
+    padding: (before, after), numbers of black result pixels.
   """
 
   edges: np.ndarray
@@ -283,7 +283,8 @@ def _box_sums(x, rows, cols):
     x, [-1, rows.count, rows.pitch, cols.count, cols.pitch, *channels]
   )
   if rows.pitch * cols.pitch <= _MAX_TERMS:
-    # XLA fuses slices into one pass over the bytes, but not a sum of sums.
+    # XLA fuses a sum of slices into one pass over the bytes, unlike two
+    # successive sums.
     terms = [
       x[:, :, i, :, j] for i in range(rows.pitch) for j in range(cols.pitch)
     ]
@@ -298,7 +299,7 @@ def _area_mean(x, rows, cols):
   channels = tuple(x.shape[3:])
   x = tf.reshape(tf.cast(x, tf.float32), [-1, rows.length, _size(x.shape[2:])])
   x = tf.matmul(rows.weights(), x)
-  # Matrix products: tf.image.resize has no GPU kernel for 'area'.
+  # Matrix products, because tf.image.resize has no GPU kernel for 'area'.
   if channels:
     x = tf.reshape(x, [-1, cols.length, _size(channels)])
     x = tf.matmul(cols.weights(), x)
@@ -317,10 +318,10 @@ class _Boxes:
   """Result pixels on one axis of a plane.
 
   Attributes:
-    count: `int`, how many.
-    first, last: `int`: they cover the source pixels `[first, last)`.
+    count: `int`, number of result pixels.
+    first, last: `int`; they cover the source pixels `[first, last)`.
     length: `int`, `last - first`.
-    pitch: `int`, source pixels of each, or None where that is no whole number.
+    pitch: `int`, source pixels of each, or None if that is not a whole number.
   """
 
   def __init__(self, edges, length):
@@ -351,7 +352,7 @@ def _box_weights(edges, length):
 
 @functools.lru_cache(maxsize=64)
 def _rgb_matrix(layout):
-  """Float64 `[4, 3]`: RGB, 0 to 255 plus a half, of the planes and 1."""
+  """Matrix float64 `[4, 3]` from (plane values, 1) to RGB + 0.5, 0 to 255."""
   top = 2.0**layout.depth
   if layout.kind == 'rgb':
     matrix = np.eye(3) * (255.0 / (top - 1))
@@ -372,7 +373,7 @@ def _rgb_matrix(layout):
     )
     matrix *= 255.0 / np.array([[luma], [chroma], [chroma]])
     constant = -np.array([black, top / 2, top / 2]) @ matrix
-  # The half makes cutting off a rounding.
+  # Adding a half makes truncation round.
   return np.concatenate([matrix, [constant + 0.5]])
 
 

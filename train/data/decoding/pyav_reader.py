@@ -1,4 +1,4 @@
-"""PyAV (FFmpeg) as a reader, on the CPU or with NVDEC."""
+"""Reads videos with PyAV (FFmpeg), on the CPU or with NVDEC."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from train.data.decoding import readers
 
 __all__ = ['PyavReader', 'check_cuda', 'layout_of', 'open_video']
 
-# The `yuvj` formats are the full-range ones.
+# The `yuvj` formats have the full range.
 _PLANAR = re.compile(r'yuv(?P<j>j?)a?4\d\dp((?P<depth>\d+)le)?$')
 _SEMI_PLANAR = {'nv12': 8, 'p010le': 16}  # p010 has its ten bits on top.
 _GREY = {'gray': 8, 'gray10le': 10, 'gray12le': 12, 'gray16le': 16}
@@ -34,9 +34,9 @@ def open_video(path, device='cpu', max_seconds=None, max_pixels=None):
   Args:
     path: `str`, local or anything that `tf.io.gfile` reads.
     device: 'cpu' or 'cuda': NVDEC for the codecs it knows, else the CPU.
-    max_seconds: `float` or None: the longest time of the processor without a
-      picture, checked between packets, and of waiting for a read.
-    max_pixels: `int` or None: of a picture.
+    max_seconds: `float` or None, limit on the processor time without a picture,
+      checked between packets, and on the waiting time for a read.
+    max_pixels: `int` or None, limit on the size of a picture.
 
   Yields:
     A `PyavReader`.
@@ -66,12 +66,13 @@ def open_video(path, device='cpu', max_seconds=None, max_pixels=None):
       raise readers.DecodeError(path, 'no video stream')
     if streams[0].codec_context is None:
       raise readers.DecodeError(path, 'no decoder for its codec')
-    streams[0].codec_context.thread_count = 1  # Files keep the cores busy.
+    # One thread for each file; several files keep the cores busy.
+    streams[0].codec_context.thread_count = 1
     yield PyavReader(path, container, streams[0], max_seconds, max_pixels)
 
 
 def check_cuda():
-  """Raises ValueError, with the reason, if nothing can be decoded on a GPU."""
+  """Raises ValueError, with the reason, if no GPU can decode."""
   try:
     _hardware().create(av.Codec('h264', 'r'))
   except Exception as e:  # PyAV raises several kinds.
@@ -92,11 +93,11 @@ def _is_cover(stream):
 
 
 class PyavReader:
-  """The pictures of an open video; ends where the file or its decoder does.
+  """Reads the pictures of an open video, up to its end or a decoding error.
 
   Attributes:
     aspect: `float`, width of a pixel over its height.
-    error: `str`, what ended the pictures too early, if anything did.
+    error: `str`, the error that ended the pictures early, or ''.
   """
 
   def __init__(self, path, container, stream, max_seconds, max_pixels):
@@ -115,12 +116,12 @@ class PyavReader:
 
   @property
   def seconds(self):
-    """Length as the container says it, or None."""
+    """The duration that the container states, or None."""
     duration = self._container.duration
     return None if duration is None else duration / av.time_base
 
   def timestamps(self):
-    """The pictures' times from the packets alone; reads the file to its end.
+    """The pictures' times from the packets; reads the whole file.
 
     Returns:
       float64 array, sorted, in units of the stream's time base; NaN where a
@@ -140,7 +141,7 @@ class PyavReader:
     return np.sort(np.array(stamps, np.float64))
 
   def seconds_of(self, timestamps):
-    """Times in seconds after the first picture's, and the length of one."""
+    """Times in seconds after the first picture, and a picture's duration."""
     length = 1 / self._rate()
     if np.isnan(timestamps).any():
       return np.arange(len(timestamps)) * length, length
@@ -152,14 +153,15 @@ class PyavReader:
     yield from self._pictures(self._decode())
 
   def pictures_near(self, index, timestamps):
-    """As `pictures`, from the key frame before picture `index` on.
+    """Like `pictures`, starting at the key frame before picture `index`.
 
     Args:
       index: `int`.
-      timestamps: What `timestamps` of the same file gave.
+      timestamps: The result of `timestamps` for the same file.
 
     Returns:
-      An iterator, or None where the file's times do not tell what a seek found.
+      An iterator, or None if the file's times do not identify the picture that
+      a seek found.
     """
     if index >= len(timestamps) or np.isnan(timestamps).any():
       return None
@@ -197,7 +199,7 @@ class PyavReader:
       self.error = str(e)
 
   def _in_time(self):
-    # Time of the processor: a busy machine is not the file's fault.
+    # Processor time, because a busy machine is not the file's fault.
     seconds = time.thread_time() - self._last_picture
     if self._max_seconds is not None and seconds > self._max_seconds:
       message = f'no picture in {seconds:.0f} s'
@@ -248,7 +250,7 @@ def _chain(first, rest):
 
 
 def layout_of(frame):
-  """The frame's `pixels.Layout` and a function that gives its planes."""
+  """The frame's `pixels.Layout` and a function that returns its planes."""
   layout, planes = _layout(
     frame.format.name, frame.colorspace, frame.color_range
   )

@@ -1,4 +1,4 @@
-"""What every reader of files gives: pictures, in the order they are shown."""
+"""`Picture`: what all readers yield, in the order in which it is shown."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ['DecodeError', 'Picture']
 
 
 class DecodeError(ValueError):
-  """A file that does not give its frames.
+  """A file that cannot be decoded.
 
   Attributes:
     path: `str`.
-    reason: `str`, a few words that are the same for the same kind of failure.
-    message: `str`, the particulars, e.g. the decoder's own words.
+    reason: `str`, the kind of failure in a few fixed words.
+    message: `str`, details, for example the decoder's message.
   """
 
   def __init__(self, path, reason, message=''):
@@ -27,7 +27,7 @@ class DecodeError(ValueError):
     self.reason = reason
     self.message = message
 
-  def __reduce__(self):  # To cross processes.
+  def __reduce__(self):  # For pickling.
     return DecodeError, (self.path, self.reason, self.message)
 
 
@@ -37,12 +37,13 @@ class Picture:
 
   Attributes:
     index: `int`, its place in the file.
-    span: Function without arguments that gives its time and duration, `float`,
-      seconds after the first picture's and as far as the file tells.
+    span: Function without arguments that returns two `float`: its time in
+      seconds after the first picture, and its duration, both as far as the file
+      states them.
     layout: `pixels.Layout`.
-    planes: Function without arguments that gives the list of planes, which are
-      to be copied before the next picture is asked for.
-    rotation: `int`, degrees counter-clockwise to turn it by.
+    planes: Function without arguments that returns the list of planes. Copy
+      them before asking for the next picture.
+    rotation: `int`, counter-clockwise rotation in degrees to apply.
   """
 
   index: int

@@ -1,7 +1,7 @@
-"""Decodes a data set once, into TFRecords; `records` says how they look.
+"""Decodes a data set once, into TFRecords; `records` describes their format.
 
-A shard is finished when its json is there. What is killed goes on with the
-first shard that is not, and gives the same bytes as if nothing had happened.
+A shard is finished when its json exists. If the process is killed, the same
+command continues with the first unfinished shard and gives the same bytes.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ __all__ = ['prepare', 'prepare_file', 'prepare_shard']
 
 _SHARD_BYTES = 2**28
 _SHARD_CLIPS = 1024
-_ASSUMED_FRAMES = 250  # Of a region that goes to the end of its file.
+_ASSUMED_FRAMES = 250  # Assumed length of a region without a stop.
 _LOG_SECONDS = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
 class _Job:
-  """What all shards have in common; it crosses processes."""
+  """Settings that all shards share; sent to worker processes."""
 
   folder: str
   decoder: decode.Decoder
@@ -47,7 +47,7 @@ class _Job:
 
 @dataclasses.dataclass(frozen=True)
 class _Item:
-  """One record to be made."""
+  """A record to write."""
 
   region: sources.Region
   key: str
@@ -55,7 +55,7 @@ class _Item:
 
 @dataclasses.dataclass(frozen=True)
 class _Plan:
-  """One shard to be made."""
+  """A shard to write."""
 
   part: str
   file: str
@@ -77,35 +77,37 @@ def prepare(
 ):
   """Decodes every region of a source into a folder of TFRecords.
 
-  Started again with the same arguments it does what is left to do. Files that
-  do not give frames are left out and named in `skipped_files.jsonl`.
+  Called again with the same arguments, it continues. Files that cannot be
+  decoded are left out and listed in `skipped_files.jsonl`.
 
   Args:
     source: A `sources.Source`.
     decoder: A `decode.Decoder`.
-    folder: `str`, local (or mounted); made if it does not exist.
-    max_frames: `int` or None: of a region, use the first frames only.
-    num_shards: `int` or None, of the training part; the validation part has as
-      many clips a shard. None: shards of about 256 MB of raw frames and at most
-      1024 clips, where a region without an end counts as 250 frames.
-    encoding: 'raw' or 'png', of the frames.
-    compression: '' or 'GZIP', of the shards.
-    num_workers: `int`, processes, or None: one a core. 0: no other process, so
-      that a crash of a codec ends this one.
+    folder: `str`, local (or mounted); created if it does not exist.
+    max_frames: `int` or None; use at most so many frames from the start of each
+      region.
+    num_shards: `int` or None, number of training shards; validation shards have
+      the same number of clips each. None: shards have about 256 MB of raw
+      frames and at most 1024 clips; a region without a stop counts as 250
+      frames.
+    encoding: 'raw' or 'png', encoding of the frames.
+    compression: '' or 'GZIP', compression of the shards.
+    num_workers: `int`, number of worker processes, or None: one for each core.
+      0: this process does the work, and a crash of a codec ends it.
     max_skipped: `float`, the fraction of the files that may be skipped.
-    runner: `str` or None: the Apache Beam runner that prepares the shards, for
+    runner: `str` or None, the Apache Beam runner that prepares the shards, for
       example 'DirectRunner'. Its workers must see the files and `folder` under
       the same paths.
-    max_seconds: `float` or None: the longest wall time that a worker process
-      takes for a region.
+    max_seconds: `float` or None, limit on the wall time that a worker process
+      spends on a region.
 
   Returns:
     The `records.Index`.
 
   Raises:
-    DataError: if the folder holds something else or was prepared with other
-      options, is in use or cannot be written, too many files are skipped (what
-      is finished stays), or `runner` needs what is not installed.
+    DataError: if the folder holds something else, was prepared with other
+      options, is in use or cannot be written; if too many files are skipped
+      (finished shards are kept); or if Apache Beam is not installed.
   """
   _check(encoding, compression, max_frames, num_shards, folder)
   folder = os.path.abspath(os.path.expanduser(folder))
@@ -130,7 +132,7 @@ def prepare(
 
 
 def prepare_file(decoder, region):
-  """The frames of a region.
+  """Decodes the frames of a region.
 
   Args:
     decoder: A `decode.Decoder`.
@@ -140,7 +142,7 @@ def prepare_file(decoder, region):
     uint8 array `[T, size, size, channels]`, T at least 1.
 
   Raises:
-    DecodeError: if there are none, or they show nothing.
+    DecodeError: if there are none, or they are blank.
   """
   frames = decoder.frames(region.path, region.start, region.stop)
   if decode.is_blank(frames):
@@ -149,11 +151,11 @@ def prepare_file(decoder, region):
 
 
 def prepare_shard(job, plan):
-  """Makes a shard in this process, unless it is finished.
+  """Writes a shard in this process, unless it is finished.
 
   Args:
-    job: What all shards have in common.
-    plan: The shard's name and items.
+    job: `_Job`.
+    plan: `_Plan` of the shard.
 
   Returns:
     The `records.Shard`.
@@ -178,13 +180,13 @@ def _check(encoding, compression, max_frames, num_shards, folder):
       raise sources.DataError(f'Expected {name} of at least 1, got {value}.')
   if '://' in folder:
     raise sources.DataError(
-      f'Expected a local or mounted folder to write to, got {folder}. Copy it '
-      'there when it is finished; training reads it from there.'
+      f'Expected a local or mounted folder to write to, got {folder}. Prepare '
+      'into a local folder and copy that; training can read the copy.'
     )
 
 
 def _cut(source, max_frames):
-  """The source with its regions sorted, none longer than `max_frames`."""
+  """Sorts a source's regions and cuts them to `max_frames`."""
 
   def cut(region):
     if max_frames is None:
@@ -206,14 +208,14 @@ def _order(region):
 
 
 def _mixed_order(region):
-  """By a hash of the file's name, so that a shard holds many labels."""
+  """Sorts by a hash of the file's name, so that a shard holds many labels."""
   name = '/'.join(region.path.split('/')[-2:])
   digest = hashlib.sha256(name.encode('utf-8', 'surrogateescape')).digest()
   return digest, *_order(region)
 
 
 def _plans(source, decoder, num_shards, compression):
-  """Contiguous pieces of each part."""
+  """The shards, which are contiguous pieces of each part: list of `_Plan`."""
   root = os.path.commonprefix([p.split('/')[:-1] for p in source.paths])
   parts = {'train': source.train, 'valid': source.valid}
   clips_a_shard = num_shards and max(1, len(source.train) / num_shards)
@@ -242,14 +244,14 @@ def _default_shards(regions, decoder):
 
 
 def _key(region, root):
-  """The file, relative to the others, and the frames."""
+  """Identifies a record by its file's relative path and its frames: `str`."""
   name = '/'.join(region.path.split('/')[len(root) :])
   stop = '' if region.stop is None else region.stop
   return f'{name}#{region.start}:{stop}'
 
 
 def _options(source, job, plans, max_frames, compression):
-  """What the bytes depend on."""
+  """The options that determine the records' bytes: `dict`."""
   options = {
     'source': source.name,
     'label_names': source.label_names,
@@ -263,7 +265,7 @@ def _options(source, job, plans, max_frames, compression):
     },
     'decoder': dataclasses.asdict(job.decoder),
   }
-  return json.loads(json.dumps(options))  # As it is read back.
+  return json.loads(json.dumps(options))  # With JSON's types, for comparison.
 
 
 def _hash_files(source, plans):
@@ -284,12 +286,12 @@ def _file_size(path):
   try:
     return tf.io.gfile.stat(path).length
   except (tf.errors.OpError, UnicodeError):
-    return None  # The decoder says what is wrong.
+    return None  # The decoder will report the error.
 
 
 @contextlib.contextmanager
 def _own_folder(folder):
-  """Makes the folder, and keeps other processes from writing to it."""
+  """Creates the folder and locks it against other processes."""
   try:
     os.makedirs(folder, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
@@ -310,7 +312,7 @@ def _own_folder(folder):
 
 
 def _claim(folder, options):
-  """Writes the options, or checks that they are those of the folder."""
+  """Writes the options, or checks that the folder has the same ones."""
   records.remove_partial_files(folder)
   path = os.path.join(folder, records.OPTIONS_FILE)
   if not os.path.exists(path):
@@ -348,7 +350,7 @@ def _replay(shard, skips):
 
 
 def _run_here(job, plans, skips, num_workers, max_seconds):
-  """Makes the shards with worker processes; returns a dict by file."""
+  """Writes the shards with worker processes; dict from files to `Shard`s."""
   items = [item for plan in plans for item in plan.items]
   workers = os.cpu_count() if num_workers is None else num_workers
   workers = min(workers, len(items))
@@ -362,7 +364,7 @@ def _run_here(job, plans, skips, num_workers, max_seconds):
       results = _results(job, items)
     shards = {}
     for plan in plans:
-      # The workers do not wait for the end of a shard.
+      # The workers go on to the next shard while this one is being written.
       own = (next(results) for _ in plan.items)
       shards[plan.file] = _write_shard(job, plan, own, progress.count)
   return shards
@@ -375,7 +377,7 @@ def _record_in_worker(job, item):
 
 @functools.lru_cache(maxsize=1)
 def _use_one_core(device):
-  """Of a worker: the others use the rest of the machine."""
+  """Limits a worker to one core; other workers use the others."""
   if device == 'cuda':
     os.environ['TF_FORCE_GPU_ALLOW_GROWTH'] = 'true'
   else:
@@ -385,7 +387,7 @@ def _use_one_core(device):
 
 
 def _results(job, items):
-  """As `WorkerPool.map`, in this process."""
+  """Like `WorkerPool.map`, in this process."""
   for item in items:
     try:
       yield item, _record(job, item)
@@ -402,7 +404,7 @@ def _record(job, item):
 
 
 def _write_shard(job, plan, results, count=lambda error: None):
-  """Writes the results, all of which are the plan's, and their json."""
+  """Writes a shard and its json from the results of all the plan's items."""
   skipped = []
 
   def found():
@@ -429,7 +431,7 @@ def _skipped(error):
 
 
 class _Progress:
-  """Logs how far it is, and stops where too many files are skipped."""
+  """Logs the progress, and raises if too many files are skipped."""
 
   def __init__(self, total, skips):
     self._total = total
@@ -438,7 +440,7 @@ class _Progress:
     self._start = self._logged = time.monotonic()
 
   def count(self, error):
-    """One more region; with a `DecodeError`, or None."""
+    """Counts a region; `error` is its `DecodeError`, or None."""
     self._done += 1
     if error is not None:
       self._skips.record(error)
@@ -468,7 +470,7 @@ def _beam():
 
 
 def _run_beam(modules, runner, job, plans, skips):
-  """Makes the shards with Apache Beam; returns a dict by file."""
+  """Writes the shards with Apache Beam; dict from files to `Shard`s."""
   beam, pipeline_options = modules
   options = pipeline_options.PipelineOptions([], runner=runner)
   if plans:
@@ -483,8 +485,8 @@ def _run_beam(modules, runner, job, plans, skips):
   missing = [file for file, shard in shards.items() if shard is None]
   if missing:
     raise sources.DataError(
-      f'{runner} is done, but {missing[0]} is not in {job.folder}: its workers '
-      'have to see the same folder.'
+      f'{runner} has ended, but {missing[0]} is not in {job.folder}: its '
+      'workers must see the same folder.'
     )
   for shard in shards.values():
     _replay(shard, skips)

@@ -1,6 +1,6 @@
-"""The batches of a run from prepared records: see `records` and `inputs`.
+"""The batches of a run from prepared records; see `records` and `inputs`.
 
-The graph has TensorFlow's ops only, so that tf.data service can run it.
+The graph has TensorFlow ops only, so that a tf.data service can run it.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from train.data.records import records
 __all__ = ['RecordInputs']
 
 _ORDER, _SHUFFLE = 0, 1  # Streams of random numbers of one data seed.
-_CYCLE = 16  # Shards that are read at a time.
+_CYCLE = 16  # Number of shards read at a time.
 _CONNECT_SECONDS = 10.0
 
 
 class RecordInputs(sequential_inputs.SequentialInputs):
-  """The training and validation batches of a run, as `inputs.Inputs`.
+  """Training and validation batches, with the interface of `inputs.Inputs`.
 
-  Records of fewer than `num_frames` frames are left out. Other than there,
-  a window that shows nothing is no reason to draw another one; only records
-  that show nothing at all were left out when they were prepared.
+  Records with fewer than `num_frames` frames are left out. Unlike `Inputs`,
+  blank windows are used: only records that are blank as a whole were left out
+  when they were prepared.
   """
 
   def __init__(
@@ -42,23 +42,23 @@ class RecordInputs(sequential_inputs.SequentialInputs):
     flip=False,
     shuffle_bytes=sequential_inputs.SHUFFLE_BYTES,
   ):
-    """Reads nothing but what the index says.
+    """Uses the index only; records are read later.
 
     Args:
       index: A `records.Index`.
-      num_frames: `int`, frames a clip.
+      num_frames: `int`, number of frames of a clip.
       batch_size: `int`.
-      seed: `int`, of order, windows and flips.
-      data_service: `str` or None: the dispatcher of a tf.data service,
+      seed: `int`, seed of order, windows and flips.
+      data_service: `str` or None, the dispatcher of a tf.data service,
         'grpc://host:port', whose workers make the training batches. They must
         see the records under the same path.
-      flip: `bool`: whether half of the training clips are mirrored.
-      shuffle_bytes: `int`, of records among which the next one is drawn, on
-        average.
+      flip: `bool`, whether half of the training clips are mirrored.
+      shuffle_bytes: `int`, size of the shuffle buffer in bytes, from the mean
+        size of a record.
 
     Raises:
-      DataError: if a part has no record that is long enough, a label has no
-        record at all, or `data_service` is no address.
+      DataError: if a part or a label has no record that is long enough, or
+        `data_service` is not an address.
     """
     super().__init__(
       f'the records in {index.folder}', num_frames, batch_size, seed, flip
@@ -85,19 +85,19 @@ class RecordInputs(sequential_inputs.SequentialInputs):
   def train_dataset(self, step, rows=None):
     """Endless batches `(frames uint8 [B, T, H, W, C], label int32 [B])`.
 
-    Epoch e draws a window from each record, as often as its weight is. Shards
-    are permuted, up to 16 of them read in turn, and the records shuffled in a
+    An epoch draws windows from each record, as many as its weight. It permutes
+    the shards, reads up to 16 of them in turn and shuffles the records in a
     buffer. Batches are a function of (seed, step), as in `SequentialInputs`.
 
-    With a data service, epochs are dealt out to the workers: each is one
-    worker's, all of them together give each epoch once, and batches of several
-    epochs come as they are ready, in an order that is not a function of the
-    seed. Each consumer, for example each host of a larger run, gets epochs of
-    its own. A worker that dies takes the rest of its epoch with it.
+    With a data service, each epoch goes to one of its workers. Each epoch is
+    used once. Batches of several epochs arrive as they are ready, in an order
+    that the seed does not determine. Each consumer, for example each host of a
+    larger run, gets its own epochs. If a worker dies, the rest of its epoch is
+    lost.
 
     Args:
-      step: `int`, the first batch's.
-      rows: `feeding.Rows` that are read, or None: all.
+      step: `int`, step of the first batch.
+      rows: `feeding.Rows` to read, or None: all.
 
     Returns:
       A `tf.data.Dataset`.
@@ -110,7 +110,7 @@ class RecordInputs(sequential_inputs.SequentialInputs):
     return super().train_dataset(step, rows)
 
   def check_skips(self):
-    """The number of files that were skipped when the set was prepared."""
+    """The number of files that were skipped when the records were prepared."""
     return self._index.num_skipped
 
   def _check(self):
@@ -168,7 +168,7 @@ class RecordInputs(sequential_inputs.SequentialInputs):
   def _distribute(self, dataset):
     if not self._data_service:
       return dataset
-    # With ShardingPolicy.OFF each worker would give the same batches.
+    # With ShardingPolicy.OFF all workers would give the same batches.
     distribute = tf.data.experimental.service.distribute(
       tf.data.experimental.service.ShardingPolicy.DYNAMIC, self._data_service
     )
@@ -180,10 +180,10 @@ class _Part:
 
   Attributes:
     num_shards: `int`.
-    frames: List of `int`, each record's.
-    labels: List of `int`, those of the records that are long enough.
-    repeats: List of `int`, each record's: its weight, or 0: too short.
-    mean_bytes: `int`, of a record.
+    frames: List of `int`, number of frames of each record.
+    labels: List of `int`, labels of the records that are long enough.
+    repeats: List of `int`, weight of each record, or 0 if it is too short.
+    mean_bytes: `int`, mean size of a record.
   """
 
   def __init__(self, index, part, num_frames):
@@ -209,7 +209,7 @@ class _Part:
     self._compression = index.compression
 
   def shard(self, number):
-    """The (example, repeats) of a shard, an int32 `Tensor` `[]`."""
+    """A dataset of (example, repeats) of the shard `number`, int32 `[]`."""
     path = tf.gather(tf.constant(self._paths), number)
     edges = tf.constant(self._edges, tf.int64)
     first, last = tf.gather(edges, number), tf.gather(edges, number + 1)
@@ -222,7 +222,7 @@ class _Part:
     )
 
   def examples(self):
-    """The (example, repeats) of all shards, in order."""
+    """A dataset of (example, repeats) of all shards, in order."""
     numbers = tf.data.Dataset.range(self.num_shards, output_type=tf.int32)
     return numbers.flat_map(self.shard)
 
@@ -243,7 +243,7 @@ def _address(service):
 
 
 def _check_reachable(service):
-  """TensorFlow would try for ever."""
+  """Raises DataError at once; TensorFlow would retry for ever."""
   try:
     socket.create_connection(_address(service), _CONNECT_SECONDS).close()
   except OSError as e:

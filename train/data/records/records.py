@@ -1,12 +1,12 @@
-"""Decoded data sets as TFRecords: the files, written and read.
+"""Writes and reads decoded data sets as TFRecords.
 
-A folder holds `train-00003-of-00012.tfrecord[.gz]` and `valid-...`, beside each
-of them a `.json`, and `index.json`, which is written last. A record is a
+A folder holds shards, `train-00003-of-00012.tfrecord[.gz]` and `valid-...`, a
+`.json` for each of them, and `index.json`, which is written last. A record is a
 tf.train.Example of one region of the source:
 
   frames: uint8 [T, size, size, channels] as one bytes value (raw), or T PNGs.
   num_frames, label, weight: int64.
-  key: the path of the file relative to the others, with the region's frames.
+  key: the file's path relative to the data set's folder, and the frames' range.
 """
 
 from __future__ import annotations
@@ -78,17 +78,17 @@ class Record:
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-  """What the json beside a shard says.
+  """The content of a shard's json.
 
   Attributes:
     file: `str`, the shard's name in the folder.
-    num_bytes: `int`, of the file.
-    sha256: `str`, of the file.
-    frames: Tuple of `int`, each record's number of frames.
-    labels: Tuple of `int`, each record's label.
-    weights: Tuple of `int`, each record's weight.
-    skipped: Tuple of dicts of path, reason and message: regions that gave no
-      record.
+    num_bytes: `int`, size of the file.
+    sha256: `str`, hash of the file.
+    frames: Tuple of `int`, number of frames of each record.
+    labels: Tuple of `int`, label of each record.
+    weights: Tuple of `int`, weight of each record.
+    skipped: Tuple of dicts with path, reason and message, one for each region
+      that gave no record.
   """
 
   file: str
@@ -106,20 +106,20 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-  """A finished folder.
+  """The index of a finished folder.
 
   Attributes:
     folder: `str`.
-    name: `str`, the source's.
+    name: `str`, name of the source.
     label_names: Tuple of `str`.
-    size: `int`, pixels: height and width of the frames.
+    size: `int`, height and width of the frames in pixels.
     channels: `int`.
     decoder: Dict, the fields of the `decode.Decoder` that made the frames.
     encoding: 'raw' or 'png'.
-    compression: '' or 'GZIP', of the shards.
-    num_skipped: `int`, files of the source that gave no frames.
-    parts: Dict of 'train' and 'valid' to tuples of `Shard`, in order; their
-      `skipped` is left out.
+    compression: '' or 'GZIP', compression of the shards.
+    num_skipped: `int`, number of the source's files that gave no frames.
+    parts: Dict from 'train' and 'valid' to tuples of `Shard`, in order, without
+      their `skipped`.
   """
 
   folder: str
@@ -149,7 +149,7 @@ def shard_file(part, number, num_shards, compression=''):
 
 
 def encode(frames, label, key, weight=1, encoding='raw'):
-  """A region as a `Record`; the same bytes for the same arguments.
+  """Encodes a region as a `Record`; deterministic.
 
   Args:
     frames: uint8 array `[T, size, size, channels]`.
@@ -179,14 +179,14 @@ def encode(frames, label, key, weight=1, encoding='raw'):
 
 
 def write_shard(folder, file, records, skipped=()):
-  """Writes a shard and then its json; a reader never sees half of either.
+  """Writes a shard and then its json, each atomically.
 
   Args:
     folder: `str`, local.
-    file: `str`, as `shard_file` gives it.
+    file: `str`, from `shard_file`.
     records: Iterable of `Record`, all of which are written.
-    skipped: Sequence of dicts of path, reason and message. It is read after
-      the last record, so that reading `records` may fill it.
+    skipped: Sequence of dicts with path, reason and message. It is read after
+      the last record, so that iterating over `records` may fill it.
 
   Returns:
     The `Shard`.
@@ -215,7 +215,7 @@ def write_shard(folder, file, records, skipped=()):
 
 
 def read_shard(folder, file):
-  """The `Shard` of a finished one, or None: it is to be written (again)."""
+  """Reads the `Shard` of a file, or None if it is missing or not finished."""
   path = os.path.join(folder, file)
   try:
     with open(f'{path}.json', encoding='utf-8') as f:
@@ -227,7 +227,7 @@ def read_shard(folder, file):
 
 
 def write_index(index):
-  """Writes `index.json`: the folder is finished."""
+  """Writes `index.json`, which marks the folder as finished."""
   values = dataclasses.asdict(index)
   del values['folder']
   values['parts'] = {
@@ -240,7 +240,7 @@ def write_index(index):
 
 
 def read_index(folder):
-  """The index of a finished folder.
+  """Reads the index of a finished folder.
 
   Args:
     folder: `str`, local or anything that `tf.io.gfile` reads.
@@ -249,7 +249,7 @@ def read_index(folder):
     An `Index`.
 
   Raises:
-    DataError: if the folder is missing, not finished or something else.
+    DataError: if the folder is missing or holds no finished records.
   """
   if '://' not in folder:
     folder = os.path.abspath(os.path.expanduser(folder))
@@ -282,19 +282,19 @@ def read_index(folder):
 
 
 def remove_partial_files(folder):
-  """Removes what a writer that was killed has left in a local folder."""
+  """Removes the temporary files of killed writers from a local folder."""
   for name in os.listdir(folder):
     if _PARTIAL.fullmatch(name):
       os.remove(os.path.join(folder, name))
 
 
 def records_dataset(index, part, files=None):
-  """The records, in order, once; of TensorFlow's ops only.
+  """The records, in order, once; uses TensorFlow ops only.
 
   Args:
     index: An `Index`.
     part: 'train' or 'valid'.
-    files: List of `str`, names of shards, or None: all of the part.
+    files: List of `str`, names of shards, or None: all shards of the part.
 
   Returns:
     A `tf.data.Dataset` of frames, uint8 `[T, size, size, channels]`, and
@@ -312,7 +312,7 @@ def records_dataset(index, part, files=None):
 
 
 def parse_record(index, example):
-  """The whole of a record.
+  """Decodes a whole record.
 
   Args:
     index: An `Index`.
@@ -327,14 +327,14 @@ def parse_record(index, example):
 
 
 def parse_clip(index, example, num_frames, start):
-  """A window of a record; the other frames are not decoded.
+  """Decodes a window of a record, and none of the other frames.
 
   Args:
     index: An `Index`.
-    example: string `Tensor` `[]`, of a record of at least `num_frames`.
+    example: string `Tensor` `[]`, a record of at least `num_frames` frames.
     num_frames: `int`.
-    start: Function of the number of windows, int64 `Tensor` `[]`, that gives
-      the first frame, int64 `[]`.
+    start: Function from the number of windows, int64 `Tensor` `[]`, to the
+      first frame, int64 `[]`.
 
   Returns:
     frames, uint8 `Tensor` `[num_frames, size, size, channels]`, and label,
@@ -381,7 +381,7 @@ def _to_json(values):
 
 
 def _shard_values(shard):
-  """A shard as json: its fields, and the sums that a reader may want."""
+  """A shard's json: its fields, and sums for human readers."""
   values = dataclasses.asdict(shard)
   values['num_records'] = shard.num_records
   values['num_frames'] = sum(shard.frames)
@@ -415,11 +415,11 @@ def _index(folder, values):
 def _no_index(folder, files):
   if OPTIONS_FILE not in files:
     return (
-      f'{folder} is no prepared data set: expected {INDEX_FILE}, which '
+      f'{folder} is no prepared data set: it has no {INDEX_FILE}, which '
       '--mode=prepare writes.'
     )
   finished = [f for f in files if f'{f}.json' in files]
   return (
-    f'{folder} is not finished ({len(finished)} shards are): run the same '
-    '--mode=prepare again.'
+    f'{folder} is not finished, it has {len(finished)} finished shards: run '
+    'the same --mode=prepare again.'
   )

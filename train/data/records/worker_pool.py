@@ -1,6 +1,7 @@
-"""A function in worker processes: what crashes one of them costs one task.
+"""Calls a function in worker processes; a crash loses one task only.
 
-Imports no TensorFlow, so that a worker imports only what its function needs.
+The module does not import TensorFlow: a worker imports only what its function
+needs.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _CONTEXT = multiprocessing.get_context('spawn')
 
 
 class WorkerCrash(RuntimeError):
-  """A task that ended its worker; the message says how."""
+  """A task ended its worker process; the message says how."""
 
 
 class WorkerPool:
@@ -36,9 +37,9 @@ class WorkerPool:
       if isinstance(result, Exception): ...
   ```
 
-  A script that makes one guards its own start with `if __name__ ==
+  A script that makes a pool must guard its start with `if __name__ ==
   '__main__'`, as with any use of `multiprocessing`. Workers ignore Ctrl-C,
-  which is the parent's, and end when the parent does, however that ends.
+  which the parent handles, and end with the parent, even if that is killed.
   """
 
   def __init__(self, function, num_workers, max_seconds=None):
@@ -47,8 +48,8 @@ class WorkerPool:
     Args:
       function: Picklable function of one picklable task.
       num_workers: `int`, at least 1.
-      max_seconds: `float` or None: the longest wall time of one task. Starting
-        a worker does not count.
+      max_seconds: `float` or None, limit on the wall time of one task, without
+        the start of its worker.
     """
     if num_workers < 1:
       raise ValueError(f'Expected at least one worker, got {num_workers}.')
@@ -66,23 +67,23 @@ class WorkerPool:
   def map(self, tasks):
     """Iterates over `(task, result)`, in the order of the tasks.
 
-    At most `2 * num_workers` tasks are taken ahead of what was yielded. One
-    such iterator may be in use at a time.
+    At most `2 * num_workers` tasks are in work or waiting to be yielded. Only
+    one such iterator may be in use at a time.
 
     Args:
       tasks: Iterable of picklable objects.
 
     Yields:
-      Pairs of a task and what the function returned, or the exception that it
-      raised, or a `WorkerCrash`.
+      Pairs of a task and its result: the function's return value, the exception
+      that it raised, or a `WorkerCrash`.
 
     Raises:
-      Exception: what a worker that cannot be started raised, for example
-        ImportError; RuntimeError where it died.
+      Exception: if a worker cannot be started; the worker's own exception, for
+        example ImportError, or RuntimeError if it died.
     """
     tasks = iter(tasks)
     ahead = collections.deque()  # Jobs in order, not yielded yet.
-    waiting = collections.deque()  # Those of them that no worker has.
+    waiting = collections.deque()  # Those of `ahead` that no worker has yet.
     try:
       while True:
         for task in _take(tasks, 2 * self._num_workers - len(ahead)):
@@ -118,7 +119,7 @@ class WorkerPool:
           self._remove(worker)
 
   def _receive(self, timeout):
-    """Takes what workers send, until `timeout` or the first time limit."""
+    """Receives from workers, until `timeout` or a task's time limit."""
     if timeout is None:
       timeout = self._seconds_left()
     pipes = {worker.pipe: worker for worker in self._workers}
@@ -149,7 +150,7 @@ class WorkerPool:
       worker.job = None
 
   def _seconds_left(self):
-    """Until the first time limit of a task, or None: there is none."""
+    """Seconds until the first time limit of a task; None if there is none."""
     if self._max_seconds is None:
       return None
     left = [self._left(worker) for worker in self._workers if worker.job]
@@ -181,8 +182,8 @@ class _Worker:
   """A process with its pipe; it has at most one job.
 
   Attributes:
-    pipe: The parent's end.
-    is_ready: `bool`: whether it has loaded the function.
+    pipe: The parent's end of the pipe.
+    is_ready: `bool`, whether the process has loaded the function.
     job: A `_Job` or None.
     started: `float`, `time.monotonic()` when it got the job.
   """
@@ -193,13 +194,13 @@ class _Worker:
       target=_work, args=(theirs, payload), daemon=True
     )
     self._process.start()
-    theirs.close()  # Else its end would never be seen.
+    theirs.close()  # Else the pipe would not report the process's end.
     self.is_ready = False
     self.job: Optional[_Job] = None
     self.started = 0.0
 
   def send(self, task):
-    """Whether the process took the task."""
+    """Sends a task; returns whether the process took it."""
     try:
       self.pipe.send(task)
       return True
@@ -207,12 +208,12 @@ class _Worker:
       return False
 
   def end(self):
-    self._process.kill()  # Which changes nothing for one that has died.
+    self._process.kill()  # No effect on a process that has died.
     self._process.join()
     self.pipe.close()
 
   def how_it_ended(self):
-    self._process.join(5)  # Its pipe ends a little before it does.
+    self._process.join(5)  # The pipe closes shortly before the process ends.
     code = self._process.exitcode
     if code is None:
       return 'closed its pipe'
@@ -228,7 +229,7 @@ def _take(iterator, count):
 
 
 def _work(pipe, payload):
-  """What a worker does until its pipe or its parent ends."""
+  """The main loop of a worker, until its pipe or its parent ends."""
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   threading.Thread(target=_end_with_parent, daemon=True).start()
   try:
@@ -250,12 +251,12 @@ def _send_result(pipe, function, task):
     pipe.send(('result', function(task)))
   except BrokenPipeError:
     os._exit(1)  # The parent is gone.
-  except Exception as e:  # The function's, or of a result that cannot be sent.
+  except Exception as e:  # The function failed, or its result is not picklable.
     pipe.send(('result', _picklable(e)))
 
 
 def _picklable(error):
-  """The exception, or one that says the same and can cross processes."""
+  """The exception, or a picklable one with the same message."""
   try:
     pickle.loads(pickle.dumps(error))
     return error
@@ -264,6 +265,6 @@ def _picklable(error):
 
 
 def _end_with_parent():
-  """Ends a worker in the middle of a task, too."""
+  """Ends the worker with its parent, even in the middle of a task."""
   connection.wait([multiprocessing.parent_process().sentinel])
   os._exit(1)

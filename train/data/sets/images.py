@@ -1,4 +1,4 @@
-"""Sets of still images: each is a video of one frame."""
+"""Data sets of still images, which are videos of one frame."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ _FASHION_MNIST_LABELS = (
   'Bag',
   'Ankle boot',
 )
-_IDX_IMAGES, _IDX_LABELS = 0x803, 0x801  # uint8, of rank 3 and of rank 1.
+_IDX_IMAGES, _IDX_LABELS = 0x803, 0x801  # Magic numbers: uint8, rank 3 and 1.
 
 _CELEBA_IMAGES = 'img_align_celeba'
 _CELEBA_PARTS = 'list_eval_partition.txt'
 _CELEBA_ATTRIBUTES = 'list_attr_celeba.txt'
-_CELEBA_CROP = 148  # Of 178x218 pixels, as the field does.
+_CELEBA_CROP = 148  # The usual crop of 178x218 pixels.
 
 
 def image_folder_source(root, valid_fraction=0.1, split_seed=0):
-  """A `<root>/<label>/<image>` tree, or a folder of images: label 'all'.
+  """A `<root>/<label>/<image>` tree, or a folder of images labelled 'all'.
 
   The split is by hash, as in `sources.folder_source`.
 
   Args:
-    root: `str`, the folder: local, or where `tf.io.gfile` reads.
-    valid_fraction: `float` in (0, 1), the part held out.
+    root: `str`, a local folder or one that `tf.io.gfile` reads.
+    valid_fraction: `float` in (0, 1), fraction held out.
     split_seed: `int`.
 
   Returns:
-    A `sources.Source`: label names sorted, one `Region` an image.
+    A `sources.Source` with sorted label names and one `Region` for each image.
 
   Raises:
-    DataError: if `root` is no such folder, or a part of the split is empty.
+    DataError: if `root` is not such a folder, or a part of the split is empty.
   """
   return sources.folder_source(
     root,
@@ -67,20 +67,20 @@ def celeba_source(root, attribute=None):
 
   `root` holds the folder `img_align_celeba`, `list_eval_partition.txt` (`<file>
   <0, 1 or 2>`) and, for `attribute`, `list_attr_celeba.txt` (the count, the
-  attributes' names, then `<file> <1 or -1> ...`). Whether a listed image exists
-  is seen when it is decoded.
+  attributes' names, then `<file> <1 or -1> ...`). A missing image is noticed
+  only when it is decoded.
 
   Args:
-    root: `str`, the folder: local, or where `tf.io.gfile` reads.
+    root: `str`, a local folder or one that `tf.io.gfile` reads.
     attribute: `str`, for example 'Smiling', or `None`.
 
   Returns:
-    A `sources.Source` with the labels `('not_<attribute>', '<attribute>')` or,
-    without it, `('face',)`; its `center_crop` is 148 pixels.
+    A `sources.Source` with the labels `('not_<attribute>', '<attribute>')`, or
+    `('face',)` without an attribute; its `center_crop` is 148 pixels.
 
   Raises:
-    DataError: if a file is missing or not as above, there is no such attribute,
-      or a part is empty.
+    DataError: if a file is missing or has another format, the attribute does
+      not exist, or a part is empty.
   """
   root = sources.absolute_path(root)
   folder = sources.join(root, _CELEBA_IMAGES)
@@ -118,8 +118,8 @@ def fashion_mnist_source(folder=None):
   """Fashion-MNIST: 60,000 training and 10,000 validation images, 10 labels.
 
   Args:
-    folder: `str`: holds the four files of Debian's package
-      dataset-fashion-mnist; `None`: where that installs them.
+    folder: `str`, folder of the four files of Debian's package
+      dataset-fashion-mnist; `None`: the folder where it installs them.
 
   Returns:
     A `sources.Source`; region i of a part is image i of its idx file.
@@ -163,7 +163,7 @@ def _read_idx(path, magic):
 
   Args:
     path: `str`.
-    magic: `int`, what the file begins with; its last byte is the rank.
+    magic: `int`, the file's first four bytes; the last of them is the rank.
   """
   if not sources.exists(path):
     raise sources.DataError(
@@ -197,7 +197,7 @@ def _read_idx(path, magic):
 
 
 def _read_attribute(path, attribute):
-  """Dict of file name to 1: the image has the attribute, or 0."""
+  """Dict from file names to 1 if the image has the attribute, else 0."""
   rows = _celeba_rows(path)
   _, first = next(rows, (1, []))
   _, names = next(rows, (2, []))

@@ -1,4 +1,4 @@
-"""Moments in Time: short videos of actions, in the data set's own layout."""
+"""Moments in Time: short videos of actions, in the layout of its download."""
 
 from __future__ import annotations
 
@@ -28,28 +28,29 @@ def moments_source(
   The videos are `<root>/training/<category>/<file>` and
   `<root>/validation/<category>/<file>`. `trainingSet.csv` and
   `validationSet.csv` (`<category>/<file>,<category>,<votes for>,<votes
-  against>`) list those that are used; without its list a part is all of its
-  folder. Without lists and parts the videos are `<root>/<category>/<file>`,
-  split by hash as in `sources.folder_source`.
+  against>`) list the videos that are used; a part without a list uses all
+  videos of its folder. Without lists and without these two folders the videos
+  are `<root>/<category>/<file>`, split by hash as in `sources.folder_source`.
 
-  Label ids are those of `moments_categories.txt` (`<category>,<id>`), else the
-  places of the sorted categories. Whether a listed file exists is seen when it
-  is decoded.
+  Label ids are those of `moments_categories.txt` (`<category>,<id>`), or, if it
+  does not exist, the indices of the sorted categories. A missing video is
+  noticed only when it is decoded.
 
   Args:
-    root: `str`, the folder: local, or where `tf.io.gfile` reads.
-    num_frames: `int`, frames a clip.
-    max_source_frames: `int` or `None`: use a video's first frames only.
-    split_seed: `int`, of the split by hash.
-    valid_fraction: `float` in (0, 1), the part that the split by hash holds
+    root: `str`, a local folder or one that `tf.io.gfile` reads.
+    num_frames: `int`, number of frames of a clip.
+    max_source_frames: `int` or `None`; use at most so many frames from the
+      start of each video.
+    split_seed: `int`, seed of the split by hash.
+    valid_fraction: `float` in (0, 1), fraction that the split by hash holds
       out.
 
   Returns:
-    A `sources.Source`: one `Region` a video, weight 1.
+    A `sources.Source` with one `Region` of weight 1 for each video.
 
   Raises:
-    DataError: if there is no such folder, a file in it is not as above, or a
-      part is empty.
+    DataError: if there is no such folder, a file has another format, or a part
+      is empty.
   """
   sources.check_max_source_frames(max_source_frames, num_frames)
   root = sources.absolute_path(root)
@@ -106,7 +107,7 @@ def _has_parts(root):
 
 
 def _read_categories(root):
-  """Dict of category to id, or None: there is no such file."""
+  """Dict from categories to ids, or None if there is no such file."""
   path = sources.join(root, _CATEGORIES)
   if not sources.exists(path):
     return None
@@ -136,7 +137,7 @@ def _read_categories(root):
 
 
 def _read_list(path, categories):
-  """List of (path in the part's folder, category), as the file has them."""
+  """List of (path in the part's folder, category), in the file's order."""
   videos = []
   expected = '<category>/<file>,<category>,<votes for>,<votes against>'
   for line, row in _rows(path):
@@ -151,7 +152,7 @@ def _read_list(path, categories):
 
 
 def _list_folder(folder, categories):
-  """As `_read_list`, of all that is there."""
+  """Like `_read_list`, for all videos in a folder."""
   videos = []
   for category in sources.label_folders(folder):
     if categories is not None and category not in categories:
@@ -162,7 +163,7 @@ def _list_folder(folder, categories):
 
 
 def _relabel(source, categories, root):
-  """`source` with the labels of the categories file."""
+  """Replaces a source's labels by those of the categories file."""
   for name in source.label_names:
     if name not in categories:
       raise _unknown_category(root, name, categories)
@@ -177,7 +178,7 @@ def _relabel(source, categories, root):
 
 
 def _rows(path):
-  """Yields (line number, stripped fields) of a csv file; no blank lines."""
+  """Yields (line number, stripped fields) of a csv file's non-blank lines."""
   reader = csv.reader(io.StringIO(sources.read_text(path), newline=''))
   try:
     for row in reader:

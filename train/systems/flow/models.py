@@ -16,7 +16,7 @@ def build_model(config, num_labels):
 
   Args:
     config: `Config` whose model is a `Flow`.
-    num_labels: Python `int`, of the data.
+    num_labels: Python `int`, number of labels of the data.
 
   Returns:
     A compiled `tfp_cglow.VideoGlow`.
@@ -59,10 +59,10 @@ def _with_dtype(spec, network_dtype):
 
 
 class ScaledSchedule(tfk.optimizers.schedules.LearningRateSchedule):
-  """A schedule times a variable, which restores after divergence halve.
+  """A schedule times a variable; a restore after divergence halves it.
 
   Attributes:
-    scale: float32 `tf.Variable`, 1 at first; no checkpoint has it.
+    scale: float32 `tf.Variable`, 1 at first; it is not saved in checkpoints.
   """
 
   def __init__(self, rate):
@@ -83,7 +83,14 @@ class ScaledSchedule(tfk.optimizers.schedules.LearningRateSchedule):
 
 
 def schedule(config):
-  """Linear warm-up, then a cosine to the final learning rate, or a float."""
+  """The learning rate: a float if it is constant, else a `CosineDecay`.
+
+  The schedule is a linear warm-up followed by a cosine decay to the final
+  learning rate.
+
+  Args:
+    config: `Config`.
+  """
   if config.optimiser.warmup_steps == 0 and (
     config.optimiser.final_learning_rate == config.optimiser.learning_rate
   ):

@@ -1,4 +1,4 @@
-"""`FlowSystem`: flows as what a run trains."""
+"""`FlowSystem`: trains flows."""
 
 from absl import logging
 
@@ -14,15 +14,17 @@ from train.systems.flow import models
 
 __all__ = ['FlowSystem']
 
-_MAX_FRAMES = 256  # Of a request, where the config asks for no export.
-_MAX_ROUND_TRIP_LEVELS = 0.1  # Of uint8: nobody sees a tenth of a level.
+# Most frames of a request to a SavedModel, if the config asks for no export.
+_MAX_FRAMES = 256
+# Round-trip error, in levels of uint8, above which a warning is logged.
+_MAX_ROUND_TRIP_LEVELS = 0.1
 
 
 class FlowSystem(base.System):
   """Trains a `VideoGlow`."""
 
   name = 'a flow'
-  untrained = 'identity'  # What a model is before anything is known of data.
+  untrained = 'identity'  # A new flow is the identity until it is adapted.
   has_likelihood = True
 
   @property
@@ -53,7 +55,7 @@ class FlowSystem(base.System):
     return evaluation.evaluate(model, dataset, workers)
 
   def held_out_score(self, values):
-    """The bits/dim of head and tail, added."""
+    """The sum of the bits/dim of head and tail."""
     parts = [values['head_bits_per_dim'], values['tail_bits_per_dim']]
     return sum(v for v in parts if v is not None)
 
@@ -74,16 +76,17 @@ class FlowSystem(base.System):
     )
 
   def conclude(self, model, inputs, folder):
-    """Says so if the inverse has lost precision."""
+    """Logs a warning if the inverse has lost precision."""
     batch = next(iter(inputs.valid_dataset()))
     reports = evaluation.invertibility(model.flow, *batch)
     folder.append_metrics('invertibility', self.config.run.steps, **reports)
     for name, values in reports.items():
       if not values['round_trip_error_levels'] <= _MAX_ROUND_TRIP_LEVELS:
         logging.warning(
-          'The %s has lost its inverse: a frame comes back %.3g levels of 255 '
-          'off. Samples will show it. Scales lie in [%.2g, %.2g], the largest '
-          'condition number of a 1x1 convolution is %.3g.',
+          'The inverse of the %s is not precise: a round trip changes a frame '
+          'by %.3g levels of 255, which samples will show. Scales lie in '
+          '[%.2g, %.2g]; the largest condition number of a 1x1 convolution is '
+          '%.3g.',
           name,
           values['round_trip_error_levels'],
           values['min_scale'],
@@ -131,11 +134,11 @@ class FlowSystem(base.System):
     """Writes a new version of the SavedModel.
 
     Args:
-      model: As of `build_model`.
+      model: From `build_model`.
       folder: `RunFolder`.
 
     Returns:
-      Its path.
+      The path of the new version.
     """
     metrics = folder.read_metrics_file()
     card = {

@@ -1,10 +1,11 @@
-"""The figure of a GAN's training, as the paper's Fig. 7 and a little more."""
+"""Curves of a GAN's training: those of the paper's Fig. 7 and a few more."""
 
 import io
 
 __all__ = ['PANELS', 'draw_panel', 'figure']
 
-PANELS = (  # A title, and keys of training's rows, drawn solid and dotted.
+# A title, and the keys of metrics.jsonl that are drawn solid and dotted.
+PANELS = (
   ('mean (dotted: real)', ('generated_mean', 'real_mean')),
   (
     'standard deviation (dotted: real)',
@@ -25,10 +26,10 @@ _LOGARITHMIC = ('loss', 'gradient')
 
 
 def figure(runs):
-  """Draws the curves of one run or several.
+  """Draws the curves of one or more runs.
 
   Args:
-    runs: `dict` of a run's title to the rows of its metrics.jsonl.
+    runs: `dict` from runs' titles to the rows of their metrics.jsonl.
 
   Returns:
     A PNG, `bytes`.
@@ -53,9 +54,9 @@ def draw_panel(panel, title, keys, runs):
 
   Args:
     panel: A matplotlib `Axes`.
-    title: `str`, the panel's.
-    keys: Keys of training's rows, drawn solid and dotted.
-    runs: As of `figure`; a colour each.
+    title: `str`, the panel's title.
+    keys: Keys of metrics.jsonl that are drawn solid and dotted.
+    runs: See `figure`; each run has a colour.
   """
   for number, (name, rows) in enumerate(runs.items()):
     rows = [row for row in rows if row['kind'] == 'train']

@@ -18,10 +18,11 @@ class Discriminator(tfk.layers.Layer):
   score_t = a . mean over places of relu(p^t) + b
   ```
 
-  The mean is of each level's map, all levels joined: the paper (section V) does
-  not say what is read from the pyramid. Frames after the first share their
-  View-Net and (a, b); the first frame has its own. A label's embedding is
-  joined to each frame at every place.
+  The mean is taken of each level's map, and the means of all levels are
+  concatenated: the paper (section V) does not say how the score is computed
+  from the pyramid. Frames after the first share one View-Net and (a, b); the
+  first frame has its own. The label's embedding is concatenated to each frame
+  at every place.
   """
 
   def __init__(
@@ -38,8 +39,8 @@ class Discriminator(tfk.layers.Layer):
     Args:
       frame_shape: `[H, W, C]`.
       widths: Sequence of Python `int`: channels of levels 1, 2, ...
-      num_labels: Python `int`, or None: takes no label.
-      label_channels: Python `int`, of a label's embedding.
+      num_labels: Python `int`, or None: the network takes no label.
+      label_channels: Python `int`, channels of a label's embedding.
       kernels: `unet.Kernels`.
       name: Python `str`.
     """

@@ -9,7 +9,7 @@ from train.systems.gan import view_net
 
 __all__ = ['Generator']
 
-_MOST = 1.0 - 1e-3  # Of a given frame: tanh of the pyramid's bottom is finite.
+_MOST = 1.0 - 1e-3  # Given frames are clipped to it: atanh must be finite.
 
 
 class Generator(tfk.layers.Layer):
@@ -20,9 +20,9 @@ class Generator(tfk.layers.Layer):
   x_t = tanh(p^t_0)
   ```
 
-  z is Gaussian and of a frame's size, the only noise of a video. The View-Net
-  of the later frames is one for all of them; those of the first frame have
-  parameters of their own. A label's embedding is joined to z and to each frame
+  z is Gaussian, has the size of a frame and is the only noise of a video. All
+  later frames share one View-Net; the View-Nets of the first frame have their
+  own parameters. The label's embedding is concatenated to z and to each frame
   at every place.
   """
 
@@ -42,8 +42,8 @@ class Generator(tfk.layers.Layer):
       frame_shape: `[H, W, C]`.
       widths: Sequence of Python `int`: channels of levels 1, 2, ...
       num_first_view_nets: Python `int`, View-Nets before the first frame.
-      num_labels: Python `int`, or None: takes no label.
-      label_channels: Python `int`, of a label's embedding.
+      num_labels: Python `int`, or None: the network takes no label.
+      label_channels: Python `int`, channels of a label's embedding.
       kernels: `unet.Kernels`.
       name: Python `str`.
     """
@@ -74,7 +74,7 @@ class Generator(tfk.layers.Layer):
       label: int `[B]`, float `[B, num_labels]` or None.
       num_frames: Python `int` T.
       given: List of T0 frames `[B, H, W, C]` in [-1, 1] to begin with, or None.
-      is_given: Boolean `[B]`: whose videos begin with them; None: all.
+      is_given: Boolean `[B]`, which videos begin with `given`; None: all.
 
     Returns:
       `[B, T, H, W, C]`.
@@ -82,7 +82,7 @@ class Generator(tfk.layers.Layer):
     return tf.tanh(self.unbounded(noise, label, num_frames, given, is_given))
 
   def unbounded(self, noise, label, num_frames, given=None, is_given=None):
-    """What `call` takes the tanh of."""
+    """The videos before the tanh of `call`: `[B, T, H, W, C]`."""
     bottoms, pyramid = self.begin(noise, label, given, is_given)
     while len(bottoms) < num_frames:
       pyramid = self.following(pyramid, label)
@@ -90,17 +90,14 @@ class Generator(tfk.layers.Layer):
     return tf.stack(bottoms, axis=1)
 
   def begin(self, noise, label, given=None, is_given=None):
-    """The first frame or, where they are given, the first T0.
+    """The first frame or, if frames are given, the first T0 frames.
 
     Args:
-      noise: As of `call`, like the others.
-      label: As of `call`.
-      given: As of `call`.
-      is_given: As of `call`.
+      noise, label, given, is_given: See `call`.
 
     Returns:
-      bottoms: List of `[B, H, W, C]`, the frames before their tanh.
-      pyramid: List of maps, that of the last of them.
+      bottoms: List of `[B, H, W, C]`, the frames before the tanh.
+      pyramid: List of maps, the pyramid of the last of these frames.
     """
     given = given or []
     image = with_label(noise, label, self.label_table)
@@ -124,7 +121,7 @@ class Generator(tfk.layers.Layer):
 
 
 def _ending_in(frame, pyramid, is_given):
-  """A pyramid with `frame` for its bottom, in those rows that have one."""
+  """Replaces the bottom of a pyramid by `frame`, where `is_given`."""
   bottom = tf.atanh(tf.clip_by_value(frame, -_MOST, _MOST))
   if is_given is not None:
     bottom = tf.where(is_given[:, None, None, None], bottom, pyramid[0])
@@ -132,13 +129,13 @@ def _ending_in(frame, pyramid, is_given):
 
 
 def label_table(num_labels, label_channels, seed):
-  """A label's embedding: `[num_labels, label_channels]`, N(0, 1) at first."""
+  """The labels' embeddings `[num_labels, label_channels]`, N(0, 1) at first."""
   start = tf.random.stateless_normal([num_labels, label_channels], [seed, 0])
   return tf.Variable(start, name='label_table')
 
 
 def with_label(image, label, table):
-  """Joins a label's embedding to an image `[B, H, W, C]`, at every place."""
+  """Concatenates a label's embedding to `[B, H, W, C]` at every place."""
   if table is None:
     return image
   rows = labels_lib.lookup(table, label)[:, tf.newaxis, tf.newaxis, :]

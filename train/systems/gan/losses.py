@@ -1,4 +1,4 @@
-"""Losses of discriminator and generator, of scores that have no bounds."""
+"""Losses of discriminator and generator; scores are any real numbers."""
 
 import numpy as np
 import tensorflow as tf
@@ -18,8 +18,8 @@ def _hinge(real, fake):
   return tf.reduce_mean(d_loss), -tf.reduce_mean(fake)
 
 
-# From scores of real and generated frames, both `[B, T]`, to the losses of
-# discriminator and generator.
+# Functions from the scores of real and generated frames, both `[B, T]`, to the
+# losses of discriminator and generator.
 LOSSES = {
   'least_squares': _least_squares,
   'hinge': _hinge,
@@ -27,22 +27,24 @@ LOSSES = {
 
 
 def diversity_shortfall(videos, other_videos, real, label):
-  """How much nearer two videos of other noise are than two real ones.
+  """How much closer two generated videos of a label are than two real ones.
 
   ```none
   max(0, 1 - E |x - x'|_1 / E |r - r'|_1)
   ```
 
-  over generated pairs of one label and over the batch's real pairs of one
-  label; 0 where it has no such pair. It is the bounded diversity term of Yang
-  et al., Diversity-Sensitive Conditional Generative Adversarial Networks, 2019,
-  equations 2 and 3, with a bound from data: no farther apart than real ones.
+  x and x' are generated from different noise, r and r' are two real videos of
+  the batch; both pairs have the same label. The value is 0 if the batch has no
+  such real pair. It is the bounded diversity term of Yang et al.,
+  Diversity-Sensitive Conditional Generative Adversarial Networks, 2019,
+  equations 2 and 3, with the distance of real videos as the bound.
 
   Args:
     videos: `[B, T, H, W, C]`, generated.
-    other_videos: `[B, T, H, W, C]`, of the same labels and other noise.
+    other_videos: `[B, T, H, W, C]`, generated for the same labels from other
+      noise.
     real: `[B, T, H, W, C]`.
-    label: int `[B]`, or None: all of one label.
+    label: int `[B]`, or None: all videos have the same label.
 
   Returns:
     Scalar in [0, 1].
@@ -63,16 +65,17 @@ def diversity_shortfall(videos, other_videos, real, label):
 
 
 def excess(unbounded, n_bits):
-  """How far values reach where tanh is flat: mean of relu(|v| - m)^2.
+  """Penalty on values where tanh is flat: mean of relu(|v| - m)^2.
 
-  m is a little beyond where tanh gives the last level's centre. The gradient
-  of tanh vanishes there, and with it what a discriminator says; this one does
-  not. (The idea is the drift penalty of Karras et al., Progressive Growing of
-  GANs, 2018, on the generator's side.)
+  m is slightly larger than the value whose tanh is the centre of the last
+  level. Beyond m the gradient of tanh vanishes, and with it the
+  discriminator's gradient; the gradient of this penalty does not. (Compare the
+  drift penalty of Karras et al., Progressive Growing of GANs, 2018, which acts
+  on the discriminator.)
 
   Args:
     unbounded: Float tensor, before the tanh.
-    n_bits: Python `int`, frames are of `2**n_bits` levels.
+    n_bits: Python `int`; frames have `2**n_bits` levels.
 
   Returns:
     Scalar.

@@ -14,7 +14,7 @@ def build_model(config, num_labels):
 
   Args:
     config: `Config`.
-    num_labels: Python `int`, of the data.
+    num_labels: Python `int`, number of labels of the data.
 
   Returns:
     A compiled `VideoGan`.
@@ -54,7 +54,7 @@ def _adam(rate, gan):
 
 
 class _Times(tfk.optimizers.schedules.LearningRateSchedule):
-  """Another schedule times a number."""
+  """A schedule times a constant factor."""
 
   def __init__(self, rate, factor):
     self._rate, self._factor = rate, factor

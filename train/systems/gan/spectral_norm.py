@@ -7,13 +7,14 @@ __all__ = ['SpectralNorm']
 
 
 class SpectralNorm(tfk.constraints.Constraint):
-  """Divides a kernel by its spectral norm after each update, if that is over 1.
+  """Divides a kernel by its spectral norm after an update, if it exceeds 1.
 
-  The norm is of the kernel as a matrix `[everything else, last axis]` (Miyato
-  et al., Spectral Normalization for GANs, 2018, section 2.1), here exact, from
-  the eigenvalues of its Gram matrix. `tf_keras.layers.SpectralNormalization`
-  assigns the kernel at every call: a layer that reads each frame of a video
-  would have changed it T times before its gradient is taken.
+  The kernel is seen as a matrix `[all other axes, last axis]` (Miyato et al.,
+  Spectral Normalization for GANs, 2018, section 2.1). Its norm is exact,
+  computed from the eigenvalues of the Gram matrix.
+  `tf_keras.layers.SpectralNormalization` is not used because it assigns the
+  kernel at every call: a layer that is called on each of T frames would change
+  its kernel T times before the gradient is taken.
   """
 
   def __call__(self, w):

@@ -1,4 +1,4 @@
-"""`GanSystem`: the GAN as what a run trains."""
+"""`GanSystem`: trains the GAN."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from train.systems.gan import table
 
 __all__ = ['GanSystem']
 
-_MAX_CLIPS = 256  # That the samples' statistics are compared with.
+_MAX_CLIPS = 256  # Real clips with which samples are compared.
 
 
 class GanSystem(base.System):
@@ -37,9 +37,9 @@ class GanSystem(base.System):
     return model
 
   def evaluate(self, model, dataset, workers=None):
-    """What generator and discriminator do on held-out labels.
+    """Evaluates generator and discriminator; see `System.evaluate`.
 
-    A strategy's replicas share the batches by themselves, without `workers`.
+    `workers` is not used: `model.evaluate` shares the batches among replicas.
     """
     del workers
     values = model.evaluate(dataset, verbose=0, return_dict=True)
@@ -47,7 +47,7 @@ class GanSystem(base.System):
 
   def measure(self, model, step, inputs, folder, num_importance_samples=None):
     if num_importance_samples is not None:
-      raise measuring.no_bound('a GAN has no likelihood')
+      raise measuring.no_bound('a GAN has none')
     config, valid = self.config, inputs.valid_dataset()
     metrics = {
       'step': step,
@@ -103,7 +103,7 @@ class GanSystem(base.System):
 
 
 def _health(model, dataset, seed):
-  """What `sample_health` gives; None where no label has two clips."""
+  """The result of `sample_health.measure`; None if no label has two clips."""
   frames, label = continuations.even_clips(dataset, _MAX_CLIPS)
   try:
     return sample_health.measure(model, frames, label, seed=seed)
@@ -113,7 +113,7 @@ def _health(model, dataset, seed):
 
 
 def _samples(model, frames, label):
-  """Videos of one seed, as many and as long as clips: list of one tensor."""
+  """A list of one tensor: videos of seed 0, of the same shape as `frames`."""
   label = None if model.num_labels is None else label
   videos = model.sample(
     labels=label,

@@ -31,7 +31,7 @@ def format_table(metrics):
 
 
 def rows(metrics):
-  """The table's rows: list of (text, of generated videos, of real), `str`s."""
+  """The table's rows: list of (text, generated, real), all `str`."""
   result = []
   samples = metrics['samples'] or {}
   for name, text, digits in (
@@ -49,7 +49,7 @@ def rows(metrics):
 
 
 def verdict_lines(metrics):
-  """Whether the videos are healthy: list of `str`, empty if nobody knows."""
+  """Says whether the videos are healthy: list of `str`, empty if unknown."""
   if metrics['samples'] is None:
     return []
   verdict = 'yes' if metrics['samples']['is_healthy'] else 'no'

@@ -17,15 +17,15 @@ __all__ = [
   'halving_conv',
 ]
 
-_KERNEL_SIZE = 4  # A multiple of the stride: no checkerboard.
+_KERNEL_SIZE = 4  # A multiple of the stride, to avoid checkerboard artefacts.
 
 
 @dataclasses.dataclass(frozen=True)
 class Kernels:
-  """How a network's kernels begin, and what bounds them.
+  """How a network's kernels are initialised and constrained.
 
-  They are uniform within 1 / sqrt(fan_in), the default of PyTorch, which the
-  author used.
+  Initial values are uniform within 1 / sqrt(fan_in), the default of PyTorch,
+  which the paper's author used.
 
   Attributes:
     seeds: Iterator of Python `int`.
@@ -38,7 +38,7 @@ class Kernels:
   zero_start: bool = False
 
   def options(self, is_zero=False):
-    """Keywords of a Keras layer."""
+    """Keyword arguments for a Keras layer."""
     start = tfk.initializers.VarianceScaling(
       1 / 3, mode='fan_in', distribution='uniform', seed=next(self.seeds)
     )
@@ -90,11 +90,12 @@ class Contracting(tfk.layers.Layer):
 
     Args:
       image: `[B, H, W, C]`.
-      conditions: List of maps, joined to the input of each convolution: of
-        the sizes of levels 0, 1, ...; or None.
+      conditions: List of maps that are concatenated to the convolutions'
+        inputs, with the sizes of levels 0, 1, ...; or None.
 
     Returns:
-      List of maps `[B, H / 2**l, W / 2**l, .]`, l = 0, 1, ...; the image first.
+      List of maps `[B, H / 2**l, W / 2**l, .]`, l = 0, 1, ...; l = 0 is the
+      image.
     """
     levels = [image]
     for level, conv in enumerate(self._convs):
@@ -106,22 +107,22 @@ class Contracting(tfk.layers.Layer):
 
 
 class UNet(tfk.layers.Layer):
-  """A U-Net (Ronneberger et al., 2015) that gives all it makes on the way up.
+  """A U-Net (Ronneberger et al., 2015) that returns the maps of all levels.
 
   ```none
   c = contracting(image);  p_L = c_L
   p_l = deconv([relu(p_{l+1}), c_{l+1}])
   ```
 
-  The last of the p, p_0, has the image's size: it is what a U-Net is usually
-  asked for. At the coarsest level there is one map alone to go up from.
+  p_0 has the image's size; it is the usual output of a U-Net. The coarsest
+  level L has no skip connection: p_L is c_L.
   """
 
   def __init__(self, out_channels, widths, kernels, name='unet'):
     """Creates the layer.
 
     Args:
-      out_channels: Python `int`, of p_0.
+      out_channels: Python `int`, channels of p_0.
       widths: Sequence of Python `int`: channels of levels 1, 2, ...
       kernels: `Kernels`.
       name: Python `str`.

@@ -24,8 +24,8 @@ _SATURATED = 0.99  # Within 1% of -1 or +1.
 class VideoGan(guarded_model.GuardedModel):
   """The paper's video GAN (section V): View-Nets make and judge the frames.
 
-  Real frames are quantised as the flow's are, and what `sample` gives is, too:
-  the two systems can be compared. There is no likelihood.
+  Real and sampled frames are quantised in the same way as the flow's, so that
+  the two systems can be compared. The model has no likelihood.
 
   Attributes:
     generator: `Generator`.
@@ -54,18 +54,20 @@ class VideoGan(guarded_model.GuardedModel):
     Args:
       frame_shape: `[H, W, C]`, H and W divisible by 2**(number of widths).
       num_labels: Python `int`, or None: labels are not used.
-      n_bits: Python `int`, 1..8, of the quantised frames.
+      n_bits: Python `int`, 1..8, bits of the quantised frames' values.
       widths: Sequence of Python `int`: channels of the levels of all pyramids,
         each half the size of the one before.
       num_first_view_nets: Python `int`, View-Nets before the first frame.
-      label_channels: Python `int`, of a label's embedding.
-      continued_fraction: Float, the part of a batch's generated videos that
-        begin with a real first frame in training: without it the generator
-        never sees one. The paper's has 0.
-      spectral_normalisation: Python `bool`, of all kernels.
+      label_channels: Python `int`, channels of a label's embedding.
+      continued_fraction: Float, the fraction of a training batch's generated
+        videos that continue a real first frame. The paper has 0: its generator
+        never sees a real frame.
+      spectral_normalisation: Python `bool`, whether the spectral norm of all
+        kernels is bounded.
       zero_start: Python `bool`, whether the generator's View-Nets add nothing
-        at first: a video's frames begin equal. What they add sums up over
-        frames, and a tanh that is saturated has no gradient to undo it.
+        at first, so that all frames of a video are equal. What View-Nets add
+        accumulates over the frames and may saturate the tanh, which then has
+        no gradient.
       seed: Python `int` for variables and noise, or None: a random one.
       name: Python `str`.
 
@@ -82,7 +84,7 @@ class VideoGan(guarded_model.GuardedModel):
     self.frame_shape = tuple(int(d) for d in frame_shape)
     self.num_labels = num_labels
     self.n_bits = n_bits
-    self.dequantisation = 'matched'  # Frames are quantised, as such a flow's.
+    self.dequantisation = 'matched'  # As of a flow whose frames are quantised.
     self.continued_fraction = continued_fraction
     draw = np.random.default_rng(seed)
     self._noise_seed, g_seed, d_seed = map(int, draw.integers(2**31, size=3))
@@ -113,7 +115,10 @@ class VideoGan(guarded_model.GuardedModel):
     return True
 
   def parameter_groups(self):
-    """Trainable variables: 'generator', 'discriminator'; 'labels', of both."""
+    """Trainable variables: `dict` of 'generator', 'discriminator', 'labels'.
+
+    'labels' holds the label tables of both networks, if the model has labels.
+    """
     parts = self.submodels()
     groups = {k: list(p.trainable_variables) for k, p in parts.items()}
     if self.num_labels is not None:
@@ -138,10 +143,11 @@ class VideoGan(guarded_model.GuardedModel):
     """Generates videos.
 
     Args:
-      labels: int `[B]` or float `[B, num_labels]`; None for a model without.
+      labels: int `[B]` or float `[B, num_labels]`; None for a model without
+        labels.
       num_frames: int, T, counting `first_frames`.
       first_frames: uint8 or float `[B, T0, H, W, C]` to continue, or None.
-      temperature: Float scalar or `[B]`, >= 0: scales the Gaussian tensor.
+      temperature: Float scalar or `[B]`, >= 0; scales the noise.
       seed: Python `int`, int32 `[2]` or `[B, 2]` (one a row), or None: a
         random one. Equal seeds give equal videos.
       num_videos: Python `int` B, for a model without labels.
@@ -175,14 +181,14 @@ class VideoGan(guarded_model.GuardedModel):
       tf.cast(temperature, tf.float32), [batch_size]
     )
     noise *= temperature[:, tf.newaxis, tf.newaxis, tf.newaxis]
-    # As a list: how many there are is static, whatever a trace relaxes.
+    # A list, so that its length stays static when tracing relaxes shapes.
     given = None if given is None else tf.unstack(given, axis=1)
     return self._sample_function(
       noise, labels, tf.convert_to_tensor(num_frames), given
     )
 
   def _sample(self, noise, label, num_frames, given):
-    """The generator's videos of any length in a graph of one size."""
+    """Generates videos; the graph's size does not depend on `num_frames`."""
     bottoms, pyramid = self.generator.begin(noise, label, given)
     array = tf.TensorArray(tf.uint8, num_frames)
     for t, bottom in enumerate(bottoms):
@@ -198,7 +204,7 @@ class VideoGan(guarded_model.GuardedModel):
     return tf.transpose(array.stack(), [1, 0, 2, 3, 4])
 
   def _noise(self, seeds):
-    """The Gaussian tensors of rows' seeds `[B, 2]`: `[B, H, W, C]`."""
+    """Gaussian noise `[B, H, W, C]` from the rows' seeds `[B, 2]`."""
     return tf.map_fn(
       lambda s: tf.random.stateless_normal(self.frame_shape, s, alg='philox'),
       seeds,
@@ -206,7 +212,7 @@ class VideoGan(guarded_model.GuardedModel):
     )
 
   def _to_signed(self, frames):
-    """Quantised frames, in [-1, 1]."""
+    """Quantises frames and scales them to [-1, 1]."""
     return 2.0 * likelihood.quantise(frames, self.n_bits)
 
   def _to_uint8(self, signed):
@@ -226,20 +232,21 @@ class VideoGan(guarded_model.GuardedModel):
   ):
     """Configures training.
 
-    Both networks take one step a batch, from gradients at the same weights. A
-    step whose losses or gradients are not finite is skipped: it changes
-    nothing.
+    Both networks take one step on each batch; both gradients are taken at the
+    same weights. A step whose losses or gradients are not finite is skipped: it
+    changes nothing.
 
     Args:
-      d_optimizer: A `tf_keras` optimiser, of the discriminator.
-      g_optimizer: A `tf_keras` optimiser, of the generator.
+      d_optimizer: A `tf_keras` optimiser for the discriminator.
+      g_optimizer: A `tf_keras` optimiser for the generator.
       loss: 'least_squares' or 'hinge'.
-      diversity_weight: Float, of `diversity_shortfall` in the generator's loss;
-        0: not computed, else a second video is made for each.
-      saturation_weight: Float, of `excess` in the generator's loss.
+      diversity_weight: Float, weight of `diversity_shortfall` in the
+        generator's loss. If it is not 0, each step generates a second batch of
+        videos.
+      saturation_weight: Float, weight of `excess` in the generator's loss.
       ema: Python `float`, decay of the average of the generator's weights, or
-        None: there is none.
-      **kwargs: Of `tf_keras.Model.compile`.
+        None: no average.
+      **kwargs: Passed to `tf_keras.Model.compile`.
 
     Raises:
       ValueError: if the loss is unknown or a weight negative.
@@ -295,7 +302,7 @@ class VideoGan(guarded_model.GuardedModel):
       updates.apply_if(is_taken, optimizer, pairs, average)
 
   def _values_and_gradients(self, real, label, seed, clips):
-    """The values of metrics, and each network's gradients of its own loss."""
+    """Metrics' values, and the gradients of each network's own loss."""
     groups = self.parameter_groups()
     with tf.GradientTape(persistent=True) as tape:
       unbounded = self._generate(real, label, seed, clips)
@@ -331,15 +338,15 @@ class VideoGan(guarded_model.GuardedModel):
     return self.measured(self._judge(real, generated, label), num_clips)
 
   def _generate(self, real, label, seed, clips):
-    """Videos of the real ones' labels, before their tanh.
+    """Generates videos, before the tanh, for the labels of the real ones.
 
-    Some begin with the real one's first frame; the discriminator judges that,
-    too.
+    A fraction of them begins with the real video's first frame, which the
+    discriminator also judges.
     """
     noise = self._noise(_row_seeds(seed, clips))
     if not self.continued_fraction:
       return self.generator.unbounded(noise, label, real.shape[1])
-    # Every so many of the clips of all replicas.
+    # Chosen evenly among the clips of all replicas.
     share = self.continued_fraction * tf.cast([clips, clips + 1], tf.float32)
     return self.generator.unbounded(
       noise,
@@ -350,7 +357,7 @@ class VideoGan(guarded_model.GuardedModel):
     )
 
   def _judge(self, real, generated, label):
-    """The losses, and what the paper's Fig. 7 shows: `dict` of scalars."""
+    """Losses and the statistics of the paper's Fig. 7: `dict` of scalars."""
     scores = [self.discriminator(v, label) for v in (real, generated)]
     d_loss, g_loss = self._loss(*scores)
     is_saturated = tf.abs(generated) > _SATURATED
@@ -385,7 +392,7 @@ def _seeds(seed):
 
 
 def _statistics(name, videos):
-  """Mean and standard deviation over a frame's values, mean over frames."""
+  """Mean and standard deviation of a frame's values, averaged over frames."""
   deviation = tf.math.reduce_std(videos, axis=[2, 3, 4])
   return {
     f'{name}_mean': tf.reduce_mean(videos),
@@ -394,7 +401,7 @@ def _statistics(name, videos):
 
 
 def _check_sizes(frame_shape, widths, num_first_view_nets, label_channels):
-  """Raises ValueError for what no pyramids can be made of."""
+  """Raises ValueError if no pyramid can have these sizes."""
   for key, values, least in (
     ('widths', list(widths), 1),
     ('num_first_view_nets', [num_first_view_nets], 0),

@@ -17,15 +17,15 @@ class ViewNet(tfk.layers.Layer):
   q_l = p_l + deconv([relu(q_{l+1}), c_{l+1}])
   ```
 
-  p is the previous frame's pyramid, q that of this one: a state of several
-  levels that skip connections carry from frame to frame.
+  p is the previous frame's pyramid and q this frame's: a state of several
+  levels, which skip connections carry from frame to frame.
   """
 
   def __init__(self, out_channels, widths, kernels, name='view_net'):
     """Creates the layer.
 
     Args:
-      out_channels: Python `int`, of p_0 and q_0.
+      out_channels: Python `int`, channels of p_0 and q_0.
       widths: Sequence of Python `int`: channels of levels 1, 2, ...
       kernels: `Kernels`.
       name: Python `str`.

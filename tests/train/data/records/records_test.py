@@ -199,7 +199,7 @@ class RecordsTest(tf.test.TestCase, parameterized.TestCase):
     os.remove(path)
     with open(index.path('prepare.json'), 'w') as f:
       f.write('{}')
-    assert_error('not finished .3 shards are.')
+    assert_error('not finished, it has 3 finished')
     for other, message in (
       (text[:100], 'JSONDecodeError'),
       ('[]', 'AttributeError'),
