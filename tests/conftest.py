@@ -51,7 +51,7 @@ def _free():
   the graphs in which it was.
   """
   for cls in (tfp.bijectors.Bijector, conditional_bijector.ConditionalBijector):
-    cls._cache.storage.clear()
+    vars(cls)['_cache'].clear()
   tfk.backend.clear_session()
   gc.collect()
 

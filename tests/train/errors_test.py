@@ -35,7 +35,7 @@ def exception_classes():
 class ErrorsTest(absltest.TestCase):
   def test_what_the_command_line_shows_as_one_line_is_a_user_error(self):
     classes = exception_classes()
-    self.assertIn('train.config.configs.ConfigError', classes)
+    self.assertIn('train.config.fields.ConfigError', classes)
     others = {
       name
       for name, value in classes.items()

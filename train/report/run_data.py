@@ -13,6 +13,7 @@ import zipfile
 from train.config import configs
 from train.storage import files
 from train.storage import run_folder
+from train.systems import systems
 
 __all__ = ['RunData', 'read', 'read_ablation']
 
@@ -45,6 +46,11 @@ class RunData:
   def name(self):
     """`str`, name of the folder."""
     return self.folder.path.resolve().name
+
+  @property
+  def system(self):
+    """The `System` that trains its model."""
+    return systems.of(self.config)
 
   @property
   def step(self):

@@ -197,7 +197,7 @@ def _config(values):
   data = values.get('data', {})
   private = [key.rpartition('.')[2] for key in configs.PLACES]
   data = {k: v for k, v in data.items() if k not in private}
-  return _table({**values, 'data': data} if data else values)
+  return _table({**values, 'data': data})
 
 
 def _text(value):

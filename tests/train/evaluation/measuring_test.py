@@ -35,7 +35,9 @@ class MeasuringTest(tf.test.TestCase, parameterized.TestCase):
       inputs_lib.resolve(configs.check(config)), folder.skipped_log
     )
     model = models.build_model(config, len(inputs.label_names))
-    metrics = measuring.measure(model.flow, config, 2, inputs, folder, **kwargs)
+    metrics = measuring.measure(
+      model.flow, config, 2, inputs, folder, 1, **kwargs
+    )
     return metrics, folder
 
   def test_means_are_those_of_the_clips_scores(self):
@@ -47,18 +49,18 @@ class MeasuringTest(tf.test.TestCase, parameterized.TestCase):
     self.assertNotIn('continuation_psnr_mean_of_samples', metrics)
 
   def test_published_numbers_of_the_same_frames(self):
-    data = {'dataset': 'shapes', 'frame_size': 16}
+    keys = {'data': 'shapes', 'data.frame_size': 16}
     number = {'title': 'theirs', 'part': 'head', 'bits_per_dim': 1.0}
     with unittest.mock.patch.object(
-      published, 'NUMBERS', ({**number, 'data': data},)
+      published, 'NUMBERS', ({**number, 'keys': keys},)
     ):
       metrics, _ = self._measure('model.tail=none', 'run.quality_samples=0')
     self.assertEqual(metrics['published'], [number])
 
   @parameterized.parameters('head', 'tail')
   def test_one_part_alone(self, part):
-    metrics, _ = self._measure(f'model={part}', 'run.quality_samples=1')
     other = {'head': 'tail', 'tail': 'head'}[part]
+    metrics, _ = self._measure(f'model.{other}=none', 'run.quality_samples=1')
     self.assertIsNone(metrics[f'{other}_bits_per_dim'])
     self.assertEqual(
       'continuation_psnr_mean_of_samples' in metrics, part == 'tail'

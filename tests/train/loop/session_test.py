@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 import tensorflow as tf
 
+from train.ablation import child_runs
 from train.config import fields
 from train.config import overrides
 from train.config import presets
@@ -27,10 +28,7 @@ from train.storage import run_folder
 from train.systems.flow import models
 
 # Nothing but training.
-_QUICK = [
-  f'{name}=0'
-  for name in ('quality_samples', 'num_samples', 'tensorboard_samples')
-] + ['model.export_max_frames=none']
+_QUICK = child_runs.NUMBERS_ONLY
 _METRICS = (
   'step head_bits_per_dim tail_bits_per_dim identity_head_bits_per_dim '
   'identity_tail_bits_per_dim adapted_head_bits_per_dim '
@@ -228,14 +226,14 @@ class TrainingTest(tf.test.TestCase):
     frames = np.random.default_rng(0).integers(0, 256, [4, 3, 16, 16, 3])
     frames, label = frames.astype(np.uint8), np.arange(4)
     trained = loading.load(self.workdir).model
-    before = trained.log_prob(frames, label)
+    before = trained.flow.log_prob(frames, label)
     for _ in range(2):
       again = loading.load(self.workdir).model
       self.assertTrue(again.adapted)
       dataset = tf.data.Dataset.from_tensor_slices((frames, label)).batch(4)
       with unittest.mock.patch.object(again, 'train_step', again.test_step):
         again.fit(dataset, verbose=0)  # Nor does the start of training.
-      for a, b in zip(before, again.log_prob(frames, label)):
+      for a, b in zip(before, again.flow.log_prob(frames, label)):
         self.assertAllClose(a, b, rtol=1e-6)
 
   def test_slots_that_are_not_finite_are_recovered_from(self):
@@ -337,7 +335,9 @@ class TrainingTest(tf.test.TestCase):
       make_source.assert_not_called()
 
   def test_init_from(self):
-    config = overrides.override(self.config, ['seed=5', 'use_labels=false'])
+    config = overrides.override(
+      self.config, ['seed=5', 'model.head.labels=none']
+    )
     model = models.build_model(config, 8)
     mismatches = weights.init_from(model, f'{self.workdir}:tail')
     self.assertEmpty(mismatches)

@@ -36,9 +36,9 @@ class ArchitectureTest(parameterized.TestCase):
         'model.tail.previous_frames=2',
       )
     ],
-    [('use_labels=false', 'model.tail.memory=none')],
-    [('model.tail.first=none', 'tail.context_mixture=quarters')],
-    [('model.head.steps.num_steps=0', 'model.tail.steps.num_steps=0')],
+    [('model.head.labels=none', 'model.tail.memory=none')],
+    [('model.tail.first=level_mixture', 'model.tail.first.halvings=1')],
+    [('model.head.steps=none', 'model.tail.steps=none')],
     [('model=gan', *_GAN)],
   )
   def test_every_parameter_is_in_one_box(self, assignments):

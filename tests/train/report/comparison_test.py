@@ -1,8 +1,7 @@
-import dataclasses
-
 from absl.testing import absltest
 import numpy as np
 
+from train.config import overrides
 from train.config import presets
 from train.report import comparison
 from train.report import run_data
@@ -11,14 +10,20 @@ from train.storage import run_folder
 _SMOKE = presets.PRESETS['smoke']
 
 
-def _run(bits=None, path='/somewhere/run', **config):
+def _run(bits=None, path='/somewhere/run', assignments=()):
   scores = metrics = {}
   if bits is not None:
     scores = {'label': np.array([0, 1]), 'head': np.asarray(bits)}
     metrics = {'step': 6, 'head_bits_per_dim': float(np.mean(bits))}
   folder = run_folder.RunFolder(path)
   return run_data.RunData(
-    folder, dataclasses.replace(_SMOKE, **config), metrics, [], (), scores, []
+    folder,
+    overrides.override(_SMOKE, assignments),
+    metrics,
+    [],
+    (),
+    scores,
+    [],
   )
 
 
@@ -42,13 +47,16 @@ class ComparisonTest(absltest.TestCase):
     self.assertEqual(head, '-0.5000 [-0.5000, -0.5000]')
 
   def test_no_difference_of_other_clips(self):
-    for other in (_run([1.5, 2.5], num_frames=5), _run()):
+    for other in (_run([1.5, 2.5], assignments=['data.num_frames=5']), _run()):
       named = {'a': _run([2.0, 3.0]), 'b': other}
       blocks = _section(comparison.sections_of(named)[0], 'runs')
       self.assertLen(blocks, 1)
 
   def test_what_differs(self):
-    named = {'a': _run(data_dir='/x'), 'b': _run(seed=3, data_dir='/y')}
+    named = {
+      'a': _run(assignments=['data.data_dir=/x']),
+      'b': _run(assignments=['seed=3', 'data.data_dir=/y']),
+    }
     sections, _ = comparison.sections_of(named)
     (table,) = _section(sections, 'config')
     self.assertEqual(table.rows, [('seed', '0', '3')])

@@ -27,8 +27,8 @@ _METRICS = {
 }
 
 
-def _run(metrics=None, model='video', **kwargs):
-  config = dataclasses.replace(presets.PRESETS['smoke'], model=model)
+def _run(metrics=None, preset='smoke', **kwargs):
+  config = presets.PRESETS[preset]
   folder = run_folder.RunFolder('/somewhere/run')
   run = run_data.RunData(
     folder, config, metrics or {}, [], ('cat', 'dog'), {}, []
@@ -97,7 +97,7 @@ class HeldOutTest(absltest.TestCase):
     bare = _run({'step': 6})
     self.assertIn('no tail', held_out.by_frame({'run': bare}).missing)
     self.assertIn('no label', held_out.label_use(bare).missing)
-    gan = _run({'step': 6}, model='gan')
+    gan = _run({'step': 6}, preset='gan_paper')
     self.assertIn('GAN', held_out.label_use(gan).missing)
     self.assertIn('no likelihood', held_out.by_label(gan).missing)
 

@@ -133,7 +133,7 @@ class PicturesTest(tf.test.TestCase):
 
   def test_without_labels(self):
     unlabelled = _subject(
-      'use_labels=false', 'model.tail=none', 'data.num_frames=1'
+      'model.head.labels=none', 'model.tail=none', 'data.num_frames=1'
     )
     figure = pictures.first_frames(unlabelled)
     self.assertEqual([row.title for row in figure.rows], ['any'])
@@ -148,7 +148,7 @@ class PicturesTest(tf.test.TestCase):
       self.assertEqual(draw(shown).missing, 'it is gone')
 
   def test_a_gan(self):
-    gan = _subject('model=gan')
+    gan = _subject(small=_SMALL_GAN)
     self.assertEqual(len(pictures.first_frames(gan).rows), 3)
     self.assertEqual(len(pictures.strips(gan).rows), 6)
     for draw in (pictures.interpolation, inverse.error_map, inverse.by_step):

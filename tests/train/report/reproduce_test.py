@@ -2,6 +2,7 @@ import shlex
 
 from absl.testing import absltest
 
+from train.config import fields
 from train.config import overrides
 from train.config import presets
 from train.report import reproduce
@@ -17,14 +18,15 @@ def _run(config, name='run'):
 class ReproduceTest(absltest.TestCase):
   def test_commands_give_the_config_again(self):
     for name, preset in presets.PRESETS.items():
+      known = fields.flat(preset)
+      wanted = {
+        'seed': '7',
+        'data.fps': '12.5',
+        'data.only_labels': 'a b,c',
+        'model.head.steps': 'additive_steps',
+      }
       config = overrides.override(
-        preset,
-        [
-          'seed=7',
-          'data.fps=12.5',
-          'model.head.steps=additive_steps',
-          'only_labels=a b,c',
-        ],
+        preset, [f'{k}={v}' for k, v in wanted.items() if k in known]
       )
       command = reproduce.commands(_run(config)).splitlines()
       first = ' '.join(command[: command.index(command[-2])])

@@ -129,7 +129,7 @@ class PackRunTest(absltest.TestCase):
       '0. cat\n1. dog',
       '| training clips | 12 |',
       '--mode=sample --workdir=FOLDER',
-      '| state\\_channels | 4 |',
+      '| model.tail.memory.channels | 4 |',
     ):
       self.assertIn(words, card)
     self.assertNotIn('Signatures', card)

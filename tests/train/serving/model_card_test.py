@@ -4,6 +4,8 @@ import types
 
 import tensorflow as tf
 
+from train.config import configs
+from train.config import overrides
 from train.serving import model_card
 from train.serving import request_checks
 
@@ -46,7 +48,7 @@ class ModelCardTest(tf.test.TestCase):
   def test_says_what_is_known(self):
     card = _card(
       label_names=['left', 'right'],
-      data=model_card.data_facts({'dataset': 'natvid', 'num_frames': 8}, 132),
+      data=model_card.data_facts(configs.Config(), 132),
       config={'n_bits': 5, 'head': {'coupling': 'affine'}, 'ema': None},
       metrics={
         'head_bits_per_dim': 2.123456789,
@@ -80,13 +82,17 @@ class ModelCardTest(tf.test.TestCase):
     self.assertNotIn('classify', card)
 
   def test_licences(self):
-    licence = lambda name: model_card.data_facts({'dataset': name})['licence']
+    licence = lambda name: model_card.data_facts(
+      overrides.override(configs.Config(), configs.dataset_assignments(name))
+    )['licence']
     self.assertIn('rendered by this project', licence('shapes:motion'))
     for name in ('folder', 'tfds:bair_robot_pushing_small', 'moments_in_time'):
       self.assertEqual(licence(name), "not known: check the data's own terms")
 
   def test_places_on_the_machine_are_left_out(self):
-    card = _card(config={'data_dir': '/home/me', 'data_service': 'grpc://me'})
+    card = _card(
+      config={'data': {'data_dir': '/home/me', 'data_service': 'grpc://me'}}
+    )
     self.assertNotIn('me', card.partition('## Config')[2])
 
   def test_names_cannot_break_the_markdown(self):
