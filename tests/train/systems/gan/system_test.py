@@ -126,7 +126,7 @@ class SystemTest(tf.test.TestCase):
       loading.export_run(self.workdir)
     with self.assertRaisesRegex(fields.ConfigError, 'interpolate is for'):
       loading.sample_run(self.workdir, [], 2, [], 1, 'newest', 3)
-    with self.assertRaisesRegex(fields.ConfigError, 'a GAN has no likelihood'):
+    with self.assertRaisesRegex(fields.ConfigError, 'a GAN has none'):
       loading.evaluate_run(self.workdir, 8)
     with self.assertRaisesRegex(fields.ConfigError, 'checkpoint=best'):
       loading.load(self.workdir, 'best')
