@@ -1,7 +1,5 @@
 """`Scan`: a composition of equal bijectors, as one loop over parameters."""
 
-import functools
-
 import tensorflow as tf
 
 from tfp_cglow.bijectors import conditional_bijector
@@ -151,7 +149,7 @@ class Scan(conditional_bijector.ConditionalBijector):
       values,
       y,
       conditions,
-      functools.partial(self._with_inverses),
+      self._with_inverses,
     )
 
 

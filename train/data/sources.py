@@ -17,6 +17,7 @@ from train import errors
 
 __all__ = [
   'DataError',
+  'bad_row',
   'Region',
   'Source',
   'absolute_path',
@@ -300,6 +301,19 @@ def resolve_labels(names, label_names):
       is out of range.
   """
   return [_resolve_label(str(name).strip(), label_names) for name in names]
+
+
+def bad_row(path, line, expected, text):
+  """The error of a line of a list: `DataError`.
+
+  Args:
+    path: Path of the list.
+    line: `int`, the line's number.
+    expected: `str`, what a line holds.
+    text: `str`, what this one holds.
+  """
+  text = text if len(text) <= 80 else text[:77] + '...'
+  return DataError(f'{path}, line {line}: expected {expected}, got {text!r}.')
 
 
 def near_names(name, names):

@@ -60,33 +60,23 @@ class RunFolder:
     The place of the data, the number of files that may be skipped and the steps
     to profile may change. Before the first checkpoint everything may change.
 
-    Returns:
-      Whether the folder held a run before.
-
     Raises:
       RunFolderError: if the folder's run has another config.
     """
-    if not self.config_file.exists():
-      files.write_atomically(self.config_file, configs.to_json(config))
-      return False
-    before = self.read_config()
     has_begun = self.metrics_file.exists() or any(self.checkpoints.glob('*'))
-    if not has_begun:
-      before = config
-    changed = [
-      line
-      for line in overrides.differences(config, before)
-      if line.partition(':')[0] not in _CHANGEABLE
-    ]
-    if not changed:
-      files.write_atomically(self.config_file, configs.to_json(config))
-    if changed:
-      raise files.RunFolderError(
-        f'{self.path} holds a run with another config: '
-        f'{"; ".join(changed)}. Use another --workdir, or the same config to '
-        'resume.'
-      )
-    return True
+    if self.config_file.exists() and has_begun:
+      changed = [
+        line
+        for line in overrides.differences(config, self.read_config())
+        if line.partition(':')[0] not in _CHANGEABLE
+      ]
+      if changed:
+        raise files.RunFolderError(
+          f'{self.path} holds a run with another config: '
+          f'{"; ".join(changed)}. Use another --workdir, or the same config to '
+          'resume.'
+        )
+    files.write_atomically(self.config_file, configs.to_json(config))
 
   def read_config(self):
     """The run's `Config`.

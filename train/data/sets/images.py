@@ -94,7 +94,7 @@ def celeba_source(root, attribute=None):
   parts = {'0': [], '1': [], '2': []}
   for line, row in _celeba_rows(path):
     if len(row) != 2 or row[1] not in parts:
-      raise _bad_row(path, line, '<file> <0, 1 or 2>', row)
+      raise sources.bad_row(path, line, '<file> <0, 1 or 2>', ' '.join(row))
     if labels is not None and row[0] not in labels:
       raise sources.DataError(
         f'{path}, line {line}: {row[0]} is not in {_CELEBA_ATTRIBUTES}.'
@@ -202,7 +202,7 @@ def _read_attribute(path, attribute):
   _, first = next(rows, (1, []))
   _, names = next(rows, (2, []))
   if len(first) != 1 or not first[0].isdecimal():
-    raise _bad_row(path, 1, 'the number of images', first)
+    raise sources.bad_row(path, 1, 'the number of images', ' '.join(first))
   if attribute not in names:
     near = sources.near_names(attribute, names)
     raise sources.DataError(f'Unknown attribute {attribute!r}: {near}')
@@ -211,7 +211,7 @@ def _read_attribute(path, attribute):
   for line, row in rows:
     if len(row) != 1 + len(names) or row[column] not in ('-1', '1'):
       expected = f'<file> and {len(names)} times -1 or 1'
-      raise _bad_row(path, line, expected, row)
+      raise sources.bad_row(path, line, expected, ' '.join(row))
     labels[row[0]] = int(row[column] == '1')
   if len(labels) != int(first[0]):
     raise sources.DataError(
@@ -227,11 +227,3 @@ def _celeba_rows(path):
     row = text.split()
     if row:
       yield line, row
-
-
-def _bad_row(path, line, expected, row):
-  got = ' '.join(row)
-  got = got if len(got) <= 80 else got[:77] + '...'
-  return sources.DataError(
-    f'{path}, line {line}: expected {expected}, got {got!r}.'
-  )

@@ -115,7 +115,7 @@ def _read_categories(root):
   for line, row in _rows(path):
     category, number = row if len(row) == 2 else ('', '')
     if not category or not number.isdecimal():
-      raise _bad_row(path, line, '<category>,<id>', row)
+      raise sources.bad_row(path, line, '<category>,<id>', ','.join(row))
     if category in categories:
       raise sources.DataError(
         f'{path}, line {line}: expected each category once, got {category!r} '
@@ -142,7 +142,7 @@ def _read_list(path, categories):
   expected = '<category>/<file>,<category>,<votes for>,<votes against>'
   for line, row in _rows(path):
     if not _is_video_row(row):
-      raise _bad_row(path, line, expected, row)
+      raise sources.bad_row(path, line, expected, ','.join(row))
     if categories is not None and row[1] not in categories:
       raise _unknown_category(f'{path}, line {line}', row[1], categories)
     videos.append((row[0], row[1]))
@@ -195,14 +195,6 @@ def _is_video_row(row):
   folder, _, name = path.partition('/')
   are_counts = all(count.isdecimal() for count in votes)
   return bool(folder and name and category and are_counts)
-
-
-def _bad_row(path, line, expected, row):
-  got = ','.join(row)
-  got = got if len(got) <= 80 else got[:77] + '...'
-  return sources.DataError(
-    f'{path}, line {line}: expected {expected}, got {got!r}.'
-  )
 
 
 def _unknown_category(where, category, categories):
