@@ -48,6 +48,11 @@ def make_config(preset, assignments):
   Raises:
     ConfigError: if an assignment or the resulting config is not valid.
   """
+  for assignment in assignments:
+    if assignment.partition('=')[0].strip() == 'preset':
+      raise fields.ConfigError(
+        f'--preset chooses the preset, but got --set {assignment}.'
+      )
   return configs.check(overrides.override(presets.PRESETS[preset], assignments))
 
 

@@ -186,6 +186,7 @@ def check():
     flag = FLAGS[name]
     if flag.value != flag.default and FLAGS.mode not in modes:
       raise app.UsageError(
-        f'--{name} is for --mode={modes[0]}, but the mode is {FLAGS.mode}'
+        f'--{name} is for --mode={", ".join(modes)}, but the mode is '
+        f'{FLAGS.mode}'
         + (': a run keeps its config.' if modes == _BEGINS else '.')
       )

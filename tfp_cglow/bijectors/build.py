@@ -196,6 +196,8 @@ def _check_pyramid(pyramid):
     raise ValueError(
       f'`pyramid` must be a Pyramid or a callable, but got {pyramid!r}.'
     )
+  if isinstance(pyramid, specs.Pyramid):
+    checks.check_at_least('pyramid.channels', pyramid.channels, 1)
 
 
 def _check_needs(first, pyramid):

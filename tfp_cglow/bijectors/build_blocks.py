@@ -65,6 +65,7 @@ def _check_steps(steps):
       '`steps.num_steps` must be at least 1, but got '
       f'{steps.num_steps}. `steps=None` means no steps.'
     )
+  checks.check_at_least('steps.hidden_channels', steps.hidden_channels, 1)
   checks.check_choice(
     'steps.gradients', steps.gradients, ('reversible', 'stored', 'unrolled')
   )

@@ -247,5 +247,6 @@ def check_context(affine, channels, context):
       f'{mean} needs a context whose first {channels} channels are the '
       f'previous frame, but the context has {known} channels.'
     )
+  checks.check_at_least('first.hidden_channels', affine.hidden_channels, 1)
   if isinstance(mean, specs.MovedFrame):
     checks.check_at_least('first.mean.radius', mean.radius, 1)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfp_cglow.bijectors import conditional_bijector
 from tfp_cglow.bijectors import grid_mixture
 from tfp_cglow.bijectors import specs
+from tfp_cglow.internal import checks
 from tfp_cglow.internal import shapes
 from tfp_cglow.networks import mixture_network
 from tfp_cglow.networks import motion
@@ -459,6 +460,8 @@ def check_context(mixture, channels, context):
       "`halvings` must be an integer of at least 0, or 'all', but got "
       f'{mixture.halvings!r}.'
     )
+  for name in ('components', 'hidden_channels', 'num_blocks'):
+    checks.check_at_least(f'first.{name}', getattr(mixture, name), 1)
   context_channels, context_frames = _sizes(context)
   _check_frames(context_frames, context_channels, context_frames * channels)
   _check_motion(mixture.motion_radius, context_frames)

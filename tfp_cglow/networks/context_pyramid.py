@@ -76,7 +76,9 @@ def build_context_pyramid(
     A `ContextPyramid`.
   """
   rng = np.random.default_rng(seed)
-  out_channels = pyramid_channels or context_channels
+  out_channels = (
+    context_channels if pyramid_channels is None else pyramid_channels
+  )
   in_channels = [context_channels] + [out_channels] * (num_blocks - 1)
   return ContextPyramid(
     kernels=[

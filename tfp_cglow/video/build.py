@@ -165,6 +165,7 @@ def _arguments(spec, num_labels, n_bits):
 def _build_memory(memory, channels, seed):
   if memory is None:
     return None
+  checks.check_at_least('tail.memory.channels', memory.channels, 1)
   build = context_processor.build_context_processor
   if isinstance(memory, specs.GruMemory):
     build = conv_gru.build_conv_gru

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 from typing import Optional
 from typing import Union
@@ -22,6 +23,7 @@ __all__ = [
   'dataset_assignments',
   'from_json',
   'keep_choices',
+  'profile_steps',
   'to_json',
   'without_places',
 ]
@@ -29,7 +31,14 @@ __all__ = [
 # Keys that name places on one machine.
 PLACES = ('data.data_dir', 'data.data_service')
 _OF_BITS = ('model.n_bits', 'model.dequantisation')
-_OF_NO_BITS = ('data.flip', 'data.cache', 'data.cache_gigabytes')
+_OF_NO_BITS = (
+  'data.flip',
+  'data.cache',
+  'data.cache_gigabytes',
+  'data.max_skipped',
+  'data.record_encoding',
+  'data.record_compression',
+)
 _VERSION = 2
 _number = fields.number
 
@@ -107,7 +116,7 @@ class Config:
   """
 
   preset: str = 'demo'
-  seed: int = 0
+  seed: int = _number(0, least=0, below=2**31)
   data: Union[
     data_sets.Natvid,
     data_sets.Shapes,
@@ -126,7 +135,7 @@ class Config:
 
 
 def dataset_assignments(name):
-  """The assignments that --dataset stands for.
+  """The assignments that a --dataset stands for.
 
   Args:
     name: `str`: a kind of `Config.data`, 'shapes:VARIANT' or 'tfds:NAME'; or
@@ -134,11 +143,24 @@ def dataset_assignments(name):
 
   Returns:
     List of `key=value`, for `overrides.override`.
+
+  Raises:
+    ConfigError: if there is no such data set.
   """
   if name is None:
     return []
   kind, _, rest = name.partition(':')
-  key = 'dataset' if kind == 'tfds' else 'variant'
+  kinds = [fields.kind_name(k) for k in fields.fields_of(Config)['data'].kinds]
+  if kind not in kinds:
+    near = difflib.get_close_matches(kind, kinds, n=1)
+    raise fields.ConfigError(
+      f'--dataset expects one of {", ".join(kinds)}, but got {name!r}.'
+      + (f' Did you mean {near[0]}?' if near else '')
+    )
+  key = {'shapes': 'variant', 'tfds': 'dataset'}.get(kind)
+  if bool(rest) and key is None or kind == 'tfds' and not rest:
+    expected = 'tfds:NAME' if kind == 'tfds' else kind
+    raise fields.ConfigError(f'--dataset expects {expected}, but got {name!r}.')
   return [f'data={kind}'] + [f'data.{key}={rest}'] * bool(rest)
 
 
@@ -169,6 +191,7 @@ def check(config):
       f'`run.quality_given` must be below data.num_frames={data.num_frames}, '
       f'but got {given}.'
     )
+  profile_steps(config)
   if isinstance(model, models.Flow):
     _check_flow(model, data)
   elif data.num_frames < 2:
@@ -196,6 +219,33 @@ def _check_flow(model, data):
     )
 
 
+def profile_steps(config):
+  """The first and the last step that TensorBoard profiles.
+
+  Args:
+    config: `Config`.
+
+  Returns:
+    Two Python `int`s, or None: no step is profiled.
+
+  Raises:
+    ConfigError: if `run.profile_steps` is not a range of steps.
+  """
+  text = config.run.profile_steps
+  if not text:
+    return None
+  try:
+    first, last = map(int, text.split(','))
+  except ValueError:
+    first = last = 0
+  if not 1 <= first <= last:
+    raise fields.ConfigError(
+      '`run.profile_steps` expects FIRST,LAST with 1 <= FIRST <= LAST, but got '
+      f'{text!r}.'
+    )
+  return first, last
+
+
 def data_of(config):
   """The settings that determine which data the bits/dim are measured on.
 
@@ -210,7 +260,8 @@ def data_of(config):
   return {
     key: value
     for key, value in fields.flat(config).items()
-    if key in _OF_BITS or (key.startswith('data') and key not in _OF_NO_BITS)
+    if key in _OF_BITS
+    or (key.partition('.')[0] == 'data' and key not in _OF_NO_BITS)
   }
 
 
@@ -254,7 +305,10 @@ def from_json(text):
   Raises:
     ConfigError: if another version wrote it, or it has unknown keys.
   """
-  values = json.loads(text)
+  try:
+    values = json.loads(text)
+  except ValueError as e:
+    raise fields.ConfigError(f'config.json is not valid JSON: {e}.') from e
   version = values.pop('version', 1) if isinstance(values, dict) else 1
   if version != _VERSION:
     reader = 'tfp_cglow 0.1' if version == 1 else 'a later version'
@@ -262,4 +316,6 @@ def from_json(text):
       f'config.json is of format {version}, which {reader} reads; this version '
       f'reads format {_VERSION}.'
     )
-  return overrides.construct(Config, values, 'config.json')
+  config = overrides.construct(Config, values, 'config.json')
+  fields.check_values(config, 'config.json: ')
+  return config

@@ -135,7 +135,6 @@ class Files(Listed):
   """The user's own files.
 
   Attributes:
-    split_seed: Seed of the split by hash.
     cache: Where decoded files are kept: 'memory', 'disk' or 'none'.
     cache_gigabytes: Size of the cache in memory.
     max_skipped: Fraction of the files that may fail.
@@ -148,10 +147,9 @@ class Files(Listed):
     record_compression: How --mode=prepare compresses records: '' or 'GZIP'.
   """
 
-  split_seed: int = 0
   cache: Literal['memory', 'disk', 'none'] = 'memory'
   cache_gigabytes: float = _number(1.0, least=0.0)
-  max_skipped: float = _number(0.05, least=0.0)
+  max_skipped: float = _number(0.05, least=0.0, most=1.0)
   crop: Literal['center', 'letterbox'] = 'center'
   max_file_seconds: Optional[float] = _number(10.0, above=0.0)
   max_picture_pixels: Optional[int] = _number(2**25, least=1)
@@ -165,9 +163,11 @@ class ImageFolder(Files):
 
   Attributes:
     valid_fraction: Fraction of the images that is held out.
+    split_seed: Seed of the split, which is by hash.
   """
 
   valid_fraction: float = _number(0.1, above=0.0, below=1.0)
+  split_seed: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,6 +187,7 @@ class Videos(Files):
 
   Attributes:
     valid_fraction: Fraction of the videos that is held out.
+    split_seed: Seed of the split, which is by hash.
     max_source_frames: Number of frames used from the start of each video; None:
       all.
     fps: Frames a second, sampled by timestamp; None: every picture.
@@ -197,6 +198,7 @@ class Videos(Files):
   """
 
   valid_fraction: float = _number(0.1, above=0.0, below=1.0)
+  split_seed: int = 0
   max_source_frames: Optional[int] = _number(None, least=1)
   fps: Optional[float] = _number(None, above=0.0)
   frame_stride: int = _number(1, least=1)

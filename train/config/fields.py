@@ -14,8 +14,8 @@ import dataclasses
 import functools
 import math
 import re
+import types
 import typing
-from typing import Any
 from typing import Literal
 from typing import Union
 
@@ -36,9 +36,9 @@ class ConfigError(errors.UserError):
   """A configuration that cannot be run."""
 
 
-def number(default, least=None, above=None, below=None):
-  """A dataclass field for a number n: least <= n and above < n < below."""
-  limits = {'least': least, 'above': above, 'below': below}
+def number(default, least=None, above=None, below=None, most=None):
+  """A field of a number n: least <= n <= most, above < n < below."""
+  limits = {'least': least, 'above': above, 'below': below, 'most': most}
   return dataclasses.field(default=default, metadata={'limits': limits})
 
 
@@ -47,8 +47,6 @@ class Field:
   """The values that a config key takes.
 
   Attributes:
-    name: `str`, the field's name.
-    default: Its default value.
     kinds: Tuple of the dataclasses that a part may have; empty for a scalar.
     values: Tuple of the scalar types that it takes.
     choices: Tuple of single strings or numbers that it takes.
@@ -56,8 +54,6 @@ class Field:
     limits: `dict` of the bounds given to `number`.
   """
 
-  name: str
-  default: Any
   kinds: tuple
   values: tuple
   choices: tuple
@@ -77,24 +73,27 @@ class Field:
         ('least', 'at least'),
         ('above', 'above'),
         ('below', 'below'),
+        ('most', 'at most'),
       )
       if self.limits.get(name) is not None
     ]
     return ' or '.join(words) + (', ' if limits else '') + ' and '.join(limits)
 
 
+# `int | None` has a type of its own, from Python 3.10 on.
+_UNIONS = (Union, getattr(types, 'UnionType', Union))
+
+
 @functools.cache
 def fields_of(cls):
   """The keys of a config dataclass: `dict` from names to `Field`s."""
-  types = typing.get_type_hints(cls)
+  hints = typing.get_type_hints(cls)
   found = {}
   for field in dataclasses.fields(cls):
-    kinds, values, choices, is_optional = _taken(types[field.name])
+    kinds, values, choices, is_optional = _taken(hints[field.name])
     is_setting = field.metadata.get('is_setting', True)
     if is_setting and (kinds or values or choices):
       found[field.name] = Field(
-        field.name,
-        field.default,
         kinds,
         values,
         choices,
@@ -107,7 +106,7 @@ def fields_of(cls):
 def _taken(annotation):
   members = (
     typing.get_args(annotation)
-    if typing.get_origin(annotation) is Union
+    if typing.get_origin(annotation) in _UNIONS
     else (annotation,)
   )
   kinds, values, choices = [], [], []
@@ -161,7 +160,15 @@ def check_values(config, prefix=''):
     ConfigError: if a value does not fit; it names the key, the accepted values
       and the value given.
   """
-  for name, field in fields_of(type(config)).items():
+  settings = fields_of(type(config))
+  for field in dataclasses.fields(config):
+    value = getattr(config, field.name)
+    if field.name not in settings and value != field.default:
+      raise ConfigError(
+        f'`{prefix}{field.name}` is no setting: a config cannot keep it, so it '
+        f'must be {field.default!r}, but got {value!r}.'
+      )
+  for name, field in settings.items():
     value = getattr(config, name)
     if not _fits(value, field):
       raise ConfigError(
@@ -183,12 +190,13 @@ def _fits(value, field):
     return False
   if not isinstance(value, (int, float)):
     return True
-  least, above, below = (
-    field.limits.get(name) for name in ('least', 'above', 'below')
+  least, above, below, most = (
+    field.limits.get(name) for name in ('least', 'above', 'below', 'most')
   )
   return (
     math.isfinite(value)
     and (least is None or value >= least)
     and (above is None or value > above)
     and (below is None or value < below)
+    and (most is None or value <= most)
   )

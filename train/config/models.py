@@ -51,7 +51,7 @@ class Flow:
   tail: Optional[Tail] = None
   label_weight: float = _number(1.0, least=0.0)
   label_dropout: float = _number(0.0, least=0.0, below=1.0)
-  network_dtype: Optional[str] = None
+  network_dtype: Optional[Literal['bfloat16', 'float16', 'float32']] = None
   export_max_frames: Optional[int] = _number(256, least=1)
 
   @property
@@ -96,7 +96,7 @@ class Gan:
   num_levels: int = _number(3, least=1)
   base_channels: int = _number(16, least=1)
   num_first_view_nets: int = _number(2, least=0)
-  continued_fraction: float = _number(0.0, least=0.0)
+  continued_fraction: float = _number(0.0, least=0.0, most=1.0)
   loss: Literal['least_squares', 'hinge'] = 'least_squares'
   diversity_weight: float = _number(0.0, least=0.0)
   saturation_weight: float = _number(0.0, least=0.0)

@@ -143,7 +143,7 @@ def _parse(field, key, text):
     return text.lower() == 'true'
   try:
     value = ast.literal_eval(text)
-  except (ValueError, SyntaxError):
+  except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
     value = text
   if any(type(c) is type(value) and c == value for c in field.choices):
     return value
@@ -209,9 +209,9 @@ def _construct_value(field, value, where):
   if len(kinds) == 1:
     return construct(field.kinds[0], value, where)
   kind = value.get('kind') if isinstance(value, dict) else value
-  if kind not in kinds:
+  if not isinstance(value, dict) or kind not in list(kinds):
     raise fields.ConfigError(
-      f'{where} must be one of {", ".join(kinds)}, but got {kind!r}.'
+      f'{where} must have a "kind" of {", ".join(kinds)}, but got {kind!r}.'
     )
   rest = {k: v for k, v in value.items() if k != 'kind'}
   return construct(kinds[kind], rest, where)

@@ -4,37 +4,9 @@ from absl import logging
 import tensorflow as tf
 import tf_keras as tfk
 
-from train.config import fields
-
-__all__ = ['Profiling', 'parse_steps']
+__all__ = ['Profiling']
 
 _UNAVAILABLE = (tf.errors.OpError, RuntimeError)
-
-
-def parse_steps(text):
-  """The first and the last step to profile.
-
-  Args:
-    text: `str`, the config's run.profile_steps, such as '10,20'.
-
-  Returns:
-    Two Python `int`s, or None for an empty text.
-
-  Raises:
-    ConfigError: if the text is not a range of steps.
-  """
-  if not text:
-    return None
-  try:
-    first, last = map(int, text.split(','))
-  except ValueError:
-    first = last = 0
-  if not 1 <= first <= last:
-    raise fields.ConfigError(
-      '`run.profile_steps` expects FIRST,LAST with 1 <= FIRST <= LAST, but got '
-      f'{text!r}.'
-    )
-  return first, last
 
 
 class Profiling(tfk.callbacks.Callback):

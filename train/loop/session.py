@@ -68,6 +68,7 @@ def train(config, workdir, options=Options()):
     Interrupted: if a signal came; the state is saved in a checkpoint.
     WorkerLost: if another worker is gone.
   """
+  configs.check(config)
   workers = workers_lib.Workers(options.strategy)
   workers.check(config.run.batch_size)
   folder = run_folder.RunFolder(workdir)
@@ -245,7 +246,7 @@ class _Training:
       )
 
   def _profiling(self, step):
-    steps = profiling.parse_steps(self.config.run.profile_steps)
+    steps = configs.profile_steps(self.config)
     if steps is None:
       return []
     return [

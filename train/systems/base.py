@@ -40,6 +40,10 @@ class System(abc.ABC):
     """Python `bool`, whether a run ends with a SavedModel."""
     return False
 
+  def export(self, model, folder):
+    """Writes a SavedModel, if the system can; returns its path."""
+    raise NotImplementedError(f'{self.name} has no export.')
+
   @property
   @abc.abstractmethod
   def num_given(self):

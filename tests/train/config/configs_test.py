@@ -2,18 +2,23 @@
 
 import dataclasses
 import json
+import pathlib
 
 from absl.testing import absltest
 from absl.testing import parameterized
 
+import tfp_cglow
+from train import flags
 from train.config import configs
 from train.config import data_sets
 from train.config import fields
 from train.config import models
 from train.config import overrides
 from train.config import presets
+from train.data import datasets
 
 _DEMO = presets.PRESETS['demo']
+_ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
 class ConfigsTest(parameterized.TestCase):
@@ -70,10 +75,51 @@ class ConfigsTest(parameterized.TestCase):
     if name is not None:
       self.assertEqual(config.data.name, name)
 
-  @parameterized.parameters('shape', 'shapes:moton', 'natvid:motion')
+  @parameterized.parameters('shape', 'shapes:moton', 'natvid:motion', 'tfds')
   def test_no_such_dataset(self, name):
     with self.assertRaises(fields.ConfigError):
       overrides.override(_DEMO, configs.dataset_assignments(name))
+
+  def test_steps_to_profile(self):
+    config = lambda text: overrides.override(
+      _DEMO, [f'run.profile_steps={text}']
+    )
+    self.assertIsNone(configs.profile_steps(_DEMO))
+    self.assertEqual(configs.profile_steps(config('10,20')), (10, 20))
+    for text in ('10', '0,2', '5,4', 'a,4', '1,2,3'):
+      with self.assertRaisesRegex(fields.ConfigError, 'FIRST,LAST'):
+        configs.check(config(text))
+
+  def test_every_listed_set_has_its_files_its_help_and_its_page(self):
+    page = (_ROOT / 'docs' / 'api' / 'train.md').read_text()
+    kinds = fields.fields_of(configs.Config)['data'].kinds
+    for kind in kinds:
+      self.assertIn(f'::: train.config.data_sets.{kind.__name__}\n', page)
+      self.assertIn(
+        f"'{fields.kind_name(kind)}", flags.FLAGS['dataset'].help, kind
+      )
+      self.assertIn(kind.__name__, data_sets.__all__)
+      if issubclass(kind, data_sets.Listed):
+        self.assertIn(kind, datasets._SOURCES)
+
+  def test_a_field_that_is_no_setting_cannot_be_lost(self):
+    steps = tfp_cglow.AffineSteps(scale='sigmoid')
+    model = dataclasses.replace(
+      _DEMO.model, head=dataclasses.replace(_DEMO.model.head, steps=steps)
+    )
+    with self.assertRaisesRegex(fields.ConfigError, 'steps.scale` is no sett'):
+      configs.check(dataclasses.replace(_DEMO, model=model))
+
+  @parameterized.parameters(
+    ('{"version": 2, "data": "natvid"}', 'data must have a "kind"'),
+    ('{"version": 2, "data": {"kind": []}}', 'data must have a "kind"'),
+    ('{"version": 2, "run": {"steps": "10"}}', 'run.steps` must be int'),
+    ('{"version": 2', 'not valid JSON'),
+    ('[]', 'of format 1'),
+  )
+  def test_edited_json(self, text, message):
+    with self.assertRaisesRegex(fields.ConfigError, message):
+      configs.from_json(text)
 
   def test_data_of(self):
     same = overrides.override(_DEMO, ['data.flip=true', 'run.steps=3'])

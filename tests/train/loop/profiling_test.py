@@ -4,7 +4,6 @@ import unittest.mock
 import tensorflow as tf
 import tf_keras as tfk
 
-from train.config import fields
 from train.loop import profiling
 
 _PROFILER = tf.profiler.experimental
@@ -78,13 +77,6 @@ class ProfilingTest(tf.test.TestCase):
   def test_only_the_chief_profiles(self):
     self._fit(2, 4, is_chief=False)
     self.assertEmpty(self._profiles())
-
-  def test_steps_of_the_flag(self):
-    self.assertIsNone(profiling.parse_steps(''))
-    self.assertEqual(profiling.parse_steps('10,20'), (10, 20))
-    for text in ('10', '0,2', '5,4', 'a,4', '1,2,3'):
-      with self.assertRaisesRegex(fields.ConfigError, 'FIRST,LAST'):
-        profiling.parse_steps(text)
 
 
 if __name__ == '__main__':
