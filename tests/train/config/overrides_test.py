@@ -163,8 +163,8 @@ class JsonTest(parameterized.TestCase):
     ({'stops': 1}, 'x.json has keys .*: stops'),
     ({'run': {'stops': 1}}, 'x.json: run has keys .*: stops'),
     ({'run': 3}, 'x.json: run must be an object .* is 3'),
-    ({'model': {'kind': 'vae'}}, 'must have a "kind" of flow, gan, but got .vae'),
-    ({'model': {}}, 'must have a "kind" of flow, gan'),
+    ({'model': {'kind': 'vae'}}, '"kind" of flow, gan, but got .vae'),
+    ({'model': {}}, '"kind" of flow, gan'),
     ([], r'x.json must be an object .* is \[\]'),
   )
   def test_bad_values(self, values, message):
