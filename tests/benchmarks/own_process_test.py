@@ -4,8 +4,6 @@ import sys
 
 from absl.testing import absltest
 
-from benchmarks import own_process
-
 _PROGRAM = """
 import json, sys
 sys.path[:0] = {path!r}
