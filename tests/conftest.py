@@ -1,7 +1,10 @@
 """What the tests of one process share."""
 
+import contextlib
+import ctypes
 import gc
 import os
+import sys
 
 # One thread: the processes of the tests are as many as the cores.
 os.environ.setdefault('TF_NUM_INTRAOP_THREADS', '1')
@@ -54,6 +57,9 @@ def _free():
     vars(cls)['_cache'].clear()
   tfk.backend.clear_session()
   gc.collect()
+  if sys.platform == 'linux':  # Else glibc keeps what was freed.
+    with contextlib.suppress(OSError, AttributeError):
+      ctypes.CDLL('libc.so.6').malloc_trim(0)
 
 
 def pytest_collection_modifyitems(items):
