@@ -185,6 +185,21 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     ('context', {'context': 6}, 'must be Context or None, but got 6'),
     ('steps', {'steps': 4}, 'AdditiveSteps, AffineSteps or None, but got 4'),
     (
+      'no_hidden_channels',
+      {'steps': tfp_cglow.AffineSteps(1, hidden_channels=0)},
+      'steps.hidden_channels` must be at least 1, but got 0',
+    ),
+    (
+      'no_channels_of_the_pyramid',
+      {'context': tfp_cglow.Context(1), 'pyramid': tfp_cglow.Pyramid(0)},
+      'pyramid.channels` must be at least 1, but got 0',
+    ),
+    (
+      'no_hidden_channels_of_the_mixture',
+      {'first': tfp_cglow.LevelMixture(8, hidden_channels=0)},
+      'first.hidden_channels` must be at least 1, but got 0',
+    ),
+    (
       'no_steps',
       {'steps': tfp_cglow.AffineSteps(0)},
       'at least 1, but got 0. `steps=None`',
