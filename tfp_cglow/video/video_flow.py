@@ -333,21 +333,9 @@ class VideoFlow(tf.Module):
       ValueError: if an argument does not fit.
     """
     latents = tf.convert_to_tensor(latents, dtype_hint=tf.float32)
-    if latents.shape.rank != 3 or latents.shape[-1] != self.num_dims:
-      raise ValueError(
-        f'Expected latents of shape [B, T, {self.num_dims}], but got '
-        f'{latents.shape}.'
-      )
-    if self.takes_labels != (labels is not None):
-      raise ValueError(
-        f'Expected {"" if self.takes_labels else "no "}`labels` for this model.'
-      )
+    _check_to_decode(self, latents, labels, first_frames)
     if labels is not None:
       labels = labels_lib.check_label('decode', labels, self.num_labels)
-    if (self.head is None) != (first_frames is not None):
-      raise ValueError(
-        'Expected `first_frames` if and only if the model has no head.'
-      )
     return self._decode_function(self, latents, labels, first_frames)
 
   # Initialisation from data, and diagnostics.
@@ -384,8 +372,8 @@ class VideoFlow(tf.Module):
     clips = replicas.clip_identities(tf.shape(frames)[0])
     if self.memory is not None and not bool(self.tail.adapted.read_value()):
       self.memory.adapt(video_targets.clean_given(self, frames))
-    for _, (glow, target), conditions in self._parts_on(
-      frames, label, seed, clips
+    for _, (glow, target), conditions in _parts_on(
+      self, frames, label, seed, clips
     ):
       if not bool(glow.adapted.read_value()):
         adaptation.adapt(glow, target, **conditions)
@@ -409,7 +397,7 @@ class VideoFlow(tf.Module):
     frames, label = self.check(frames, label)
     return {
       name: diagnostics.invertibility_report(*args, **conditions)
-      for name, args, conditions in self._parts_on(frames, label, seed)
+      for name, args, conditions in _parts_on(self, frames, label, seed)
     }
 
   def round_trip_errors(
@@ -433,20 +421,38 @@ class VideoFlow(tf.Module):
     frames, label = self.check(frames, label)
     return {
       name: diagnostics.round_trip_error(*args, **conditions)
-      for name, args, conditions in self._parts_on(frames, label, seed)
+      for name, args, conditions in _parts_on(self, frames, label, seed)
     }
 
-  def _parts_on(self, frames, label, seed, clips=None):
-    """Yields name, (`Glow`, target frames) and conditions of head and tail."""
-    clips = tf.range(tf.shape(frames)[0]) if clips is None else clips
-    targets = video_targets.noisy_targets(self, frames, seed, clips)
-    if self.head is not None:
-      conditions = self.label_kwargs(self.head, label)
-      yield 'head', (self.head, targets.first), conditions
-    if self.tail is not None:
-      conditions = self.label_kwargs(self.tail, label, time=True)
-      conditions['context'] = targets.contexts
-      yield 'tail', (self.tail, targets.later), conditions
+
+def _parts_on(flow, frames, label, seed, clips=None):
+  """Yields name, (`Glow`, target frames) and conditions of head and tail."""
+  clips = tf.range(tf.shape(frames)[0]) if clips is None else clips
+  targets = video_targets.noisy_targets(flow, frames, seed, clips)
+  if flow.head is not None:
+    conditions = flow.label_kwargs(flow.head, label)
+    yield 'head', (flow.head, targets.first), conditions
+  if flow.tail is not None:
+    conditions = flow.label_kwargs(flow.tail, label, time=True)
+    conditions['context'] = targets.contexts
+    yield 'tail', (flow.tail, targets.later), conditions
+
+
+def _check_to_decode(flow, latents, labels, first_frames):
+  """Raises ValueError for what `decode` cannot take."""
+  if latents.shape.rank != 3 or latents.shape[-1] != flow.num_dims:
+    raise ValueError(
+      f'Expected latents of shape [B, T, {flow.num_dims}], but got '
+      f'{latents.shape}.'
+    )
+  if flow.takes_labels != (labels is not None):
+    raise ValueError(
+      f'Expected {"" if flow.takes_labels else "no "}`labels` for this model.'
+    )
+  if (flow.head is None) != (first_frames is not None):
+    raise ValueError(
+      'Expected `first_frames` if and only if the model has no head.'
+    )
 
 
 def _rows_to_sample(labels, num_labels, given, num_videos):
