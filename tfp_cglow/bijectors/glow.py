@@ -297,7 +297,7 @@ class Glow(conditional_bijector.ConditionalBijector):
         )
       )
     if vector is not None:
-      vector = self._check_vector(vector)[..., tf.newaxis, tf.newaxis, :]
+      vector = _check_vector(self, vector)[..., tf.newaxis, tf.newaxis, :]
       ones = tf.ones([height, width, 1], like.dtype)
       maps.append(ones * vector)
     if label is not None and self._label_maps is not None:
@@ -307,27 +307,6 @@ class Glow(conditional_bijector.ConditionalBijector):
     if not maps:
       return None
     return tf.concat(shapes.align_leading(*maps), axis=-1)
-
-  def _check_vector(self, vector):
-    vector = tf.convert_to_tensor(vector, dtype_hint=self.dtype)
-    if vector.shape.rank == 0 or not vector.shape[-1:].is_compatible_with(
-      [self._vector_channels]
-    ):
-      raise ValueError(
-        f'`{self.name}` expects `vector` of shape '
-        f'[..., {self._vector_channels}], but got {vector.shape}.'
-      )
-    return vector
-
-  def _check_frames(self, frames):
-    if frames.shape.rank is None or not frames.shape[-3:].is_compatible_with(
-      self._output_shape
-    ):
-      raise ValueError(
-        f'`{self.name}` expects frames of shape '
-        f'[..., {", ".join(map(str, self._output_shape))}], '
-        f'but got {frames.shape}.'
-      )
 
   def _pyramid(self, context):
     if context is None or self._context_network is None:
@@ -368,7 +347,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     Returns:
       The latent vector `[..., H*W*C]`, before the label's prior.
     """
-    self._check_frames(y)
+    _check_frames(self, y)
     context = self._context_map(y, **conditions)
     if context is not None:
       y, context = shapes.align_leading(y, context)
@@ -426,6 +405,29 @@ class Glow(conditional_bijector.ConditionalBijector):
 
   def _inverse_event_shape_tensor(self, shape):
     return tf.concat([shape[:-3], [int(np.prod(self._output_shape))]], axis=0)
+
+
+def _check_vector(glow, vector):
+  vector = tf.convert_to_tensor(vector, dtype_hint=glow.dtype)
+  if vector.shape.rank == 0 or not vector.shape[-1:].is_compatible_with(
+    [glow.parameters['vector_channels']]
+  ):
+    raise ValueError(
+      f'`{glow.name}` expects `vector` of shape '
+      f'[..., {glow.parameters["vector_channels"]}], but got {vector.shape}.'
+    )
+  return vector
+
+
+def _check_frames(glow, frames):
+  if frames.shape.rank is None or not frames.shape[-3:].is_compatible_with(
+    glow.output_shape
+  ):
+    raise ValueError(
+      f'`{glow.name}` expects frames of shape '
+      f'[..., {", ".join(map(str, glow.output_shape))}], '
+      f'but got {frames.shape}.'
+    )
 
 
 def _conditions_of(bijector, context):
