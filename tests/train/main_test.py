@@ -39,7 +39,7 @@ class MainTest(parameterized.TestCase):
       {'set': ['run.steps=many']},
       "takes int, at least 1, but got 'many'",
     ),
-    ('unknown_dataset', {'dataset': 'natvidd'}, 'natvid or shapes'),
+    ('unknown_dataset', {'dataset': 'natvidd'}, 'Did you mean natvid?'),
     ('folder_without_data_dir', {'dataset': 'folder'}, '--data_dir'),
     ('no_such_folder', {'dataset': 'folder', 'data_dir': '/none'}, '/none'),
     (

@@ -41,8 +41,9 @@ config = overrides.override(presets.PRESETS[flags['preset']], settings)
 (part,), seed = config.model.parts, config.seed
 folder = run_folder.RunFolder(flags['workdir'])
 folder.create()
+resumed = folder.config_file.exists()
 try:
-  resumed = folder.claim(config)
+  folder.claim(config)
 except files.RunFolderError as e:
   sys.exit(print('error:', e, file=sys.stderr) or 2)
 root = folder.path.parents[1]
