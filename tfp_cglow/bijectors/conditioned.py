@@ -44,7 +44,8 @@ class Conditioned(tfp.bijectors.Bijector):
       **conditions: Conditions, passed to every method of `bijector`.
 
     Raises:
-      ValueError: if `bijector` does not take one of the conditions.
+      ValueError: if `bijector` does not take one of the conditions, or if a
+        rank is unknown.
     """
     if isinstance(bijector, conditional_bijector.ConditionalBijector):
       conditional_bijector.check_known(
@@ -55,6 +56,8 @@ class Conditioned(tfp.bijectors.Bijector):
     )
     self._bijector = bijector
     self._bound = dict(conditions)
+    for condition, value in _leaves(self._bound):
+      conditional_bijector.leading_shape(condition, value)  # Checks the rank.
     super().__init__(
       forward_min_event_ndims=bijector.forward_min_event_ndims,
       inverse_min_event_ndims=bijector.inverse_min_event_ndims,

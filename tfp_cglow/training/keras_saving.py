@@ -3,6 +3,8 @@
 import tensorflow as tf
 import tf_keras as tfk
 
+from tfp_cglow.training import checkpoint_check
+
 __all__ = ['SavesModules']
 
 _OLD_FORMATS = ('h5', 'hdf5', 'keras')  # Keras's names of the HDF5 format.
@@ -20,6 +22,10 @@ class SavesModules(tfk.Model):
   def module_variables(self) -> dict[str, tf.Variable]:
     """`dict` of the variables to save, by names without slashes."""
     raise NotImplementedError
+
+  def saved_modules(self) -> tuple[str, ...]:
+    """Names of the attributes whose variables TensorFlow's format must have."""
+    return ()
 
   def save_own_variables(self, store):
     for name, variable in self.module_variables().items():
@@ -55,6 +61,9 @@ class SavesModules(tfk.Model):
     self, filepath, skip_mismatch=False, by_name=False, options=None
   ):
     _refuse(filepath, _ends_in(filepath, '.h5', '.hdf5') or _is_hdf5(filepath))
+    if tf.io.gfile.exists(f'{filepath}.index'):
+      for name in self.saved_modules():
+        checkpoint_check.check_matches(filepath, self, name)
     return super().load_weights(filepath, skip_mismatch, by_name, options)
 
 

@@ -14,9 +14,11 @@ import tensorflow as tf
 import tf_keras as tfk
 
 from tfp_cglow.internal import replicas
+from tfp_cglow.training import first_batch
 from tfp_cglow.training import guarded_model
 from tfp_cglow.training import keras_saving
 from tfp_cglow.training import updates
+from tfp_cglow.training import weight_average
 from tfp_cglow.video import likelihood
 from tfp_cglow.video import objective
 from tfp_cglow.video import video_flow
@@ -96,6 +98,10 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
       variables['label_counts'] = self.flow.label_counts
     return variables
 
+  def saved_modules(self) -> tuple[str, ...]:
+    """See `SavesModules`."""
+    return ('flow',)
+
   def get_config(self) -> dict[str, Any]:
     """Only the name, because a `VideoFlow` has no configuration."""
     return {'name': self.name}
@@ -166,6 +172,8 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
       raise ValueError(f'`loss` must be a VideoLoss, but got {loss!r}.')
     _check_optimizer(optimizer)
     _check_clip_norms(clip_norms or {})
+    if ema is not None:
+      weight_average.check_decay(ema)
     super().compile(optimizer=optimizer, **kwargs)
     updates.create_slots(self.optimizer, self.trainable_variables)
     self._clip_norms = {**_CLIP_NORMS, **(clip_norms or {})}
@@ -188,35 +196,58 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
   ) -> tfk.callbacks.History:
     """`tf_keras.Model.fit`, after `adapt` on the first batch if not adapted.
 
+    If it raises an error before it has taken a step, it takes `adapt` back.
+
     Args:
-      x: `tf.data.Dataset` of `(frames, label)` batches, or frames.
-      y: Labels, if `x` is frames.
+      x: Frames; or `(frames, label)` batches of a `tf.data.Dataset`, a
+        generator or a `tf_keras.utils.Sequence`.
+      y: Labels `[B]`, integers, if `x` is frames.
       batch_size: As in Keras.
       **kwargs: As in Keras.
 
     Returns:
       A `tf_keras.callbacks.History`.
+
+    Raises:
+      ValueError: if frames or labels do not fit or are not finite.
     """
-    if not self.adapted:
-      strategy = self.distribute_strategy
-      if isinstance(x, tf.distribute.DistributedDataset):
-        batches = x
-      else:
-        first = _first_batch(x, y, batch_size)
-        batches = strategy.experimental_distribute_dataset(first)
-      batch = guarded_model.unpack(next(iter(batches)))
-      strategy.run(self.adapt, args=batch)
-    return super().fit(x, y, batch_size=batch_size, **kwargs)
+    if self.adapted or self.optimizer is None:
+      return super().fit(x, y, batch_size=batch_size, **kwargs)
+    num_steps = int(self.optimizer.iterations.numpy())
+    x, before = self._adapt_to_first_batch(x, y, batch_size)
+    try:
+      return super().fit(x, y, batch_size=batch_size, **kwargs)
+    except BaseException:
+      if int(self.optimizer.iterations.numpy()) == num_steps:
+        for variable, value in before:
+          variable.assign(value)
+      raise
+
+  def _adapt_to_first_batch(self, x, y, batch_size):
+    """Adapts; returns the data, and what changed: variables and old values."""
+    strategy = self.distribute_strategy
+    batch, x = first_batch.first_batch(strategy, x, y, batch_size)
+    if not isinstance(batch, (tuple, list)):
+      batch = (batch,)
+    average = self.weight_average
+    variables = [*self.flow.variables, *(average.variables if average else ())]
+    before = [v.numpy() for v in variables]
+    strategy.run(
+      lambda *data: self.adapt(*self._checked(data)), args=tuple(batch)
+    )
+    return x, [
+      (v, value)
+      for v, value in zip(variables, before)
+      if not np.array_equal(v.numpy(), value)
+    ]
 
   def train_step(self, data):
-    frames, label = self.flow.check(*self._unpack(data))
+    frames, label = self._checked(data)
     seed = likelihood.fold_in(
       likelihood.as_seed(self._noise_seed),
       tf.cast(self.optimizer.iterations, tf.int32),
     )
     num_clips = tf.shape(frames)[0]
-    if label is not None:
-      self._count(label)
     with tf.GradientTape() as tape:
       values = objective.loss_terms(
         self.flow,
@@ -230,9 +261,12 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
     gradients = tape.gradient(
       values['loss'], {k: groups[k] for k in self.submodels()}
     )
-    return self.guarded_step(
+    results = self.guarded_step(
       values, gradients, ['loss'], self._update, num_clips
     )
+    if label is not None:
+      self._count(label)
+    return results
 
   def _update(self, is_taken, gradients, norms):
     groups, pairs = self.parameter_groups(), []
@@ -252,7 +286,7 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
     )
 
   def test_step(self, data):
-    frames, label = self.flow.check(*self._unpack(data))
+    frames, label = self._checked(data)
     num_clips = tf.shape(frames)[0]
     frames, label, places = self.numbered(frames, label)
     values = objective.loss_terms(
@@ -260,17 +294,19 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
     )
     return self.measured(values, num_clips)
 
-  def _unpack(self, data):
+  def _checked(self, data):
     """Frames and label of a batch; the label is None if the flow takes none."""
     frames, label = guarded_model.unpack(data)
-    return frames, label if self.flow.takes_labels else None
-
-
-def _first_batch(x, y, batch_size):
-  if isinstance(x, tf.data.Dataset):
-    return x.take(1)
-  arrays = (x,) if y is None else (x, y)
-  return tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size or 32)
+    frames, label = self.flow.check(
+      frames, label if self.flow.takes_labels else None
+    )
+    if label is not None and not label.dtype.is_integer:
+      raise ValueError(
+        'Training and evaluation expect integer labels [B] (`tf.argmax` '
+        'converts one-hot labels), but got '
+        f'{label.dtype.name} {label.shape}.'
+      )
+    return frames, label
 
 
 def _check_optimizer(optimizer):
