@@ -12,6 +12,7 @@ from tensorflow_probability.python.internal import cache_util
 from tensorflow_probability.python.internal import tensor_util
 
 from tfp_cglow.internal import checks
+from tfp_cglow.internal import foreign_layers
 
 __all__ = [
   'ConditionalBijector',
@@ -158,19 +159,21 @@ class ConditionalBijector(tfp.bijectors.Bijector):
     '_augmented_forward', '_augmented_inverse'
   )
 
-  def __init__(self, *args, dtype=None, **kwargs):
+  def __init__(self, *args, dtype=None, parameters=None, **kwargs):
     """Creates the bijector.
 
     Args:
       *args: Arguments of `tfb.Bijector`.
       dtype: `tf.DType` of data and latent, float32 or float64; or None.
+      parameters: `dict` of the subclass's constructor arguments.
       **kwargs: Arguments of `tfb.Bijector`.
 
     Raises:
-      ValueError: if `dtype` is another one.
+      ValueError: if `dtype` is another one, or a network has layers of Keras 3.
     """
     checks.check_dtype('dtype', dtype)
-    super().__init__(*args, dtype=dtype, **kwargs)
+    super().__init__(*args, dtype=dtype, parameters=parameters, **kwargs)
+    foreign_layers.check_networks(self.name, self.parameters)
 
   @classmethod
   def _parameter_properties(cls, dtype):
@@ -214,6 +217,7 @@ class ConditionalBijector(tfp.bijectors.Bijector):
       )
     expected = {k: v for k, v in self.conditions.items() if k not in without}
     conditions = check_condition_names(self.name, expected, conditions)
+    _check_not_symbolic(self, [data, *conditions.values()])
     if event_ndims > 1 or self.conditions:
       check_known_rank(f'input of {self.name}', data.shape, event_ndims)
     _check_leading(self.name, data, event_ndims, conditions)
@@ -229,6 +233,19 @@ class ConditionalBijector(tfp.bijectors.Bijector):
 
   def _inverse_and_ildj(self, y, **conditions):
     raise NotImplementedError
+
+
+def _check_not_symbolic(bijector, inputs):
+  """Raises for inputs of a functional Keras model, if there are variables."""
+  if any(type(t).__name__ == 'KerasTensor' for t in inputs) and (
+    bijector.variables
+  ):
+    raise ValueError(
+      f'`{bijector.name}` expects tensors, but got the symbolic input of a '
+      'functional Keras model, which would neither train nor save the '
+      "bijector's variables. Call the bijector in a layer of your own, a "
+      'subclass of `tfp_cglow.SavesModules` and `tf_keras.layers.Layer`.'
+    )
 
 
 def context_description(channels, height='H', width='W'):

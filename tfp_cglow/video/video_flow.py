@@ -45,6 +45,10 @@ class VideoFlow(tf.Module):
   information from the tail.
 
   `build_video_flow` creates one; `VideoGlow` trains it.
+
+  Attributes:
+    config: Python `str`, the arguments of `build_video_flow` in JSON; None if
+      another function built the flow, or its networks are the user's own.
   """
 
   def __init__(
@@ -99,6 +103,10 @@ class VideoFlow(tf.Module):
     self.base = tfd.Sample(tfd.Normal(0.0, 1.0), [self.num_dims])
     self._sample_function = tf.function(rollout.rollout, reduce_retracing=True)
     self._decode_function = tf.function(rollout.decode, reduce_retracing=True)
+    self.config = None
+
+  def __reduce__(self):
+    return _copy, (_arguments(self), self.config)
 
   # Parts.
 
@@ -221,18 +229,7 @@ class VideoFlow(tf.Module):
         expected.
     """
     frames = self._check_frames(frames)
-    if not self.takes_labels:
-      if label is not None:
-        raise ValueError('This model takes no label, but one was given.')
-      return frames, None
-    if label is None:
-      raise ValueError(
-        'This model needs labels, '
-        f'{labels_lib.label_description(self.num_labels)}.'
-      )
-    return frames, labels_lib.check_label_rows(
-      self.name, label, self.num_labels, _num_rows(frames)
-    )
+    return frames, _checked_label(self, label, _num_rows(frames))
 
   def _check_frames(self, frames):
     # New objects: a bijector's cache is keyed by a tensor's identity, and in
@@ -424,21 +421,27 @@ class VideoFlow(tf.Module):
     }
 
 
+def _arguments(flow):
+  """`dict` of the constructor's arguments."""
+  names = (
+    'frame_shape head tail memory label_counts n_bits previous_frames '
+    'dequantisation name'
+  )
+  return {name: getattr(flow, name) for name in names.split()}
+
+
+def _copy(arguments, config):
+  flow = VideoFlow(**arguments)
+  flow.config = config
+  return flow
+
+
 def _initial_values(flow, frames, label, seed):
   """Pairs of a variable and its value; none of parts that are adapted."""
   found, memory = [], flow.memory
   if memory is not None and not bool(flow.tail.adapted.read_value()):
     memory, found = memory.adapted_to(video_targets.clean_given(flow, frames))
-  with_memory = VideoFlow(
-    flow.frame_shape,
-    flow.head,
-    flow.tail,
-    memory,
-    label_counts=flow.label_counts,
-    n_bits=flow.n_bits,
-    previous_frames=flow.previous_frames,
-    dequantisation=flow.dequantisation,
-  )
+  with_memory = VideoFlow(**{**_arguments(flow), 'memory': memory})
   clips = replicas.clip_identities(tf.shape(frames)[0])
   for _, (glow, target), conditions in _parts_on(
     with_memory, frames, label, seed, clips
@@ -446,6 +449,22 @@ def _initial_values(flow, frames, label, seed):
     if not bool(glow.adapted.read_value()):
       found = found + adaptation.initial_values(glow, target, **conditions)[1]
   return found
+
+
+def _checked_label(flow, label, num_rows):
+  """The label as a tensor, or None for a flow without labels."""
+  if not flow.takes_labels:
+    if label is not None:
+      raise ValueError('This model takes no label, but one was given.')
+    return None
+  if label is None:
+    raise ValueError(
+      'This model needs labels, '
+      f'{labels_lib.label_description(flow.num_labels)}.'
+    )
+  return labels_lib.check_label_rows(
+    flow.name, label, flow.num_labels, num_rows
+  )
 
 
 def _num_rows(x):

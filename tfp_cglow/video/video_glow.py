@@ -19,6 +19,8 @@ from tfp_cglow.training import guarded_model
 from tfp_cglow.training import keras_saving
 from tfp_cglow.training import updates
 from tfp_cglow.training import weight_average
+from tfp_cglow.video import build
+from tfp_cglow.video import configs
 from tfp_cglow.video import likelihood
 from tfp_cglow.video import objective
 from tfp_cglow.video import video_flow
@@ -28,7 +30,8 @@ __all__ = ['VideoGlow']
 _CLIP_NORMS = {'head': 50.0, 'tail': 5.0, 'memory': 5.0}
 
 
-class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
+@tfk.utils.register_keras_serializable('tfp_cglow')
+class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModel):
   """Trains and evaluates a `VideoFlow` by `fit` and `evaluate`.
 
   ```python
@@ -88,7 +91,7 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
     return self.flow.parameter_groups()
 
   def module_variables(self) -> dict[str, tf.Variable]:
-    """The variables that `save` and `save_weights` write, without averages."""
+    """The weights that `save` and `save_weights` write."""
     variables = {
       f'{name}_{i}': variable
       for name, module in self.submodels().items()
@@ -98,23 +101,80 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
       variables['label_counts'] = self.flow.label_counts
     return variables
 
+  def training_variables(self) -> dict[str, tf.Variable]:
+    """What `save` and `save_weights` also write, once compiled.
+
+    Keras itself writes optimisers, but not `tf_keras.optimizers.legacy`.
+    """
+    if self.optimizer is None:
+      return {}
+    parts = {'guard': self.step_guard.variables}
+    if self.weight_average is not None:
+      parts['average'] = self.weight_average.variables
+    if _is_legacy(self.optimizer):
+      parts['optimizer'] = self.optimizer.variables()
+    return {f'{k}_{i}': v for k, vs in parts.items() for i, v in enumerate(vs)}
+
   def saved_modules(self) -> tuple[str, ...]:
-    """See `SavesModules`."""
+    """See `SavesModel`."""
     return ('flow',)
 
   def get_config(self) -> dict[str, Any]:
-    """Only the name, because a `VideoFlow` has no configuration."""
-    return {'name': self.name}
+    """The name, the seed of the noise, and the flow's `config`."""
+    return {
+      'name': self.name,
+      'noise_seed': self._noise_seed,
+      'flow': self.flow.config,
+    }
 
   @classmethod
   def from_config(cls, config: dict[str, Any]) -> VideoGlow:
-    """Raises ValueError, which says how to load a model that `save` wrote."""
-    del config
-    raise ValueError(
-      'A saved VideoGlow holds the variables of its flow, not how to build it: '
-      'expected `VideoGlow(build_video_flow(...)).load_weights(path)`, but got '
-      '`load_model(path)`.'
+    """Builds a model like the one whose `get_config` is given.
+
+    Args:
+      config: `dict`.
+
+    Returns:
+      A `VideoGlow` with new weights.
+
+    Raises:
+      ValueError: if the flow has no `config`.
+    """
+    if config['flow'] is None:
+      raise ValueError(
+        'This VideoGlow was saved without how to build its flow, because '
+        '`build_video_flow` did not build it or because its networks are your '
+        'own: expected `VideoGlow(flow).load_weights(path)`, but got '
+        '`load_model(path)`.'
+      )
+    flow = build.build_video_flow(**configs.from_json(config['flow']))
+    model = cls(flow, name=config['name'])
+    model._noise_seed = config['noise_seed']
+    return model
+
+  def get_compile_config(self) -> Optional[dict[str, Any]]:
+    """Arguments of `compile`, for `save`; None if it was not called."""
+    if self.optimizer is None:
+      return None
+    average = self.weight_average
+    return {
+      'optimizer': tfk.optimizers.serialize(self.optimizer),
+      'is_legacy': _is_legacy(self.optimizer),
+      'loss': dataclasses.asdict(self.train_loss),
+      'clip_norms': self._clip_norms,
+      'ema': None if average is None else average.decay,
+      'run_eagerly': self._run_eagerly,
+      'jit_compile': self._jit_compile,
+    }
+
+  def compile_from_config(self, config: dict[str, Any]) -> None:
+    """Calls `compile` with arguments that `get_compile_config` returned."""
+    config = dict(config)
+    optimizer = tfk.optimizers.deserialize(
+      config.pop('optimizer'), use_legacy_optimizer=config.pop('is_legacy')
     )
+    loss = objective.VideoLoss(**config.pop('loss'))
+    self.compile(optimizer, loss, **config)
 
   @property
   def adapted(self) -> bool:
@@ -307,6 +367,10 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
         f'{label.dtype.name} {label.shape}.'
       )
     return frames, label
+
+
+def _is_legacy(optimizer):
+  return isinstance(optimizer, tfk.optimizers.legacy.Optimizer)
 
 
 def _check_optimizer(optimizer):
