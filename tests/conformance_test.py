@@ -890,13 +890,36 @@ class NetworksRunOnceTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(calls, once)
 
   @_variants
-  def test_log_prob_of_a_sample_comes_from_the_cache(self, kind, gradients):
+  def test_pairs(self, kind, gradients):
     flow, calls = self._flow(kind, gradients)
-    kwargs = {'context': tf.ones([2, 4, 4, 2])}
-    sample = flow.sample(2, bijector_kwargs=kwargs)
+    glow = flow.bijector
+    once = {'coupling': self.NUM_BLOCKS * self.NUM_STEPS, 'pyramid': 1}
+    context = tf.ones([2, 4, 4, 2])
+    sample, log_prob = flow.experimental_sample_and_log_prob(
+      2, bijector_kwargs={'context': context}
+    )
+    self.assertEqual(calls, once)
+    for call, data in (
+      (glow.inverse_and_log_det, sample),
+      (glow.forward_and_log_det, tf.zeros([2, 16])),
+    ):
+      calls.clear()
+      call(data, context=context)
+      self.assertEqual(calls, once)
     calls.clear()
-    flow.log_prob(sample, bijector_kwargs=kwargs)
-    self.assertEqual(calls, {})
+    # Not from a cache: the variables may have changed since.
+    again = flow.log_prob(sample, bijector_kwargs={'context': context})
+    self.assertEqual(calls, once)
+    self.assertAllClose(again, log_prob, 1e-4)
+
+  def test_a_chain(self):
+    flow, calls = self._flow('additive', 'reversible')
+    chain = tfp.bijectors.Chain([tfp.bijectors.Shift(1.0), flow.bijector])
+    flow = tfd.TransformedDistribution(flow.distribution, chain)
+    kwargs = {'glow': {'context': tf.ones([2, 4, 4, 2])}}
+    once = {'coupling': self.NUM_BLOCKS * self.NUM_STEPS, 'pyramid': 1}
+    flow.log_prob(tf.zeros([2, 4, 4, 1]), bijector_kwargs=kwargs)
+    self.assertEqual(calls, once)
 
   @_variants
   def test_traced(self, kind, gradients):

@@ -15,8 +15,6 @@ import tensorflow as tf  # noqa: E402
 import tensorflow_probability as tfp  # noqa: E402
 import tf_keras as tfk  # noqa: E402
 
-from tfp_cglow.bijectors import conditional_bijector  # noqa: E402
-
 # Of files whose tests share a costly run: begun first, or one of the processes
 # would be left alone with them.
 _LONG_FILES = ('session_test.py', 'export_test.py', 'main_test.py')
@@ -50,11 +48,10 @@ def pytest_runtest_logstart(location):
 def _free():
   """Drops caches that keep models and graphs alive, then the garbage.
 
-  TFP's cache holds every bijector that was ever used, with its variables and
-  the graphs in which it was.
+  TFP's cache holds every bijector of TFP that was ever used, with its variables
+  and the graphs in which it was.
   """
-  for cls in (tfp.bijectors.Bijector, conditional_bijector.ConditionalBijector):
-    vars(cls)['_cache'].clear()
+  vars(tfp.bijectors.Bijector)['_cache'].clear()
   tfk.backend.clear_session()
   gc.collect()
   if sys.platform == 'linux':  # Else glibc keeps what was freed.

@@ -6,13 +6,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-# The only internal imports of TFP. With `cache_util` one pass gives the value
-# and the log-det, as in TFP's ffjord.py; `tensor_util` does not read variables.
-from tensorflow_probability.python.internal import cache_util
+# The only internal import of TFP; `tensor_util` does not read variables.
 from tensorflow_probability.python.internal import tensor_util
 
 from tfp_cglow.internal import checks
 from tfp_cglow.internal import foreign_layers
+from tfp_cglow.internal import one_pass
 
 __all__ = [
   'ConditionalBijector',
@@ -151,13 +150,13 @@ class ConditionalBijector(tfp.bijectors.Bijector):
   _inverse_and_ildj(y, **conditions) -> x, ildj
   ```
 
-  `ildj` is in nats, summed over the dimensions of one event. TFP's cache keeps
-  the value and `ildj`, so `log_prob` runs every network once.
+  `ildj` is in nats, summed over the dimensions of one event. A distribution's
+  `log_prob` and `sample` run every network once. There is no cache: two calls
+  of `inverse` with the same tensor compute it twice. `inverse_and_log_det` and
+  `forward_and_log_det` return both results of one pass.
   """
 
-  _cache = cache_util.BijectorCacheWithGreedyAttrs(
-    '_augmented_forward', '_augmented_inverse'
-  )
+  _cache = one_pass.OnePass()
 
   def __init__(self, *args, dtype=None, parameters=None, **kwargs):
     """Creates the bijector.
@@ -186,13 +185,11 @@ class ConditionalBijector(tfp.bijectors.Bijector):
 
   def _augmented_forward(self, x, **conditions):
     conditions = self.checked(x, self.forward_min_event_ndims, conditions)
-    y, ildj = self._forward_and_ildj(x, **conditions)
-    return y, {'ildj': ildj}
+    return self._forward_and_ildj(x, **conditions)
 
   def _augmented_inverse(self, y, **conditions):
     conditions = self.checked(y, self.inverse_min_event_ndims, conditions)
-    x, ildj = self._inverse_and_ildj(y, **conditions)
-    return x, {'ildj': ildj}
+    return self._inverse_and_ildj(y, **conditions)
 
   def checked(self, data, event_ndims, conditions, without=()):
     """Checks data and conditions; every method that takes them calls this.
@@ -224,9 +221,40 @@ class ConditionalBijector(tfp.bijectors.Bijector):
     return conditions
 
   def _inverse_log_det_jacobian(self, y, **conditions):
-    # If `inverse` has not run yet, it runs here and fills the cache.
-    _ = self._cache.inverse(y, **conditions)
-    return self._cache.inverse_attributes(y, **conditions)['ildj']
+    return self._augmented_inverse(y, **conditions)[1]
+
+  def _forward_log_det_jacobian(self, x, **conditions):
+    return -self._augmented_forward(x, **conditions)[1]
+
+  def inverse_and_log_det(self, y, event_ndims=None, **conditions):
+    """`inverse` and `inverse_log_det_jacobian` in one pass.
+
+    Args:
+      y: Data, as for `inverse`.
+      event_ndims: As for `inverse_log_det_jacobian`.
+      **conditions: As for `inverse`.
+
+    Returns:
+      x: The latents.
+      ildj: Log-det of the inverse's Jacobian, nats.
+    """
+    y = tf.convert_to_tensor(y, dtype_hint=self.dtype)
+    return one_pass.inverse_and_ldj(self, y, event_ndims, conditions)
+
+  def forward_and_log_det(self, x, event_ndims=None, **conditions):
+    """`forward` and `forward_log_det_jacobian` in one pass.
+
+    Args:
+      x: Latents, as for `forward`.
+      event_ndims: As for `forward_log_det_jacobian`.
+      **conditions: As for `forward`.
+
+    Returns:
+      y: The data.
+      fldj: Log-det of the map's Jacobian, nats.
+    """
+    x = tf.convert_to_tensor(x, dtype_hint=self.dtype)
+    return one_pass.forward_and_ldj(self, x, event_ndims, conditions)
 
   def _forward_and_ildj(self, x, **conditions):
     raise NotImplementedError

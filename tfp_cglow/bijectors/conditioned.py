@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_cglow.bijectors import conditional_bijector
+from tfp_cglow.internal import one_pass
 
 __all__ = ['Conditioned']
 
@@ -27,6 +28,8 @@ class Conditioned(tfp.bijectors.Bijector):
   of the bijector and hence of the distribution: `flow.sample(5)` draws five
   independent samples for each row, and `flow[1]` has the conditions of row 1.
   """
+
+  _cache = one_pass.Direct()
 
   def __init__(
     self,

@@ -53,7 +53,7 @@ def invertibility_report(
     block += isinstance(bijector, squeeze.Squeeze)
     for k, member in _members(bijector):
       x = member.inverse(y, **kwargs)
-      back = member.forward(tf.identity(x), **kwargs)
+      back = member.forward(x, **kwargs)
       rows.append(
         {
           'block': block,
@@ -66,7 +66,7 @@ def invertibility_report(
       y = x
     return y
 
-  frames = tf.identity(tf.convert_to_tensor(frames, dtype_hint=glow.dtype))
+  frames = tf.convert_to_tensor(frames, dtype_hint=glow.dtype)
   glow.walk_inverse(inverse, frames, **conditions)
   errors = round_trip_error(glow, frames, **conditions)
   return {'max_error': float(tf.reduce_max(errors)), 'steps': rows}
@@ -90,10 +90,9 @@ def round_trip_error(
   Raises:
     ValueError: if the frames or a condition do not fit.
   """
-  frames = tf.identity(tf.convert_to_tensor(frames, dtype_hint=glow.dtype))
+  frames = tf.convert_to_tensor(frames, dtype_hint=glow.dtype)
   z = glow.inverse(frames, **conditions)
-  # A new object: for `z` itself the bijector's cache would return `frames`.
-  return tf.abs(frames - glow.forward(tf.identity(z), **conditions))
+  return tf.abs(frames - glow.forward(z, **conditions))
 
 
 def _members(bijector):

@@ -13,6 +13,7 @@ from tfp_cglow.bijectors import actnorm as actnorm_lib
 from tfp_cglow.bijectors import conditional_bijector
 from tfp_cglow.bijectors import coupling as coupling_lib
 from tfp_cglow.bijectors import invertible_conv
+from tfp_cglow.internal import one_pass
 from tfp_cglow.networks import convolutional
 
 tfb = tfp.bijectors
@@ -81,14 +82,16 @@ class FlowStep(conditional_bijector.ConditionalBijector):
     return self.coupling.conditions
 
   def _forward_and_ildj(self, x, **conditions):
-    kwargs = {self.coupling.name: conditions}
-    y = self._chain.forward(x, **kwargs)
-    return y, -self._chain.forward_log_det_jacobian(x, event_ndims=3, **kwargs)
+    x, *fldjs = one_pass.forward_and_ldj(self.coupling, x, 3, conditions)
+    for part in (self.conv, self.actnorm):
+      x, fldj = one_pass.forward_and_ldj(part, x, 3, {})
+      fldjs.append(fldj)
+    return x, -sum(fldjs)
 
   def _inverse_and_ildj(self, y, **conditions):
-    kwargs = {self.coupling.name: conditions}
-    x = self._chain.inverse(y, **kwargs)
-    return x, self._chain.inverse_log_det_jacobian(y, event_ndims=3, **kwargs)
+    y, ildj = self._linear_inverse_and_ildj(y)
+    x, of_coupling = one_pass.inverse_and_ldj(self.coupling, y, 3, conditions)
+    return x, ildj + of_coupling
 
   def inverse_vjp(self, x, dx, dildj, sources, **conditions):
     """Backpropagates through `inverse`, given only its *output*.
@@ -128,21 +131,21 @@ class FlowStep(conditional_bijector.ConditionalBijector):
     )
     dkept = dkept if dkept_network is None else dkept + dkept_network
 
-    linear = tfb.Chain([self.actnorm, self.conv])
-    y = linear.forward(tf.concat([kept, data_half], axis=-1))
-    # A new object: for the old one, the bijectors' caches would return the
-    # input of `forward`, which does not depend on `y`.
-    y = tf.stop_gradient(y)
+    x = tf.concat([kept, data_half], axis=-1)
+    y = self.actnorm.forward(self.conv.forward(x))
     dy, *dlinear = _vjp(
-      lambda: (
-        linear.inverse(y),
-        linear.inverse_log_det_jacobian(y, event_ndims=3),
-      ),
+      lambda: self._linear_inverse_and_ildj(y),
       [y] + sources,
       tf.concat([dkept, ddata_half], axis=-1),
       dildj,
     )
     return y, dy, [_sum(a, b) for a, b in zip(dnetwork, dlinear)]
+
+  def _linear_inverse_and_ildj(self, y):
+    """ActNorm's and the 1x1 convolution's part of `inverse`."""
+    y, ildj = one_pass.inverse_and_ldj(self.actnorm, y, 3, {})
+    x, conv_ildj = one_pass.inverse_and_ldj(self.conv, y, 3, {})
+    return x, ildj + conv_ildj
 
 
 def _vjp(fn, sources, dvalue, dildj):

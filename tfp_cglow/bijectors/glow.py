@@ -11,6 +11,7 @@ import tensorflow_probability as tfp
 from tfp_cglow.bijectors import conditional_bijector
 from tfp_cglow.bijectors import labels
 from tfp_cglow.bijectors import split as split_lib
+from tfp_cglow.internal import one_pass
 from tfp_cglow.internal import shapes
 
 __all__ = ['Glow']
@@ -310,19 +311,15 @@ class Glow(conditional_bijector.ConditionalBijector):
     x, ildj = self._inverse_before_prior(y, label=label, **conditions)
     if self._label_prior is None:
       return x, ildj
-    z = self._label_prior.inverse(x, label=label)
-    return z, ildj + self._label_prior.inverse_log_det_jacobian(
-      x, event_ndims=1, label=label
-    )
+    z, prior_ildj = self._label_prior.inverse_and_log_det(x, label=label)
+    return z, ildj + prior_ildj
 
   def _inverse_before_prior(self, y, **conditions):
     ildjs = []
 
     def inverse(bijector, y, **kwargs):
-      x = bijector.inverse(y, **kwargs)  # First, because it fills the cache.
-      ildjs.append(
-        bijector.inverse_log_det_jacobian(y, event_ndims=3, **kwargs)
-      )
+      x, ildj = one_pass.inverse_and_ldj(bijector, y, 3, kwargs)
+      ildjs.append(ildj)
       return x
 
     x = self._walk_inverse(inverse, y, **conditions)
@@ -378,8 +375,8 @@ class Glow(conditional_bijector.ConditionalBijector):
     ildjs = []
 
     def forward(bijector, x, event_ndims=3, **kwargs):
-      y = bijector.forward(x, **kwargs)
-      ildjs.append(-bijector.forward_log_det_jacobian(x, event_ndims, **kwargs))
+      y, fldj = one_pass.forward_and_ldj(bijector, x, event_ndims, kwargs)
+      ildjs.append(-fldj)
       return y
 
     if self._label_prior is not None:

@@ -4,7 +4,14 @@ The reversible gradient is that of Gomez et al., The Reversible Residual
 Network: Backpropagation Without Storing Activations (NeurIPS, 2017).
 """
 
+import weakref
+
 import tensorflow as tf
+
+# Internal, see `_leave_gradient_to_graph`.
+from tensorflow.python.framework import ops
+
+from tfp_cglow.internal import one_pass
 
 __all__ = [
   'loop',
@@ -70,8 +77,7 @@ def scan_inverse(make_step, stacks, y, conditions, reader=stack_reader):
 
   def body(i, y, ildj):
     step = make_step(read(i))
-    x = step.inverse(y, **conditions)
-    step_ildj = step.inverse_log_det_jacobian(y, event_ndims=3, **conditions)
+    x, step_ildj = one_pass.inverse_and_ldj(step, y, 3, conditions)
     return i + 1, tf.ensure_shape(x, y.shape), ildj + step_ildj
 
   num_steps = tf.nest.flatten(stacks)[0].shape[0]
@@ -119,7 +125,29 @@ def reversible_scan_inverse(make_step, stacks, y, conditions, with_inverses):
 
     return (x, ildj), gradient
 
-  return run(y, *flat_stacks, *(conditions[k] for k in names))
+  x, ildj = run(y, *flat_stacks, *(conditions[k] for k in names))
+  if not tf.executing_eagerly():
+    _leave_gradient_to_graph(x)
+  return x, ildj
+
+
+def _leave_gradient_to_graph(x):
+  """Lets the gradient of a `tf.custom_gradient` in a graph die with the graph.
+
+  TensorFlow registers it by name for the life of the process, and it holds the
+  graph: 4 MiB for each small flow. The registry gets a weak reference.
+
+  Args:
+    x: A result of the function that has the gradient.
+  """
+  entries = ops.gradient_registry._registry
+  name = x.op.get_attr('_gradient_op_type').decode()
+  gradient = entries[name]['type']
+  held = getattr(x.graph, '_tfp_cglow_gradients', ())
+  x.graph._tfp_cglow_gradients = (*held, gradient)
+  weak = weakref.ref(gradient)
+  entries[name]['type'] = lambda op, *grads: weak()(op, *grads)
+  weakref.finalize(x.graph, entries.pop, name, None)
 
 
 def _unflatten(flat, stacks, names):
@@ -176,12 +204,11 @@ def _generic_vjp(step):
   """`FlowStep.inverse_vjp` for any bijector: `forward`, then a tape."""
 
   def vjp(x, dx, dildj, sources, **conditions):
-    # A new object: otherwise the cache would return `x` for `inverse`.
+    # A new object: otherwise TFP's cache would return `x` for `inverse`.
     y = tf.stop_gradient(step.forward(x, **conditions))
     with tf.GradientTape() as tape:
       tape.watch([y] + sources)
-      value = step.inverse(y, **conditions)
-      ildj = step.inverse_log_det_jacobian(y, event_ndims=3, **conditions)
+      value, ildj = one_pass.inverse_and_ldj(step, y, 3, conditions)
       inner = tf.reduce_sum(value * dx) + tf.reduce_sum(ildj * dildj)
     dy, *dsources = tape.gradient(inner, [y] + sources)
     return y, dy, dsources

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfp_cglow.bijectors import conditional_bijector
 from tfp_cglow.bijectors import reversible
+from tfp_cglow.internal import one_pass
 from tfp_cglow.internal import shapes
 
 __all__ = ['Scan']
@@ -133,9 +134,8 @@ class Scan(conditional_bijector.ConditionalBijector):
 
     def body(i, x, ildj):
       step = self._make_step(read(num_steps - 1 - i))
-      y = step.forward(x, **conditions)
-      step_ildj = -step.forward_log_det_jacobian(x, event_ndims=3, **conditions)
-      return i + 1, tf.ensure_shape(y, x.shape), ildj + step_ildj
+      y, fldj = one_pass.forward_and_ldj(step, x, 3, conditions)
+      return i + 1, tf.ensure_shape(y, x.shape), ildj - fldj
 
     return reversible.loop(num_steps, body, x, reversible.zero_ildj(x))
 

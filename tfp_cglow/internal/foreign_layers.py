@@ -5,9 +5,12 @@ import sys
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 __all__ = ['check_networks']
 
+# Bijectors are searched when they are created.
+_OPAQUE = (type, np.ndarray, tf.Variable, tf.DType, tfp.bijectors.Bijector)
 _MOST_OBJECTS = 10_000  # A bound on the search, not on what networks hold.
 
 
@@ -53,6 +56,8 @@ def _find(value, kinds):
 
 def _parts(value):
   """What an object holds."""
+  if tf.is_tensor(value) or isinstance(value, _OPAQUE):
+    return []
   if isinstance(value, dict):
     return list(value.values())
   if isinstance(value, (list, tuple, set)):
@@ -64,8 +69,6 @@ def _parts(value):
   cells = getattr(value, '__closure__', None)
   if cells is not None:
     return [cell.cell_contents for cell in cells]
-  if isinstance(value, (type, np.ndarray, tf.Variable, tf.DType)):
-    return []
-  if tf.is_tensor(value) or callable(getattr(value, 'get_config', None)):
+  if callable(getattr(value, 'get_config', None)):
     return []  # A layer of `tf_keras` lists its own variables.
   return list(getattr(value, '__dict__', {}).values())

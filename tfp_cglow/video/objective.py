@@ -8,12 +8,10 @@ from typing import Optional
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from tfp_cglow.video import likelihood
 from tfp_cglow.video import video_targets
 
-tfd = tfp.distributions
 _TERMS = ('bits_per_dim', 'log_det', 'base_log_prob')
 
 __all__ = ['VideoLoss', 'loss_terms', 'metric_names', 'scores_labels']
@@ -172,13 +170,8 @@ def _log_prob_and_scores(
   if not scores_labels(glow, label_weight):
     if glow.num_labels is not None:
       conditions['label'] = tf.one_hot(given, flow.num_labels)
-    distribution = tfd.TransformedDistribution(flow.base, glow)
-    log_prob = distribution.log_prob(targets, bijector_kwargs=conditions)
-    # The bijector has cached it in the line above.
-    log_det = glow.inverse_log_det_jacobian(
-      targets, event_ndims=3, **conditions
-    )
-    return log_prob, log_det, None
+    x, log_det = glow.inverse_and_log_det(targets, **conditions)
+    return flow.base.log_prob(x) + log_det, log_det, None
   # The last row is zero: the null label.
   labels_and_null = tf.one_hot(tf.range(flow.num_labels + 1), flow.num_labels)
   base_log_prob, log_det = glow.log_prob_terms_by_label(

@@ -232,9 +232,7 @@ class VideoFlow(tf.Module):
     return frames, _checked_label(self, label, _num_rows(frames))
 
   def _check_frames(self, frames):
-    # New objects: a bijector's cache is keyed by a tensor's identity, and in
-    # eager mode would return values from before the last optimiser step.
-    return tf.identity(video_targets.check_frames(frames, self.frame_shape))
+    return video_targets.check_frames(frames, self.frame_shape)
 
   # Generation.
 
