@@ -8,6 +8,7 @@ row that it applies to.
 import collections
 import functools
 import os
+import pickle
 import re
 
 from absl.testing import parameterized
@@ -818,6 +819,19 @@ class ConformanceTest(tf.test.TestCase, parameterized.TestCase):
     self.assert_all_close(
       both_ways(bijector, case, *inputs, conditions),
       both_ways(copy, case, *inputs, conditions),
+      1e-15,
+    )
+
+  @_some_rows()
+  def test_pickle(self, case):
+    bijector = make(case)
+    loaded = pickle.loads(pickle.dumps(bijector))
+    for a, b in zip(bijector.variables, loaded.variables):
+      self.assertIsNot(a, b)
+    y, conditions = draw(case, [2]), draw_conditions(case, [2])
+    self.assert_all_close(
+      inverse(bijector, case, y, conditions),
+      inverse(loaded, case, y, conditions),
       1e-15,
     )
 

@@ -16,6 +16,8 @@ from tfp_cglow.internal import shapes
 
 __all__ = ['Glow']
 
+_MOST = 16.0  # With `validate_args`, larger values are taken for a mistake.
+
 
 class Glow(conditional_bijector.ConditionalBijector):
   """Conditional Glow (Kingma and Dhariwal, 2018; CGlow in Donahue, 2019).
@@ -73,7 +75,8 @@ class Glow(conditional_bijector.ConditionalBijector):
       vector_channels: Python `int`, D; None: takes no `vector`.
       adapted: Boolean `tf.Variable`, True after `tfp_cglow.adapt`; or None.
       dtype: `tf.DType` of frames and latents.
-      validate_args: Python `bool`.
+      validate_args: Python `bool`: whether `inverse` refuses frames beyond 16,
+        such as bytes, and beyond 1/2 if `first` is a `ContextMixture`.
       name: Python `str`.
     """
     parameters = dict(locals())
@@ -347,6 +350,8 @@ class Glow(conditional_bijector.ConditionalBijector):
     """See the base class."""
     conditions = super().checked(data, event_ndims, conditions, without)
     _check_event(self, data, event_ndims)
+    if self.validate_args and event_ndims == 3:
+      _assert_range(self, data)
     if 'label' in conditions:
       conditions['label'] = labels.check_label(
         self.name, conditions['label'], self.num_labels, self.dtype
@@ -438,6 +443,18 @@ def _check_weights(glow, weights):
       f'[R, {glow.num_labels}], but got {weights.dtype.name} {weights.shape}.'
     )
   return weights
+
+
+def _assert_range(glow, frames):
+  """Raises, when it runs, for frames that look like bytes, 0..255."""
+  is_mixture = type(glow.first).__name__ == 'ContextMixture'
+  bound = 0.5 if is_mixture else _MOST
+  tf.debugging.assert_less_equal(
+    tf.abs(frames),
+    tf.constant(bound, frames.dtype),
+    f'`{glow.name}` expects frames from -{bound} to {bound}; `quantise` and '
+    '`dequantise` map bytes to [-0.5, 0.5).',
+  )
 
 
 def _check_event(glow, data, event_ndims):

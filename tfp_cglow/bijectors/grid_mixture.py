@@ -75,12 +75,11 @@ class GridMixture:
     below, mass, above = self._masses(level)
     before = tf.nn.relu(-position)
     after = tf.nn.relu(position - self._num_levels)
-    tail = lambda distance: _LEAST_MASS * tf.exp(-distance)
-    x = _normal_quantile(
-      tf.where(before > 0, tail(before), below + within * mass),
-      tf.where(after > 0, tail(after), above + (1.0 - within) * mass),
-    )
-    return x, self._log_det(mass, before + after, x), level
+    x = _normal_quantile(below + within * mass, above + (1.0 - within) * mass)
+    beyond = before + after
+    tail = _quantile_of_log(np.log(_LEAST_MASS) - beyond)
+    x = tf.where(beyond > 0, tf.where(before > 0, tail, -tail), x)
+    return x, self._log_det(mass, beyond, x), level
 
   def from_normal(self, x):
     """Undoes `to_normal`: `y`, log |dx/dy| and `y`'s level, all `[...]`."""
@@ -166,6 +165,18 @@ def _tail_distance(x):
 
 def _log_normal_cdf(x):
   return tfp.distributions.Normal(tf.zeros([], x.dtype), 1.0).log_cdf(x)
+
+
+def _quantile_of_log(log_mass):
+  """x with log Phi(x) = `log_mass`, at most log(1e-5); by Newton's method.
+
+  Phi(x) itself would be 0 in float32 from x = -14 on.
+  """
+  x = -tf.sqrt(-2.0 * log_mass)
+  for _ in range(4):
+    log_cdf = _log_normal_cdf(x)
+    x -= (log_cdf - log_mass) * tf.exp(log_cdf - _log_normal(x))
+  return x
 
 
 def _normal_quantile(lower, upper):

@@ -38,7 +38,8 @@ def first_batch(strategy, x, y=None, batch_size=None):
     arrays = (x,) if y is None else (x, tf.convert_to_tensor(y))
     if len({len(a) for a in arrays}) > 1:
       raise ValueError(
-        f'Expected one label a clip, but got {len(x)} clips and {len(y)} labels.'
+        f'Expected one label a clip, but got {len(x)} clips and {len(y)} '
+        'labels.'
       )
     batches = tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size or 32)
   else:

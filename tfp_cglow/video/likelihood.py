@@ -33,6 +33,9 @@ def bits_per_dim(
   (Theis et al., A note on the evaluation of generative models, 2016, section
   3.1).
 
+  It cannot see the data: for frames of 0..255 it is thousands of bits. Frames
+  enter a bijector through `quantise` and `dequantise`.
+
   Args:
     log_prob: Float tensor `[...]`, nats per event.
     event_shape: Shape of an event, `[H, W, C]`.

@@ -1,5 +1,6 @@
 """Tests of `conditioned`."""
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -109,6 +110,48 @@ class ConditionedTest(tf.test.TestCase):
     chain = tfb.Chain([tfb.Exp(), tfp_cglow.build_label_prior(2, 3)])
     bound = tfp_cglow.Conditioned(chain, label_prior={'label': [0, 1]})
     self.assertEqual(bound.experimental_batch_shape(x_event_ndims=1), [2])
+
+  def test_slices(self):
+    glow = tfp_cglow.build_glow(
+      [2, 2, 1],
+      1,
+      tfp_cglow.AdditiveSteps(1, 4),
+      context=tfp_cglow.Context(2),
+      vector_channels=2,
+      labels=tfp_cglow.LabelPriors(3),
+      seed=0,
+    )
+    rng = np.random.default_rng(0)
+    for variable in glow.trainable_variables:
+      variable.assign(0.3 * rng.standard_normal(variable.shape))
+    base = tfd.Sample(tfd.Normal(0.0, 1.0), [4])
+    y = tf.ones([2, 2, 1])
+    for label in ([[0], [1], [2]], np.eye(3, dtype='f')[:, np.newaxis]):
+      bound = tfp_cglow.Conditioned(
+        glow,
+        context=rng.standard_normal([2, 2, 2]).astype('f'),
+        vector=rng.standard_normal([2, 2]).astype('f'),
+        label=tf.constant(label),
+      )
+      flow = tfd.TransformedDistribution(base, bound)
+      every = flow.log_prob(y)
+      self.assertEqual(every.shape, [3, 2])
+      for index in (1, (2, 1), (slice(None), 0), (slice(1, 3), slice(1))):
+        self.assertEqual(flow[index].batch_shape, every[index].shape)
+        self.assertAllClose(flow[index].log_prob(y), every[index], 1e-5)
+
+  def test_conditions_of_a_part_are_not_sliced(self):
+    chain = tfb.Chain([tfb.Exp(), tfp_cglow.build_label_prior(2, 3)])
+    bound = tfp_cglow.Conditioned(chain, label_prior={'label': [0, 1]})
+    base = tfd.Sample(tfd.Normal(0.0, 1.0), [3])
+    with self.assertRaisesRegex(NotImplementedError, 'Slice the conditions'):
+      tfd.TransformedDistribution(base, bound)[1]
+
+  def test_copy_with_another_condition(self):
+    bound = tfp_cglow.Conditioned(
+      tfp_cglow.LabelPrior([[0.0], [2.0]], [[0.0], [0.0]]), label=0
+    )
+    self.assertAllClose(bound.copy(label=1).forward([1.0]), [3.0])
 
   def test_an_unknown_condition_raises_at_once(self):
     with self.assertRaisesRegex(ValueError, 'Did you mean `label`'):

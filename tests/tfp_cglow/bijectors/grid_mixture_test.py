@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+import tfp_cglow
 from tfp_cglow.bijectors import grid_mixture
 
 tfd = tfp.distributions
@@ -82,6 +83,42 @@ class GridMixtureTest(tf.test.TestCase, parameterized.TestCase):
         total = sum(tf.reduce_sum(t) for t in terms)
       self.assertAllInRange(total, -1e5, 1e5)
       self.assertAllInRange(tape.gradient(total, raw), -1e8, 1e8)
+
+
+class FarTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.parameters('float32', 'float64')
+  def test_inverts_beyond_the_grid(self, dtype):
+    glow = tfp_cglow.build_glow(
+      [2, 2, 1],
+      1,
+      None,
+      first=tfp_cglow.LevelMixture(32, hidden_channels=4),
+      dtype=tf.as_dtype(dtype),
+      seed=0,
+    )
+    for value in (0.51, 2.0, 3.0, 10.0, -10.0, 1000.0):
+      y = tf.fill([1, 2, 2, 1], tf.constant(value, dtype))
+      with tf.GradientTape() as tape:
+        tape.watch(y)
+        x, ildj = glow.inverse_and_log_det(y)
+      self.assertAllClose(glow.forward(x), y, rtol=1e-6)
+      slopes = tf.reduce_sum(tf.math.log(tape.gradient(x, y)))
+      self.assertAllClose(slopes, ildj[0], rtol=2e-3)
+
+  def test_validate_args(self):
+    steps, first = tfp_cglow.AdditiveSteps(1, 4), tfp_cglow.LevelMixture(32)
+    byte = tf.fill([1, 2, 2, 1], 200.0)
+    for glow, wrong in (
+      (tfp_cglow.build_glow([2, 2, 1], 1, steps), byte),
+      (tfp_cglow.build_glow([2, 2, 1], 1, None, first=first), byte / 256.0),
+    ):
+      glow.inverse(wrong)
+      strict = glow.copy(validate_args=True)
+      strict.inverse(wrong / 1000.0)
+      with self.assertRaisesRegex(
+        tf.errors.InvalidArgumentError, 'expects frames from'
+      ):
+        strict.inverse(wrong)
 
 
 if __name__ == '__main__':
