@@ -14,7 +14,7 @@ _HDF5_SIGNATURE = b'\x89HDF\r\n\x1a\n'
 
 
 class SavesModules:
-  """Saves the bijectors of a Keras layer or model in `.keras` and `.weights.h5`.
+  """Saves the bijectors of a layer or model in `.keras` and `.weights.h5`.
 
   Keras trains the variables of bijectors, and of every other `tf.Module`, that
   are attributes of a layer. But in these files it looks for layers only, and

@@ -12,8 +12,8 @@ import tensorflow as tf
 from tfp_cglow.bijectors import build as build_lib
 from tfp_cglow.bijectors import specs as glow_specs
 from tfp_cglow.internal import checks
-from tfp_cglow.video import context_processor
 from tfp_cglow.video import configs
+from tfp_cglow.video import context_processor
 from tfp_cglow.video import conv_gru
 from tfp_cglow.video import likelihood
 from tfp_cglow.video import specs

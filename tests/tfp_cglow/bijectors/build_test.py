@@ -1,8 +1,10 @@
 """Tests of `build`."""
 
 from absl.testing import parameterized
+import keras
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 import tfp_cglow
 
@@ -308,6 +310,35 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
         context=tfp_cglow.Context(2),
         pyramid=lambda c: [c],
       )
+
+
+class Keras3Test(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.parameters('keras', 'tf.keras', 'tf_keras')
+  def test_networks_of_keras_3_are_refused(self, name):
+    modules = {'keras': keras, 'tf.keras': tf.keras, 'tf_keras': tf_keras}
+    layers = modules[name].layers
+
+    class Net(tf.Module):
+      def __init__(self, in_channels, out_channels):
+        super().__init__()
+        self.convs = [layers.Conv2D(out_channels, 3, padding='same')]
+        self(tf.zeros([1, 2, 2, in_channels]))
+
+      def __call__(self, kept):
+        return self.convs[0](kept)
+
+    build = lambda network: tfp_cglow.build_glow(
+      [4, 4, 1],
+      1,
+      tfp_cglow.AdditiveSteps(1, gradients='unrolled', network=network),
+    )
+    if name == 'tf_keras':
+      num_others = len(build(lambda i, o: tf.zeros_like).trainable_variables)
+      self.assertLen(build(Net).trainable_variables, num_others + 2)
+      return
+    for network in (Net, lambda i, o: Net(i, o).__call__):
+      with self.assertRaisesRegex(ValueError, '`network`.*Conv2D of Keras 3'):
+        build(network)
 
 
 if __name__ == '__main__':
