@@ -348,8 +348,9 @@ class Glow(conditional_bijector.ConditionalBijector):
 
   def checked(self, data, event_ndims, conditions, without=()):
     """See the base class."""
+    if data.shape.rank is not None:
+      _check_event(self, data, event_ndims)
     conditions = super().checked(data, event_ndims, conditions, without)
-    _check_event(self, data, event_ndims)
     if self.validate_args and event_ndims == 3:
       _assert_range(self, data)
     if 'label' in conditions:
