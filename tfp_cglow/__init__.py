@@ -38,6 +38,7 @@ from tfp_cglow.bijectors.specs import LabelImages
 from tfp_cglow.bijectors.specs import LabelPriors
 from tfp_cglow.bijectors.specs import LevelMixture
 from tfp_cglow.bijectors.specs import MovedFrame
+from tfp_cglow.bijectors.specs import Networks
 from tfp_cglow.bijectors.specs import PreviousFrame
 from tfp_cglow.bijectors.specs import Pyramid
 from tfp_cglow.bijectors.split import Split

@@ -189,7 +189,7 @@ def _inputs(seed):
   from train.data import inputs as inputs_lib
 
   assignments = configs.dataset_assignments(_DATASET.value)
-  assignments += ['data.flip=true', f'seed={seed}']
+  assignments += ['data.symmetry=mirror', f'seed={seed}']
   config = overrides.override(configs.Config(), assignments)
   return inputs_lib.make_inputs(inputs_lib.resolve(config), os.devnull)
 

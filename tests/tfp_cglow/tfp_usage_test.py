@@ -296,7 +296,7 @@ class DesignExamplesTest(tf.test.TestCase):
       labels=tfp_cglow.LabelPriors(num_labels=10),
       first=tfp_cglow.FrameAffine(tfp_cglow.PreviousFrame()),
       pyramid=tfp_cglow.Pyramid(channels=3),
-      network_dtype=None,
+      networks=tfp_cglow.Networks(dtype=None, padding='zeros'),
       dtype=tf.float32,
       seed=None,
       name='glow',

@@ -80,6 +80,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     num_levels,
     context_frames=1,
     motion_radius=0,
+    padding='zeros',
     dtype=tf.float32,
     validate_args=False,
     name='context_mixture',
@@ -96,6 +97,8 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       motion_radius: Python `int`, how far the previous frame's pixels may move
         along rows and columns, as the networks' `motion` predicts; 0: they do
         not move.
+      padding: 'wrap': motion continues periodic frames; 'zeros': it mirrors
+        them at their edges.
       dtype: `tf.DType` of data and latent.
       validate_args: Python `bool`.
       name: Python `str`.
@@ -117,6 +120,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     self._num_levels = num_levels
     self._context_frames = context_frames
     self._motion_radius = motion_radius
+    self._padding = padding
     super().__init__(
       forward_min_event_ndims=3,
       validate_args=validate_args,
@@ -158,7 +162,8 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       if self._context_frames:
         previous = (context[..., :channels] + 0.5) * self._num_levels - 0.5
         centre = tf.concat(
-          motion.neighbours(previous, self._motion_radius), axis=-1
+          motion.neighbours(previous, self._motion_radius, self._padding),
+          axis=-1,
         )
     moved, _, _, log_det = self._walk_scale(
       method, self._networks, frame, told, centre
@@ -376,7 +381,7 @@ def build_context_mixture(
   mixture: specs.LevelMixture,
   *,
   seed: Optional[int] = None,
-  network_dtype: Optional[tf.DType] = None,
+  networks: specs.Networks = specs.Networks(),
   dtype: tf.DType = tf.float32,
   name: str = 'context_mixture',
 ) -> ContextMixture:
@@ -389,7 +394,7 @@ def build_context_mixture(
     mixture: `LevelMixture`. Its `levels` and `halvings` must be numbers ('all'
       depends on the frame's size: `build_glow` replaces it).
     seed: Python `int`; None: from the operating system.
-    network_dtype: `tf.DType` in which the networks compute; None: `dtype`.
+    networks: `Networks`, dtype and padding of the networks.
     dtype: `tf.DType` of data, latent and variables.
     name: Python `str`.
 
@@ -420,7 +425,8 @@ def build_context_mixture(
       strip_pooling=mixture.strip_pooling,
       num_places=motion.num_neighbours(mixture.motion_radius),
       seed=int(rng.integers(2**31)),
-      network_dtype=network_dtype,
+      network_dtype=networks.dtype,
+      padding=networks.padding,
       dtype=dtype,
     )
 
@@ -435,6 +441,7 @@ def build_context_mixture(
     mixture.levels,
     context_frames=context_frames,
     motion_radius=mixture.motion_radius,
+    padding=networks.padding,
     dtype=dtype,
     name=name,
   )

@@ -22,6 +22,7 @@ __all__ = [
   'LabelPriors',
   'LevelMixture',
   'MovedFrame',
+  'Networks',
   'PreviousFrame',
   'Pyramid',
 ]
@@ -216,6 +217,22 @@ class Pyramid:
 
 
 @dataclasses.dataclass(frozen=True)
+class Networks:
+  """What all networks of a flow have in common.
+
+  Attributes:
+    dtype: `tf.DType` in which they compute, or its name ('bfloat16', for
+      example); None: the dtype of the frames.
+    padding: What a network sees beyond the edges of a frame. 'zeros': nothing;
+      motion mirrors the frame. 'wrap': the opposite side, for frames of a
+      periodic domain, such as a lattice.
+  """
+
+  dtype: Any = None
+  padding: Literal['zeros', 'wrap'] = 'zeros'
+
+
+@dataclasses.dataclass(frozen=True)
 class GlowSpec:
   """Arguments of `build_glow` that do not depend on the frame's size.
 
@@ -226,8 +243,7 @@ class GlowSpec:
     labels: `LabelPriors`, `LabelEmbedding` or `LabelImages`; None: the flow
       takes no label.
     pyramid: `Pyramid`, or a callable, see `build_glow`.
-    network_dtype: Python `str`, name of the dtype in which networks compute
-      ('bfloat16', for example); None: the dtype of the frames.
+    networks: `Networks`.
   """
 
   num_glow_blocks: int = 3
@@ -235,4 +251,4 @@ class GlowSpec:
   first: Union[None, FrameAffine, LevelMixture] = None
   labels: Union[None, LabelPriors, LabelEmbedding, LabelImages] = None
   pyramid: Union[Pyramid, Callable] = Pyramid()
-  network_dtype: Optional[str] = _not_a_setting(None)
+  networks: Networks = _not_a_setting(Networks())

@@ -23,7 +23,12 @@ class ContextPyramid(tf.Module):
   """
 
   def __init__(
-    self, kernels, biases, network_dtype=None, name='context_pyramid'
+    self,
+    kernels,
+    biases,
+    network_dtype=None,
+    padding='zeros',
+    name='context_pyramid',
   ):
     """Creates the pyramid.
 
@@ -32,12 +37,14 @@ class ContextPyramid(tf.Module):
         coarse.
       biases: List of float `[P]`, one for each block.
       network_dtype: `tf.DType` of the computation; None: the input's dtype.
+      padding: 'zeros' or 'wrap', see `convolutional`.
       name: Python `str`.
     """
     super().__init__(name=name)
     self.kernels = kernels
     self.biases = biases
     self._network_dtype = network_dtype
+    self._padding = padding
 
   def __call__(self, context):
     """A list of maps, fine to coarse, of the context `[..., H, W, C_ctx]`."""
@@ -45,7 +52,11 @@ class ContextPyramid(tf.Module):
     x, pyramid = tf.cast(context, dtype), []
     for kernel, bias in zip(self.kernels, self.biases):
       x = convolutional.conv2d(
-        x, tf.cast(kernel, dtype), tf.cast(bias, dtype), strides=2
+        x,
+        tf.cast(kernel, dtype),
+        tf.cast(bias, dtype),
+        strides=2,
+        padding=self._padding,
       )
       x = tf.nn.relu(x)
       pyramid.append(tf.cast(x, context.dtype))
@@ -58,6 +69,7 @@ def build_context_pyramid(
   pyramid_channels: Optional[int] = None,
   seed: Optional[int] = None,
   network_dtype: Optional[tf.DType] = None,
+  padding: str = 'zeros',
   dtype: tf.DType = tf.float32,
   name: str = 'context_pyramid',
 ) -> ContextPyramid:
@@ -69,6 +81,7 @@ def build_context_pyramid(
     pyramid_channels: Python `int` P; None: `context_channels`, as in the paper.
     seed: Python `int`; None: from the operating system.
     network_dtype: `tf.DType` of the computation; None: the input's dtype.
+    padding: 'zeros' or 'wrap', see `convolutional`.
     dtype: `tf.DType` of the variables.
     name: Python `str`.
 
@@ -94,5 +107,6 @@ def build_context_pyramid(
       for _ in in_channels
     ],
     network_dtype=network_dtype,
+    padding=padding,
     name=name,
   )

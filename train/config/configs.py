@@ -32,7 +32,7 @@ __all__ = [
 PLACES = ('data.data_dir', 'data.data_service')
 _OF_BITS = ('model.n_bits', 'model.dequantisation')
 _OF_NO_BITS = (
-  'data.flip',
+  'data.symmetry',
   'data.cache',
   'data.cache_gigabytes',
   'data.max_skipped',

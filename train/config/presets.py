@@ -226,7 +226,7 @@ PRESETS = {
   'cglow_mixture': dataclasses.replace(
     _CGLOW_SMALL,
     preset='cglow_mixture',
-    data=data_sets.Natvid(flip=True),
+    data=data_sets.Natvid(symmetry='mirror'),
     model=models.Flow(
       head=_MIXTURE_HEAD,
       tail=models.Tail(
@@ -244,7 +244,7 @@ PRESETS = {
   'fashion': configs.Config(
     preset='fashion',
     data=data_sets.FashionMnist(
-      num_frames=1, channels=1, frame_size=28, flip=True
+      num_frames=1, channels=1, frame_size=28, symmetry='mirror'
     ),
     model=models.Flow(
       n_bits=8,
@@ -262,7 +262,7 @@ PRESETS = {
   # Faces (the paper's Fig. 2): 400 images of 40 people, who are the labels.
   'faces': configs.Config(
     preset='faces',
-    data=data_sets.OrlFaces(num_frames=1, channels=1, flip=True),
+    data=data_sets.OrlFaces(num_frames=1, channels=1, symmetry='mirror'),
     model=models.Flow(
       head=tfp_cglow.GlowSpec(
         steps=_AffineSteps(num_steps=8), labels=tfp_cglow.LabelPriors()

@@ -157,7 +157,7 @@ class MixedPrecisionTest(tf.test.TestCase):
     for dtype in (None, 'bfloat16'):
       parts = {
         'steps': tfp_cglow.AffineSteps(1, 4),
-        'network_dtype': dtype,
+        'networks': tfp_cglow.Networks(dtype),
       }
       flow = _flow(dataclasses.replace(_HEAD, **parts), _tail(**parts))
       head, tail = flow.log_prob(frames, label, seed=0)
