@@ -134,7 +134,7 @@ class ClientTest(tf.test.TestCase):
     cls.client = _load_client()
 
   def _expected(self, num_frames):
-    return self.flow.sample([1], num_frames, seed=[[0, 5]], temperature=0.7)[0]
+    return self.flow.sample([1], num_frames, seed=[[0, 5]], temperature=1.0)[0]
 
   def test_streams_the_model_s_video_from_a_folder(self):
     model = self.client.connect(self.path)
@@ -157,7 +157,8 @@ class ClientTest(tf.test.TestCase):
         'inputs': {
           'labels': [1],
           'seed': [[0, 5]],
-          'temperature': [float(np.float32(0.7))],
+          'temperature': [1.0],
+          'min_p': [0.0],
         },
       },
     )
@@ -189,7 +190,12 @@ class ClientTest(tf.test.TestCase):
 
   def test_server_takes_only_what_fits(self):
     signatures = self.loaded.signatures
-    request = {'labels': [1], 'seed': [[0, 5]], 'temperature': [1]}
+    request = {
+      'labels': [1],
+      'seed': [[0, 5]],
+      'temperature': [1],
+      'min_p': [0],
+    }
     for name, value in (('labels', [0.5]), ('seed', [[0, 2**31]])):
       body = {'signature_name': 'first_frame', 'inputs': {**request}}
       body['inputs'][name] = value

@@ -135,7 +135,7 @@ def _context_affine(kind):
 
 def _context_mixture(halvings):
   return lambda dtype: tfp_cglow.build_context_mixture(
-    2,
+    [4, 4, 2],
     tfp_cglow.Context(4, frames=2),
     tfp_cglow.LevelMixture(
       3,
@@ -150,8 +150,45 @@ def _context_mixture(halvings):
 
 def _mixture_alone(dtype):
   return tfp_cglow.build_context_mixture(
-    2, None, tfp_cglow.LevelMixture(3, 2, hidden_channels=4), dtype=dtype
+    [4, 4, 2],
+    None,
+    tfp_cglow.LevelMixture(3, 2, hidden_channels=4),
+    dtype=dtype,
   )
+
+
+def _autoregressive(context_frames):
+  """Pixel by pixel; with a frame in the context, all of it is a prefix."""
+
+  def build(dtype):
+    bijector = tfp_cglow.build_autoregressive_levels(
+      [2, 2, 2],
+      3,
+      tfp_cglow.AutoregressiveBase(16, 1),
+      context=tfp_cglow.Context(2, context_frames),
+      dtype=dtype,
+    )
+    return _spread(bijector)
+
+  return build
+
+
+def _tempered(dtype):
+  glow = _glow(
+    steps=tfp_cglow.AffineSteps(1, 4),
+    first=tfp_cglow.LevelMixture(
+      4, 1, tfp_cglow.AutoregressiveBase(16, 1), hidden_channels=4
+    ),
+  )(dtype)
+  return _spread(glow).tempered(0.7, 0.01)
+
+
+def _spread(bijector):
+  """The bijector with random weights; new ones give equal masses."""
+  rng = np.random.default_rng(7)
+  for variable in bijector.trainable_variables:
+    variable.assign_add(0.1 * rng.standard_normal(variable.shape))
+  return bijector
 
 
 def _conditioned(dtype):
@@ -203,6 +240,9 @@ def _table():
     mixture, context = _context_mixture(halvings), {'context': _real(4, 4, 4)}
     yield f'context_mixture_{halvings}', mixture, (4, 4, 2), context
   yield 'context_mixture_alone', _mixture_alone, (4, 4, 2), plain
+  for frames in (0, 1):
+    build = _autoregressive(frames)
+    yield f'autoregressive_levels_{frames}', build, (2, 2, 2), _SMALL_CONTEXT
   yield 'conditioned', _conditioned, (4, 4, 2), plain
   yield from _glows()
 
@@ -246,6 +286,7 @@ def _glows():
     yield f'glow_{name}_context', glow, (4, 4, 2), _CONTEXT
   glow = _glow(labels=embedding, first=first, channels=2)
   yield 'glow_quarters_label', glow, (4, 4, 2), label
+  yield 'glow_tempered', _tempered, frame, plain
   glow = _glow(
     steps=tfp_cglow.AffineSteps(2, 4),
     context=context,

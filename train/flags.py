@@ -166,8 +166,14 @@ _flag(
   flags.DEFINE_list,
   'temperature',
   [],
-  'temperature of the latent noise; several give one video each, from the same '
-  'noise.',
+  'temperature; several give one video each, from the same noise.',
+  modes=('sample',),
+)
+_flag(
+  flags.DEFINE_float,
+  'min_p',
+  None,
+  'levels less probable than this times the likeliest are not drawn.',
   modes=('sample',),
 )
 _flag(

@@ -67,7 +67,7 @@ class Mixture:
   def __init__(self, seed):
     import tf_keras as tfk
 
-    from tfp_cglow.bijectors import grid_mixture
+    from tfp_cglow.bijectors.levels import grid_mixture
 
     tfk.utils.set_random_seed(seed)
     hidden = [
@@ -94,7 +94,7 @@ class Mixture:
     """Of noisy frames `[N, H, W, C]` given clean ones: `[N]`, nats."""
     import tensorflow as tf
 
-    from tfp_cglow.bijectors import grid_mixture
+    from tfp_cglow.bijectors.levels import grid_mixture
     from tfp_cglow.internal import shapes
 
     levels = 2.0**_N_BITS

@@ -14,10 +14,10 @@ import tensorflow as tf
 
 from tfp_cglow.bijectors import build_blocks
 from tfp_cglow.bijectors import context_affine
-from tfp_cglow.bijectors import context_mixture
 from tfp_cglow.bijectors import glow
 from tfp_cglow.bijectors import labels as labels_lib
 from tfp_cglow.bijectors import specs
+from tfp_cglow.bijectors.levels import context_mixture
 from tfp_cglow.internal import checks
 from tfp_cglow.networks import context_pyramid
 from tfp_cglow.networks import convolutional
@@ -189,7 +189,7 @@ def _check_first(first, frame_shape, context):
   if isinstance(first, specs.FrameAffine):
     context_affine.check_context(first, frame_shape[-1], context)
   if isinstance(first, specs.LevelMixture):
-    context_mixture.check_context(first, frame_shape[-1], context)
+    context_mixture.check_context(first, frame_shape, context)
 
 
 def _check_pyramid(pyramid):
@@ -251,15 +251,17 @@ def _build_first(rng, first, frame_shape, whole, networks, dtype):
   """`ContextAffine`, `ContextMixture` or None."""
   if first is None:
     return None
-  build = context_affine.build_context_affine
+  kwargs = {
+    'seed': build_blocks.draw_seed(rng),
+    'networks': networks,
+    'dtype': dtype,
+  }
   if isinstance(first, specs.LevelMixture):
-    build = context_mixture.build_context_mixture
-    if first.halvings == 'all':
-      halvings = _num_even_halvings(*frame_shape[:2])
-      first = dataclasses.replace(first, halvings=halvings)
-  seed = build_blocks.draw_seed(rng)
-  return build(
-    frame_shape[-1], whole, first, seed=seed, networks=networks, dtype=dtype
+    return context_mixture.build_context_mixture(
+      frame_shape, whole, first, **kwargs
+    )
+  return context_affine.build_context_affine(
+    frame_shape[-1], whole, first, **kwargs
   )
 
 

@@ -14,6 +14,7 @@ from typing import Union
 __all__ = [
   'AdditiveSteps',
   'AffineSteps',
+  'AutoregressiveBase',
   'Context',
   'FrameAffine',
   'GlowSpec',
@@ -123,6 +124,26 @@ class FrameAffine:
   hidden_channels: int = 32
 
 
+# Channels of a head of the attention of an `AutoregressiveBase`.
+HEAD_CHANNELS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class AutoregressiveBase:
+  """The coarsest pixels of a `LevelMixture`, see `AutoregressiveLevels`.
+
+  They are modelled one after another by a small transformer, so that what must
+  be decided once, such as the number of objects, is.
+
+  Attributes:
+    hidden_channels: Python `int`, a multiple of 16.
+    num_blocks: Python `int`, number of blocks of the transformer.
+  """
+
+  hidden_channels: int = 80
+  num_blocks: int = _not_a_setting(3)
+
+
 @dataclasses.dataclass(frozen=True)
 class LevelMixture:
   """A first bijector that models the levels of frames, see `ContextMixture`.
@@ -134,7 +155,10 @@ class LevelMixture:
       pixels that are modelled one after another. 0: all pixels at once, given
       the context alone. 1: the four places of every 2x2 pixels in turn. 2: the
       pixels of the first place are divided in the same way; and so on. 'all':
-      until a side of the coarsest group is odd.
+      until a side of the coarsest group is odd; with a `base`, until that has
+      at most 64 pixels.
+    base: `AutoregressiveBase`, which models the coarsest group of at most 64
+      pixels; None: its pixels are modelled like those of other groups.
     components: Python `int`, number of components of each mixture.
     hidden_channels: Python `int`, hidden channels of the networks.
     num_blocks: Python `int`, number of gated residual blocks of each network.
@@ -148,6 +172,7 @@ class LevelMixture:
 
   levels: Optional[int] = _not_a_setting(None)
   halvings: Union[int, Literal['all']] = 0
+  base: Optional[AutoregressiveBase] = None
   components: int = _not_a_setting(5)
   hidden_channels: int = 64
   num_blocks: int = _not_a_setting(2)

@@ -133,6 +133,14 @@ class Config:
   optimiser: Optimiser = Optimiser()
   run: Run = Run()
 
+  @property
+  def sampling(self):
+    """Arguments of `sample` for every video of the run: `dict`."""
+    sampling = {'temperature': self.run.temperature}
+    if isinstance(self.model, models.Flow):
+      sampling['min_p'] = self.model.min_p
+    return sampling
+
 
 def dataset_assignments(name):
   """The assignments that a --dataset stands for.

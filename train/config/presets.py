@@ -15,7 +15,7 @@ _AffineSteps = functools.partial(tfp_cglow.AffineSteps, gradients='stored')
 _PaperSteps = functools.partial(
   tfp_cglow.AdditiveSteps, num_steps=32, hidden_channels=512
 )
-_PAPER_HEAD = tfp_cglow.GlowSpec(
+_PAPER_HEAD = models.Head(
   num_glow_blocks=4,
   steps=_PaperSteps(),
   labels=tfp_cglow.LabelImages(init_std=1.0),
@@ -68,9 +68,7 @@ _GAN_PAPER = configs.Config(
 
 _DEMO = configs.Config(
   model=models.Flow(
-    head=tfp_cglow.GlowSpec(
-      steps=_AffineSteps(), labels=tfp_cglow.LabelPriors()
-    ),
+    head=models.Head(steps=_AffineSteps(), labels=tfp_cglow.LabelPriors()),
     tail=models.Tail(
       steps=_AffineSteps(),
       first=tfp_cglow.FrameAffine(),
@@ -90,7 +88,7 @@ _DEMO = configs.Config(
 _CGLOW_SMALL = configs.Config(
   preset='cglow_small',
   model=models.Flow(
-    head=tfp_cglow.GlowSpec(
+    head=models.Head(
       steps=_AffineSteps(num_steps=8), labels=tfp_cglow.LabelPriors()
     ),
     tail=models.Tail(
@@ -104,7 +102,7 @@ _CGLOW_SMALL = configs.Config(
   run=configs.Run(steps=700),
 )
 
-_MIXTURE_HEAD = tfp_cglow.GlowSpec(
+_MIXTURE_HEAD = models.Head(
   steps=_AffineSteps(num_steps=2, hidden_channels=32),
   first=tfp_cglow.LevelMixture(halvings=2),
   labels=tfp_cglow.LabelEmbedding(),
@@ -121,7 +119,7 @@ PRESETS = {
     preset='smoke',
     data=data_sets.Shapes(frame_size=16, num_frames=4),
     model=models.Flow(
-      head=tfp_cglow.GlowSpec(
+      head=models.Head(
         num_glow_blocks=1,
         steps=_SMOKE_STEPS,
         labels=tfp_cglow.LabelPriors(),
@@ -264,7 +262,7 @@ PRESETS = {
     preset='faces',
     data=data_sets.OrlFaces(num_frames=1, channels=1, symmetry='mirror'),
     model=models.Flow(
-      head=tfp_cglow.GlowSpec(
+      head=models.Head(
         steps=_AffineSteps(num_steps=8), labels=tfp_cglow.LabelPriors()
       )
     ),

@@ -80,10 +80,10 @@ def _of_samples(flow, config, inputs, num_given):
       flow,
       inputs.valid_dataset(),
       config.run.quality_samples,
-      config.run.temperature,
       QUALITY_CLIPS,
       config.run.quality_given or num_given,
       seed=config.seed,
+      **config.sampling,
     )
   first = next(iter(inputs.valid_dataset()))
   metrics['is_exact'] = continuations.is_exact(

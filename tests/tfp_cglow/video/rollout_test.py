@@ -41,7 +41,9 @@ class RolloutTest(tf.test.TestCase):
     flow = _flow()
     label, seeds = tf.constant([0, 1]), rollout.row_seeds(3, 2)
     temperature = tf.constant([0.7, 1.0])
-    actual = rollout.rollout(flow, label, None, 4, temperature, seeds)
+    actual = rollout.rollout(
+      flow, label, None, 4, temperature, tf.zeros([2]), seeds
+    )
 
     def draw(glow, time, **conditions):
       z = likelihood.latent_noise(seeds, time, 16) * temperature[:, tf.newaxis]

@@ -74,6 +74,7 @@ class SignaturesTest(tf.test.TestCase):
       'labels': tf.constant([0, 1, 1]),
       'seed': tf.constant([[1, 2], [-3, 4], [5, 2**31 - 1]]),
       'temperature': tf.constant([1.0, 0.5, 0.0]),
+      'min_p': tf.constant([0.0, 0.1, 0.0]),
     }
     cls.requests = {
       'sample': {**cls.drawn, 'num_frames': tf.constant(5)},
@@ -212,6 +213,8 @@ class SignaturesTest(tf.test.TestCase):
       ('sample', {'num_frames': 6}, f'num_frames must be in {limit}6'),
       ('sample', {'temperature': [1.0, -0.1, 0]}, 'temperature must be finite'),
       ('sample', {'temperature': [1, np.nan, 0]}, 'temperature must be finite'),
+      ('sample', {'min_p': [0, 1, 0]}, 'min_p must be in'),
+      ('sample', {'min_p': [0, np.nan, 0]}, 'min_p must be in'),
       ('sample', {'temperature': [1, 1e38, 0]}, 'frame must be finite'),
       ('sample', {'seed': [[1, 2]]}, r'same number of rows, but got.*3 1 3'),
       ('sample', {'seed': [[1], [2], [3]]}, r'seed must have the shape.*3 1'),
@@ -264,6 +267,7 @@ class PartsTest(parameterized.TestCase, tf.test.TestCase):
       'labels': tf.constant([1]),
       'seed': tf.constant([[1, 2]]),
       'temperature': tf.constant([1.0]),
+      'min_p': tf.constant([0.0]),
     }
     frame = signatures['first_frame'](**drawn)
     self.assertEqual(list(frame), ['frame'])
@@ -283,7 +287,11 @@ class PartsTest(parameterized.TestCase, tf.test.TestCase):
       signatures, ['continue', 'next_frame', 'log_prob', 'encode', 'decode']
     )
     self.assertEqual(signatures_lib.default_signature(signatures), 'continue')
-    drawn = {'seed': tf.constant([[1, 2]]), 'temperature': tf.constant([1.0])}
+    drawn = {
+      'seed': tf.constant([[1, 2]]),
+      'temperature': tf.constant([1.0]),
+      'min_p': tf.constant([0.0]),
+    }
     start = _videos(1, 1)
     video = signatures['continue'](
       frames=start, num_frames=tf.constant(4), **drawn
@@ -330,6 +338,7 @@ class PartsTest(parameterized.TestCase, tf.test.TestCase):
       'labels': tf.constant([0, 1]),
       'seed': tf.constant([[1, 2], [3, 4]]),
       'temperature': tf.constant([1.0, 0.5]),
+      'min_p': tf.constant([0.0, 0.1]),
     }
     answer = signatures['first_frame'](**drawn)
     frames = [answer['frame']]

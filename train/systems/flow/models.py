@@ -46,7 +46,8 @@ def build_model(config, num_labels):
     loss=tfp_cglow.VideoLoss(
       wanted.label_weight,
       wanted.label_dropout,
-      wanted.tail.frames_per_step if wanted.tail else None,
+      wanted.tail and wanted.tail.frames_per_step,
+      wanted.head and wanted.head.frames_per_step,
     ),
     ema=config.optimiser.ema,
   )

@@ -102,12 +102,18 @@ class FlowSystem(base.System):
         labels=None if flow.num_labels is None else labels,
         num_videos=None if flow.num_labels is not None else len(labels),
         num_frames=run.sample_frames if self.has_tail else 1,
-        temperature=run.temperature,
         seed=self.config.seed,
+        **self.config.sampling,
       ).numpy()
     if self.has_tail:
       (videos['continued'],) = continuations.continue_clips(
-        flow, frames, labels, num_samples=1, temperature=0.0
+        flow,
+        frames,
+        labels,
+        num_samples=1,
+        num_given=self.num_given,
+        seed=self.config.seed,
+        **self.config.sampling,
       )
     return videos
 

@@ -62,10 +62,10 @@ class GanSystem(base.System):
         model,
         valid,
         config.run.quality_samples,
-        config.run.temperature,
         measuring.QUALITY_CLIPS,
         config.run.quality_given or self.num_given,
         seed=config.seed,
+        **config.sampling,
       )
       metrics['is_exact'] = continuations.is_exact(
         functools.partial(_samples, model, *next(iter(valid)))
@@ -84,11 +84,11 @@ class GanSystem(base.System):
       labels=None if model.num_labels is None else labels,
       num_videos=None if model.num_labels is not None else len(labels),
       num_frames=run.sample_frames,
-      temperature=run.temperature,
       seed=seed,
+      **self.config.sampling,
     ).numpy()
     (continued,) = continuations.continue_clips(
-      model, frames, labels, 1, temperature=run.temperature, seed=seed
+      model, frames, labels, 1, seed=seed, **self.config.sampling
     )
     return {'generated': generated, 'continued': continued}
 

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_cglow.bijectors import grid_mixture
+from tfp_cglow.bijectors.levels import grid_mixture
 
 tfd = tfp.distributions
 
