@@ -6,6 +6,7 @@ count as an error. A model with 'legacy' dequantisation keeps 8 bits; its real
 frames do, too.
 """
 
+import dataclasses
 import functools
 import itertools
 
@@ -17,6 +18,7 @@ from tfp_cglow.video import video_targets
 from train.samples import sample_files
 
 __all__ = [
+  'Continued',
   'as_context',
   'continue_clips',
   'densities_and_samples',
@@ -32,6 +34,21 @@ __all__ = [
 # Pixels (Wang et al., 2004); the frame's size if that is smaller.
 _MAX_SSIM_FILTER = 11
 _STATISTICS = ('means', 'deviations', 'gradient_energies')
+
+
+@dataclasses.dataclass(frozen=True)
+class Continued:
+  """Continuations that were drawn for the drift, for others to look at.
+
+  Attributes:
+    videos: uint8 `[B, T, H, W, C]`, the given frames first.
+    label: int `[B]`.
+    num_given: Python `int`.
+  """
+
+  videos: np.ndarray
+  label: np.ndarray
+  num_given: int
 
 
 def summary(
@@ -59,8 +76,9 @@ def summary(
     seed: Python `int`.
 
   Returns:
-    `dict` for JSON: the result of `quality`; `diversity`; `drift`; and
-    continuation_num_clips, ..._num_samples, ..._num_given, ..._temperature.
+    metrics: `dict` for JSON: the result of `quality`; `diversity`; `drift`; and
+      continuation_num_clips, ..._num_samples, ..._num_given, ..._temperature.
+    continued: `Continued`, the longest continuations.
   """
   frames, label = even_clips(dataset, max_clips)
   kwargs = {'num_given': num_given, 'temperature': temperature, 'seed': seed}
@@ -69,7 +87,7 @@ def summary(
     model, frames, label, 1, num_frames=drift_factor * frames.shape[1], **kwargs
   )
   real = as_context(model, frames)
-  return {
+  metrics = {
     **quality(real, sampled, num_given),
     'diversity': diversity(sampled, num_given),
     'drift': drift(real, long, num_given),
@@ -78,6 +96,7 @@ def summary(
     'continuation_num_samples': num_samples,
     'continuation_temperature': float(temperature),
   }
+  return metrics, Continued(long, label, num_given)
 
 
 def even_clips(dataset, num_clips):
