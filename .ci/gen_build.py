@@ -35,6 +35,8 @@ FAST = {
   'tests/train/ablation/ablation_rows_test': 'small',
   'tests/train/config/configs_test': 'small',
   'tests/train/evaluation/held_out_table_test': 'small',
+  'tests/train/evaluation/judges/shape_fit_test': 'medium',
+  'tests/train/evaluation/judges/shapes_test': 'medium',
   'tests/train/storage/files_test': 'small',
   'tests/train/loop/interrupts_test': 'medium',
   'tests/train/evaluation/paired_test': 'small',

@@ -81,7 +81,8 @@ class Run:
     sample_frames: Frames of each drawn video.
     temperature: Temperature of all samples.
     quality_samples: Number of continuations drawn for each held-out clip; 0:
-      continuations are not measured, nor whether a seed repeats its numbers.
+      samples are not measured: neither continuations, nor what a judge says,
+      nor whether a seed repeats its numbers.
     quality_given: Real frames that a continuation starts from; None: as many as
       the tail sees.
   """

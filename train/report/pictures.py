@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from train.evaluation.judges import verdict_lines
 from train.report import figures
 from train.samples import continuations
 from train.samples import sweeps
@@ -31,7 +32,7 @@ def first_frames(shown):
   figure = figures.Figure(
     'first_frames',
     'First frames',
-    f'Generated ({_sampling_text(shown)}) beside held-out ones of the same '
+    f'Generated ({verdict_lines.sampling_text(shown.config.sampling)}) beside held-out ones of the same '
     'label. They are not selected: the first seeds are shown.',
     'Figs. 2, 4',
     columns=('generated', 'real'),
@@ -56,12 +57,6 @@ def first_frames(shown):
       images.append(figures.picture(real, f'real first frames, {name}'))
     rows.append(figures.Row(name, tuple(images)))
   return _without_empty_column(figure, rows, shown.why_no_clips)
-
-
-def _sampling_text(shown):
-  """How videos are drawn, for captions: 'temperature 1, min_p 0.02'."""
-  sampling = shown.config.sampling
-  return ', '.join(f'{name} {value:g}' for name, value in sampling.items())
 
 
 def _other_sampling(shown):
@@ -89,7 +84,7 @@ def strips(shown):
     'strips',
     'Overfitting strips' if is_overfit else 'Strips',
     f"{kind}; the tail's continuation of the first frames "
-    f'({_sampling_text(shown)}); and a video from the label alone. The paper '
+    f'({verdict_lines.sampling_text(shown.config.sampling)}); and a video from the label alone. The paper '
     'overfits one clip of four frames (--preset=overfit).',
     'Figs. 5, 8',
   )

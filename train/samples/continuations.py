@@ -6,6 +6,7 @@ count as an error. A model with 'legacy' dequantisation keeps 8 bits; its real
 frames do, too.
 """
 
+import dataclasses
 import functools
 import itertools
 
@@ -17,6 +18,7 @@ from tfp_cglow.video import video_targets
 from train.samples import sample_files
 
 __all__ = [
+  'Continued',
   'as_context',
   'continue_clips',
   'densities_and_samples',
@@ -32,6 +34,21 @@ __all__ = [
 # Pixels (Wang et al., 2004); the frame's size if that is smaller.
 _MAX_SSIM_FILTER = 11
 _STATISTICS = ('means', 'deviations', 'gradient_energies')
+
+
+@dataclasses.dataclass(frozen=True)
+class Continued:
+  """Continuations that were drawn for the drift, for others to look at.
+
+  Attributes:
+    videos: uint8 `[B, T, H, W, C]`, the given frames first.
+    label: int `[B]`.
+    num_given: Python `int`.
+  """
+
+  videos: np.ndarray
+  label: np.ndarray
+  num_given: int
 
 
 def summary(
@@ -59,9 +76,10 @@ def summary(
     **sampling: See `continue_clips`.
 
   Returns:
-    `dict` for JSON: the result of `quality`; `diversity`; `drift`; and
-    continuation_num_clips, ..._num_samples, ..._num_given, and the values of
-    `sampling` as continuation_temperature and so on.
+    metrics: `dict` for JSON: the result of `quality`; `diversity`; `drift`; and
+      continuation_num_clips, ..._num_samples, ..._num_given, and the values of
+      `sampling` as continuation_temperature and so on.
+    continued: `Continued`, the longest continuations.
   """
   frames, label = even_clips(dataset, max_clips)
   kwargs = {'num_given': num_given, 'seed': seed, **sampling}
@@ -70,7 +88,7 @@ def summary(
     model, frames, label, 1, num_frames=drift_factor * frames.shape[1], **kwargs
   )
   real = as_context(model, frames)
-  return {
+  metrics = {
     **quality(real, sampled, num_given),
     'diversity': diversity(sampled, num_given),
     'drift': drift(real, long, num_given),
@@ -79,6 +97,7 @@ def summary(
     'continuation_num_samples': num_samples,
     **{f'continuation_{k}': float(v) for k, v in sampling.items()},
   }
+  return metrics, Continued(long, label, num_given)
 
 
 def even_clips(dataset, num_clips):

@@ -6,6 +6,7 @@ from train.config import overrides
 from train.evaluation import evaluation
 from train.evaluation import held_out_table
 from train.evaluation import measuring
+from train.evaluation.judges import verdict_lines
 from train.samples import continuations
 from train.serving import export as export_lib
 from train.serving import model_card
@@ -134,7 +135,8 @@ class FlowSystem(base.System):
     return ('', 'head', 'tail'), rows, caption
 
   def remarks(self, metrics):
-    return held_out_table.label_lines(metrics)
+    judged = verdict_lines.verdict_lines(metrics)
+    return held_out_table.label_lines(metrics) + judged
 
   def export(self, model, folder):
     """Writes a new version of the SavedModel.
