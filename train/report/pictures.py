@@ -32,7 +32,7 @@ def first_frames(shown):
   figure = figures.Figure(
     'first_frames',
     'First frames',
-    f'Generated ({verdict_lines.sampling_text(shown.config.sampling)}) beside held-out ones of the same '
+    f'Generated ({_sampling_text(shown)}) beside held-out ones of the same '
     'label. They are not selected: the first seeds are shown.',
     'Figs. 2, 4',
     columns=('generated', 'real'),
@@ -57,6 +57,10 @@ def first_frames(shown):
       images.append(figures.picture(real, f'real first frames, {name}'))
     rows.append(figures.Row(name, tuple(images)))
   return _without_empty_column(figure, rows, shown.why_no_clips)
+
+
+def _sampling_text(shown):
+  return verdict_lines.sampling_text(shown.config.sampling)
 
 
 def _other_sampling(shown):
@@ -84,7 +88,7 @@ def strips(shown):
     'strips',
     'Overfitting strips' if is_overfit else 'Strips',
     f"{kind}; the tail's continuation of the first frames "
-    f'({verdict_lines.sampling_text(shown.config.sampling)}); and a video from the label alone. The paper '
+    f'({_sampling_text(shown)}); and a video from the label alone. The paper '
     'overfits one clip of four frames (--preset=overfit).',
     'Figs. 5, 8',
   )

@@ -69,8 +69,7 @@ class ShapesJudge(base.Judge):
   """Judges videos of moving shapes.
 
   `shapes:motion` may show any shape, and `shapes:appearance` may move any way,
-  if the video keeps to it. The labels of mirrored clips (`data.symmetry`) are not
-  mirrored.
+  if the video keeps to it. The labels of mirrored clips are not mirrored.
   """
 
   def __init__(self, variant='shapes', label_names=None, max_misfit=MAX_MISFIT):

@@ -51,7 +51,7 @@ class _Perfect:
   n_bits = 5
   dequantisation = 'matched'
 
-  def sample(self, labels, num_videos, num_frames, temperature, seed):
+  def sample(self, labels, num_videos, num_frames, temperature, min_p, seed):
     self.called_with = (num_videos, temperature, seed)
     return tf.constant(_real(labels, num_frames))
 

@@ -34,7 +34,7 @@ class VerdictLinesTest(absltest.TestCase):
   def test_of_shapes(self):
     judged = {
       'name': 'shapes',
-      'temperature': 0.7,
+      'sampling': {'temperature': 0.7, 'min_p': 0.02},
       'real': _of_shapes(1.0),
       'generated': _of_shapes(0.5),
       'continued': _of_shapes(0.75, num_given=2),
@@ -42,7 +42,7 @@ class VerdictLinesTest(absltest.TestCase):
     generated, continued, real = verdict_lines.verdict_lines({'judge': judged})
     self.assertEqual(
       generated,
-      'Judge of shapes, temperature 0.7. 48 of labels: no object 0.25, first '
+      'Judge of shapes, temperature 0.7, min_p 0.02. 48 of labels: no object 0.25, first '
       'frame right 0.50, right through frame 8 0.50, 16 0.12',
     )
     self.assertStartsWith(
@@ -53,7 +53,7 @@ class VerdictLinesTest(absltest.TestCase):
   def test_of_a_classifier_and_without_labels(self):
     judged = {
       'name': 'classifier',
-      'temperature': 1.0,
+      'sampling': {'temperature': 1.0},
       'real': _of_classifier(1.0),
       'generated': _of_classifier(None),
       'continued': None,
