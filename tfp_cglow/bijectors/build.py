@@ -229,16 +229,18 @@ def _check_needs(first, pyramid):
 
 def _whole_context(context, vector_channels, labels, frame_shape):
   """The `Context` with vector and label's map joined to it; or None."""
+  whole = context or specs.Context(0, frames=0)
   of_label = _label_map_shape(labels, frame_shape)
-  channels = [
-    0 if context is None else context.channels,
-    vector_channels or 0,
-    0 if of_label is None else of_label[-1],
-  ]
-  if not any(channels):
-    return None
-  frames = 0 if context is None else context.frames
-  return specs.Context(sum(channels), frames)
+  # The vector and an embedding are equal at all pixels; an image is not.
+  is_constant = not isinstance(labels, specs.LabelImages)
+  constants = whole.constants + (vector_channels or 0)
+  of_label = 0 if of_label is None else of_label[-1]
+  whole = specs.Context(
+    whole.channels + (vector_channels or 0) + of_label,
+    whole.frames,
+    constants + of_label if is_constant else 0,
+  )
+  return whole if whole.channels else None
 
 
 def _num_even_halvings(height, width):

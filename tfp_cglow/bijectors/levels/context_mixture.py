@@ -83,6 +83,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     context_channels,
     num_levels,
     context_frames=1,
+    context_constants=0,
     motion_radius=0,
     padding='zeros',
     base=None,
@@ -102,6 +103,8 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       num_levels: Python `int` L, number of levels of the frames.
       context_frames: Python `int`, number of frames of C channels that the
         context begins with, the newest first; 0: it holds no frame.
+      context_constants: Python `int`, number of channels that the context ends
+        with and that are equal at all pixels.
       motion_radius: Python `int`, how far the previous frame's pixels may move
         along rows and columns, as the networks' `motion` predicts; 0: they do
         not move.
@@ -131,6 +134,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     self._context_channels = context_channels
     self._num_levels = num_levels
     self._context_frames = context_frames
+    self._context_constants = context_constants
     self._motion_radius = motion_radius
     self._padding = padding
     self._base = base
@@ -223,9 +227,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
         return self._walk_base(method, frame, told, centre)
       return self._walk_group(method, networks[0], frame, told, [], centre)
     if told is not None:
-      places = [_group(told, place) for place in _PLACES]
-      is_apart = depth < _MOST_APART
-      told = tf.concat(places, -1) if is_apart else sum(places) / len(places)
+      told = self._coarser(told, depth)
     around = lambda place: None if centre is None else _group(centre, place)
     first = _PLACES[0]
     parts = [
@@ -257,6 +259,17 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     moved, levels, references, log_dets = zip(*parts)
     reference = None if centre is None else _join(references)
     return _join(moved), _join(levels), reference, sum(log_dets)
+
+  def _coarser(self, told, depth):
+    """Features of the context for every 2x2 pixels, see `_MOST_APART`."""
+    constant = self._context_constants
+    varying = told[..., : told.shape[-1] - constant]
+    places = [_group(varying, place) for place in _PLACES]
+    if depth >= _MOST_APART:
+      places = [sum(places) / len(places)]
+    if constant:
+      places.append(_group(told[..., -constant:], _PLACES[0]))
+    return tf.concat(places, axis=-1)
 
   def _walk_base(self, method, frame, told, centre):
     """Maps the coarsest group to the other side; see `_walk_scale`."""
@@ -345,7 +358,10 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     return tf.concat([share / 4.0, tf.tanh(share)], axis=-1)
 
   def _context_features(self, context, channels):
-    """The context, and features of its older frames' changes to the newest."""
+    """The context, and features of its older frames' changes to the newest.
+
+    Channels that are equal at all pixels stay the last ones.
+    """
     previous = context[..., :channels]
     others = [
       context[..., i * channels : (i + 1) * channels]
@@ -354,14 +370,9 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     changes = [
       self._features((previous - other) * self._num_levels) for other in others
     ]
-    return tf.concat([2.0 * context, *changes], axis=-1)
-
-
-def _num_context_features(context_channels, channels, context_frames):
-  if context_channels is None:
-    return 0
-  changed = max(context_frames - 1, 0) * channels
-  return context_channels + _NUM_FEATURES * changed
+    varying = context.shape[-1] - self._context_constants
+    parts = tf.split(2.0 * context, [varying, self._context_constants], axis=-1)
+    return tf.concat([parts[0], *changes, parts[1]], axis=-1)
 
 
 def _coordinates(like):
@@ -458,11 +469,14 @@ def build_context_mixture(
   halvings = num_halvings(mixture, (height, width))
   rng = np.random.default_rng(seed)
   context_channels, context_frames = _sizes(context)
-  of_context = _num_context_features(context_channels, channels, context_frames)
+  constants = 0 if context is None else context.constants
+  of_changes = _NUM_FEATURES * max(context_frames - 1, 0) * channels
+  of_pixel = (context_channels or 0) - constants + of_changes
   of_places = 0 if context_frames else 2
 
   def told_channels(scale):
-    return len(_PLACES) ** min(scale, _MOST_APART) * of_context
+    """Channels of the features of the context after `scale` halvings."""
+    return len(_PLACES) ** min(scale, _MOST_APART) * of_pixel + constants
 
   def network(scale, num_known):
     return mixture_network.build_mixture_network(
@@ -489,7 +503,7 @@ def build_context_mixture(
       mixture.levels,
       mixture.base,
       context=specs.Context(told_channels(halvings), context_frames)
-      if of_context
+      if context_channels
       else None,
       seed=int(rng.integers(2**31)),
       networks=networks,
@@ -505,6 +519,7 @@ def build_context_mixture(
     context_channels,
     mixture.levels,
     context_frames=context_frames,
+    context_constants=constants,
     motion_radius=mixture.motion_radius,
     padding=networks.padding,
     base=base,

@@ -127,6 +127,42 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
     x = tf.identity(before)
     self.assertAllClose(mixture.forward(x, context=context), y)
 
+  def test_constant_channels_are_not_repeated(self):
+    """The same function as with copies of them at every place."""
+    build = lambda constants: tfp_cglow.build_context_mixture(
+      [8, 8, 1],
+      tfp_cglow.Context(3, 1, constants),
+      tfp_cglow.LevelMixture(4, 2, hidden_channels=4),
+      networks=tfp_cglow.Networks(padding='wrap'),
+      dtype=tf.float64,
+    )
+    few, many = build(1), build(0)
+    rng = np.random.default_rng(0)
+    for a, b in zip(few.trainable_variables, many.trainable_variables):
+      value = rng.standard_normal(b.shape)
+      b.assign(0.3 * value)
+      surplus = b.shape[-2] - a.shape[-2] if b.shape.rank == 4 else 0
+      if surplus:  # A first layer: each of the copies has its own weights.
+        copies = {3: 4, 15: 16}[surplus]
+        own = np.arange(3 * copies).reshape([copies, 3])
+        known = np.arange(3 * copies, b.shape[-2])
+        constant = value[..., own[:, 2], :].sum(-2, keepdims=True)
+        parts = [own[:, :2].ravel(), known]
+        varying, rest = (value[..., part, :] for part in parts)
+        value = np.concatenate([varying, constant, rest], axis=-2)
+      a.assign(0.3 * value)
+    y = _uniform(8, 8, 1)
+    context = tf.concat(
+      [
+        _uniform(8, 8, 2, seed=1),
+        tf.fill([8, 8, 1], tf.constant(0.3, y.dtype)),
+      ],
+      axis=-1,
+    )
+    self.assertAllClose(
+      few.inverse(y, context=context), many.inverse(y, context=context)
+    )
+
   @_kinds
   def test_what_depends_on_what(self, num_groups, has_context):
     """Later groups and channels depend on earlier ones, and on levels only."""
