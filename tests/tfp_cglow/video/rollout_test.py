@@ -72,6 +72,7 @@ class RolloutTest(tf.test.TestCase):
         None,
         num_frames,
         tf.ones([1]),
+        tf.zeros([1]),
         rollout.row_seeds(0, 1),
       )
 
@@ -101,7 +102,7 @@ class RolloutTest(tf.test.TestCase):
       seen.append(frame)
       return tf.zeros_like(frame)
 
-    args = tf.ones([1]), rollout.row_seeds(0, 1)
+    args = tf.ones([1]), tf.zeros([1]), rollout.row_seeds(0, 1)
     videos = rollout.rollout(_flow(), [0], None, 3, *args, guard)
     self.assertLen(seen, 3)
     self.assertAllEqual(videos, tf.fill([1, 3, *_SHAPE], 132))
