@@ -24,7 +24,7 @@ def verdict_lines(metrics):
       texts.append(f'{title}: {say(rates)}')
   texts = [*texts, f'real clips: {say(judged["real"])}']
   texts[0] = (
-    f'Judge of {judged["name"]}, temperature {judged["temperature"]:g}. '
+    f'Judge: {judged["name"]}, temperature {judged["temperature"]:g}. '
     f'{texts[0]}'
   )
   return texts
