@@ -300,7 +300,12 @@ class SummaryTest(tf.test.TestCase):
     flow = build_flow(_LABELLED)
     frames, label = clips(5)
     result, continued = continuations.summary(
-      flow, batched(frames, label), num_samples=2, max_clips=3, seed=4
+      flow,
+      batched(frames, label),
+      num_samples=2,
+      max_clips=3,
+      seed=4,
+      temperature=0.7,
     )
     self.assertEqual(json.loads(json.dumps(result)), result)
     frames, label = frames[::2], label[::2]

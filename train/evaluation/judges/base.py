@@ -33,6 +33,16 @@ class Judge(abc.ABC):
       `dict` for JSON of rates, see `rate`, and of such `dict`s.
     """
 
+  def marks(self, videos, labels=None):
+    """A mark for each frame, for pictures; see `judge`.
+
+    Returns:
+      int `[N, T]`: 2, the video is right up to this frame; 1, the frame is
+      right; 0, it is not. None if the judge does not say so.
+    """
+    del videos, labels
+    return None
+
 
 def rate(is_right, is_judged=None):
   """The share of what is right in what is judged.

@@ -136,6 +136,10 @@ class ShapesJudge(base.Judge):
       'right_direction': base.rate(found.right_direction, found.moves),
     }
 
+  def marks(self, videos, labels=None):
+    found = self.verdicts(videos, labels)
+    return found.right.astype(int) + found.right_through
+
   def verdicts(self, videos, labels=None):
     """Judges each frame and video.
 

@@ -24,8 +24,7 @@ def verdict_lines(metrics):
       texts.append(f'{title}: {say(rates)}')
   texts = [*texts, f'real clips: {say(judged["real"])}']
   texts[0] = (
-    f'Judge of {judged["name"]}, {sampling_text(judged["sampling"])}. '
-    f'{texts[0]}'
+    f'Judge: {judged["name"]}, {sampling_text(judged["sampling"])}. {texts[0]}'
   )
   return texts
 

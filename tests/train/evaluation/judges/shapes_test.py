@@ -279,6 +279,11 @@ class SpoiltVideosTest(parameterized.TestCase):
       {'8': 1.0, '12': 0.5},
     )
     self.assertEqual(rates['frames_right_at']['12']['rate'], 1.0)
+    videos[:, 11] = 51
+    marks = shapes.ShapesJudge().marks(videos, labels)
+    np.testing.assert_array_equal(marks[:12, :11], 2)
+    np.testing.assert_array_equal(marks[12:, 8:11], 1)
+    np.testing.assert_array_equal(marks[:, 11], 0)
 
 
 class ErrorsTest(absltest.TestCase):

@@ -42,7 +42,7 @@ class VerdictLinesTest(absltest.TestCase):
     generated, continued, real = verdict_lines.verdict_lines({'judge': judged})
     self.assertEqual(
       generated,
-      'Judge of shapes, temperature 0.7, min_p 0.02. 48 of labels: no object '
+      'Judge: shapes, temperature 0.7, min_p 0.02. 48 of labels: no object '
       '0.25, first frame right 0.50, right through frame 8 0.50, 16 0.12',
     )
     self.assertStartsWith(
