@@ -59,7 +59,7 @@ class _Steps:
 
   num_steps: int = 4
   hidden_channels: int = 64
-  context_injection: Literal['input', 'last'] = 'input'
+  context_injection: Literal['input', 'last'] = _not_a_setting('input')
   gradients: Literal['reversible', 'stored', 'unrolled'] = 'reversible'
   network: Any = None
 
@@ -217,7 +217,7 @@ class LabelEmbedding(_Labels):
   """
 
   channels: int = 16
-  init_std: float = 1.0
+  init_std: float = _not_a_setting(1.0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -66,24 +66,41 @@ _GAN_PAPER = configs.Config(
   ),
 )
 
-_DEMO = configs.Config(
-  model=models.Flow(
-    head=models.Head(steps=_AffineSteps(), labels=tfp_cglow.LabelPriors()),
-    tail=models.Tail(
-      steps=_AffineSteps(),
-      first=tfp_cglow.FrameAffine(),
-      pyramid=tfp_cglow.Pyramid(16),
-      memory=tfp_cglow.ResidualMemory(16),
-    ),
+# The best that two cores learn in minutes: mixtures of levels. The head draws
+# the coarsest 8x8 pixels one after another.
+_HEAD = models.Head(
+  num_glow_blocks=1,
+  steps=None,
+  first=tfp_cglow.LevelMixture(
+    halvings='all', base=tfp_cglow.AutoregressiveBase()
   ),
-  optimiser=configs.Optimiser(learning_rate=3e-3, final_learning_rate=2e-4),
+  labels=tfp_cglow.LabelEmbedding(channels=8),
+  frames_per_step=4,
+)
+_TAIL = models.Tail(
+  num_glow_blocks=1,
+  steps=None,
+  first=tfp_cglow.LevelMixture(motion_radius=2),
+  previous_frames=2,
+  frames_per_step=2,
+)
+_DEMO = configs.Config(
+  data=data_sets.Natvid(symmetry='mirror'),
+  model=models.Flow(head=_HEAD, tail=_TAIL, label_weight=0.0, min_p=0.02),
+  optimiser=configs.Optimiser(
+    learning_rate=2e-3, final_learning_rate=1e-4, ema=0.99
+  ),
   run=configs.Run(
-    steps=700, log_every=10, eval_every=350, checkpoint_every=350
+    steps=700,
+    log_every=10,
+    eval_every=350,
+    checkpoint_every=350,
+    temperature=1.0,
   ),
 )
 
-# Our model; a step costs about as much as one of paper_small. On natvid, two
-# previous frames and `MovedFrame` do not lower bits/dim, but they make
+# Our affine flow; a step costs about as much as one of paper_small. On natvid,
+# two previous frames and `MovedFrame` do not lower bits/dim, but they make
 # continuations better than copying the last frame.
 _CGLOW_SMALL = configs.Config(
   preset='cglow_small',
@@ -114,6 +131,24 @@ _SMOKE_STEPS = _AffineSteps(num_steps=1, hidden_channels=8)
 PRESETS = {
   # Real video; takes minutes on two cores.
   'demo': _DEMO,
+  # Moving shapes, the examples' pretrained model; takes an hour on two cores.
+  'shapes': dataclasses.replace(
+    _DEMO,
+    preset='shapes',
+    data=data_sets.Shapes(videos_per_label=200),
+    model=dataclasses.replace(
+      _DEMO.model,
+      tail=dataclasses.replace(
+        _TAIL,
+        first=tfp_cglow.LevelMixture(
+          halvings=2, strip_pooling=True, motion_radius=3
+        ),
+        labels=tfp_cglow.LabelEmbedding(channels=8),
+        frames_per_step=4,
+      ),
+    ),
+    run=dataclasses.replace(_DEMO.run, steps=4000, sample_frames=32),
+  ),
   # For tests; takes seconds.
   'smoke': configs.Config(
     preset='smoke',
@@ -144,9 +179,17 @@ PRESETS = {
     ),
   ),
   # One clip of four frames (the paper's Fig. 5).
-  'overfit': dataclasses.replace(
-    _DEMO,
+  'overfit': configs.Config(
     preset='overfit',
+    model=models.Flow(
+      head=models.Head(steps=_AffineSteps(), labels=tfp_cglow.LabelPriors()),
+      tail=models.Tail(
+        steps=_AffineSteps(),
+        first=tfp_cglow.FrameAffine(),
+        pyramid=tfp_cglow.Pyramid(16),
+        memory=tfp_cglow.ResidualMemory(16),
+      ),
+    ),
     data=data_sets.Natvid(num_frames=4, overfit_clips=1),
     optimiser=configs.Optimiser(learning_rate=3e-3, final_learning_rate=1e-4),
     run=configs.Run(

@@ -17,7 +17,12 @@ from train.config import overrides
 from train.config import presets
 from train.data import datasets
 
-_DEMO = presets.PRESETS['demo']
+# Has every kind of part that the tests change.
+_DEMO = dataclasses.replace(
+  presets.PRESETS['demo'],
+  data=data_sets.Natvid(),
+  model=presets.PRESETS['overfit'].model,
+)
 _ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
