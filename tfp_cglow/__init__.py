@@ -54,6 +54,7 @@ from tfp_cglow.bijectors.squeeze import Squeeze
 from tfp_cglow.networks.context_pyramid import ContextPyramid
 from tfp_cglow.networks.context_pyramid import build_context_pyramid
 from tfp_cglow.networks.convolutional import conv_network
+from tfp_cglow.training.keras_saving import SavesModules
 from tfp_cglow.video.build import build_video_flow
 from tfp_cglow.video.context_processor import ContextProcessor
 from tfp_cglow.video.context_processor import StateProcessor

@@ -8,15 +8,15 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_cglow.bijectors import actnorm
-from tfp_cglow.bijectors import conditional_bijector
 from tfp_cglow.bijectors import conditioned
 from tfp_cglow.bijectors import flow_step
 from tfp_cglow.bijectors import glow as glow_lib
 from tfp_cglow.bijectors import reversible
 from tfp_cglow.bijectors import scan
+from tfp_cglow.internal import checks
 from tfp_cglow.internal import replicas
 
-__all__ = ['adapt']
+__all__ = ['adapt', 'initial_values']
 
 # The class of `tfb.Chain(...)` if it contains variables.
 _CHAIN = tfp.bijectors.Chain.__bases__[0]
@@ -32,7 +32,7 @@ def adapt(
   Walks the flow in the inverse direction. Each ActNorm gets the shift and scale
   that give its input zero mean and unit variance by channel over the batch, and
   is then applied. Runs eagerly. In `Strategy.run` the statistics cover the
-  batches of all replicas.
+  batches of all replicas. If an error is raised, no variable has changed.
 
   Args:
     bijector: A `Glow`, `Scan` of `FlowStep`s, `FlowStep` or `ActNorm` whose
@@ -47,8 +47,30 @@ def adapt(
   Raises:
     TypeError: if `bijector` is no `tfb.Bijector`.
     ValueError: if `bijector` is a `Glow` that was adapted before, or contains
-      an ActNorm that `adapt` cannot reach; or if a condition does not fit.
-    RuntimeError: if called inside a `tf.function`.
+      an ActNorm that `adapt` cannot reach; if frames, a condition or a result
+      are not finite; or if a condition does not fit.
+    RuntimeError: if called inside a `tf.function`, or outside of `Strategy.run`
+      for variables of several replicas.
+  """
+  x, found = initial_values(bijector, frames, **conditions)
+  replicas.assign_all(found)
+  return x
+
+
+def initial_values(bijector, frames, /, **conditions):
+  """The values that `adapt` assigns, without assigning them.
+
+  Args:
+    bijector: See `adapt`.
+    frames: See `adapt`.
+    **conditions: See `adapt`.
+
+  Returns:
+    x: `bijector.inverse(frames, **conditions)` with these values.
+    found: List of pairs of a variable and its value.
+
+  Raises:
+    TypeError, ValueError, RuntimeError: See `adapt`.
   """
   if not tf.executing_eagerly():
     raise RuntimeError(
@@ -58,11 +80,30 @@ def adapt(
     raise TypeError(
       f'`adapt` expects a bijector, but got {type(bijector).__name__}.'
     )
+  replicas.check_replica_context('adapt', bijector.variables)
   frames = tf.convert_to_tensor(frames, dtype_hint=bijector.dtype)
-  return _adapt(bijector, frames, **conditions)
+  if frames.dtype != (bijector.dtype or frames.dtype):
+    raise ValueError(
+      f'`{bijector.name}` expects frames of dtype {bijector.dtype.name}, but '
+      f'got {frames.dtype.name}.'
+    )
+  checks.check_finite('frames', frames)
+  found = []
+  x = _adapt(bijector, frames, found, **conditions)
+  checks.check_finite('data and conditions', x)
+  for variable, value in found:
+    if not isinstance(variable, tf.Variable):
+      raise ValueError(
+        f'`adapt` expects an ActNorm of `tf.Variable`s in `{bijector.name}`, '
+        f'but got {variable!r}.'
+      )
+    if variable.dtype.is_floating:
+      checks.check_finite('data and conditions', value)
+  return x, found
 
 
-def _adapt_none(bijector, y, **conditions):
+def _adapt_none(bijector, y, found, /, **conditions):
+  """Applies a bijector, and adds its variables and their values to `found`."""
   norm = _find_actnorm(bijector)
   if norm is not None:
     raise ValueError(
@@ -89,36 +130,35 @@ _adapt = functools.singledispatch(_adapt_none)
 
 
 @_adapt.register(_CHAIN)
-def _(bijector, y, **conditions):
+def _(bijector, y, found, /, **conditions):
   for part in bijector.bijectors:
-    y = _adapt(part, y, **conditions.get(part.name, {}))
+    y = _adapt(part, y, found, **conditions.get(part.name, {}))
   return y
 
 
 @_adapt.register
-def _(bijector: conditioned.Conditioned, y, **others):
-  return _adapt(bijector.bijector, y, **bijector.bound, **others)
+def _(bijector: conditioned.Conditioned, y, found, /, **others):
+  return _adapt(bijector.bijector, y, found, **bijector.bound, **others)
 
 
 @_adapt.register
-def _(bijector: actnorm.ActNorm, y):
+def _(bijector: actnorm.ActNorm, y, found, /):
   shift, log_scale = actnorm.channel_statistics(y)
-  replicas.assign(bijector.shift, shift)
-  replicas.assign(bijector.log_scale, log_scale)
-  return bijector.inverse(tf.identity(y))
+  found += [(bijector.shift, shift), (bijector.log_scale, log_scale)]
+  return actnorm.ActNorm(shift, log_scale).inverse(y)
 
 
 @_adapt.register
-def _(bijector: flow_step.FlowStep, y, **conditions):
-  y = _adapt(bijector.actnorm, y)
+def _(bijector: flow_step.FlowStep, y, found, /, **conditions):
+  y = _adapt(bijector.actnorm, y, found)
   y = bijector.conv.inverse(y)
   return bijector.coupling.inverse(y, **conditions)
 
 
 @_adapt.register
-def _(bijector: scan.Scan, y, **conditions):
+def _(bijector: scan.Scan, y, found, /, **conditions):
   if not (isinstance(bijector.stacks, dict) and 'actnorm' in bijector.stacks):
-    return _adapt_none(bijector, y, **conditions)
+    return _adapt_none(bijector, y, found, **conditions)
   run = functools.partial(_adapt_steps, bijector)
   if replicas.num_replicas() == 1:
     # A graph of one step, because eagerly Python takes longer than the
@@ -126,8 +166,8 @@ def _(bijector: scan.Scan, y, **conditions):
     # statistics in a graph's loop.
     run = tf.function(run)
   y, shifts, log_scales = run(y, conditions)
-  replicas.assign(bijector.stacks['actnorm']['shift'], shifts)
-  replicas.assign(bijector.stacks['actnorm']['log_scale'], log_scales)
+  stacks = bijector.stacks['actnorm']
+  found += [(stacks['shift'], shifts), (stacks['log_scale'], log_scales)]
   return y
 
 
@@ -153,18 +193,16 @@ def _adapt_steps(bijector, y, conditions):
 
 
 @_adapt.register
-def _(bijector: glow_lib.Glow, y, label=None, **conditions):
+def _(bijector: glow_lib.Glow, y, found, /, label=None, **conditions):
   if bijector.adapted is not None and bool(bijector.adapted.read_value()):
     raise ValueError(
       f'`{bijector.name}` is adapted already; adapting it again would '
       "overwrite ActNorm's trained parameters."
     )
-  conditional_bijector.check_condition_names(
-    bijector.name, bijector.conditions, {'label': label, **conditions}
-  )
-  x = bijector.walk_inverse(_adapt, y, label=label, **conditions)
+  step_fn = lambda part, y, **kwargs: _adapt(part, y, found, **kwargs)
+  x = bijector.walk_inverse(step_fn, y, label=label, **conditions)
   if bijector.adapted is not None:
-    replicas.assign(bijector.adapted, True)
+    found.append((bijector.adapted, True))
   if bijector.label_prior is not None:
     x = bijector.label_prior.inverse(x, label=label)
   return x

@@ -90,6 +90,7 @@ def build_glow(
     ValueError: if a part is of a wrong kind or lacks a number, or if sizes do
       not fit.
   """
+  checks.check_dtype('dtype', dtype)
   frame_shape = _check_shape(output_shape, num_glow_blocks)
   _check_conditions(context, vector_channels, labels)
   _check_first(first, frame_shape, context)

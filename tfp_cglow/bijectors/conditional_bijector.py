@@ -11,11 +11,15 @@ import tensorflow_probability as tfp
 from tensorflow_probability.python.internal import cache_util
 from tensorflow_probability.python.internal import tensor_util
 
+from tfp_cglow.internal import checks
+from tfp_cglow.internal import foreign_layers
+
 __all__ = [
   'ConditionalBijector',
   'check_condition_names',
   'check_context',
   'check_known',
+  'check_known_rank',
   'context_description',
   'convert_parameter',
   'leading_shape',
@@ -72,15 +76,24 @@ _NO_ROWS = np.zeros([])
 def _rows(name, value):
   """A condition as a tensor, and the number of its leading dimensions.
 
-  The number is None if the rank is unknown. Only `context`, `vector` and
-  `label` have leading dimensions; for another name the result is `_NO_ROWS, 0`.
+  Only `context`, `vector` and `label` have leading dimensions; for another name
+  the result is `_NO_ROWS, 0`.
   """
   if name not in (*_ROW_NDIMS, 'label'):
     return _NO_ROWS, 0
   value = tf.convert_to_tensor(value)
   row_ndims = _ROW_NDIMS.get(name, int(value.dtype.is_floating))
-  rank = value.shape.rank
-  return value, None if rank is None else max(rank - row_ndims, 0)
+  check_known_rank(name, value.shape)
+  return value, max(value.shape.rank - row_ndims, 0)
+
+
+def check_known_rank(name, shape, least=0):
+  """Raises ValueError if a shape's rank is unknown or below `least`."""
+  if shape.rank is None or shape.rank < least:
+    raise ValueError(
+      f'Expected `{name}` of a known rank of at least {least}, but got the '
+      f'shape {shape}. `tf.ensure_shape` sets a rank.'
+    )
 
 
 def leading_shape(name, value):
@@ -91,25 +104,26 @@ def leading_shape(name, value):
     value: The condition's value.
 
   Returns:
-    `tf.TensorShape`, of unknown rank if the value's rank is unknown; [] for a
-    condition of another name.
+    `tf.TensorShape`; [] for a condition of another name.
+
+  Raises:
+    ValueError: if the value's rank is unknown.
   """
   value, num_leading = _rows(name, value)
-  shape = tf.TensorShape(value.shape)
-  return shape if num_leading is None else shape[:num_leading]
+  return tf.TensorShape(value.shape)[:num_leading]
 
 
 def leading_shape_tensor(name, value):
-  """`leading_shape` as an int32 tensor; the value's rank must be known."""
+  """`leading_shape` as an int32 tensor."""
   value, num_leading = _rows(name, value)
   return tf.shape(value)[:num_leading]
 
 
 def _check_leading(owner, data, event_ndims, conditions):
   """Raises if a condition's leading dimensions do not fit the data's."""
-  if data.shape.rank is None:
-    return
-  leading = data.shape[: data.shape.rank - event_ndims]
+  leading = tf.TensorShape(None)
+  if data.shape.rank is not None:
+    leading = data.shape[: data.shape.rank - event_ndims]
   for name, value in conditions.items():
     of_condition = leading_shape(name, value)
     try:
@@ -145,6 +159,22 @@ class ConditionalBijector(tfp.bijectors.Bijector):
     '_augmented_forward', '_augmented_inverse'
   )
 
+  def __init__(self, *args, dtype=None, parameters=None, **kwargs):
+    """Creates the bijector.
+
+    Args:
+      *args: Arguments of `tfb.Bijector`.
+      dtype: `tf.DType` of data and latent, float32 or float64; or None.
+      parameters: `dict` of the subclass's constructor arguments.
+      **kwargs: Arguments of `tfb.Bijector`.
+
+    Raises:
+      ValueError: if `dtype` is another one, or a network has layers of Keras 3.
+    """
+    checks.check_dtype('dtype', dtype)
+    super().__init__(*args, dtype=dtype, parameters=parameters, **kwargs)
+    foreign_layers.check_networks(self.name, self.parameters)
+
   @classmethod
   def _parameter_properties(cls, dtype):
     return {}
@@ -155,17 +185,41 @@ class ConditionalBijector(tfp.bijectors.Bijector):
     return {}
 
   def _augmented_forward(self, x, **conditions):
-    conditions = self._check(x, self.forward_min_event_ndims, conditions)
+    conditions = self.checked(x, self.forward_min_event_ndims, conditions)
     y, ildj = self._forward_and_ildj(x, **conditions)
     return y, {'ildj': ildj}
 
   def _augmented_inverse(self, y, **conditions):
-    conditions = self._check(y, self.inverse_min_event_ndims, conditions)
+    conditions = self.checked(y, self.inverse_min_event_ndims, conditions)
     x, ildj = self._inverse_and_ildj(y, **conditions)
     return x, {'ildj': ildj}
 
-  def _check(self, data, event_ndims, conditions):
-    conditions = check_condition_names(self.name, self.conditions, conditions)
+  def checked(self, data, event_ndims, conditions, without=()):
+    """Checks data and conditions; every method that takes them calls this.
+
+    Args:
+      data: `Tensor`, the input of `forward` or `inverse`.
+      event_ndims: Python `int`, number of dimensions of an event of `data`.
+      conditions: `dict` of conditions, by name.
+      without: Names of conditions of this bijector that are not given.
+
+    Returns:
+      `dict` of the conditions that are not None.
+
+    Raises:
+      ValueError: if a dtype or a rank does not fit, a condition is missing or
+        unknown, or leading dimensions do not fit.
+    """
+    if self.dtype is not None and data.dtype != self.dtype:
+      raise ValueError(
+        f'`{self.name}` expects data of dtype {self.dtype.name}, but got '
+        f'{data.dtype.name}.'
+      )
+    expected = {k: v for k, v in self.conditions.items() if k not in without}
+    conditions = check_condition_names(self.name, expected, conditions)
+    _check_not_symbolic(self, [data, *conditions.values()])
+    if event_ndims > 1 or self.conditions:
+      check_known_rank(f'input of {self.name}', data.shape, event_ndims)
     _check_leading(self.name, data, event_ndims, conditions)
     return conditions
 
@@ -179,6 +233,19 @@ class ConditionalBijector(tfp.bijectors.Bijector):
 
   def _inverse_and_ildj(self, y, **conditions):
     raise NotImplementedError
+
+
+def _check_not_symbolic(bijector, inputs):
+  """Raises for inputs of a functional Keras model, if there are variables."""
+  if any(type(t).__name__ == 'KerasTensor' for t in inputs) and (
+    bijector.variables
+  ):
+    raise ValueError(
+      f'`{bijector.name}` expects tensors, but got the symbolic input of a '
+      'functional Keras model, which would neither train nor save the '
+      "bijector's variables. Call the bijector in a layer of your own, a "
+      'subclass of `tfp_cglow.SavesModules` and `tf_keras.layers.Layer`.'
+    )
 
 
 def context_description(channels, height='H', width='W'):

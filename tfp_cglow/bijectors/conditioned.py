@@ -25,7 +25,7 @@ class Conditioned(tfp.bijectors.Bijector):
 
   The leading dimensions of `context`, `vector` and `label` are the batch shape
   of the bijector and hence of the distribution: `flow.sample(5)` draws five
-  independent samples for each row.
+  independent samples for each row, and `flow[1]` has the conditions of row 1.
   """
 
   def __init__(
@@ -44,7 +44,8 @@ class Conditioned(tfp.bijectors.Bijector):
       **conditions: Conditions, passed to every method of `bijector`.
 
     Raises:
-      ValueError: if `bijector` does not take one of the conditions.
+      ValueError: if `bijector` does not take one of the conditions, or if a
+        rank is unknown.
     """
     if isinstance(bijector, conditional_bijector.ConditionalBijector):
       conditional_bijector.check_known(
@@ -55,6 +56,8 @@ class Conditioned(tfp.bijectors.Bijector):
     )
     self._bijector = bijector
     self._bound = dict(conditions)
+    for condition, value in _leaves(self._bound):
+      conditional_bijector.leading_shape(condition, value)  # Checks the rank.
     super().__init__(
       forward_min_event_ndims=bijector.forward_min_event_ndims,
       inverse_min_event_ndims=bijector.inverse_min_event_ndims,
@@ -67,7 +70,27 @@ class Conditioned(tfp.bijectors.Bijector):
 
   @classmethod
   def _parameter_properties(cls, dtype):
-    return {}
+    # What slicing a distribution slices, see `leading_shape`.
+    tensor = tfp.util.ParameterProperties
+    return {
+      'context': tensor(event_ndims=3),
+      'vector': tensor(event_ndims=1),
+      'label': tensor(event_ndims=_label_ndims),
+    }
+
+  def _broadcast_parameters_with_batch_shape(self, *args, **kwargs):
+    """TFP calls this before it slices."""
+    for name, value in self._bound.items():
+      if isinstance(value, dict) and any(
+        conditional_bijector.leading_shape(*leaf).rank
+        for leaf in _leaves(value)
+      ):
+        raise NotImplementedError(
+          f'`{self.name}` expects conditions of its own bijector to slice, but '
+          f'got those of `{name}`, a part of {self._bijector.name}. Slice the '
+          'conditions and bind them again.'
+        )
+    return super()._broadcast_parameters_with_batch_shape(*args, **kwargs)
 
   @property
   def bijector(self):
@@ -134,6 +157,13 @@ class Conditioned(tfp.bijectors.Bijector):
 
   def _inverse_event_shape_tensor(self, shape):
     return self._bijector.inverse_event_shape_tensor(shape)
+
+
+def _label_ndims(bijector, x_event_ndims):
+  """How many dimensions of a label are no batch dimensions."""
+  label = tf.convert_to_tensor(bijector.bound['label'])
+  larger = x_event_ndims - bijector.forward_min_event_ndims
+  return int(label.dtype.is_floating) + larger
 
 
 def _leaves(conditions):

@@ -42,6 +42,9 @@ def invertibility_report(
       `max_scale` of ActNorm and the coupling in the inverse direction; and
       `condition_number` of the 1x1 convolution. The last three are None if the
       bijector has no scale or no 1x1 convolution.
+
+  Raises:
+    ValueError: if the frames or a condition do not fit.
   """
   rows, block = [], -1
 
@@ -83,6 +86,9 @@ def round_trip_error(
 
   Returns:
     `[..., H, W, C]`, in the unit of `frames`.
+
+  Raises:
+    ValueError: if the frames or a condition do not fit.
   """
   frames = tf.identity(tf.convert_to_tensor(frames, dtype_hint=glow.dtype))
   z = glow.inverse(frames, **conditions)

@@ -192,13 +192,8 @@ class Glow(conditional_bijector.ConditionalBijector):
     Raises:
       ValueError: if the vector has another size.
     """
+    _check_event(self, z, 1)
     shapes_ = self.level_shapes()
-    num_dims = int(np.prod(self._output_shape))
-    if not z.shape[-1:].is_compatible_with([num_dims]):
-      raise ValueError(
-        f'`{self.name}` expects latents of shape [..., {num_dims}], '
-        f'but got {z.shape}.'
-      )
     parts = tf.split(z, [int(np.prod(s)) for s in shapes_], axis=-1)
     return [shapes.reshape_trailing(p, 1, s) for p, s in zip(parts, shapes_)]
 
@@ -340,7 +335,7 @@ class Glow(conditional_bijector.ConditionalBijector):
       )
       return x
 
-    x = self.walk_inverse(inverse, y, **conditions)
+    x = self._walk_inverse(inverse, y, **conditions)
     return x, tf.zeros_like(x[..., 0]) + sum(ildjs)
 
   def walk_inverse(self, step_fn, y, **conditions):
@@ -354,8 +349,24 @@ class Glow(conditional_bijector.ConditionalBijector):
 
     Returns:
       The latent vector `[..., H*W*C]`, before the label's prior.
+
+    Raises:
+      ValueError: See `inverse`.
     """
-    _check_frames(self, y)
+    y = tf.convert_to_tensor(y, dtype_hint=self.dtype)
+    return self._walk_inverse(step_fn, y, **self.checked(y, 3, conditions))
+
+  def checked(self, data, event_ndims, conditions, without=()):
+    """See the base class."""
+    conditions = super().checked(data, event_ndims, conditions, without)
+    _check_event(self, data, event_ndims)
+    if 'label' in conditions:
+      conditions['label'] = labels.check_label(
+        self.name, conditions['label'], self.num_labels, self.dtype
+      )
+    return conditions
+
+  def _walk_inverse(self, step_fn, y, **conditions):
     context = self._context_map(y, **conditions)
     if context is not None:
       y, context = shapes.align_leading(y, context)
@@ -426,17 +437,23 @@ def _check_vector(glow, vector):
       f'`{glow.name}` expects `vector` of shape '
       f'[..., {glow.parameters["vector_channels"]}], but got {vector.shape}.'
     )
+  if vector.dtype != glow.dtype:
+    raise ValueError(
+      f'`{glow.name}` expects `vector` of dtype {glow.dtype.name}, but got '
+      f'{vector.dtype.name}.'
+    )
   return vector
 
 
-def _check_frames(glow, frames):
-  if frames.shape.rank is None or not frames.shape[-3:].is_compatible_with(
-    glow.output_shape
-  ):
+def _check_event(glow, data, event_ndims):
+  """Raises unless data are frames, for `event_ndims` 3, or latents, for 1."""
+  kind, expected = 'frames', glow.output_shape
+  if event_ndims == 1:
+    kind, expected = 'latents', [int(np.prod(glow.output_shape))]
+  if not data.shape[-event_ndims:].is_compatible_with(expected):
     raise ValueError(
-      f'`{glow.name}` expects frames of shape '
-      f'[..., {", ".join(map(str, glow.output_shape))}], '
-      f'but got {frames.shape}.'
+      f'`{glow.name}` expects {kind} of shape '
+      f'[..., {", ".join(map(str, expected))}], but got {data.shape}.'
     )
 
 

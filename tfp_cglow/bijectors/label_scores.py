@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfp_cglow.bijectors import conditional_bijector
+from tfp_cglow.bijectors import labels
 from tfp_cglow.bijectors import tempering
 
 __all__ = ['log_prob_terms']
@@ -28,13 +28,11 @@ def log_prob_terms(glow, frames, base, weights=None, **conditions):
   """
   if glow.num_labels is None:
     raise ValueError(f'`{glow.name}` takes no label: build it with `labels`.')
-  expected = {k: v for k, v in glow.conditions.items() if k != 'label'}
-  conditions = conditional_bijector.check_condition_names(
-    glow.name, expected, conditions
-  )
   frames = tf.convert_to_tensor(frames, dtype_hint=glow.dtype)
+  conditions = glow.checked(frames, 3, conditions, without=['label'])
   if weights is None:
     weights = tf.eye(glow.num_labels, dtype=glow.dtype)
+  weights = _check_weights(glow, weights)
   if glow.label_prior is None:
     terms = tf.map_fn(
       lambda w: _of_label(glow, frames, base, label=w, **conditions),
@@ -57,3 +55,13 @@ def log_prob_terms(glow, frames, base, weights=None, **conditions):
 def _of_label(glow, frames, base, **conditions):
   x, ildj = glow._inverse_and_ildj(frames, **conditions)  # pylint: disable=protected-access
   return base.log_prob(x), ildj
+
+
+def _check_weights(glow, weights):
+  weights = labels.check_label(glow.name, weights, glow.num_labels, glow.dtype)
+  if weights.shape.rank != 2 or not weights.dtype.is_floating:
+    raise ValueError(
+      f'`{glow.name}` expects float `weights` of shape '
+      f'[R, {glow.num_labels}], but got {weights.dtype.name} {weights.shape}.'
+    )
+  return weights

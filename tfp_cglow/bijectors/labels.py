@@ -7,7 +7,13 @@ import tensorflow as tf
 from tfp_cglow.bijectors import conditional_bijector
 from tfp_cglow.networks import convolutional
 
-__all__ = ['LabelPrior', 'build_label_prior', 'check_label', 'lookup']
+__all__ = [
+  'LabelPrior',
+  'build_label_prior',
+  'check_label',
+  'check_label_rows',
+  'lookup',
+]
 
 
 def check_label(owner, label, num_labels, dtype=tf.float32):
@@ -61,6 +67,42 @@ def check_label(owner, label, num_labels, dtype=tf.float32):
     if check is not None:
       with tf.control_dependencies([check]):
         label = tf.identity(label)
+  return label
+
+
+def check_label_rows(owner, label, num_labels, num_rows):
+  """`check_label` for one label a row.
+
+  Args:
+    owner: See `check_label`.
+    label: int `[B]`, or float weights `[B, num_labels]`.
+    num_labels: See `check_label`.
+    num_rows: int scalar B; a Python `int` if it is known.
+
+  Returns:
+    See `check_label`.
+
+  Raises:
+    ValueError: See `check_label`; and if the label has another number of
+      dimensions or of rows.
+    InvalidArgumentError: See `check_label`; and if a number of rows that is
+      known in the graph only is another one.
+  """
+  label = check_label(owner, label, num_labels)
+  rows = tf.get_static_value(num_rows)
+  rank = 2 if label.dtype.is_floating else 1
+  if label.shape.rank != rank or not label.shape[:1].is_compatible_with([rows]):
+    size = 'B' if rows is None else rows
+    raise ValueError(
+      f'`{owner}` expects one label a row, int [{size}] or float [{size}, '
+      f'{num_labels}], but got {label.dtype.name} {label.shape}.'
+    )
+  if rows is None or label.shape[0] is None:
+    check = tf.debugging.assert_equal(
+      tf.shape(label)[0], num_rows, f'`{owner}` expects one label a row.'
+    )
+    with tf.control_dependencies([] if check is None else [check]):
+      label = tf.identity(label)
   return label
 
 

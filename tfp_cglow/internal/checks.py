@@ -1,6 +1,14 @@
 """Checks of arguments. Errors say what was expected and what came."""
 
-__all__ = ['check_at_least', 'check_choice', 'check_kind']
+import tensorflow as tf
+
+__all__ = [
+  'check_at_least',
+  'check_choice',
+  'check_dtype',
+  'check_finite',
+  'check_kind',
+]
 
 
 def check_kind(name, value, *kinds):
@@ -29,3 +37,19 @@ def check_at_least(name, value, least):
   """Raises ValueError unless `value` is None or at least `least`."""
   if value is not None and value < least:
     raise ValueError(f'`{name}` must be at least {least}, but got {value}.')
+
+
+def check_dtype(name, dtype):
+  """Raises ValueError unless `dtype` is None, float32 or float64."""
+  if dtype is not None and tf.as_dtype(dtype) not in (tf.float32, tf.float64):
+    raise ValueError(
+      f'`{name}` must be float32 or float64, in which log-determinants are '
+      f'accurate, but got {tf.as_dtype(dtype).name}. For networks that compute '
+      'in another dtype, use `network_dtype`.'
+    )
+
+
+def check_finite(name, values):
+  """Raises ValueError if an eager float tensor has a NaN or an infinity."""
+  if not bool(tf.reduce_all(tf.math.is_finite(values))):
+    raise ValueError(f'Expected finite {name} to adapt to, but got NaN or inf.')

@@ -8,7 +8,9 @@ import tensorflow as tf
 
 __all__ = [
   'assign',
+  'assign_all',
   'at_least_one_row',
+  'check_replica_context',
   'clip_identities',
   'interleaved',
   'mean_over_replicas',
@@ -19,6 +21,30 @@ __all__ = [
 def num_replicas():
   """Python `int`, replicas of the current `tf.distribute.Strategy`."""
   return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def check_replica_context(owner, variables):
+  """Raises RuntimeError if `owner` must be called by `Strategy.run`.
+
+  Args:
+    owner: Python `str`, name of the function in the message.
+    variables: Sequence of `tf.Variable`s that the function assigns.
+
+  Raises:
+    RuntimeError: in a strategy's scope but not in its `run`, or outside of both
+      if a variable belongs to a strategy of several replicas.
+  """
+  is_distributed = any(
+    isinstance(v, tf.distribute.DistributedValues) for v in variables
+  )
+  if tf.distribute.in_cross_replica_context() or (
+    is_distributed and not tf.distribute.has_strategy()
+  ):
+    raise RuntimeError(
+      f'Expected a call by `Strategy.run`, as `strategy.run({owner}, '
+      f'args=...)`, because all replicas adapt together, but got a direct call '
+      f'of {owner}.'
+    )
 
 
 def mean_over_replicas(values):
@@ -49,6 +75,12 @@ def assign(variable, value):
     strategy.extended.update(variable, assign_one, args=(value,))
 
   tf.distribute.get_replica_context().merge_call(merged, args=(value,))
+
+
+def assign_all(pairs):
+  """`assign` for pairs of a variable and a value."""
+  for variable, value in pairs:
+    assign(variable, value)
 
 
 def clip_identities(num):

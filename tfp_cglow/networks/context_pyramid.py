@@ -7,6 +7,7 @@ from typing import Optional
 import numpy as np
 import tensorflow as tf
 
+from tfp_cglow.internal import checks
 from tfp_cglow.networks import convolutional
 
 __all__ = ['ContextPyramid', 'build_context_pyramid']
@@ -88,6 +89,7 @@ def build_context_pyramid(
   Returns:
     A `ContextPyramid`.
   """
+  checks.check_dtype('dtype', dtype)
   rng = np.random.default_rng(seed)
   out_channels = (
     context_channels if pyramid_channels is None else pyramid_channels

@@ -138,35 +138,39 @@ def conv_network(
       "`context_injection` must be 'input' or 'last', "
       f'but got {context_injection!r}.'
     )
-  conv = functools.partial(conv2d, padding=padding)
   late_channels = (context_channels or 0) if context_injection == 'last' else 0
+  # No local functions, which cannot be pickled.
+  return Network(
+    functools.partial(_init, hidden_channels, late_channels),
+    functools.partial(_apply, late_channels, network_dtype, padding),
+  )
 
-  def init(seed, in_channels, out_channels):
-    rng = np.random.default_rng(seed)
-    hidden, last = hidden_channels, hidden_channels + late_channels
-    return {
-      'kernel_1': he_normal(rng, 3, 3, in_channels - late_channels, hidden),
-      'bias_1': np.zeros([hidden], np.float32),
-      'kernel_2': he_normal(rng, 1, 1, hidden, hidden),
-      'bias_2': np.zeros([hidden], np.float32),
-      'kernel_3': np.zeros([3, 3, last, out_channels], np.float32),
-      'bias_3': np.zeros([out_channels], np.float32),
-    }
 
-  def apply(params, x, context=None):
-    dtype = x.dtype
-    if network_dtype is not None:
-      cast = lambda t: tf.cast(t, network_dtype)
-      x, params = cast(x), {k: cast(v) for k, v in params.items()}
-      context = context if context is None else cast(context)
-    early, late = (None, context) if late_channels else (context, None)
-    x = _join(x, early)
-    x = tf.nn.relu(conv(x, params['kernel_1'], params['bias_1']))
-    x = tf.nn.relu(conv(x, params['kernel_2'], params['bias_2']))
-    x = _join(x, late)
-    return tf.cast(conv(x, params['kernel_3'], params['bias_3']), dtype)
+def _init(hidden, late_channels, seed, in_channels, out_channels):
+  rng = np.random.default_rng(seed)
+  last = hidden + late_channels
+  return {
+    'kernel_1': he_normal(rng, 3, 3, in_channels - late_channels, hidden),
+    'bias_1': np.zeros([hidden], np.float32),
+    'kernel_2': he_normal(rng, 1, 1, hidden, hidden),
+    'bias_2': np.zeros([hidden], np.float32),
+    'kernel_3': np.zeros([3, 3, last, out_channels], np.float32),
+    'bias_3': np.zeros([out_channels], np.float32),
+  }
 
-  return Network(init, apply)
+
+def _apply(late_channels, network_dtype, padding, params, x, context=None):
+  dtype, conv = x.dtype, functools.partial(conv2d, padding=padding)
+  if network_dtype is not None:
+    cast = lambda t: tf.cast(t, network_dtype)
+    x, params = cast(x), {k: cast(v) for k, v in params.items()}
+    context = context if context is None else cast(context)
+  early, late = (None, context) if late_channels else (context, None)
+  x = _join(x, early)
+  x = tf.nn.relu(conv(x, params['kernel_1'], params['bias_1']))
+  x = tf.nn.relu(conv(x, params['kernel_2'], params['bias_2']))
+  x = _join(x, late)
+  return tf.cast(conv(x, params['kernel_3'], params['bias_3']), dtype)
 
 
 def _join(x, context):

@@ -7,7 +7,7 @@ from tfp_cglow.internal import replicas
 from tfp_cglow.training import step_guard
 from tfp_cglow.training import weight_average
 
-__all__ = ['GuardedModel', 'unpack']
+__all__ = ['GuardedModel', 'Mean', 'unpack']
 
 
 def unpack(data):
@@ -31,12 +31,24 @@ def unpack(data):
   return frames, label
 
 
+class Mean(tfk.metrics.Mean):
+  """A weighted mean that is NaN if it has no values.
+
+  `tf_keras.metrics.Mean` is 0 then, which callbacks take for the best loss.
+  """
+
+  def result(self):
+    nan = tf.constant(float('nan'), self.total.dtype)
+    return tf.where(self.count > 0, super().result(), nan)
+
+
 class GuardedModel(tfk.Model):
   """Trains on clips, on one replica or on several in sync.
 
   A step whose losses or gradients are not finite, on any replica, is skipped:
   it changes neither the weights nor the optimiser, the weights' average or the
-  step counter. A subclass defines `submodels` and `parameter_groups`, calls
+  step counter. If every step of an epoch is skipped, its means are NaN. A
+  subclass defines `submodels` and `parameter_groups`, calls
   `begin_training` at the end of `compile`, and returns `guarded_step(...)` from
   `train_step` and `measured(...)` from `test_step`.
 
@@ -73,7 +85,7 @@ class GuardedModel(tfk.Model):
     # workers again.
     self.distribute_reduction_method = 'first'
     names = [*names, *map(_norm_name, self.parameter_groups())]
-    self._means = {k: tfk.metrics.Mean(k) for k in names}
+    self._means = {k: Mean(k) for k in names}
     self._num_clips = tfk.metrics.Sum('clips')
     self._num_skipped = tfk.metrics.Sum('skipped_steps')
     self._num_spikes = tfk.metrics.Sum('spikes')

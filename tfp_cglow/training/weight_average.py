@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfp_cglow.internal import replicas
 
-__all__ = ['WeightAverage']
+__all__ = ['WeightAverage', 'check_decay']
 
 
 class WeightAverage(tf.Module):
@@ -30,11 +30,7 @@ class WeightAverage(tf.Module):
     Raises:
       ValueError: if `decay` is not in that range.
     """
-    if not 0.0 <= decay < 1.0:
-      raise ValueError(
-        f'`decay` of an average must be at least 0 and less than 1, '
-        f'but got {decay}.'
-      )
+    check_decay(decay)
     super().__init__(name=name)
     self.decay = decay
     self._weights = list(variables)
@@ -84,3 +80,12 @@ class WeightAverage(tf.Module):
     finally:
       for weight, value in zip(self._weights, before):
         weight.assign(value)
+
+
+def check_decay(decay):
+  """Raises ValueError unless `decay` is at least 0 and less than 1."""
+  if not 0.0 <= decay < 1.0:
+    raise ValueError(
+      '`decay` of an average must be at least 0 and less than 1, but got '
+      f'{decay}.'
+    )

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfp_cglow.bijectors import build as build_lib
 from tfp_cglow.bijectors import specs as glow_specs
 from tfp_cglow.internal import checks
+from tfp_cglow.video import configs
 from tfp_cglow.video import context_processor
 from tfp_cglow.video import conv_gru
 from tfp_cglow.video import likelihood
@@ -67,6 +68,7 @@ def build_video_flow(
   Raises:
     ValueError: if a part is of a wrong kind, or a value does not fit.
   """
+  arguments = dict(locals(), frame_shape=list(frame_shape))
   likelihood.check_n_bits(n_bits)
   _check_parts(head, tail, dequantisation)
   num_labels = _num_labels(head, tail, num_labels)
@@ -97,7 +99,7 @@ def build_video_flow(
       name='tail',
     )
     built['previous_frames'] = tail.previous_frames
-  return video_flow.VideoFlow(
+  flow = video_flow.VideoFlow(
     frame_shape,
     **built,
     label_counts=_build_label_counts(num_labels),
@@ -105,6 +107,8 @@ def build_video_flow(
     dequantisation=dequantisation,
     name=name,
   )
+  flow.config = configs.to_json(arguments)
+  return flow
 
 
 def _check_parts(head, tail, dequantisation):

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_cglow.bijectors import actnorm
+from tfp_cglow.internal import checks
 from tfp_cglow.internal import replicas
 from tfp_cglow.internal import shapes
 from tfp_cglow.networks import convolutional
@@ -44,8 +45,22 @@ class StateProcessor(tf.Module):
     states = tf.scan(self, by_time, initializer=self.initial_state(by_time[0]))
     return tf.transpose(states, [1, 0, 2, 3, 4])
 
+  def adapted_to(self, frames):
+    """Data-dependent initialisation; there is none in this base class.
+
+    Args:
+      frames: `[..., H, W, C]`.
+
+    Returns:
+      A memory with the initial values, and a list of pairs of a variable of
+      this memory and its initial value. No variable is assigned.
+    """
+    del frames
+    return self, []
+
   def adapt(self, frames):
-    """Data-dependent initialisation from frames `[..., H, W, C]`; none here."""
+    """Assigns the values that `adapted_to` returns."""
+    replicas.assign_all(self.adapted_to(frames)[1])
 
 
 class ContextProcessor(StateProcessor):
@@ -97,16 +112,23 @@ class ContextProcessor(StateProcessor):
     x = tf.nn.relu(conv(x, self.kernel_1, self.bias_1))
     return state + conv(x, self.kernel_2, self.bias_2)
 
-  def adapt(self, frames):
-    """Initialises ActNorm from frames `[..., H, W, C]`.
+  def adapted_to(self, frames):
+    """See the base class. ActNorm gets the frames' statistics.
 
     It initialises the frame's channels only: the first state is zero, so no
     scale gives it unit variance.
     """
     shift, log_scale = actnorm.channel_statistics(frames)
     zeros = tf.zeros([self.norm.shift.shape[0] - frames.shape[-1]], shift.dtype)
-    replicas.assign(self.norm.shift, tf.concat([shift, zeros], 0))
-    replicas.assign(self.norm.log_scale, tf.concat([log_scale, zeros], 0))
+    values = [tf.concat([v, zeros], 0) for v in (shift, log_scale)]
+    memory = ContextProcessor(
+      actnorm.ActNorm(*values),
+      self.kernel_1,
+      self.bias_1,
+      self.kernel_2,
+      self.bias_2,
+    )
+    return memory, list(zip((self.norm.shift, self.norm.log_scale), values))
 
 
 def build_context_processor(
@@ -128,6 +150,7 @@ def build_context_processor(
   Returns:
     A `ContextProcessor`.
   """
+  checks.check_dtype('dtype', dtype)
   rng = np.random.default_rng(seed)
   inputs, hidden = channels + state_channels, 2 * state_channels
   variables = convolutional.to_variables(

@@ -8,6 +8,7 @@ from typing import Optional
 import numpy as np
 import tensorflow as tf
 
+from tfp_cglow.internal import checks
 from tfp_cglow.internal import shapes
 from tfp_cglow.networks import convolutional
 from tfp_cglow.video import context_processor
@@ -98,6 +99,7 @@ def build_conv_gru(
   Returns:
     A `ConvGRU`.
   """
+  checks.check_dtype('dtype', dtype)
   rng = np.random.default_rng(seed)
   inputs = channels + state_channels
   # Gain 1 instead of He's sqrt(2): no ReLU follows.

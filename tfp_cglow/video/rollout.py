@@ -226,6 +226,8 @@ def encode(flow, frames, label=None):
     `[B, T, N]`; without a head `[B, T - 1, N]`, of the frames after frame 0;
     without a tail `[B, 1, N]`, of frame 0.
   """
+  if flow.head is None and frames.shape[1] == 1:
+    raise ValueError('A model without a head needs at least two frames a clip.')
   label = label if label is None else tf.convert_to_tensor(label)
   is_legacy = flow.dequantisation == 'legacy'
   targets = likelihood.quantise(frames, 8 if is_legacy else flow.n_bits)

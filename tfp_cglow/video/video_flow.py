@@ -45,6 +45,10 @@ class VideoFlow(tf.Module):
   information from the tail.
 
   `build_video_flow` creates one; `VideoGlow` trains it.
+
+  Attributes:
+    config: Python `str`, the arguments of `build_video_flow` in JSON; None if
+      another function built the flow, or its networks are the user's own.
   """
 
   def __init__(
@@ -99,6 +103,10 @@ class VideoFlow(tf.Module):
     self.base = tfd.Sample(tfd.Normal(0.0, 1.0), [self.num_dims])
     self._sample_function = tf.function(rollout.rollout, reduce_retracing=True)
     self._decode_function = tf.function(rollout.decode, reduce_retracing=True)
+    self.config = None
+
+  def __reduce__(self):
+    return _copy, (_arguments(self), self.config)
 
   # Parts.
 
@@ -221,16 +229,7 @@ class VideoFlow(tf.Module):
         expected.
     """
     frames = self._check_frames(frames)
-    if not self.takes_labels:
-      if label is not None:
-        raise ValueError('This model takes no label, but one was given.')
-      return frames, None
-    if label is None:
-      raise ValueError(
-        'This model needs labels, '
-        f'{labels_lib.label_description(self.num_labels)}.'
-      )
-    return frames, labels_lib.check_label(self.name, label, self.num_labels)
+    return frames, _checked_label(self, label, _num_rows(frames))
 
   def _check_frames(self, frames):
     # New objects: a bijector's cache is keyed by a tensor's identity, and in
@@ -335,9 +334,9 @@ class VideoFlow(tf.Module):
       ValueError: if an argument does not fit.
     """
     latents = tf.convert_to_tensor(latents, dtype_hint=tf.float32)
-    _check_to_decode(self, latents, labels, first_frames)
-    if labels is not None:
-      labels = labels_lib.check_label('decode', labels, self.num_labels)
+    labels, first_frames = _checked_to_decode(
+      self, latents, labels, first_frames
+    )
     return self._decode_function(self, latents, labels, first_frames)
 
   # Initialisation from data, and diagnostics.
@@ -365,20 +364,17 @@ class VideoFlow(tf.Module):
       frames: uint8 or float `[B, T, H, W, C]`; B must be equal on all replicas.
       label: See `log_prob`.
       seed: See `log_prob`.
+
+    Raises:
+      ValueError: if a value does not fit or is not finite. No variable has
+        changed then.
+      RuntimeError: if called outside of `Strategy.run` for variables of several
+        replicas.
     """
+    replicas.check_replica_context('adapt', self.variables)
     frames, label = self.check(frames, label)
-    # A NaN would make ActNorm's parameters NaN for good.
-    tf.debugging.assert_all_finite(
-      likelihood.to_unit(frames), 'Expected finite frames to adapt to.'
-    )
-    clips = replicas.clip_identities(tf.shape(frames)[0])
-    if self.memory is not None and not bool(self.tail.adapted.read_value()):
-      self.memory.adapt(video_targets.clean_given(self, frames))
-    for _, (glow, target), conditions in _parts_on(
-      self, frames, label, seed, clips
-    ):
-      if not bool(glow.adapted.read_value()):
-        adaptation.adapt(glow, target, **conditions)
+    checks.check_finite('frames', likelihood.to_unit(frames))
+    replicas.assign_all(_initial_values(self, frames, label, seed))
 
   def invertibility_report(
     self,
@@ -427,6 +423,57 @@ class VideoFlow(tf.Module):
     }
 
 
+def _arguments(flow):
+  """`dict` of the constructor's arguments."""
+  names = (
+    'frame_shape head tail memory label_counts n_bits previous_frames '
+    'dequantisation name'
+  )
+  return {name: getattr(flow, name) for name in names.split()}
+
+
+def _copy(arguments, config):
+  flow = VideoFlow(**arguments)
+  flow.config = config
+  return flow
+
+
+def _initial_values(flow, frames, label, seed):
+  """Pairs of a variable and its value; none of parts that are adapted."""
+  found, memory = [], flow.memory
+  if memory is not None and not bool(flow.tail.adapted.read_value()):
+    memory, found = memory.adapted_to(video_targets.clean_given(flow, frames))
+  with_memory = VideoFlow(**{**_arguments(flow), 'memory': memory})
+  clips = replicas.clip_identities(tf.shape(frames)[0])
+  for _, (glow, target), conditions in _parts_on(
+    with_memory, frames, label, seed, clips
+  ):
+    if not bool(glow.adapted.read_value()):
+      found = found + adaptation.initial_values(glow, target, **conditions)[1]
+  return found
+
+
+def _checked_label(flow, label, num_rows):
+  """The label as a tensor, or None for a flow without labels."""
+  if not flow.takes_labels:
+    if label is not None:
+      raise ValueError('This model takes no label, but one was given.')
+    return None
+  if label is None:
+    raise ValueError(
+      'This model needs labels, '
+      f'{labels_lib.label_description(flow.num_labels)}.'
+    )
+  return labels_lib.check_label_rows(
+    flow.name, label, flow.num_labels, num_rows
+  )
+
+
+def _num_rows(x):
+  """The number of rows: a Python `int` if known, otherwise an int tensor."""
+  return tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
+
+
 def _parts_on(flow, frames, label, seed, clips=None):
   """Yields name, (`Glow`, target frames) and conditions of head and tail."""
   clips = tf.range(tf.shape(frames)[0]) if clips is None else clips
@@ -440,8 +487,8 @@ def _parts_on(flow, frames, label, seed, clips=None):
     yield 'tail', (flow.tail, targets.later), conditions
 
 
-def _check_to_decode(flow, latents, labels, first_frames):
-  """Raises ValueError for what `decode` cannot take."""
+def _checked_to_decode(flow, latents, labels, first_frames):
+  """Labels and first frames as tensors or None, if `decode` can take them."""
   if latents.shape.rank != 3 or latents.shape[-1] != flow.num_dims:
     raise ValueError(
       f'Expected latents of shape [B, T, {flow.num_dims}], but got '
@@ -455,6 +502,20 @@ def _check_to_decode(flow, latents, labels, first_frames):
     raise ValueError(
       'Expected `first_frames` if and only if the model has no head.'
     )
+  num_rows = _num_rows(latents)
+  if labels is not None:
+    labels = labels_lib.check_label_rows(
+      'decode', labels, flow.num_labels, num_rows
+    )
+  if first_frames is not None:
+    first_frames = tf.convert_to_tensor(first_frames)
+    expected = [latents.shape[0], *flow.frame_shape]
+    if not first_frames.shape.is_compatible_with(expected):
+      raise ValueError(
+        f'Expected `first_frames` of shape {expected}, one for each row of the '
+        f'latents, but got {first_frames.shape}.'
+      )
+  return labels, first_frames
 
 
 def _rows_to_sample(labels, num_labels, given, num_videos):
@@ -466,8 +527,15 @@ def _rows_to_sample(labels, num_labels, given, num_videos):
     return None, known if num_videos is None else num_videos
   if labels is None:
     raise ValueError('This model needs `labels`, int [B].')
-  labels = labels_lib.check_label('sample', labels, num_labels)
-  labels = labels if labels.shape.rank else labels[tf.newaxis]
+  labels = tf.convert_to_tensor(labels)
+  rows = 1 if labels.shape.rank == 0 else _num_rows(labels)
+  labels = labels if labels.shape.rank != 0 else labels[tf.newaxis]
+  labels = labels_lib.check_label_rows('sample', labels, num_labels, rows)
+  if num_videos not in (None, rows):
+    raise ValueError(
+      f'Expected `num_videos` of {rows}, the number of `labels`, or None, but '
+      f'got {num_videos}.'
+    )
   return labels, tf.shape(labels)[0]
 
 

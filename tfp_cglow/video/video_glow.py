@@ -14,9 +14,13 @@ import tensorflow as tf
 import tf_keras as tfk
 
 from tfp_cglow.internal import replicas
+from tfp_cglow.training import first_batch
 from tfp_cglow.training import guarded_model
 from tfp_cglow.training import keras_saving
 from tfp_cglow.training import updates
+from tfp_cglow.training import weight_average
+from tfp_cglow.video import build
+from tfp_cglow.video import configs
 from tfp_cglow.video import likelihood
 from tfp_cglow.video import objective
 from tfp_cglow.video import video_flow
@@ -26,7 +30,8 @@ __all__ = ['VideoGlow']
 _CLIP_NORMS = {'head': 50.0, 'tail': 5.0, 'memory': 5.0}
 
 
-class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
+@tfk.utils.register_keras_serializable('tfp_cglow')
+class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModel):
   """Trains and evaluates a `VideoFlow` by `fit` and `evaluate`.
 
   ```python
@@ -86,7 +91,7 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
     return self.flow.parameter_groups()
 
   def module_variables(self) -> dict[str, tf.Variable]:
-    """The variables that `save` and `save_weights` write, without averages."""
+    """The weights that `save` and `save_weights` write."""
     variables = {
       f'{name}_{i}': variable
       for name, module in self.submodels().items()
@@ -96,19 +101,80 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
       variables['label_counts'] = self.flow.label_counts
     return variables
 
+  def training_variables(self) -> dict[str, tf.Variable]:
+    """What `save` and `save_weights` also write, once compiled.
+
+    Keras itself writes optimisers, but not `tf_keras.optimizers.legacy`.
+    """
+    if self.optimizer is None:
+      return {}
+    parts = {'guard': self.step_guard.variables}
+    if self.weight_average is not None:
+      parts['average'] = self.weight_average.variables
+    if _is_legacy(self.optimizer):
+      parts['optimizer'] = self.optimizer.variables()
+    return {f'{k}_{i}': v for k, vs in parts.items() for i, v in enumerate(vs)}
+
+  def saved_modules(self) -> tuple[str, ...]:
+    """See `SavesModel`."""
+    return ('flow',)
+
   def get_config(self) -> dict[str, Any]:
-    """Only the name, because a `VideoFlow` has no configuration."""
-    return {'name': self.name}
+    """The name, the seed of the noise, and the flow's `config`."""
+    return {
+      'name': self.name,
+      'noise_seed': self._noise_seed,
+      'flow': self.flow.config,
+    }
 
   @classmethod
   def from_config(cls, config: dict[str, Any]) -> VideoGlow:
-    """Raises ValueError, which says how to load a model that `save` wrote."""
-    del config
-    raise ValueError(
-      'A saved VideoGlow holds the variables of its flow, not how to build it: '
-      'expected `VideoGlow(build_video_flow(...)).load_weights(path)`, but got '
-      '`load_model(path)`.'
+    """Builds a model like the one whose `get_config` is given.
+
+    Args:
+      config: `dict`.
+
+    Returns:
+      A `VideoGlow` with new weights.
+
+    Raises:
+      ValueError: if the flow has no `config`.
+    """
+    if config['flow'] is None:
+      raise ValueError(
+        'This VideoGlow was saved without how to build its flow, because '
+        '`build_video_flow` did not build it or because its networks are your '
+        'own: expected `VideoGlow(flow).load_weights(path)`, but got '
+        '`load_model(path)`.'
+      )
+    flow = build.build_video_flow(**configs.from_json(config['flow']))
+    model = cls(flow, name=config['name'])
+    model._noise_seed = config['noise_seed']
+    return model
+
+  def get_compile_config(self) -> Optional[dict[str, Any]]:
+    """Arguments of `compile`, for `save`; None if it was not called."""
+    if self.optimizer is None:
+      return None
+    average = self.weight_average
+    return {
+      'optimizer': tfk.optimizers.serialize(self.optimizer),
+      'is_legacy': _is_legacy(self.optimizer),
+      'loss': dataclasses.asdict(self.train_loss),
+      'clip_norms': self._clip_norms,
+      'ema': None if average is None else average.decay,
+      'run_eagerly': self._run_eagerly,
+      'jit_compile': self._jit_compile,
+    }
+
+  def compile_from_config(self, config: dict[str, Any]) -> None:
+    """Calls `compile` with arguments that `get_compile_config` returned."""
+    config = dict(config)
+    optimizer = tfk.optimizers.deserialize(
+      config.pop('optimizer'), use_legacy_optimizer=config.pop('is_legacy')
     )
+    loss = objective.VideoLoss(**config.pop('loss'))
+    self.compile(optimizer, loss, **config)
 
   @property
   def adapted(self) -> bool:
@@ -166,6 +232,8 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
       raise ValueError(f'`loss` must be a VideoLoss, but got {loss!r}.')
     _check_optimizer(optimizer)
     _check_clip_norms(clip_norms or {})
+    if ema is not None:
+      weight_average.check_decay(ema)
     super().compile(optimizer=optimizer, **kwargs)
     updates.create_slots(self.optimizer, self.trainable_variables)
     self._clip_norms = {**_CLIP_NORMS, **(clip_norms or {})}
@@ -188,35 +256,58 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
   ) -> tfk.callbacks.History:
     """`tf_keras.Model.fit`, after `adapt` on the first batch if not adapted.
 
+    If it raises an error before it has taken a step, it takes `adapt` back.
+
     Args:
-      x: `tf.data.Dataset` of `(frames, label)` batches, or frames.
-      y: Labels, if `x` is frames.
+      x: Frames; or `(frames, label)` batches of a `tf.data.Dataset`, a
+        generator or a `tf_keras.utils.Sequence`.
+      y: Labels `[B]`, integers, if `x` is frames.
       batch_size: As in Keras.
       **kwargs: As in Keras.
 
     Returns:
       A `tf_keras.callbacks.History`.
+
+    Raises:
+      ValueError: if frames or labels do not fit or are not finite.
     """
-    if not self.adapted:
-      strategy = self.distribute_strategy
-      if isinstance(x, tf.distribute.DistributedDataset):
-        batches = x
-      else:
-        first = _first_batch(x, y, batch_size)
-        batches = strategy.experimental_distribute_dataset(first)
-      batch = guarded_model.unpack(next(iter(batches)))
-      strategy.run(self.adapt, args=batch)
-    return super().fit(x, y, batch_size=batch_size, **kwargs)
+    if self.adapted or self.optimizer is None:
+      return super().fit(x, y, batch_size=batch_size, **kwargs)
+    num_steps = int(self.optimizer.iterations.numpy())
+    x, before = self._adapt_to_first_batch(x, y, batch_size)
+    try:
+      return super().fit(x, y, batch_size=batch_size, **kwargs)
+    except BaseException:
+      if int(self.optimizer.iterations.numpy()) == num_steps:
+        for variable, value in before:
+          variable.assign(value)
+      raise
+
+  def _adapt_to_first_batch(self, x, y, batch_size):
+    """Adapts; returns the data, and what changed: variables and old values."""
+    strategy = self.distribute_strategy
+    batch, x = first_batch.first_batch(strategy, x, y, batch_size)
+    if not isinstance(batch, (tuple, list)):
+      batch = (batch,)
+    average = self.weight_average
+    variables = [*self.flow.variables, *(average.variables if average else ())]
+    before = [v.numpy() for v in variables]
+    strategy.run(
+      lambda *data: self.adapt(*self._checked(data)), args=tuple(batch)
+    )
+    return x, [
+      (v, value)
+      for v, value in zip(variables, before)
+      if not np.array_equal(v.numpy(), value)
+    ]
 
   def train_step(self, data):
-    frames, label = self.flow.check(*self._unpack(data))
+    frames, label = self._checked(data)
     seed = likelihood.fold_in(
       likelihood.as_seed(self._noise_seed),
       tf.cast(self.optimizer.iterations, tf.int32),
     )
     num_clips = tf.shape(frames)[0]
-    if label is not None:
-      self._count(label)
     with tf.GradientTape() as tape:
       values = objective.loss_terms(
         self.flow,
@@ -230,9 +321,12 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
     gradients = tape.gradient(
       values['loss'], {k: groups[k] for k in self.submodels()}
     )
-    return self.guarded_step(
+    results = self.guarded_step(
       values, gradients, ['loss'], self._update, num_clips
     )
+    if label is not None:
+      self._count(label)
+    return results
 
   def _update(self, is_taken, gradients, norms):
     groups, pairs = self.parameter_groups(), []
@@ -252,7 +346,7 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
     )
 
   def test_step(self, data):
-    frames, label = self.flow.check(*self._unpack(data))
+    frames, label = self._checked(data)
     num_clips = tf.shape(frames)[0]
     frames, label, places = self.numbered(frames, label)
     values = objective.loss_terms(
@@ -260,17 +354,23 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModules):
     )
     return self.measured(values, num_clips)
 
-  def _unpack(self, data):
+  def _checked(self, data):
     """Frames and label of a batch; the label is None if the flow takes none."""
     frames, label = guarded_model.unpack(data)
-    return frames, label if self.flow.takes_labels else None
+    frames, label = self.flow.check(
+      frames, label if self.flow.takes_labels else None
+    )
+    if label is not None and not label.dtype.is_integer:
+      raise ValueError(
+        'Training and evaluation expect integer labels [B] (`tf.argmax` '
+        'converts one-hot labels), but got '
+        f'{label.dtype.name} {label.shape}.'
+      )
+    return frames, label
 
 
-def _first_batch(x, y, batch_size):
-  if isinstance(x, tf.data.Dataset):
-    return x.take(1)
-  arrays = (x,) if y is None else (x, y)
-  return tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size or 32)
+def _is_legacy(optimizer):
+  return isinstance(optimizer, tfk.optimizers.legacy.Optimizer)
 
 
 def _check_optimizer(optimizer):

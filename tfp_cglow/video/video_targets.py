@@ -26,7 +26,7 @@ Targets.__doc__ = """Targets and contexts of clips, see `noisy_targets`."""
 
 
 def check_frames(frames, frame_shape):
-  """Converts videos to a tensor and checks its shape.
+  """Converts videos to a tensor and checks its shape and dtype.
 
   Args:
     frames: `[B, T, H, W, C]`.
@@ -36,7 +36,7 @@ def check_frames(frames, frame_shape):
     A `Tensor`.
 
   Raises:
-    ValueError: if the shape does not fit.
+    ValueError: if the shape or the dtype does not fit.
   """
   frames = tf.convert_to_tensor(frames, name='frames')
   if frames.shape.rank != 5 or not frames.shape[2:].is_compatible_with(
@@ -45,6 +45,10 @@ def check_frames(frames, frame_shape):
     raise ValueError(
       'Expected frames of shape [B, T, '
       f'{", ".join(map(str, frame_shape))}], but got {frames.shape}.'
+    )
+  if frames.dtype != tf.uint8 and not frames.dtype.is_floating:
+    raise ValueError(
+      f'Expected frames of uint8 or float, but got {frames.dtype.name}.'
     )
   return frames
 

@@ -118,13 +118,13 @@ def _label_bars(run, part, values, colour):
 
 
 def _error_of_label(run, part, name):
-  """The standard error over a label's clips; 0 if it is not known."""
+  """The standard error over a label's clips; NaN if it is not known."""
   scores, label = run.scores.get(part), run.scores.get('label')
   if scores is None or label is None or name not in run.label_names:
-    return 0.0
+    return np.nan
   own = scores[label == run.label_names.index(name)]
   own = own.reshape([len(own), -1]).mean(axis=1) if len(own) else own
-  return float(own.std(ddof=1) / np.sqrt(len(own))) if len(own) > 1 else 0.0
+  return float(own.std(ddof=1) / np.sqrt(len(own))) if len(own) > 1 else np.nan
 
 
 def label_use(run):

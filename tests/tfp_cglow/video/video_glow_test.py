@@ -162,6 +162,22 @@ class FitTest(tf.test.TestCase, parameterized.TestCase):
     self.assertTrue(np.isfinite(logs['loss'][0]))
     self.assertNotAllEqual(model.trainable_variables[0], weights[0])
 
+  def test_an_epoch_of_skipped_steps_has_no_loss(self):
+    model = self._compiled(adapted=True)
+    frames = np.full([2, 3, *_SHAPE], np.nan, np.float32)
+    stopping = tfk.callbacks.EarlyStopping('loss', patience=9)
+    history = model.fit(
+      _dataset(frames, tf.constant([0, 1])),
+      epochs=3,
+      verbose=0,
+      callbacks=[tfk.callbacks.TerminateOnNaN(), stopping],
+    ).history
+    self.assertEqual(history['skipped_steps'], [1.0])  # Stopped at once.
+    means = {k for k in history if k not in ('clips', 'spikes')}
+    for name in means - {'skipped_steps'}:
+      self.assertAllEqual(history[name], [np.nan])
+    self.assertEqual(stopping.best, np.inf)
+
   def test_frames_that_are_not_finite_skip_the_step(self):
     model = self._compiled(tfk.optimizers.legacy.Adam(1e-2), adapted=True)
     frames = tf.cast(_frames(2, 3), tf.float32) / 255.0
