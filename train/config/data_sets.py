@@ -37,15 +37,15 @@ class Clips:
     channels: 3 (RGB) or 1 (grey).
     symmetry: How training clips are changed at random: 'none'; 'mirror': half
       of them are mirrored; 'wrap': frames are periodic, so clips are shifted
-      around the edges, and networks see the opposite side beyond an edge. None:
-      the data set's own symmetry.
+      around the edges, and networks see the opposite side beyond an edge;
+      'own': as the data set allows.
     data_dir: Folder of the data; '': the data set's default folder.
   """
 
   num_frames: int = _number(8, least=1)
   frame_size: int = _number(32, least=2)
   channels: Literal[1, 3] = 3
-  symmetry: Optional[Literal['none', 'mirror', 'wrap']] = None
+  symmetry: Literal['own', 'none', 'mirror', 'wrap'] = 'own'
   data_dir: str = ''
 
   # The fraction of files held out, for data sets that are split by hash.
@@ -62,7 +62,7 @@ class Clips:
   @property
   def known_symmetry(self):
     """'none', 'mirror' or 'wrap'."""
-    return self.own_symmetry if self.symmetry is None else self.symmetry
+    return self.own_symmetry if self.symmetry == 'own' else self.symmetry
 
   @property
   def padding(self):
@@ -106,12 +106,16 @@ class Listed(Clips):
 class Natvid(Listed):
   """Four short films, each with its own label; downloaded (5.6 MB).
 
+  A mirrored film is the same film.
+
   Attributes:
     left_out: Label of the film that is held out; None: the last seconds of all
       films are held out.
   """
 
   left_out: Optional[str] = None
+
+  own_symmetry: ClassVar[str] = 'mirror'
 
 
 @dataclasses.dataclass(frozen=True)

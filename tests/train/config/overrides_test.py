@@ -44,7 +44,7 @@ class OverrideTest(parameterized.TestCase):
   @parameterized.named_parameters(
     ('int', 'run.steps=12', 12),
     ('float', 'optimiser.learning_rate=1', 1.0),
-    ('choice_or_none', 'data.symmetry=mirror', 'mirror'),
+    ('choice', 'data.symmetry=none', 'none'),
     ('optional', 'model.tail.frames_per_step=4', 4),
     ('none', 'model.tail.frames_per_step=None', None),
     ('text', 'data.data_dir=/a=b', '/a=b'),
