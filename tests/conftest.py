@@ -19,9 +19,20 @@ import tf_keras as tfk  # noqa: E402
 
 from tfp_cglow.bijectors import conditional_bijector  # noqa: E402
 
-# Of files whose tests share a costly run: begun first, or one of the processes
-# would be left alone with them.
-_LONG_FILES = ('session_test.py', 'export_test.py', 'main_test.py')
+# Half of the time goes into these: begun first, or one of the processes would
+# be left alone with them.
+_LONG_FILES = (
+  'conformance_test.py',
+  'session_test.py',
+  'signatures_test.py',
+  'main_test.py',
+  'examples_test.py',
+  'normalisation_test.py',
+  'replicas_test.py',
+  'measuring_test.py',
+  'export_test.py',
+  'system_test.py',
+)
 
 # pytest parses no absl flags; absl's test classes need them parsed.
 flags.FLAGS.mark_as_parsed()
@@ -73,4 +84,5 @@ def _free():
 
 
 def pytest_collection_modifyitems(items):
-  items.sort(key=lambda item: item.path.name not in _LONG_FILES)
+  ranks = {name: rank for rank, name in enumerate(_LONG_FILES)}
+  items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
