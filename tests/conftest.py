@@ -53,18 +53,17 @@ if sys.version_info < (3, 12):
   # It lists a protocol's attributes at each isinstance, of which TFP's cache
   # has many: a tenth of the time of a bijector's test.
   typing._get_protocol_attrs = functools.lru_cache(typing._get_protocol_attrs)
-_file = ['']  # Whose tests run.
+_file = [None]  # Whose tests run.
 
 
 def pytest_collection_finish():
   gc.freeze()  # What the imports made is not looked at again.
 
 
-def pytest_runtest_logstart(nodeid):
-  """Frees what a file's tests left."""
-  file = nodeid.partition('::')[0]
-  if file != _file[0]:
-    _file[0] = file
+def pytest_runtest_protocol(item):
+  """Frees what a file's tests left, in the process that runs them."""
+  if item.path != _file[0]:
+    _file[0] = item.path
     _free()
 
 
