@@ -19,9 +19,20 @@ import tf_keras as tfk  # noqa: E402
 
 from tfp_cglow.bijectors import conditional_bijector  # noqa: E402
 
-# Of files whose tests share a costly run: begun first, or one of the processes
-# would be left alone with them.
-_LONG_FILES = ('session_test.py', 'export_test.py', 'main_test.py')
+# Half of the time goes into these: begun first, or one of the processes would
+# be left alone with them.
+_LONG_FILES = (
+  'conformance_test.py',
+  'session_test.py',
+  'signatures_test.py',
+  'main_test.py',
+  'examples_test.py',
+  'normalisation_test.py',
+  'replicas_test.py',
+  'measuring_test.py',
+  'export_test.py',
+  'system_test.py',
+)
 
 # pytest parses no absl flags; absl's test classes need them parsed.
 flags.FLAGS.mark_as_parsed()
@@ -42,18 +53,17 @@ if sys.version_info < (3, 12):
   # It lists a protocol's attributes at each isinstance, of which TFP's cache
   # has many: a tenth of the time of a bijector's test.
   typing._get_protocol_attrs = functools.lru_cache(typing._get_protocol_attrs)
-_file = ['']  # Whose tests run.
+_file = [None]  # Whose tests run.
 
 
 def pytest_collection_finish():
   gc.freeze()  # What the imports made is not looked at again.
 
 
-def pytest_runtest_logstart(nodeid):
-  """Frees what a file's tests left."""
-  file = nodeid.partition('::')[0]
-  if file != _file[0]:
-    _file[0] = file
+def pytest_runtest_protocol(item):
+  """Frees what a file's tests left, in the process that runs them."""
+  if item.path != _file[0]:
+    _file[0] = item.path
     _free()
 
 
@@ -73,4 +83,5 @@ def _free():
 
 
 def pytest_collection_modifyitems(items):
-  items.sort(key=lambda item: item.path.name not in _LONG_FILES)
+  ranks = {name: rank for rank, name in enumerate(_LONG_FILES)}
+  items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
