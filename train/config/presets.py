@@ -93,10 +93,10 @@ _DEMO = configs.Config(
     learning_rate=2e-3, final_learning_rate=1e-4, ema=0.99
   ),
   run=configs.Run(
-    steps=700,
+    steps=800,
     log_every=10,
-    eval_every=350,
-    checkpoint_every=350,
+    eval_every=400,
+    checkpoint_every=400,
     temperature=1.0,
   ),
 )
