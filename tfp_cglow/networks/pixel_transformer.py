@@ -209,8 +209,10 @@ class PixelTransformer(tf.Module):
   def _attention_inputs(self, block, tokens):
     """Queries, keys and values, each `[B, heads, n, d]`."""
     qkv = self._dense(block['qkv'], self._norm(block['norm_1'], tokens))
-    shape = [tf.shape(qkv)[0], qkv.shape[1], 3 * self._num_heads, -1]
-    qkv = tf.transpose(tf.reshape(qkv, shape), [0, 2, 1, 3])
+    num_parts = 3 * self._num_heads
+    shape = [*qkv.shape[1:2], num_parts, qkv.shape[2] // num_parts]
+    qkv = tf.reshape(qkv, [tf.shape(qkv)[0], *shape])
+    qkv = tf.transpose(qkv, [0, 2, 1, 3])
     return tf.split(qkv, 3, axis=1)
 
   def _finish(self, block, tokens, attended):
