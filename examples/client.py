@@ -27,6 +27,7 @@ _DTYPES = {
   'labels': np.int32,
   'seed': np.int32,
   'temperature': np.float32,
+  'min_p': np.float32,
   'frame_index': np.int32,
   'state_map': np.float32,
   'frame': np.uint8,
@@ -129,14 +130,16 @@ def connect(model):
   return GrpcModel(model)
 
 
-def stream(model, label=None, seed=0, temperature=0.7):
+def stream(model, label=None, seed=0, temperature=1.0, min_p=0.0):
   """Yields the frames of one video, for ever.
 
   Args:
     model: Callable of a signature's name and inputs, as of `connect`.
     label: Python `int`, or None for a model without labels.
     seed: Python `int`; equal seeds give equal videos.
-    temperature: Python `float`.
+    temperature: Python `float`; below 1 likely levels become likelier.
+    min_p: Python `float`; levels less probable than `min_p` times the likeliest
+      are not drawn.
 
   Yields:
     uint8 `[H, W, C]`.
@@ -144,6 +147,7 @@ def stream(model, label=None, seed=0, temperature=0.7):
   request = {
     'seed': np.array([[0, seed]], np.int32),
     'temperature': np.array([temperature], np.float32),
+    'min_p': np.array([min_p], np.float32),
   }
   if label is not None:
     request['labels'] = np.array([label], np.int32)
@@ -172,14 +176,19 @@ def main(arguments):
   parser.add_argument('model', help='A folder, a URL or HOST:PORT.')
   parser.add_argument('--label', help='Its number; of a folder, or its name.')
   parser.add_argument('--seed', type=int, default=0)
-  parser.add_argument('--temperature', type=float, default=0.7)
+  parser.add_argument('--temperature', type=float, default=1.0)
+  parser.add_argument('--min_p', type=float, default=0.0)
   parser.add_argument('--frames', type=int, default=30)
   parser.add_argument('--output', default='video.gif')
   options = parser.parse_args(arguments)
   try:
     label = _label_number(options.model, options.label)
     video = stream(
-      connect(options.model), label, options.seed, options.temperature
+      connect(options.model),
+      label,
+      options.seed,
+      options.temperature,
+      options.min_p,
     )
     frames = list(itertools.islice(video, options.frames))
     save_gif(options.output, frames)

@@ -67,10 +67,11 @@ def requirement_names(lines):
 
 
 class BuildTest(absltest.TestCase):
-  def setUp(self):
-    super().setUp()
-    self.files = source_files()
-    self.targets = build_targets()
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.files = source_files()
+    cls.targets = build_targets()
 
   def test_every_file_has_its_target(self):
     expected = {}

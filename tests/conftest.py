@@ -2,9 +2,11 @@
 
 import contextlib
 import ctypes
+import functools
 import gc
 import os
 import sys
+import typing
 
 # One thread: the processes of the tests are as many as the cores.
 os.environ.setdefault('TF_NUM_INTRAOP_THREADS', '1')
@@ -15,9 +17,20 @@ import tensorflow as tf  # noqa: E402
 import tensorflow_probability as tfp  # noqa: E402
 import tf_keras as tfk  # noqa: E402
 
-# Of files whose tests share a costly run: begun first, or one of the processes
-# would be left alone with them.
-_LONG_FILES = ('session_test.py', 'export_test.py', 'main_test.py')
+# Half of the time goes into these: begun first, or one of the processes would
+# be left alone with them.
+_LONG_FILES = (
+  'conformance_test.py',
+  'session_test.py',
+  'signatures_test.py',
+  'main_test.py',
+  'examples_test.py',
+  'normalisation_test.py',
+  'replicas_test.py',
+  'measuring_test.py',
+  'export_test.py',
+  'system_test.py',
+)
 
 # pytest parses no absl flags; absl's test classes need them parsed.
 flags.FLAGS.mark_as_parsed()
@@ -33,15 +46,22 @@ tf.config.set_logical_device_configuration(
 # TensorFlow's usual passes.
 tf.config.optimizer.set_experimental_options({'disable_meta_optimizer': True})
 # A graph in the making is many objects, none of them garbage.
-gc.freeze()  # What the imports made is not looked at again.
 gc.set_threshold(100_000, 20, 50)
-_file = ['']  # Whose tests run.
+if sys.version_info < (3, 12):
+  # It lists a protocol's attributes at each isinstance, of which TFP's cache
+  # has many: a tenth of the time of a bijector's test.
+  typing._get_protocol_attrs = functools.lru_cache(typing._get_protocol_attrs)
+_file = [None]  # Whose tests run.
 
 
-def pytest_runtest_logstart(location):
-  """Frees what a file's tests left."""
-  if location[0] != _file[0]:
-    _file[0] = location[0]
+def pytest_collection_finish():
+  gc.freeze()  # What the imports made is not looked at again.
+
+
+def pytest_runtest_protocol(item):
+  """Frees what a file's tests left, in the process that runs them."""
+  if item.path != _file[0]:
+    _file[0] = item.path
     _free()
 
 
@@ -60,4 +80,5 @@ def _free():
 
 
 def pytest_collection_modifyitems(items):
-  items.sort(key=lambda item: item.path.name not in _LONG_FILES)
+  ranks = {name: rank for rank, name in enumerate(_LONG_FILES)}
+  items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))

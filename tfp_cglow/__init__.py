@@ -14,8 +14,6 @@ from tfp_cglow.bijectors.conditional_bijector import ConditionalBijector
 from tfp_cglow.bijectors.conditioned import Conditioned
 from tfp_cglow.bijectors.context_affine import ContextAffine
 from tfp_cglow.bijectors.context_affine import build_context_affine
-from tfp_cglow.bijectors.context_mixture import ContextMixture
-from tfp_cglow.bijectors.context_mixture import build_context_mixture
 from tfp_cglow.bijectors.coupling import AdditiveCoupling
 from tfp_cglow.bijectors.coupling import AffineCoupling
 from tfp_cglow.bijectors.diagnostics import invertibility_report
@@ -27,9 +25,18 @@ from tfp_cglow.bijectors.invertible_conv import InvertibleConv1x1
 from tfp_cglow.bijectors.invertible_conv import build_invertible_conv1x1
 from tfp_cglow.bijectors.labels import LabelPrior
 from tfp_cglow.bijectors.labels import build_label_prior
+from tfp_cglow.bijectors.levels.autoregressive_levels import (
+  AutoregressiveLevels,
+)
+from tfp_cglow.bijectors.levels.autoregressive_levels import (
+  build_autoregressive_levels,
+)
+from tfp_cglow.bijectors.levels.context_mixture import ContextMixture
+from tfp_cglow.bijectors.levels.context_mixture import build_context_mixture
 from tfp_cglow.bijectors.scan import Scan
 from tfp_cglow.bijectors.specs import AdditiveSteps
 from tfp_cglow.bijectors.specs import AffineSteps
+from tfp_cglow.bijectors.specs import AutoregressiveBase
 from tfp_cglow.bijectors.specs import Context
 from tfp_cglow.bijectors.specs import FrameAffine
 from tfp_cglow.bijectors.specs import GlowSpec
@@ -38,6 +45,7 @@ from tfp_cglow.bijectors.specs import LabelImages
 from tfp_cglow.bijectors.specs import LabelPriors
 from tfp_cglow.bijectors.specs import LevelMixture
 from tfp_cglow.bijectors.specs import MovedFrame
+from tfp_cglow.bijectors.specs import Networks
 from tfp_cglow.bijectors.specs import PreviousFrame
 from tfp_cglow.bijectors.specs import Pyramid
 from tfp_cglow.bijectors.split import Split

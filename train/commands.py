@@ -97,7 +97,14 @@ def evaluate(workdir, num_importance_samples, which, data_dir):
 
 
 def sample(
-  workdir, labels, num_frames, temperatures, seed, which, num_interpolated
+  workdir,
+  labels,
+  num_frames,
+  temperatures,
+  min_p,
+  seed,
+  which,
+  num_interpolated,
 ):
   """Samples videos from a run's checkpoint; `temperatures` are strings."""
   try:
@@ -107,7 +114,7 @@ def sample(
       f'--temperature expects numbers, but got {temperatures}.'
     ) from e
   paths = loading.sample_run(
-    workdir, labels, num_frames, numbers, seed, which, num_interpolated
+    workdir, labels, num_frames, numbers, seed, which, num_interpolated, min_p
   )
   print('\n'.join(paths))
 

@@ -9,8 +9,8 @@ FLAGS = flags.FLAGS
 # Literals, because --help must not import TensorFlow; a test compares them with
 # `presets.PRESETS`.
 _PRESETS = (
-  'demo smoke overfit gan_paper gan_stable paper cglow paper_small cglow_small '
-  'cglow_mixture fashion faces bair'
+  'demo shapes smoke overfit gan_paper gan_stable paper cglow paper_small '
+  'cglow_small cglow_mixture fashion faces bair'
 ).split()
 # The modes that use a flag; `check` refuses the flag with any other mode.
 _MODES_OF = {}
@@ -166,8 +166,14 @@ _flag(
   flags.DEFINE_list,
   'temperature',
   [],
-  'temperature of the latent noise; several give one video each, from the same '
-  'noise.',
+  'temperature; several give one video each, from the same noise.',
+  modes=('sample',),
+)
+_flag(
+  flags.DEFINE_float,
+  'min_p',
+  None,
+  'levels less probable than this times the likeliest are not drawn.',
   modes=('sample',),
 )
 _flag(

@@ -72,6 +72,7 @@ def _run(mode):
       FLAGS.labels,
       FLAGS.num_frames,
       FLAGS.temperature,
+      FLAGS.min_p,
       FLAGS.seed,
       which,
       FLAGS.interpolate,

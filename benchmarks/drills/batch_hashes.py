@@ -53,13 +53,15 @@ def _dataset(folder, kind, step, threads, seed):
 
     clips = clips.Clips(_source(folder), _FRAMES, _decoder())
     return clip_batches.train_dataset(
-      clips, _BATCH, seed, step, threads, flip=True
+      clips, _BATCH, seed, step, threads, symmetry='mirror'
     )
   from train.data.records import record_inputs
   from train.data.records import records
 
   index = records.read_index(os.path.join(folder, 'prepared'))
-  inputs = record_inputs.RecordInputs(index, _FRAMES, _BATCH, seed, flip=True)
+  inputs = record_inputs.RecordInputs(
+    index, _FRAMES, _BATCH, seed, symmetry='mirror'
+  )
   return inputs.train_dataset(step)
 
 

@@ -102,6 +102,8 @@ def _right_request(rng, signature, num_rows=None):
       value = rng.integers(0, 2**31 - 1, shape)
     elif name == 'temperature':
       value = rng.uniform(0.0, 1.5, shape)
+    elif name == 'min_p':
+      value = rng.uniform(0.0, 0.9, shape)
     else:
       value = rng.standard_normal(shape)
     request[name] = np.asarray(value, dtype)
@@ -191,6 +193,7 @@ def _wrong_value(rng, request):
     'labels': (-1, _NUM_LABELS, 2**31 - 1, -(2**31)),
     'frame_index': (-1, -(2**31), 2**31 - 1),
     'temperature': (-1e-3, -1e30, *_NOT_FINITE),
+    'min_p': (-1e-3, 1.0, 1e30, *_NOT_FINITE),
     'state_map': _NOT_FINITE,
     'latents': _NOT_FINITE,
   }

@@ -56,7 +56,7 @@ _PROBE_STEPS = 100
 _EVALUATIONS = 4
 _SHARED = (
   'model.head=none',
-  'data.flip=true',
+  'data.symmetry=mirror',
   'model.tail.frames_per_step=2',
   *training_runs.NUMBERS_ONLY,
   'run.log_every=20',

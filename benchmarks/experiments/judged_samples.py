@@ -13,7 +13,8 @@
   the label.
 
 The training program trains each row from each seed (the same command again
-continues). Samples at temperatures 1.0 and 0.7 are judged (`judge.py`):
+continues). Samples at temperatures 1.0 and 0.7 are judged
+(`train/evaluation/judges/classifier.py`):
 
 - recognised: the share of samples that a classifier, trained on real training
   videos, assigns to their label.
@@ -74,7 +75,7 @@ _FASHION = (
     'model.head.num_glow_blocks=2',
     'model.head.steps.num_steps=4',
     'model.head.steps.hidden_channels=48',
-    'data.flip=false',
+    'data.symmetry=none',
     'run.batch_size=64',
     'run.steps=1200',
     'optimiser.learning_rate=1e-3',
@@ -128,7 +129,7 @@ class _Real:
   """Real videos as a run's model sees them, and their judge."""
 
   def __init__(self, run):
-    from benchmarks.experiments import judge
+    from train.evaluation.judges import classifier
 
     inputs = run.inputs()
     self.num_labels = len(run.label_names)
@@ -142,15 +143,17 @@ class _Real:
       'recognised': self.judge.accuracy(*self.valid),
       'classification_score': self.judge_of(*some).accuracy(*self.valid),
       **{
-        name: judge.frechet_distance(of_some, self.features[name])
+        name: classifier.frechet_distance(of_some, self.features[name])
         for name, of_some in _features(self.judge, some[0]).items()
       },
     }
 
   def judge_of(self, videos, labels):
-    from benchmarks.experiments import judge
+    from train.evaluation.judges import classifier
 
-    return judge.train_judge(videos, labels, self.num_labels, _JUDGE_STEPS)
+    return classifier.train_classifier(
+      videos, labels, self.num_labels, _JUDGE_STEPS
+    )
 
 
 def _gather(run, dataset, most):
@@ -206,7 +209,7 @@ def _sample(run, real, temperature):
 
 
 def _judged(run, real, temperature):
-  from benchmarks.experiments import judge
+  from train.evaluation.judges import classifier
 
   videos, labels = _sample(run, real, temperature)
   rng = np.random.default_rng(0)
@@ -216,7 +219,7 @@ def _judged(run, real, temperature):
     'recognised': real.judge.accuracy(videos, labels),
     'classification_score': own_judge.accuracy(*real.valid),
     **{
-      name: judge.frechet_distance(values, real.features[name])
+      name: classifier.frechet_distance(values, real.features[name])
       for name, values in _features(real.judge, videos).items()
     },
   }

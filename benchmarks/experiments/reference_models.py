@@ -67,7 +67,7 @@ class Mixture:
   def __init__(self, seed):
     import tf_keras as tfk
 
-    from tfp_cglow.bijectors import grid_mixture
+    from tfp_cglow.bijectors.levels import grid_mixture
 
     tfk.utils.set_random_seed(seed)
     hidden = [
@@ -94,7 +94,7 @@ class Mixture:
     """Of noisy frames `[N, H, W, C]` given clean ones: `[N]`, nats."""
     import tensorflow as tf
 
-    from tfp_cglow.bijectors import grid_mixture
+    from tfp_cglow.bijectors.levels import grid_mixture
     from tfp_cglow.internal import shapes
 
     levels = 2.0**_N_BITS
@@ -189,7 +189,7 @@ def _inputs(seed):
   from train.data import inputs as inputs_lib
 
   assignments = configs.dataset_assignments(_DATASET.value)
-  assignments += ['data.flip=true', f'seed={seed}']
+  assignments += ['data.symmetry=mirror', f'seed={seed}']
   config = overrides.override(configs.Config(), assignments)
   return inputs_lib.make_inputs(inputs_lib.resolve(config), os.devnull)
 

@@ -97,7 +97,7 @@ def _assignments(system, dataset, rate, seed, steps):
     f'data.frame_size={_DATASETS[dataset]}',
     f'seed={seed}',
     f'run.steps={steps}',
-    'data.flip=true',
+    'data.symmetry=mirror',
     'run.log_every=20',
     f'run.eval_every={steps}',
     f'run.checkpoint_every={steps}',

@@ -74,7 +74,8 @@ def _draw(num_rows):
   return {
     'labels': tf.range(num_rows) % _NUM_LABELS,
     'seed': tf.stack([tf.range(num_rows), tf.range(num_rows)], axis=1),
-    'temperature': tf.fill([num_rows], 0.7),
+    'temperature': tf.fill([num_rows], 1.0),
+    'min_p': tf.fill([num_rows], 0.0),
   }
 
 

@@ -20,7 +20,7 @@ def _functions():
       is_private = name.startswith('_') and name != '__init__'
       if inspect.isfunction(member) and not is_private and name not in of_keras:
         yield f'{cls.__name__}.{name}', member
-  for name in ('log_prob_by_label', 'log_prob_terms_by_label', 'split_latent'):
+  for name in ('log_prob_by_label', 'split_latent', 'tempered'):
     yield f'Glow.{name}', getattr(tfp_cglow.Glow, name)
   yield 'Conditioned', tfp_cglow.Conditioned.__init__
 

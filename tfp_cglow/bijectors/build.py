@@ -14,14 +14,15 @@ import tensorflow as tf
 
 from tfp_cglow.bijectors import build_blocks
 from tfp_cglow.bijectors import context_affine
-from tfp_cglow.bijectors import context_mixture
 from tfp_cglow.bijectors import glow
 from tfp_cglow.bijectors import labels as labels_lib
 from tfp_cglow.bijectors import specs
+from tfp_cglow.bijectors.levels import context_mixture
 from tfp_cglow.internal import checks
 from tfp_cglow.networks import context_pyramid
+from tfp_cglow.networks import convolutional
 
-__all__ = ['build_glow']
+__all__ = ['build_glow', 'check_networks']
 
 
 def build_glow(
@@ -38,7 +39,7 @@ def build_glow(
   ] = None,
   first: Union[None, specs.FrameAffine, specs.LevelMixture] = None,
   pyramid: Union[specs.Pyramid, Callable] = specs.Pyramid(),
-  network_dtype: Union[None, str, tf.DType] = None,
+  networks: specs.Networks = specs.Networks(),
   dtype: tf.DType = tf.float32,
   seed: Optional[int] = None,
   name: str = 'glow',
@@ -76,8 +77,8 @@ def build_glow(
       to a list of maps `[..., H / 2^i, W / 2^i, C_i]`, i = 1, 2, .., one for
       each block; `build_glow` calls it once to find the channels `C_i`. `C_all`
       is the sum of the channels of the context, the vector and the label's map.
-    network_dtype: `tf.DType` in which networks compute, or its name; None:
-      `dtype`.
+    networks: `Networks`: in which dtype all networks compute, and what they
+      see beyond the edges of a frame.
     dtype: `tf.DType` of frames, latents and variables.
     seed: Python `int`; None: from the operating system.
     name: Python `str`.
@@ -97,11 +98,9 @@ def build_glow(
   whole = _whole_context(context, vector_channels, labels, frame_shape)
   if whole is None:
     _check_needs(first, pyramid)
-  if network_dtype is not None:
-    network_dtype = tf.as_dtype(network_dtype)
-  dtypes = {'network_dtype': network_dtype, 'dtype': dtype}
+  networks = check_networks(networks)
   rng = np.random.default_rng(seed)
-  first = _build_first(rng, first, frame_shape, whole, dtypes)
+  first = _build_first(rng, first, frame_shape, whole, networks, dtype)
   if isinstance(pyramid, specs.Pyramid):
     # Without steps, nothing would read the pyramid.
     pyramid = (
@@ -110,7 +109,9 @@ def build_glow(
         num_glow_blocks,
         pyramid.channels,
         seed=build_blocks.draw_seed(rng),
-        **dtypes,
+        network_dtype=networks.dtype,
+        padding=networks.padding,
+        dtype=dtype,
       )
       if whole is not None and steps is not None
       else None
@@ -119,7 +120,7 @@ def build_glow(
     pyramid, frame_shape, whole, num_glow_blocks, dtype
   )
   blocks = build_blocks.build_blocks(
-    rng, steps, frame_shape[-1], level_channels, **dtypes
+    rng, steps, frame_shape[-1], level_channels, networks, dtype
   )
   return glow.Glow(
     frame_shape,
@@ -189,7 +190,7 @@ def _check_first(first, frame_shape, context):
   if isinstance(first, specs.FrameAffine):
     context_affine.check_context(first, frame_shape[-1], context)
   if isinstance(first, specs.LevelMixture):
-    context_mixture.check_context(first, frame_shape[-1], context)
+    context_mixture.check_context(first, frame_shape, context)
 
 
 def _check_pyramid(pyramid):
@@ -199,6 +200,18 @@ def _check_pyramid(pyramid):
     )
   if isinstance(pyramid, specs.Pyramid):
     checks.check_at_least('pyramid.channels', pyramid.channels, 1)
+
+
+def check_networks(networks):
+  """The `Networks` with a `tf.DType`; raises ValueError for wrong values."""
+  if not isinstance(networks, specs.Networks):
+    raise ValueError(f'`networks` must be Networks, but got {networks!r}.')
+  checks.check_choice(
+    'networks.padding', networks.padding, convolutional.PADDINGS
+  )
+  if networks.dtype is None:
+    return networks
+  return dataclasses.replace(networks, dtype=tf.as_dtype(networks.dtype))
 
 
 def _check_needs(first, pyramid):
@@ -217,16 +230,18 @@ def _check_needs(first, pyramid):
 
 def _whole_context(context, vector_channels, labels, frame_shape):
   """The `Context` with vector and label's map joined to it; or None."""
+  whole = context or specs.Context(0, frames=0)
   of_label = _label_map_shape(labels, frame_shape)
-  channels = [
-    0 if context is None else context.channels,
-    vector_channels or 0,
-    0 if of_label is None else of_label[-1],
-  ]
-  if not any(channels):
-    return None
-  frames = 0 if context is None else context.frames
-  return specs.Context(sum(channels), frames)
+  # The vector and an embedding are equal at all pixels; an image is not.
+  is_constant = not isinstance(labels, specs.LabelImages)
+  constants = whole.constants + (vector_channels or 0)
+  of_label = 0 if of_label is None else of_label[-1]
+  whole = specs.Context(
+    whole.channels + (vector_channels or 0) + of_label,
+    whole.frames,
+    constants + of_label if is_constant else 0,
+  )
+  return whole if whole.channels else None
 
 
 def _num_even_halvings(height, width):
@@ -235,18 +250,22 @@ def _num_even_halvings(height, width):
   return (common & -common).bit_length() - 1
 
 
-def _build_first(rng, first, frame_shape, whole, dtypes):
+def _build_first(rng, first, frame_shape, whole, networks, dtype):
   """`ContextAffine`, `ContextMixture` or None."""
   if first is None:
     return None
-  build = context_affine.build_context_affine
+  kwargs = {
+    'seed': build_blocks.draw_seed(rng),
+    'networks': networks,
+    'dtype': dtype,
+  }
   if isinstance(first, specs.LevelMixture):
-    build = context_mixture.build_context_mixture
-    if first.halvings == 'all':
-      halvings = _num_even_halvings(*frame_shape[:2])
-      first = dataclasses.replace(first, halvings=halvings)
-  seed = build_blocks.draw_seed(rng)
-  return build(frame_shape[-1], whole, first, seed=seed, **dtypes)
+    return context_mixture.build_context_mixture(
+      frame_shape, whole, first, **kwargs
+    )
+  return context_affine.build_context_affine(
+    frame_shape[-1], whole, first, **kwargs
+  )
 
 
 def _channels_of_levels(pyramid, frame_shape, whole, num_blocks, dtype):

@@ -20,7 +20,7 @@ def draw_seed(rng):
   return int(rng.integers(2**31))
 
 
-def build_blocks(rng, steps, channels, level_channels, network_dtype, dtype):
+def build_blocks(rng, steps, channels, level_channels, networks, dtype):
   """Creates the blocks; each halves the map and doubles its channels.
 
   Args:
@@ -29,7 +29,7 @@ def build_blocks(rng, steps, channels, level_channels, network_dtype, dtype):
     channels: Python `int`, C of the frame.
     level_channels: List of a Python `int` for each block, channels of its
       context; None for a block without a context.
-    network_dtype: `tf.DType` in which networks compute; None: `dtype`.
+    networks: `Networks`, dtype and padding of the networks.
     dtype: `tf.DType` of data, latents and variables.
 
   Returns:
@@ -42,11 +42,17 @@ def build_blocks(rng, steps, channels, level_channels, network_dtype, dtype):
   blocks = []
   for level in level_channels:
     if blocks:  # The block before is not the last.
-      blocks[-1].append(split.build_split(channels * 2, dtype))
+      blocks[-1].append(
+        split.build_split(channels * 2, dtype, networks.padding)
+      )
     block = [squeeze.Squeeze()]
     if steps is not None:
       network = steps.network or convolutional.conv_network(
-        steps.hidden_channels, level, steps.context_injection, network_dtype
+        steps.hidden_channels,
+        level,
+        steps.context_injection,
+        networks.dtype,
+        networks.padding,
       )
       is_unrolled = steps.gradients == 'unrolled'
       build = _build_unrolled if is_unrolled else _build_scan

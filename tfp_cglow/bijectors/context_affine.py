@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Optional
 
 import numpy as np
@@ -38,7 +39,7 @@ def residual_mean(context, channels):
   return context[..., :channels]
 
 
-def motion_mean(context, channels, logits):
+def motion_mean(context, channels, logits, padding='zeros'):
   """The previous frame moved: each pixel is a mean of its neighbours.
 
   ```none
@@ -53,6 +54,8 @@ def motion_mean(context, channels, logits):
     channels: Python `int`, C.
     logits: `[..., H, W, K**2]`, K odd, logits of the K x K places around a
       pixel, by rows. For zero logits there is (nearly) no motion.
+    padding: 'wrap' for periodic frames; 'zeros': the frame is mirrored at its
+      edges.
 
   Returns:
     `[..., H, W, C]`.
@@ -62,9 +65,8 @@ def motion_mean(context, channels, logits):
   """
   radius = int(round(logits.shape[-1] ** 0.5)) // 2
   previous = context[..., :channels]
-  return motion.blend(
-    motion.neighbours(previous, radius), logits, _CENTRE_LOGIT
-  )
+  places = motion.neighbours(previous, radius, padding)
+  return motion.blend(places, logits, _CENTRE_LOGIT)
 
 
 class ContextAffine(conditional_bijector.ConditionalBijector):
@@ -168,7 +170,7 @@ def build_context_affine(
   affine: specs.FrameAffine = specs.FrameAffine(),
   *,
   seed: Optional[int] = None,
-  network_dtype: Optional[tf.DType] = None,
+  networks: specs.Networks = specs.Networks(),
   dtype: tf.DType = tf.float32,
   name: str = 'context_affine',
 ) -> ContextAffine:
@@ -182,7 +184,7 @@ def build_context_affine(
     context: `Context`, of at least C channels if `affine` has a mean.
     affine: `FrameAffine`.
     seed: Python `int`; None: from the operating system.
-    network_dtype: `tf.DType` in which the network computes; None: `dtype`.
+    networks: `Networks`, dtype and padding of the network.
     dtype: `tf.DType` of data, latent and variables.
     name: Python `str`.
 
@@ -194,9 +196,11 @@ def build_context_affine(
       frame.
   """
   check_context(affine, channels, context)
-  base_mean, base_channels = _base_mean(affine.mean)
+  base_mean, base_channels = _base_mean(affine.mean, networks.padding)
   functions = convolutional.conv_network(
-    affine.hidden_channels, network_dtype=network_dtype
+    affine.hidden_channels,
+    network_dtype=networks.dtype,
+    padding=networks.padding,
   )
   seed = int(np.random.default_rng(seed).integers(2**31))
   values = functions.init(seed, context.channels, 2 * channels + base_channels)
@@ -213,12 +217,13 @@ def build_context_affine(
   )
 
 
-def _base_mean(mean):
+def _base_mean(mean, padding):
   """The `base_mean` function, and the number of its `base_channels`."""
   if mean is None:
     return learned_mean, 0
   if isinstance(mean, specs.MovedFrame):
-    return motion_mean, motion.num_neighbours(mean.radius)
+    moved = functools.partial(motion_mean, padding=padding)
+    return moved, motion.num_neighbours(mean.radius)
   return residual_mean, 0
 
 

@@ -9,8 +9,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_cglow.bijectors import conditional_bijector
+from tfp_cglow.bijectors import label_scores
 from tfp_cglow.bijectors import labels
 from tfp_cglow.bijectors import split as split_lib
+from tfp_cglow.bijectors import tempering
 from tfp_cglow.internal import one_pass
 from tfp_cglow.internal import shapes
 
@@ -52,6 +54,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     context_channels=None,
     vector_channels=None,
     adapted=None,
+    latent_scale=None,
     dtype=tf.float32,
     validate_args=False,
     name='glow',
@@ -74,6 +77,8 @@ class Glow(conditional_bijector.ConditionalBijector):
       context_channels: Python `int`, `C_ctx`; None: takes no `context`.
       vector_channels: Python `int`, D; None: takes no `vector`.
       adapted: Boolean `tf.Variable`, True after `tfp_cglow.adapt`; or None.
+      latent_scale: Float `[...]`, factor of the latents, see `tempered`; or
+        None.
       dtype: `tf.DType` of frames and latents.
       validate_args: Python `bool`: whether `inverse` refuses frames beyond 16,
         such as bytes, and beyond 1/2 if `first` is a `ContextMixture`.
@@ -89,6 +94,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     self._context_channels = context_channels
     self._vector_channels = vector_channels
     self._adapted = adapted
+    self._latent_scale = latent_scale
     super().__init__(
       forward_min_event_ndims=1,
       inverse_min_event_ndims=3,
@@ -127,6 +133,11 @@ class Glow(conditional_bijector.ConditionalBijector):
   def label_maps(self):
     """Float `[num_labels, h, w, c]`, joined to the context; or None."""
     return self._label_maps
+
+  @property
+  def latent_scale(self):
+    """Float `[...]`, factor of the latents, see `tempered`; or None."""
+    return self._latent_scale
 
   @property
   def adapted(self):
@@ -190,6 +201,50 @@ class Glow(conditional_bijector.ConditionalBijector):
     parts = tf.split(z, [int(np.prod(s)) for s in shapes_], axis=-1)
     return [shapes.reshape_trailing(p, 1, s) for p, s in zip(parts, shapes_)]
 
+  def tempered(
+    self,
+    temperature: tf.types.experimental.TensorLike = 1.0,
+    min_p: tf.types.experimental.TensorLike = 0.0,
+  ) -> Glow:
+    """The bijector of a sharpened distribution, for sampling.
+
+    A `LevelMixture` is tempered in the space of levels: p(level)^(1 /
+    temperature), without the levels that have less than `min_p` times the
+    largest probability; see `TemperedLevels`. With temperature 0 every level is
+    the likeliest. Steps, a `FrameAffine` and `LabelPriors` have no levels: for
+    a flow that has one of them, the temperature also scales the latents.
+
+    With temperature 1 and `min_p` 0 the result maps as this bijector does, bit
+    for bit. Its log-density is that of the sharpened distribution (minus
+    infinity for frames that it cannot give).
+
+    Args:
+      temperature: Float `[...]`, >= 0, that broadcasts to the leading
+        dimensions of the frames.
+      min_p: Float `[...]`, in [0, 1). A flow without a `LevelMixture` does not
+        use it.
+
+    Returns:
+      A `Glow` with the same variables.
+
+    Raises:
+      ValueError: if a value is out of range.
+    """
+    temperature, min_p = (
+      tf.convert_to_tensor(t, self.dtype) for t in (temperature, min_p)
+    )
+    tempering.check(temperature, min_p)
+    has_levels = hasattr(self._first, 'tempered')
+    others = [b for block in self._blocks for b in block[1:]]
+    if self._label_prior is not None or not has_levels:
+      others.append(self._first)
+    return self.copy(
+      first=self._first.tempered(temperature, min_p)
+      if has_levels
+      else self._first,
+      latent_scale=temperature if others else None,
+    )
+
   def prepared(self) -> Glow:
     """A copy that holds values of its steps' parameters and their inverses.
 
@@ -228,56 +283,8 @@ class Glow(conditional_bijector.ConditionalBijector):
       ValueError: if the bijector takes no label, or a condition does not fit.
     """
     return sum(
-      self.log_prob_terms_by_label(frames, base, weights, **conditions)
+      label_scores.log_prob_terms(self, frames, base, weights, **conditions)
     )
-
-  def log_prob_terms_by_label(
-    self,
-    frames: tf.types.experimental.TensorLike,
-    base: tfp.distributions.Distribution,
-    weights: Optional[tf.types.experimental.TensorLike] = None,
-    **conditions: tf.types.experimental.TensorLike,
-  ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The two terms whose sum is `log_prob_by_label`.
-
-    Args:
-      frames: `[..., H, W, C]`.
-      base: See `log_prob_by_label`.
-      weights: See `log_prob_by_label`.
-      **conditions: See `log_prob_by_label`.
-
-    Returns:
-      base_log_prob: `[..., R]`, nats, log-density of the latents.
-      log_det: `[..., R]`, log |det| of the inverse's Jacobian.
-
-    Raises:
-      ValueError: See `log_prob_by_label`.
-    """
-    if self.num_labels is None:
-      raise ValueError(f'`{self.name}` takes no label: build it with `labels`.')
-    frames = tf.convert_to_tensor(frames, dtype_hint=self.dtype)
-    conditions = self.checked(frames, 3, conditions, without=['label'])
-    if weights is None:
-      weights = tf.eye(self.num_labels, dtype=self.dtype)
-    weights = _check_weights(self, weights)
-    if self._label_prior is None:
-      terms = tf.map_fn(
-        lambda w: self._log_prob_terms(frames, base, label=w, **conditions),
-        weights,
-        fn_output_signature=(self.dtype, self.dtype),
-      )
-      return tuple(tf.experimental.numpy.moveaxis(t, 0, -1) for t in terms)
-    y, ildj = self._inverse_before_prior(frames, **conditions)
-    x, prior_ildj = self._label_prior._inverse_and_ildj(  # pylint: disable=protected-access
-      y[..., tf.newaxis, :], label=weights
-    )
-    base_log_prob = base.log_prob(x)
-    log_det = prior_ildj + ildj[..., tf.newaxis]
-    return base_log_prob, log_det + tf.zeros_like(base_log_prob)
-
-  def _log_prob_terms(self, frames, base, **conditions):
-    x, ildj = self._inverse_and_ildj(frames, **conditions)
-    return base.log_prob(x), ildj
 
   def _context_map(self, like, context=None, vector=None, label=None):
     """All conditions of the networks, joined into one map; or None."""
@@ -311,13 +318,15 @@ class Glow(conditional_bijector.ConditionalBijector):
     return self._context_network(context)
 
   def _inverse_and_ildj(self, y, label=None, **conditions):
-    x, ildj = self._inverse_before_prior(y, label=label, **conditions)
-    if self._label_prior is None:
-      return x, ildj
-    z, prior_ildj = self._label_prior.inverse_and_log_det(x, label=label)
-    return z, ildj + prior_ildj
+    x, ildj = self.inverse_before_prior(y, label=label, **conditions)
+    if self._label_prior is not None:
+      x, prior_ildj = self._label_prior.inverse_and_log_det(x, label=label)
+      ildj += prior_ildj
+    x, scale_ildj = tempering.unscaled(x, self._latent_scale)
+    return x, ildj + scale_ildj
 
-  def _inverse_before_prior(self, y, **conditions):
+  def inverse_before_prior(self, y, **conditions):
+    """Latents before the label's prior, and the log-det up to there."""
     ildjs = []
 
     def inverse(bijector, y, **kwargs):
@@ -385,6 +394,8 @@ class Glow(conditional_bijector.ConditionalBijector):
       ildjs.append(-fldj)
       return y
 
+    x, scale_fldj = tempering.scaled(x, self._latent_scale)
+    ildjs.append(-scale_fldj)
     if self._label_prior is not None:
       x = forward(self._label_prior, x, event_ndims=1, label=label)
     y = self._walk_forward(forward, x, label=label, **conditions)
@@ -434,16 +445,6 @@ def _check_vector(glow, vector):
       f'{vector.dtype.name}.'
     )
   return vector
-
-
-def _check_weights(glow, weights):
-  weights = labels.check_label(glow.name, weights, glow.num_labels, glow.dtype)
-  if weights.shape.rank != 2 or not weights.dtype.is_floating:
-    raise ValueError(
-      f'`{glow.name}` expects float `weights` of shape '
-      f'[R, {glow.num_labels}], but got {weights.dtype.name} {weights.shape}.'
-    )
-  return weights
 
 
 def _assert_range(glow, frames):

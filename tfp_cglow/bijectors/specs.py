@@ -14,6 +14,7 @@ from typing import Union
 __all__ = [
   'AdditiveSteps',
   'AffineSteps',
+  'AutoregressiveBase',
   'Context',
   'FrameAffine',
   'GlowSpec',
@@ -22,6 +23,7 @@ __all__ = [
   'LabelPriors',
   'LevelMixture',
   'MovedFrame',
+  'Networks',
   'PreviousFrame',
   'Pyramid',
 ]
@@ -41,10 +43,14 @@ class Context:
     frames: Python `int`, number of frames that the map begins with, the newest
       first, each with the C channels of the modelled frame. Only `LevelMixture`
       reads this number. 0: the map holds no frame.
+    constants: Python `int`, number of channels that the map ends with and that
+      are equal at all pixels. `build_glow` counts those of a vector and of a
+      label's embedding itself.
   """
 
   channels: int
   frames: int = 1
+  constants: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +59,7 @@ class _Steps:
 
   num_steps: int = 4
   hidden_channels: int = 64
-  context_injection: Literal['input', 'last'] = 'input'
+  context_injection: Literal['input', 'last'] = _not_a_setting('input')
   gradients: Literal['reversible', 'stored', 'unrolled'] = 'reversible'
   network: Any = None
 
@@ -122,6 +128,26 @@ class FrameAffine:
   hidden_channels: int = 32
 
 
+# Channels of a head of the attention of an `AutoregressiveBase`.
+HEAD_CHANNELS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class AutoregressiveBase:
+  """The coarsest pixels of a `LevelMixture`, see `AutoregressiveLevels`.
+
+  They are modelled one after another by a small transformer, so that what must
+  be decided once, such as the number of objects, is.
+
+  Attributes:
+    hidden_channels: Python `int`, a multiple of 16.
+    num_blocks: Python `int`, number of blocks of the transformer.
+  """
+
+  hidden_channels: int = 80
+  num_blocks: int = _not_a_setting(3)
+
+
 @dataclasses.dataclass(frozen=True)
 class LevelMixture:
   """A first bijector that models the levels of frames, see `ContextMixture`.
@@ -133,7 +159,10 @@ class LevelMixture:
       pixels that are modelled one after another. 0: all pixels at once, given
       the context alone. 1: the four places of every 2x2 pixels in turn. 2: the
       pixels of the first place are divided in the same way; and so on. 'all':
-      until a side of the coarsest group is odd.
+      until a side of the coarsest group is odd; with a `base`, until that has
+      at most 64 pixels.
+    base: `AutoregressiveBase`, which models the coarsest group of at most 64
+      pixels; None: its pixels are modelled like those of other groups.
     components: Python `int`, number of components of each mixture.
     hidden_channels: Python `int`, hidden channels of the networks.
     num_blocks: Python `int`, number of gated residual blocks of each network.
@@ -147,6 +176,7 @@ class LevelMixture:
 
   levels: Optional[int] = _not_a_setting(None)
   halvings: Union[int, Literal['all']] = 0
+  base: Optional[AutoregressiveBase] = None
   components: int = _not_a_setting(5)
   hidden_channels: int = 64
   num_blocks: int = _not_a_setting(2)
@@ -187,7 +217,7 @@ class LabelEmbedding(_Labels):
   """
 
   channels: int = 16
-  init_std: float = 1.0
+  init_std: float = _not_a_setting(1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,6 +246,22 @@ class Pyramid:
 
 
 @dataclasses.dataclass(frozen=True)
+class Networks:
+  """What all networks of a flow have in common.
+
+  Attributes:
+    dtype: `tf.DType` in which they compute, or its name ('bfloat16', for
+      example); None: the dtype of the frames.
+    padding: What a network sees beyond the edges of a frame. 'zeros': nothing;
+      motion mirrors the frame. 'wrap': the opposite side, for frames of a
+      periodic domain, such as a lattice.
+  """
+
+  dtype: Any = None
+  padding: Literal['zeros', 'wrap'] = 'zeros'
+
+
+@dataclasses.dataclass(frozen=True)
 class GlowSpec:
   """Arguments of `build_glow` that do not depend on the frame's size.
 
@@ -226,8 +272,7 @@ class GlowSpec:
     labels: `LabelPriors`, `LabelEmbedding` or `LabelImages`; None: the flow
       takes no label.
     pyramid: `Pyramid`, or a callable, see `build_glow`.
-    network_dtype: Python `str`, name of the dtype in which networks compute
-      ('bfloat16', for example); None: the dtype of the frames.
+    networks: `Networks`.
   """
 
   num_glow_blocks: int = 3
@@ -235,4 +280,4 @@ class GlowSpec:
   first: Union[None, FrameAffine, LevelMixture] = None
   labels: Union[None, LabelPriors, LabelEmbedding, LabelImages] = None
   pyramid: Union[Pyramid, Callable] = Pyramid()
-  network_dtype: Optional[str] = _not_a_setting(None)
+  networks: Networks = _not_a_setting(Networks())

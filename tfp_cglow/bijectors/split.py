@@ -64,22 +64,28 @@ def join(kept, latent):
 
 
 def build_split(
-  channels: int, dtype: tf.DType = tf.float32, name: str = 'split'
+  channels: int,
+  dtype: tf.DType = tf.float32,
+  padding: str = 'zeros',
+  name: str = 'split',
 ) -> Split:
   """Creates a `Split` whose prior starts as N(0, 1): a zero conv3x3 (Glow)."""
   half = channels // 2
   kernel = tf.Variable(tf.zeros([3, 3, half, channels], dtype), name='kernel')
   bias = tf.Variable(tf.zeros([channels], dtype), name='bias')
-  return Split(ConvPrior(kernel, bias), dtype=dtype, name=name)
+  return Split(ConvPrior(kernel, bias, padding), dtype=dtype, name=name)
 
 
 class ConvPrior(tf.Module):
   """One convolution from the half that goes on to the prior's parameters."""
 
-  def __init__(self, kernel, bias, name='conv_prior'):
+  def __init__(self, kernel, bias, padding='zeros', name='conv_prior'):
     super().__init__(name=name)
     self.kernel = kernel
     self.bias = bias
+    self._padding = padding
 
   def __call__(self, kept):
-    return convolutional.conv2d(kept, self.kernel, self.bias)
+    return convolutional.conv2d(
+      kept, self.kernel, self.bias, padding=self._padding
+    )

@@ -24,7 +24,12 @@ class ContextPyramid(tf.Module):
   """
 
   def __init__(
-    self, kernels, biases, network_dtype=None, name='context_pyramid'
+    self,
+    kernels,
+    biases,
+    network_dtype=None,
+    padding='zeros',
+    name='context_pyramid',
   ):
     """Creates the pyramid.
 
@@ -33,12 +38,14 @@ class ContextPyramid(tf.Module):
         coarse.
       biases: List of float `[P]`, one for each block.
       network_dtype: `tf.DType` of the computation; None: the input's dtype.
+      padding: 'zeros' or 'wrap', see `convolutional`.
       name: Python `str`.
     """
     super().__init__(name=name)
     self.kernels = kernels
     self.biases = biases
     self._network_dtype = network_dtype
+    self._padding = padding
 
   def __call__(self, context):
     """A list of maps, fine to coarse, of the context `[..., H, W, C_ctx]`."""
@@ -46,7 +53,11 @@ class ContextPyramid(tf.Module):
     x, pyramid = tf.cast(context, dtype), []
     for kernel, bias in zip(self.kernels, self.biases):
       x = convolutional.conv2d(
-        x, tf.cast(kernel, dtype), tf.cast(bias, dtype), strides=2
+        x,
+        tf.cast(kernel, dtype),
+        tf.cast(bias, dtype),
+        strides=2,
+        padding=self._padding,
       )
       x = tf.nn.relu(x)
       pyramid.append(tf.cast(x, context.dtype))
@@ -59,6 +70,7 @@ def build_context_pyramid(
   pyramid_channels: Optional[int] = None,
   seed: Optional[int] = None,
   network_dtype: Optional[tf.DType] = None,
+  padding: str = 'zeros',
   dtype: tf.DType = tf.float32,
   name: str = 'context_pyramid',
 ) -> ContextPyramid:
@@ -70,6 +82,7 @@ def build_context_pyramid(
     pyramid_channels: Python `int` P; None: `context_channels`, as in the paper.
     seed: Python `int`; None: from the operating system.
     network_dtype: `tf.DType` of the computation; None: the input's dtype.
+    padding: 'zeros' or 'wrap', see `convolutional`.
     dtype: `tf.DType` of the variables.
     name: Python `str`.
 
@@ -96,5 +109,6 @@ def build_context_pyramid(
       for _ in in_channels
     ],
     network_dtype=network_dtype,
+    padding=padding,
     name=name,
   )

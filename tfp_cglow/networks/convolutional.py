@@ -4,6 +4,10 @@
 `apply(params, x, context)` returns a tensor. Parameters are arguments, so that
 `Scan` can stack them. Maps are `[..., H, W, C]` with any number of leading
 dimensions.
+
+Padding: with 'zeros', convolutions see zeros beyond the edges of a map. With
+'wrap', maps are periodic: they see the opposite side. Then an object across an
+edge looks like any other.
 """
 
 from __future__ import annotations
@@ -20,25 +24,68 @@ from tfp_cglow.internal import shapes
 __all__ = [
   'BoundNetwork',
   'Network',
+  'PADDINGS',
   'bounded',
   'conv2d',
   'conv_network',
   'he_normal',
   'to_variables',
+  'wrap',
 ]
 
 Network = collections.namedtuple('Network', ['init', 'apply'])
 Network.__doc__ = """The functions `init` and `apply` of a coupling network."""
 
+PADDINGS = ('zeros', 'wrap')
 
-def conv2d(x, kernel, bias=None, strides=1):
-  """Convolves `x` `[..., H, W, C_in]` with `kernel` `[h, w, C_in, C_out]`."""
-  rank = x.shape.rank
-  if rank == 3:
-    y = tf.nn.conv2d(x[tf.newaxis], kernel, strides, 'SAME')[0]
+
+def conv2d(x, kernel, bias=None, strides=1, padding='zeros'):
+  """Convolves maps; the result has 1 / strides of the height and width.
+
+  Args:
+    x: `[..., H, W, C_in]`.
+    kernel: `[h, w, C_in, C_out]`.
+    bias: `[C_out]` or None.
+    strides: Python `int`.
+    padding: 'zeros' or 'wrap'.
+
+  Returns:
+    `[..., H / strides, W / strides, C_out]`.
+  """
+  method = 'SAME'
+  if padding == 'wrap':
+    for axis, size in ((-3, kernel.shape[0]), (-2, kernel.shape[1])):
+      # As many as 'SAME' would add, on the same sides.
+      total = max(size - strides, 0)
+      x = wrap(x, axis, total // 2, total - total // 2)
+    method = 'VALID'
+  if x.shape.rank == 3:
+    y = tf.nn.conv2d(x[tf.newaxis], kernel, strides, method)[0]
   else:
-    y = tf.nn.conv2d(x, kernel, strides, 'SAME')
+    y = tf.nn.conv2d(x, kernel, strides, method)
   return y if bias is None else y + bias
+
+
+def wrap(x, axis, before, after):
+  """Continues a periodic tensor along an axis.
+
+  Args:
+    x: `Tensor` whose size along `axis` is at least `before` and `after`.
+    axis: Python `int`, negative.
+    before: Python `int`, number of entries of the end to repeat at the start.
+    after: Python `int`, number of entries of the start to repeat at the end.
+
+  Returns:
+    A `Tensor` that is longer by `before + after`.
+  """
+  size = x.shape[axis]
+  parts = [x]
+  rest = (slice(None),) * (-axis - 1)
+  if before:
+    parts.insert(0, x[(..., slice(size - before, size), *rest)])
+  if after:
+    parts.append(x[(..., slice(0, after), *rest)])
+  return tf.concat(parts, axis) if len(parts) > 1 else x
 
 
 def bounded(x, bound):
@@ -63,6 +110,7 @@ def conv_network(
   context_channels: Optional[int] = None,
   context_injection: str = 'input',
   network_dtype: Optional[tf.DType] = None,
+  padding: str = 'zeros',
 ) -> Network:
   """Glow's coupling network: conv3x3, ReLU, conv1x1, ReLU, zero conv3x3.
 
@@ -76,6 +124,7 @@ def conv_network(
       first layer; 'last', to the input of the last layer.
     network_dtype: `tf.DType` of the computation; None: the input's dtype. The
       output always has the input's dtype.
+    padding: 'zeros' or 'wrap'.
 
   Returns:
     A `Network`. The argument `in_channels` of its `init` includes the
@@ -93,7 +142,7 @@ def conv_network(
   # No local functions, which cannot be pickled.
   return Network(
     functools.partial(_init, hidden_channels, late_channels),
-    functools.partial(_apply, late_channels, network_dtype),
+    functools.partial(_apply, late_channels, network_dtype, padding),
   )
 
 
@@ -110,18 +159,18 @@ def _init(hidden, late_channels, seed, in_channels, out_channels):
   }
 
 
-def _apply(late_channels, network_dtype, params, x, context=None):
-  dtype = x.dtype
+def _apply(late_channels, network_dtype, padding, params, x, context=None):
+  dtype, conv = x.dtype, functools.partial(conv2d, padding=padding)
   if network_dtype is not None:
     cast = lambda t: tf.cast(t, network_dtype)
     x, params = cast(x), {k: cast(v) for k, v in params.items()}
     context = context if context is None else cast(context)
   early, late = (None, context) if late_channels else (context, None)
   x = _join(x, early)
-  x = tf.nn.relu(conv2d(x, params['kernel_1'], params['bias_1']))
-  x = tf.nn.relu(conv2d(x, params['kernel_2'], params['bias_2']))
+  x = tf.nn.relu(conv(x, params['kernel_1'], params['bias_1']))
+  x = tf.nn.relu(conv(x, params['kernel_2'], params['bias_2']))
   x = _join(x, late)
-  return tf.cast(conv2d(x, params['kernel_3'], params['bias_3']), dtype)
+  return tf.cast(conv(x, params['kernel_3'], params['bias_3']), dtype)
 
 
 def _join(x, context):

@@ -32,7 +32,13 @@ class MixtureNetwork(tf.Module):
        Rethinking Spatial Pooling for Scene Parsing. _CVPR_, 2020.
   """
 
-  def __init__(self, params, network_dtype=None, name='mixture_network'):
+  def __init__(
+    self,
+    params,
+    network_dtype=None,
+    padding='zeros',
+    name='mixture_network',
+  ):
     """Creates the network.
 
     Args:
@@ -41,11 +47,13 @@ class MixtureNetwork(tf.Module):
         with strip pooling: a list of pairs of layers, one pair for each block.
         'heads': a list of pairs of layers. 'motion', only with motion: a layer.
       network_dtype: `tf.DType` of the computation; None: the input's dtype.
+      padding: 'zeros' or 'wrap', see `convolutional`.
       name: Python `str`.
     """
     super().__init__(name=name)
     self.params = params
     self._network_dtype = network_dtype
+    self._padding = padding
 
   def features(self, inputs):
     """The features that all heads share.
@@ -94,9 +102,10 @@ class MixtureNetwork(tf.Module):
   def _conv(self, layer, x):
     dtype = self._network_dtype or x.dtype
     kernel, bias = (tf.cast(layer[k], dtype) for k in ('kernel', 'bias'))
-    return tf.cast(
-      convolutional.conv2d(tf.cast(x, dtype), kernel, bias), x.dtype
+    y = convolutional.conv2d(
+      tf.cast(x, dtype), kernel, bias, padding=self._padding
     )
+    return tf.cast(y, x.dtype)
 
 
 def build_mixture_network(
@@ -110,6 +119,7 @@ def build_mixture_network(
   num_places=1,
   seed=None,
   network_dtype=None,
+  padding='zeros',
   dtype=tf.float32,
 ):
   """Creates a `MixtureNetwork` whose raw parameters start at zero.
@@ -127,6 +137,7 @@ def build_mixture_network(
       has no `motion`.
     seed: Python `int`; None: from the operating system.
     network_dtype: `tf.DType` of the computation; None: the input's dtype.
+    padding: 'zeros' or 'wrap', see `convolutional`.
     dtype: `tf.DType` of the variables.
 
   Returns:
@@ -163,4 +174,4 @@ def build_mixture_network(
   }
   if num_places > 1:
     params['motion'] = layer(1, hidden, num_places, is_zero=True)
-  return MixtureNetwork(params, network_dtype)
+  return MixtureNetwork(params, network_dtype, padding)

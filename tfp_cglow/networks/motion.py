@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tfp_cglow.networks import convolutional
+
 __all__ = ['blend', 'neighbours', 'num_neighbours']
 
 
@@ -10,7 +12,7 @@ def num_neighbours(radius):
   return (2 * radius + 1) ** 2
 
 
-def neighbours(frame, radius):
+def neighbours(frame, radius, padding='zeros'):
   """The frame shifted to every place within a radius.
 
   ```none
@@ -19,8 +21,10 @@ def neighbours(frame, radius):
   ```
 
   Args:
-    frame: `[..., H, W, C]`. It is mirrored at its edges.
+    frame: `[..., H, W, C]`.
     radius: Python `int` >= 0, in pixels.
+    padding: 'wrap' for periodic frames; 'zeros': the frame is mirrored at its
+      edges.
 
   Returns:
     List of `K**2` frames `[..., H, W, C]`, ordered by rows; the middle one is
@@ -35,8 +39,12 @@ def neighbours(frame, radius):
       f'Motion of {radius} pixels needs frames of at least {radius}x{radius}, '
       f'but got frames of {height}x{width}.'
     )
-  edges = [[0, 0]] * (frame.shape.rank - 3) + [[radius, radius]] * 2
-  padded = tf.pad(frame, edges + [[0, 0]], mode='SYMMETRIC')
+  if padding == 'wrap':
+    padded = convolutional.wrap(frame, -3, radius, radius)
+    padded = convolutional.wrap(padded, -2, radius, radius)
+  else:
+    edges = [[0, 0]] * (frame.shape.rank - 3) + [[radius, radius]] * 2
+    padded = tf.pad(frame, edges + [[0, 0]], mode='SYMMETRIC')
   size = 2 * radius + 1
   return [
     padded[..., i : i + height, j : j + width, :]

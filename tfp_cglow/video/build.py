@@ -84,7 +84,9 @@ def build_video_flow(
       name='head',
     )
   if tail is not None:
-    memory = _build_memory(tail.memory, channels, seeds[1])
+    memory = _build_memory(
+      tail.memory, channels, seeds[1], tail.networks.padding
+    )
     state_channels = 0 if memory is None else memory.state_channels
     built['memory'] = memory
     built['tail'] = build_lib.build_glow(
@@ -120,6 +122,8 @@ def _check_parts(head, tail, dequantisation):
       'tail.memory', tail.memory, specs.ResidualMemory, specs.GruMemory
     )
   for name, part in (('head', head), ('tail', tail)):
+    if part is not None:
+      build_lib.check_networks(part.networks)
     checks.check_kind(
       f'{name}.labels', getattr(part, 'labels', None), *_LABEL_SPECS
     )
@@ -166,14 +170,14 @@ def _arguments(spec, num_labels, n_bits):
   return {field.name: getattr(spec, field.name) for field in fields}
 
 
-def _build_memory(memory, channels, seed):
+def _build_memory(memory, channels, seed, padding):
   if memory is None:
     return None
   checks.check_at_least('tail.memory.channels', memory.channels, 1)
   build = context_processor.build_context_processor
   if isinstance(memory, specs.GruMemory):
     build = conv_gru.build_conv_gru
-  return build(channels, memory.channels, seed=seed)
+  return build(channels, memory.channels, seed=seed, padding=padding)
 
 
 def _build_label_counts(num_labels):

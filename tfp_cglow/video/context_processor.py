@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Optional
 
 import numpy as np
@@ -74,7 +75,14 @@ class ContextProcessor(StateProcessor):
   """
 
   def __init__(
-    self, norm, kernel_1, bias_1, kernel_2, bias_2, name='context_processor'
+    self,
+    norm,
+    kernel_1,
+    bias_1,
+    kernel_2,
+    bias_2,
+    padding='zeros',
+    name='context_processor',
   ):
     """Creates the memory.
 
@@ -84,12 +92,14 @@ class ContextProcessor(StateProcessor):
       bias_1: Float `[D]`.
       kernel_2: Float `[3, 3, D, S]`.
       bias_2: Float `[S]`.
+      padding: 'zeros' or 'wrap', see `convolutional`.
       name: Python `str`.
     """
     super().__init__(name=name)
     self.norm = norm
     self.kernel_1, self.bias_1 = kernel_1, bias_1
     self.kernel_2, self.bias_2 = kernel_2, bias_2
+    self._padding = padding
 
   @property
   def state_channels(self):
@@ -98,8 +108,9 @@ class ContextProcessor(StateProcessor):
   def __call__(self, state, frame):
     x = tf.concat(shapes.align_leading(frame, state), axis=-1)
     x = self.norm.inverse(x)
-    x = tf.nn.relu(convolutional.conv2d(x, self.kernel_1, self.bias_1))
-    return state + convolutional.conv2d(x, self.kernel_2, self.bias_2)
+    conv = functools.partial(convolutional.conv2d, padding=self._padding)
+    x = tf.nn.relu(conv(x, self.kernel_1, self.bias_1))
+    return state + conv(x, self.kernel_2, self.bias_2)
 
   def adapted_to(self, frames):
     """See the base class. ActNorm gets the frames' statistics.
@@ -124,6 +135,7 @@ def build_context_processor(
   channels: int,
   state_channels: int,
   seed: Optional[int] = None,
+  padding: str = 'zeros',
   dtype: tf.DType = tf.float32,
 ) -> ContextProcessor:
   """Creates a `ContextProcessor` with 2 S hidden channels.
@@ -132,6 +144,7 @@ def build_context_processor(
     channels: Python `int`, C of a frame.
     state_channels: Python `int`, S.
     seed: Python `int`; None: from the operating system.
+    padding: 'zeros' or 'wrap', see `convolutional`.
     dtype: `tf.DType` of frames, states and variables.
 
   Returns:
@@ -151,4 +164,6 @@ def build_context_processor(
     },
     dtype,
   )
-  return ContextProcessor(actnorm.build_actnorm(inputs, dtype), **variables)
+  return ContextProcessor(
+    actnorm.build_actnorm(inputs, dtype), **variables, padding=padding
+  )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Optional
 
 import numpy as np
@@ -40,6 +41,7 @@ class ConvGRU(context_processor.StateProcessor):
     gate_bias,
     candidate_kernel,
     candidate_bias,
+    padding='zeros',
     name='conv_gru',
   ):
     """Creates the memory.
@@ -49,12 +51,14 @@ class ConvGRU(context_processor.StateProcessor):
       gate_bias: Float `[2 * S]`.
       candidate_kernel: Float `[3, 3, C + S, S]`.
       candidate_bias: Float `[S]`.
+      padding: 'zeros' or 'wrap', see `convolutional`.
       name: Python `str`.
     """
     super().__init__(name=name)
     self.gate_kernel, self.gate_bias = gate_kernel, gate_bias
     self.candidate_kernel = candidate_kernel
     self.candidate_bias = candidate_bias
+    self._padding = padding
 
   @property
   def state_channels(self):
@@ -62,11 +66,10 @@ class ConvGRU(context_processor.StateProcessor):
 
   def __call__(self, state, frame):
     x, h = shapes.align_leading(frame, state)
-    gates = convolutional.conv2d(
-      tf.concat([x, h], axis=-1), self.gate_kernel, self.gate_bias
-    )
+    conv = functools.partial(convolutional.conv2d, padding=self._padding)
+    gates = conv(tf.concat([x, h], axis=-1), self.gate_kernel, self.gate_bias)
     update, reset = tf.split(tf.sigmoid(gates), 2, axis=-1)
-    candidate = convolutional.conv2d(
+    candidate = conv(
       tf.concat([x, reset * h], axis=-1),
       self.candidate_kernel,
       self.candidate_bias,
@@ -78,6 +81,7 @@ def build_conv_gru(
   channels: int,
   state_channels: int,
   seed: Optional[int] = None,
+  padding: str = 'zeros',
   dtype: tf.DType = tf.float32,
 ) -> ConvGRU:
   """Creates a `ConvGRU` whose first C candidates copy the frame.
@@ -89,6 +93,7 @@ def build_conv_gru(
     channels: Python `int`, C of a frame.
     state_channels: Python `int`, S.
     seed: Python `int`; None: from the operating system.
+    padding: 'zeros' or 'wrap', see `convolutional`.
     dtype: `tf.DType` of frames, states and variables.
 
   Returns:
@@ -113,4 +118,4 @@ def build_conv_gru(
     },
     dtype,
   )
-  return ConvGRU(**variables)
+  return ConvGRU(**variables, padding=padding)

@@ -9,6 +9,7 @@ from typing import Optional
 import numpy as np
 import tensorflow as tf
 
+from tfp_cglow.bijectors import label_scores
 from tfp_cglow.video import likelihood
 from tfp_cglow.video import video_targets
 
@@ -27,11 +28,15 @@ class VideoLoss:
       label in training.
     tail_frames_per_step: Python `int`, number of random frames of each clip
       that the tail is trained on in a step, an unbiased estimate; None: all.
+    head_frames_per_step: Python `int`, number of random frames of each clip
+      that the head is trained on in a step, for data whose first frames look
+      like any other; None: frame 0 alone.
   """
 
   label_weight: float = 1.0
   label_dropout: float = 0.0
   tail_frames_per_step: Optional[int] = None
+  head_frames_per_step: Optional[int] = None
 
 
 def scores_labels(glow, label_weight):
@@ -90,12 +95,17 @@ def loss_terms(flow, loss, frames, label, seed, clips):
   given = _with_null_labels(flow, label, seed, clips, loss.label_dropout)
   label_weight = loss.label_weight
   terms = {}
-  if flow.head is not None:
+  by_frame = [t if t is None else t[:, tf.newaxis] for t in (label, given)]
+  if flow.head is not None and loss.head_frames_per_step is None:
     terms.update(
       _submodel_terms(flow, 'head', label_weight, targets.first, label, given)
     )
+  elif flow.head is not None:
+    some = video_targets.some_frames(
+      flow, frames, seed, clips, loss.head_frames_per_step
+    )
+    terms.update(_submodel_terms(flow, 'head', label_weight, some, *by_frame))
   if flow.tail is not None:
-    by_frame = [t if t is None else t[:, tf.newaxis] for t in (label, given)]
     terms.update(
       _submodel_terms(
         flow,
@@ -174,8 +184,8 @@ def _log_prob_and_scores(
     return flow.base.log_prob(x) + log_det, log_det, None
   # The last row is zero: the null label.
   labels_and_null = tf.one_hot(tf.range(flow.num_labels + 1), flow.num_labels)
-  base_log_prob, log_det = glow.log_prob_terms_by_label(
-    targets, flow.base, weights=labels_and_null, **conditions
+  base_log_prob, log_det = label_scores.log_prob_terms(
+    glow, targets, flow.base, weights=labels_and_null, **conditions
   )
   by_label = base_log_prob + log_det  # [..., num_labels + 1]
   given = tf.broadcast_to(given, tf.shape(by_label)[:-1])

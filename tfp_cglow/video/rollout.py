@@ -30,12 +30,12 @@ def row_seeds(seed, batch_size):
   )
 
 
-def check_request(flow, num_frames, given, temperature, batch_size):
+def check_request(flow, num_frames, given, temperature, min_p, batch_size):
   """Raises ValueError if `rollout` cannot use these arguments."""
   num_given = 1 if given is None else given.shape[1]
   if flow.head is None and given is None:
     raise ValueError('A model without a head needs `first_frames`.')
-  check_sampling(num_frames, given, temperature, batch_size)
+  check_sampling(num_frames, given, temperature, batch_size, min_p)
   if flow.tail is None and num_frames > num_given:
     raise ValueError(
       f'A model without a tail cannot make more than {num_given} frame(s), '
@@ -43,7 +43,7 @@ def check_request(flow, num_frames, given, temperature, batch_size):
     )
 
 
-def check_sampling(num_frames, given, temperature, batch_size):
+def check_sampling(num_frames, given, temperature, batch_size, min_p=0.0):
   """Raises ValueError for arguments that no video model could use."""
   least = 1 if given is None else given.shape[1]
   if num_frames < least:
@@ -55,6 +55,9 @@ def check_sampling(num_frames, given, temperature, batch_size):
     raise ValueError(
       f'`temperature` must be finite and >= 0, but got {temperature}.'
     )
+  values = np.asarray(min_p)
+  if not np.all((values >= 0) & (values < 1)):  # Also for NaN.
+    raise ValueError(f'`min_p` must be in [0, 1), but got {min_p}.')
   if given is not None and given.shape[0] != batch_size:
     raise ValueError(
       f'`first_frames` holds {given.shape[0]} videos, '
@@ -63,7 +66,14 @@ def check_sampling(num_frames, given, temperature, batch_size):
 
 
 def rollout(
-  flow, label, given, num_frames, temperature, seeds, guard=tf.identity
+  flow,
+  label,
+  given,
+  num_frames,
+  temperature,
+  min_p,
+  seeds,
+  guard=tf.identity,
 ):
   """Generates videos: begins them with the head, or continues given frames.
 
@@ -76,7 +86,8 @@ def rollout(
     given: Clean frames `[B, T0, H, W, C]`, T0 >= 1, to continue; None: the head
       draws the first frame.
     num_frames: int scalar, T >= T0, number of frames with the given ones.
-    temperature: Float `[B]`, scales the latent noise.
+    temperature: Float `[B]`, see `Glow.tempered`.
+    min_p: Float `[B]`, see `Glow.tempered`.
     seeds: int32 `[B, 2]`.
     guard: See `generate`.
 
@@ -85,18 +96,21 @@ def rollout(
   """
 
   def latent(time):
-    return noise(flow, temperature, seeds, time)
+    return noise(flow, seeds, time)
 
-  return generate(flow, label, given, num_frames, latent, guard)
+  return generate(
+    flow, label, given, num_frames, latent, guard, (temperature, min_p)
+  )
 
 
-def noise(flow, temperature, seeds, time):
+def noise(flow, seeds, time):
   """Draws latents `[B, N]` of frame `time`, an int scalar or `[B]`."""
-  z = likelihood.latent_noise(seeds, time, flow.num_dims)
-  return z * temperature[:, tf.newaxis]
+  return likelihood.latent_noise(seeds, time, flow.num_dims)
 
 
-def generate(flow, label, given, num_frames, latent, guard=tf.identity):
+def generate(
+  flow, label, given, num_frames, latent, guard=tf.identity, tempering=()
+):
   """Generates videos from latents that a callable gives frame by frame.
 
   Each frame enters the next frame's context as the uint8 values that are
@@ -110,18 +124,20 @@ def generate(flow, label, given, num_frames, latent, guard=tf.identity):
     latent: Callable from the frame's index, an int scalar, to `[B, N]`.
     guard: Callable from each frame `[B, H, W, C]`, float, that the flow makes
       to the frame to use, for checks of generated values.
+    tempering: Temperature and `min_p`, see `Glow.tempered`; (): head and tail
+      are not tempered.
 
   Returns:
     uint8 `[B, T, H, W, C]`.
   """
   if given is None:
-    given = first_frame(flow, label, latent(0), guard)[:, tf.newaxis]
+    given = first_frame(flow, label, latent(0), guard, tempering)[:, tf.newaxis]
   else:
     given = likelihood.to_uint8(given)
   if flow.tail is None:
     return given
 
-  tail = flow.tail.prepared()
+  tail = _tempered(flow.tail.prepared(), tempering)
   num_given = tf.shape(given)[1]
   newest_first = [
     given[:, tf.maximum(num_given - 1 - lag, 0)]
@@ -154,10 +170,15 @@ def generate(flow, label, given, num_frames, latent, guard=tf.identity):
   return tf.concat([given[:, :-1], generated], axis=1)
 
 
-def first_frame(flow, label, latent, guard=tf.identity):
+def _tempered(glow, tempering):
+  return glow.tempered(*tempering) if tempering else glow
+
+
+def first_frame(flow, label, latent, guard=tf.identity, tempering=()):
   """The head's frame, uint8 `[B, H, W, C]`, for latents `[B, N]`."""
   kwargs = flow.label_kwargs(flow.head, label)
-  return _to_frame(flow, guard(flow.head.forward(latent, **kwargs)))
+  head = _tempered(flow.head, tempering)
+  return _to_frame(flow, guard(head.forward(latent, **kwargs)))
 
 
 def next_frame(flow, tail, label, recent, state, latent, guard=tf.identity):
@@ -165,7 +186,7 @@ def next_frame(flow, tail, label, recent, state, latent, guard=tf.identity):
 
   Args:
     flow: `VideoFlow`.
-    tail: `flow.tail`, or `flow.tail.prepared()`.
+    tail: `flow.tail`, or a copy of it that is prepared or tempered.
     label: See `rollout`.
     recent: List of the last `flow.previous_frames` frames, uint8
       `[B, H, W, C]`, the newest first; the first frame of a video stands for

@@ -241,7 +241,8 @@ class VideoFlow(tf.Module):
     labels: Optional[tf.types.experimental.TensorLike] = None,
     num_frames: tf.types.experimental.TensorLike = 1,
     first_frames: Optional[tf.types.experimental.TensorLike] = None,
-    temperature: tf.types.experimental.TensorLike = 0.7,
+    temperature: tf.types.experimental.TensorLike = 1.0,
+    min_p: tf.types.experimental.TensorLike = 0.0,
     seed: Optional[tf.types.experimental.TensorLike] = None,
     num_videos: Optional[int] = None,
   ) -> tf.Tensor:
@@ -253,7 +254,7 @@ class VideoFlow(tf.Module):
       num_frames: int, T, number of frames with `first_frames`.
       first_frames: uint8 or float `[B, T0, H, W, C]`, frames to continue; None:
         the head generates the first frame.
-      temperature: Float scalar or `[B]`, >= 0, scales the latent noise.
+      temperature: Float scalar or `[B]`, see `Glow.tempered`; so is `min_p`.
       seed: Python `int`, int32 `[2]`, or int32 `[B, 2]` with a seed for each
         row; None: a random seed. Equal seeds give equal videos.
       num_videos: Python `int` B, for a model without labels; None: as many as
@@ -271,18 +272,19 @@ class VideoFlow(tf.Module):
     labels, batch_size = _rows_to_sample(
       labels, self.num_labels, given, num_videos
     )
-    rollout.check_request(self, num_frames, given, temperature, int(batch_size))
+    rollout.check_request(
+      self, num_frames, given, temperature, min_p, int(batch_size)
+    )
     if seed is None:
       seed = int(np.random.default_rng().integers(2**31))
-    temperature = tf.broadcast_to(
-      tf.cast(temperature, tf.float32), [batch_size]
-    )
+    to_rows = lambda t: tf.broadcast_to(tf.cast(t, tf.float32), [batch_size])
     return self._sample_function(
       self,
       labels,
       given,
       tf.convert_to_tensor(num_frames),
-      temperature,
+      to_rows(temperature),
+      to_rows(min_p),
       rollout.row_seeds(seed, batch_size),
     )
 

@@ -15,6 +15,7 @@ __all__ = [
   'initial_state',
   'next_state',
   'noisy_targets',
+  'some_frames',
 ]
 
 Targets = collections.namedtuple(
@@ -78,16 +79,39 @@ def noisy_targets(flow, frames, seed, clips, subset_size=None):
   num_frames = tf.shape(frames)[1]
   times = tf.range(1, num_frames)
   if subset_size is not None:
-    order = tf.random.experimental.stateless_shuffle(
-      times, likelihood.fold_in(likelihood.as_seed(seed), -1), alg='philox'
-    )
-    times = order[:subset_size]
+    times = _some(times, seed, -1, subset_size)
   draw = _legacy_frames if flow.dequantisation == 'legacy' else _matched_frames
   clean, first, later = draw(flow, frames, seed, clips, times)
   contexts = None
   if flow.tail is not None:
     contexts = tf.gather(contexts_of(flow, clean), times - 1, axis=1)
   return Targets(first, contexts, later, times)
+
+
+def some_frames(flow, frames, seed, clips, subset_size):
+  """Noisy frames at random times of 0..T-1.
+
+  Args:
+    flow: `VideoFlow`.
+    frames: uint8 or float `[B, T, H, W, C]`.
+    seed: Python `int` or int32 `[2]`, of the times and the noise.
+    clips: int `[B]`, a number for each clip, on which its noise depends.
+    subset_size: Python `int` n, number of frames, at most T.
+
+  Returns:
+    `[B, n, H, W, C]`.
+  """
+  times = _some(tf.range(tf.shape(frames)[1]), seed, -3, subset_size)
+  draw = _legacy_frames if flow.dequantisation == 'legacy' else _matched_frames
+  return draw(flow, frames, seed, clips, times)[2]
+
+
+def _some(times, seed, stream, number):
+  """The first `number` of randomly ordered times."""
+  order = tf.random.experimental.stateless_shuffle(
+    times, likelihood.fold_in(likelihood.as_seed(seed), stream), alg='philox'
+  )
+  return order[:number]
 
 
 def _matched_frames(flow, frames, seed, clips, times):

@@ -32,7 +32,7 @@ __all__ = [
 PLACES = ('data.data_dir', 'data.data_service')
 _OF_BITS = ('model.n_bits', 'model.dequantisation')
 _OF_NO_BITS = (
-  'data.flip',
+  'data.symmetry',
   'data.cache',
   'data.cache_gigabytes',
   'data.max_skipped',
@@ -81,7 +81,8 @@ class Run:
     sample_frames: Frames of each drawn video.
     temperature: Temperature of all samples.
     quality_samples: Number of continuations drawn for each held-out clip; 0:
-      continuations are not measured, nor whether a seed repeats its numbers.
+      samples are not measured: neither continuations, nor what a judge says,
+      nor whether a seed repeats its numbers.
     quality_given: Real frames that a continuation starts from; None: as many as
       the tail sees.
   """
@@ -132,6 +133,14 @@ class Config:
   model: Union[models.Flow, models.Gan] = models.Flow()
   optimiser: Optimiser = Optimiser()
   run: Run = Run()
+
+  @property
+  def sampling(self):
+    """Arguments of `sample` for every video of the run: `dict`."""
+    sampling = {'temperature': self.run.temperature}
+    if isinstance(self.model, models.Flow):
+      sampling['min_p'] = self.model.min_p
+    return sampling
 
 
 def dataset_assignments(name):

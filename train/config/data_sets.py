@@ -35,23 +35,39 @@ class Clips:
     num_frames: Number of frames of a clip; 1: images.
     frame_size: Side of the square frames, in pixels.
     channels: 3 (RGB) or 1 (grey).
-    flip: Whether half of the training clips are mirrored.
+    symmetry: How training clips are changed at random: 'none'; 'mirror': half
+      of them are mirrored; 'wrap': frames are periodic, so clips are shifted
+      around the edges, and networks see the opposite side beyond an edge;
+      'own': as the data set allows.
     data_dir: Folder of the data; '': the data set's default folder.
   """
 
   num_frames: int = _number(8, least=1)
   frame_size: int = _number(32, least=2)
   channels: Literal[1, 3] = 3
-  flip: bool = False
+  symmetry: Literal['own', 'none', 'mirror', 'wrap'] = 'own'
   data_dir: str = ''
 
   # The fraction of files held out, for data sets that are split by hash.
   valid_fraction: ClassVar[Optional[float]] = None
 
+  # The data set's own symmetry.
+  own_symmetry: ClassVar[str] = 'none'
+
   @property
   def name(self):
     """The name that --dataset takes."""
     return fields.kind_name(type(self))
+
+  @property
+  def known_symmetry(self):
+    """'none', 'mirror' or 'wrap'."""
+    return self.own_symmetry if self.symmetry == 'own' else self.symmetry
+
+  @property
+  def padding(self):
+    """What networks see beyond the edges, see `tfp_cglow.Networks`."""
+    return 'wrap' if self.known_symmetry == 'wrap' else 'zeros'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,12 +106,16 @@ class Listed(Clips):
 class Natvid(Listed):
   """Four short films, each with its own label; downloaded (5.6 MB).
 
+  A mirrored film is the same film.
+
   Attributes:
     left_out: Label of the film that is held out; None: the last seconds of all
       films are held out.
   """
 
   left_out: Optional[str] = None
+
+  own_symmetry: ClassVar[str] = 'mirror'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +138,12 @@ class Shapes(Listed):
   @property
   def name(self):
     return f'shapes:{self.variant}' if self.variant else 'shapes'
+
+  @property
+  def own_symmetry(self):
+    # The bar of 'occluder' and the mosaic of 'blink' have fixed places.
+    has_places = self.variant in ('occluder', 'blink')
+    return 'none' if has_places else 'wrap'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,9 +9,21 @@ from typing import Optional
 import tfp_cglow
 from train.config import fields
 
-__all__ = ['Flow', 'Gan', 'Tail']
+__all__ = ['Flow', 'Gan', 'Head', 'Tail']
 
 _number = fields.number
+
+
+@dataclasses.dataclass(frozen=True)
+class Head(tfp_cglow.GlowSpec):
+  """A head, and how it is trained.
+
+  Attributes:
+    frames_per_step: Number of random frames of each clip to train on in a step,
+      if first frames look like any other; None: the first frame alone.
+  """
+
+  frames_per_step: Optional[int] = _number(None, least=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +49,8 @@ class Flow:
     tail: The model of the frames after the first, or None.
     label_weight: Weight of the label's cross entropy in the loss, see
       `tfp_cglow.VideoLoss`.
+    min_p: Levels less probable than `min_p` times the likeliest are not drawn,
+      see `tfp_cglow.Glow.tempered`.
     label_dropout: Fraction of the training clips whose label is hidden from
       the model.
     network_dtype: dtype in which the networks compute, such as 'bfloat16';
@@ -47,9 +61,10 @@ class Flow:
 
   n_bits: int = _number(5, least=1, below=9)
   dequantisation: Literal['matched', 'legacy'] = 'matched'
-  head: Optional[tfp_cglow.GlowSpec] = None
+  head: Optional[Head] = None
   tail: Optional[Tail] = None
   label_weight: float = _number(1.0, least=0.0)
+  min_p: float = _number(0.0, least=0.0, below=1.0)
   label_dropout: float = _number(0.0, least=0.0, below=1.0)
   network_dtype: Optional[Literal['bfloat16', 'float16', 'float32']] = None
   export_max_frames: Optional[int] = _number(256, least=1)

@@ -15,7 +15,9 @@ _AffineSteps = functools.partial(tfp_cglow.AffineSteps, gradients='stored')
 _PaperSteps = functools.partial(
   tfp_cglow.AdditiveSteps, num_steps=32, hidden_channels=512
 )
-_PAPER_HEAD = tfp_cglow.GlowSpec(
+# The older rows of our tables were trained without mirrored clips.
+_AS_IT_IS = data_sets.Natvid(symmetry='none')
+_PAPER_HEAD = models.Head(
   num_glow_blocks=4,
   steps=_PaperSteps(),
   labels=tfp_cglow.LabelImages(init_std=1.0),
@@ -53,6 +55,7 @@ _PAPER = configs.Config(
 # least-squares losses and the learning rate of the author's code.
 _GAN_PAPER = configs.Config(
   preset='gan_paper',
+  data=_AS_IT_IS,
   model=models.Gan(),
   optimiser=configs.Optimiser(
     learning_rate=1e-3, final_learning_rate=1e-3, warmup_steps=0
@@ -66,31 +69,46 @@ _GAN_PAPER = configs.Config(
   ),
 )
 
-_DEMO = configs.Config(
-  model=models.Flow(
-    head=tfp_cglow.GlowSpec(
-      steps=_AffineSteps(), labels=tfp_cglow.LabelPriors()
-    ),
-    tail=models.Tail(
-      steps=_AffineSteps(),
-      first=tfp_cglow.FrameAffine(),
-      pyramid=tfp_cglow.Pyramid(16),
-      memory=tfp_cglow.ResidualMemory(16),
-    ),
+# The best that two cores learn in minutes: mixtures of levels. The head draws
+# the coarsest 8x8 pixels one after another.
+_HEAD = models.Head(
+  num_glow_blocks=1,
+  steps=None,
+  first=tfp_cglow.LevelMixture(
+    halvings='all', base=tfp_cglow.AutoregressiveBase()
   ),
-  optimiser=configs.Optimiser(learning_rate=3e-3, final_learning_rate=2e-4),
+  labels=tfp_cglow.LabelEmbedding(channels=8),
+  frames_per_step=4,
+)
+_TAIL = models.Tail(
+  num_glow_blocks=1,
+  steps=None,
+  first=tfp_cglow.LevelMixture(motion_radius=2),
+  previous_frames=2,
+  frames_per_step=2,
+)
+_DEMO = configs.Config(
+  model=models.Flow(head=_HEAD, tail=_TAIL, label_weight=0.0, min_p=0.02),
+  optimiser=configs.Optimiser(
+    learning_rate=2e-3, final_learning_rate=1e-4, ema=0.99
+  ),
   run=configs.Run(
-    steps=700, log_every=10, eval_every=350, checkpoint_every=350
+    steps=800,
+    log_every=10,
+    eval_every=400,
+    checkpoint_every=400,
+    temperature=1.0,
   ),
 )
 
-# Our model; a step costs about as much as one of paper_small. On natvid, two
-# previous frames and `MovedFrame` do not lower bits/dim, but they make
+# Our affine flow; a step costs about as much as one of paper_small. On natvid,
+# two previous frames and `MovedFrame` do not lower bits/dim, but they make
 # continuations better than copying the last frame.
 _CGLOW_SMALL = configs.Config(
   preset='cglow_small',
+  data=_AS_IT_IS,
   model=models.Flow(
-    head=tfp_cglow.GlowSpec(
+    head=models.Head(
       steps=_AffineSteps(num_steps=8), labels=tfp_cglow.LabelPriors()
     ),
     tail=models.Tail(
@@ -104,7 +122,7 @@ _CGLOW_SMALL = configs.Config(
   run=configs.Run(steps=700),
 )
 
-_MIXTURE_HEAD = tfp_cglow.GlowSpec(
+_MIXTURE_HEAD = models.Head(
   steps=_AffineSteps(num_steps=2, hidden_channels=32),
   first=tfp_cglow.LevelMixture(halvings=2),
   labels=tfp_cglow.LabelEmbedding(),
@@ -116,12 +134,30 @@ _SMOKE_STEPS = _AffineSteps(num_steps=1, hidden_channels=8)
 PRESETS = {
   # Real video; takes minutes on two cores.
   'demo': _DEMO,
+  # Moving shapes, the examples' pretrained model; takes an hour on two cores.
+  'shapes': dataclasses.replace(
+    _DEMO,
+    preset='shapes',
+    data=data_sets.Shapes(videos_per_label=200),
+    model=dataclasses.replace(
+      _DEMO.model,
+      tail=dataclasses.replace(
+        _TAIL,
+        first=tfp_cglow.LevelMixture(
+          halvings=2, strip_pooling=True, motion_radius=3
+        ),
+        labels=tfp_cglow.LabelEmbedding(channels=8),
+        frames_per_step=4,
+      ),
+    ),
+    run=dataclasses.replace(_DEMO.run, steps=4000, sample_frames=32),
+  ),
   # For tests; takes seconds.
   'smoke': configs.Config(
     preset='smoke',
     data=data_sets.Shapes(frame_size=16, num_frames=4),
     model=models.Flow(
-      head=tfp_cglow.GlowSpec(
+      head=models.Head(
         num_glow_blocks=1,
         steps=_SMOKE_STEPS,
         labels=tfp_cglow.LabelPriors(),
@@ -146,10 +182,18 @@ PRESETS = {
     ),
   ),
   # One clip of four frames (the paper's Fig. 5).
-  'overfit': dataclasses.replace(
-    _DEMO,
+  'overfit': configs.Config(
     preset='overfit',
-    data=data_sets.Natvid(num_frames=4, overfit_clips=1),
+    model=models.Flow(
+      head=models.Head(steps=_AffineSteps(), labels=tfp_cglow.LabelPriors()),
+      tail=models.Tail(
+        steps=_AffineSteps(),
+        first=tfp_cglow.FrameAffine(),
+        pyramid=tfp_cglow.Pyramid(16),
+        memory=tfp_cglow.ResidualMemory(16),
+      ),
+    ),
+    data=dataclasses.replace(_AS_IT_IS, num_frames=4, overfit_clips=1),
     optimiser=configs.Optimiser(learning_rate=3e-3, final_learning_rate=1e-4),
     run=configs.Run(
       steps=400,
@@ -208,6 +252,7 @@ PRESETS = {
   # code length.
   'paper_small': configs.Config(
     preset='paper_small',
+    data=_AS_IT_IS,
     model=models.Flow(
       head=dataclasses.replace(
         _PAPER_HEAD,
@@ -226,7 +271,7 @@ PRESETS = {
   'cglow_mixture': dataclasses.replace(
     _CGLOW_SMALL,
     preset='cglow_mixture',
-    data=data_sets.Natvid(flip=True),
+    data=data_sets.Natvid(symmetry='mirror'),
     model=models.Flow(
       head=_MIXTURE_HEAD,
       tail=models.Tail(
@@ -244,7 +289,7 @@ PRESETS = {
   'fashion': configs.Config(
     preset='fashion',
     data=data_sets.FashionMnist(
-      num_frames=1, channels=1, frame_size=28, flip=True
+      num_frames=1, channels=1, frame_size=28, symmetry='mirror'
     ),
     model=models.Flow(
       n_bits=8,
@@ -262,9 +307,9 @@ PRESETS = {
   # Faces (the paper's Fig. 2): 400 images of 40 people, who are the labels.
   'faces': configs.Config(
     preset='faces',
-    data=data_sets.OrlFaces(num_frames=1, channels=1, flip=True),
+    data=data_sets.OrlFaces(num_frames=1, channels=1, symmetry='mirror'),
     model=models.Flow(
-      head=tfp_cglow.GlowSpec(
+      head=models.Head(
         steps=_AffineSteps(num_steps=8), labels=tfp_cglow.LabelPriors()
       )
     ),

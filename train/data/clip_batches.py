@@ -28,6 +28,7 @@ import tensorflow as tf
 
 from train.data import feeding
 from train.data import sources
+from train.data import symmetry as symmetry_lib
 
 __all__ = [
   'check_labels',
@@ -37,7 +38,8 @@ __all__ = [
   'valid_dataset',
 ]
 
-_ORDER, _WINDOW, _FLIP = 0, 1, 2  # Streams of random numbers of one data seed.
+# Streams of random numbers of one data seed.
+_ORDER, _WINDOW, _SYMMETRY = 0, 1, 2
 
 
 def train_dataset(
@@ -46,7 +48,7 @@ def train_dataset(
   seed,
   initial_step=0,
   num_parallel=4,
-  flip=False,
+  symmetry='none',
   rows=None,
 ):
   """Random windows, without end.
@@ -65,14 +67,14 @@ def train_dataset(
     seed: `int`, seed of order and windows.
     initial_step: `int`, step of the first batch.
     num_parallel: `int`, number of clips decoded at a time.
-    flip: `bool`, whether a random half of the clips is mirrored left to right.
+    symmetry: 'none', 'mirror' or 'wrap', see `symmetry`.
     rows: `feeding.Rows` to read, or None: all.
 
   Returns:
     A `tf.data.Dataset` of frames, uint8 `[rows.batch_size, T, size, size, C]`,
     and label, int32 `[rows.batch_size]`.
   """
-  draws = _Draws(clips, seed, flip)
+  draws = _Draws(clips, seed, symmetry)
   rows = rows or feeding.Rows.all(batch_size)
   num_rows = rows.stop - rows.start
   first = initial_step * num_rows
@@ -218,9 +220,9 @@ def _text_image(text, height, width=120):
 class _Draws:
   """The training windows by the index of the draw."""
 
-  def __init__(self, clips, seed, flip=False):
+  def __init__(self, clips, seed, symmetry='none'):
     self._clips = clips
-    self._flip = flip
+    self._symmetry = symmetry
     self._seed = int(seed) % 2**64
     self._regions = clips.source.train
     weights = [region.weight for region in self._regions]
@@ -236,8 +238,8 @@ class _Draws:
       region = self._regions[order[(row + k) % len(order)]]
       frames = self._clips.read_or_skip(region, position)
       if frames is not None:
-        if self._flip and self._rng(_FLIP, index).random() < 0.5:
-          frames = np.ascontiguousarray(frames[:, :, ::-1])
+        rng = self._rng(_SYMMETRY, index)
+        frames = symmetry_lib.change(frames, self._symmetry, rng)
         return frames, np.int32(region.label)
       self._clips.skips.check()
     raise sources.DataError(

@@ -58,7 +58,7 @@ class Inputs:
       self._config.run.batch_size,
       self._config.seed,
       step,
-      flip=self._config.data.flip,
+      symmetry=self._config.data.known_symmetry,
       rows=rows,
     )
     return feeding.to_device(self._waiting.measure(dataset))
@@ -205,7 +205,7 @@ def _record_inputs(config):
     config.run.batch_size,
     config.seed,
     data_service=data.data_service,
-    flip=data.flip,
+    symmetry=data.known_symmetry,
   )
 
 
@@ -220,7 +220,7 @@ def _tfds_inputs(config):
     config.seed,
     data_dir=data.data_dir or None,
     feature=data.feature,
-    flip=data.flip,
+    symmetry=data.known_symmetry,
     crop=data.crop,
     valid_fraction=data.valid_fraction,
   )

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from train.data import feeding
 from train.data import sources
+from train.data import symmetry as symmetry_lib
 
 __all__ = ['SHUFFLE_BYTES', 'SequentialInputs']
 
@@ -27,21 +28,21 @@ class SequentialInputs:
   methods below that raise NotImplementedError.
   """
 
-  def __init__(self, what, num_frames, batch_size, seed, flip=False):
+  def __init__(self, what, num_frames, batch_size, seed, symmetry='none'):
     """Reads nothing.
 
     Args:
       what: `str`, the name of the data in messages: 'the records in ...'.
       num_frames: `int`, number of frames of a clip.
       batch_size: `int`.
-      seed: `int`, seed of order, windows and flips.
-      flip: `bool`, whether half of the training clips are mirrored.
+      seed: `int`, seed of order, windows and symmetries.
+      symmetry: 'none', 'mirror' or 'wrap', see `symmetry`.
     """
     self._what = what
     self._num_frames = num_frames
     self._batch_size = batch_size
     self._seed = int(seed) % 2**63
-    self._flip = flip
+    self._symmetry = symmetry
     self._waiting = feeding.WaitCounter()
 
   def train_dataset(self, step, rows=None):
@@ -181,15 +182,16 @@ class SequentialInputs:
 
   def _random_window(self, draw, example):
     # Double precision, so that `place * windows` never rounds up to `windows`.
-    place, coin = tf.unstack(
-      tf.random.stateless_uniform([2], [self._seed, draw], dtype=tf.float64)
+    place, *others = tf.unstack(
+      tf.random.stateless_uniform([3], [self._seed, draw], dtype=tf.float64)
     )
     frames, label = self._clip(
       example,
       lambda windows: tf.cast(place * tf.cast(windows, tf.float64), tf.int64),
     )
-    if self._flip:
-      frames = tf.where(coin < 0.5, frames, tf.reverse(frames, [2]))
+    frames = symmetry_lib.change_tensor(
+      frames, self._symmetry, tf.stack(others)
+    )
     return frames, label
 
   def _fixed(self, dataset):

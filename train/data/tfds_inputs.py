@@ -40,7 +40,7 @@ class TfdsInputs(sequential_inputs.SequentialInputs):
     seed,
     data_dir=None,
     feature=None,
-    flip=False,
+    symmetry='none',
     crop='center',
     valid_fraction=None,
     shuffle_bytes=sequential_inputs.SHUFFLE_BYTES,
@@ -54,12 +54,12 @@ class TfdsInputs(sequential_inputs.SequentialInputs):
       frame_size: `int`, height and width of a clip in pixels.
       channels: `int`, 3 (RGB) or 1 (their mean).
       batch_size: `int`.
-      seed: `int`, seed of order, windows and flips.
+      seed: `int`, seed of order, windows and symmetries.
       data_dir: `str` or None, TensorFlow Datasets' folder, by default
         ~/tensorflow_datasets.
       feature: `str` or None, path of the video or image feature, for example
         'steps/observation/image'; None: the only one.
-      flip: `bool`, whether half of the training clips are mirrored.
+      symmetry: 'none', 'mirror' or 'wrap', see `symmetry`.
       crop: 'center' (short side to `frame_size`, the middle of the long side)
         or 'letterbox' (long side to `frame_size`, black beside the short one).
       valid_fraction: `float` in (0, 1) or None (0.1), the fraction of 'train'
@@ -71,7 +71,7 @@ class TfdsInputs(sequential_inputs.SequentialInputs):
       DataError: if tensorflow_datasets is not installed, or the data set is
         unknown, cannot be prepared, or has no such feature or split.
     """
-    super().__init__(f'tfds:{name}', num_frames, batch_size, seed, flip)
+    super().__init__(f'tfds:{name}', num_frames, batch_size, seed, symmetry)
     self._tfds = _import_tfds()
     self._frame_size = frame_size
     self._channels = channels

@@ -1,5 +1,7 @@
 """The held-out numbers of a run as text."""
 
+from train.evaluation.judges import verdict_lines
+
 __all__ = ['format_table', 'label_lines', 'rows']
 
 # With fewer clips, a temperature fitted on one half does not fit the other.
@@ -24,6 +26,7 @@ def format_table(metrics):
     lines.append(f'{name:32}{cells}')
   lines += _source_lines(metrics) + _verdict(metrics) + label_lines(metrics)
   lines += _continuation_lines(metrics)
+  lines += verdict_lines.verdict_lines(metrics)
   return '\n'.join(lines)
 
 

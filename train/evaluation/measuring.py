@@ -8,6 +8,7 @@ from train.evaluation import breakdown
 from train.evaluation import importance
 from train.evaluation import published
 from train.evaluation import references
+from train.evaluation.judges import judging
 from train.samples import continuations
 
 __all__ = ['QUALITY_CLIPS', 'measure', 'no_bound', 'training_seconds']
@@ -73,18 +74,22 @@ def measure(
 
 
 def _of_samples(flow, config, inputs, num_given):
-  """Quality of continuations, and whether a seed repeats its numbers."""
-  metrics = {}
+  """Quality of samples, and whether a seed repeats its numbers."""
+  metrics, continued = {}, None
   if flow.tail is not None:
-    metrics = continuations.summary(
+    metrics, continued = continuations.summary(
       flow,
       inputs.valid_dataset(),
       config.run.quality_samples,
-      config.run.temperature,
       QUALITY_CLIPS,
       config.run.quality_given or num_given,
       seed=config.seed,
+      **config.sampling,
     )
+  num_frames = None
+  if flow.head is not None:
+    num_frames = 1 if flow.tail is None else config.run.sample_frames
+  metrics |= judging.judge_run(flow, config, inputs, num_frames, continued)
   first = next(iter(inputs.valid_dataset()))
   metrics['is_exact'] = continuations.is_exact(
     continuations.densities_and_samples(flow, *first)

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from train.evaluation.judges import verdict_lines
 from train.report import figures
 from train.samples import continuations
 from train.samples import sweeps
@@ -28,11 +29,10 @@ def first_frames(shown):
   Returns:
     A `Figure`.
   """
-  temperature = shown.config.run.temperature
   figure = figures.Figure(
     'first_frames',
     'First frames',
-    f'Generated (temperature {temperature:g}) beside held-out ones of the same '
+    f'Generated ({_sampling_text(shown)}) beside held-out ones of the same '
     'label. They are not selected: the first seeds are shown.',
     'Figs. 2, 4',
     columns=('generated', 'real'),
@@ -43,8 +43,8 @@ def first_frames(shown):
   videos = shown.model.sample(
     **shown.label_arguments(np.repeat(ids, _PER_LABEL)),
     num_frames=1,
-    temperature=temperature,
     seed=shown.config.seed,
+    **shown.config.sampling,
   ).numpy()
   rows = []
   for number, label in enumerate(ids):
@@ -57,6 +57,15 @@ def first_frames(shown):
       images.append(figures.picture(real, f'real first frames, {name}'))
     rows.append(figures.Row(name, tuple(images)))
   return _without_empty_column(figure, rows, shown.why_no_clips)
+
+
+def _sampling_text(shown):
+  return verdict_lines.sampling_text(shown.config.sampling)
+
+
+def _other_sampling(shown):
+  """The arguments of `sample` beside the temperature: `dict`."""
+  return {k: v for k, v in shown.config.sampling.items() if k != 'temperature'}
 
 
 def _without_empty_column(figure, rows, why):
@@ -78,9 +87,9 @@ def strips(shown):
   figure = figures.Figure(
     'strips',
     'Overfitting strips' if is_overfit else 'Strips',
-    f"{kind}; the tail's continuation of the first frames at temperature 0; "
-    'and a video from the label alone. The paper overfits one clip of four '
-    'frames (--preset=overfit).',
+    f"{kind}; the tail's continuation of the first frames "
+    f'({_sampling_text(shown)}); and a video from the label alone. The paper '
+    'overfits one clip of four frames (--preset=overfit).',
     'Figs. 5, 8',
   )
   if shown.has_no_tail:
@@ -92,15 +101,21 @@ def strips(shown):
   frames, label = shown.frames[ends], shown.label[ends]
   given = shown.num_given
   (continued,) = continuations.continue_clips(
-    shown.model, frames, label, 1, given, temperature=0.0
+    shown.model,
+    frames,
+    label,
+    1,
+    given,
+    seed=shown.config.seed,
+    **shown.config.sampling,
   )
   videos = {'real': frames, f'from {given} frame(s)': continued}
   if not shown.has_no_head:
     videos['from the label'] = shown.model.sample(
       **shown.label_arguments(label),
       num_frames=frames.shape[1],
-      temperature=shown.config.run.temperature,
       seed=shown.config.seed,
+      **shown.config.sampling,
     ).numpy()
   rows = []
   for clip, y in enumerate(label):
@@ -122,8 +137,8 @@ def temperatures(shown):
   figure = figures.Figure(
     'temperatures',
     'Temperature sweep',
-    'Videos from the same noise, scaled by the temperature above each column; '
-    '0 is the most probable latent.',
+    'Videos from the same noise at the temperature above each column; at 0 '
+    'every level is the likeliest one.',
     columns=tuple(f'{t:g}' for t in _TEMPERATURES),
   )
   num_frames = 1 if shown.has_no_tail else _MAX_FRAMES
@@ -134,7 +149,12 @@ def temperatures(shown):
     videos = np.stack(
       [
         continuations.continue_clips(
-          shown.model, shown.frames[:2], ids, 1, shown.num_given, temperature=t
+          shown.model,
+          shown.frames[:2],
+          ids,
+          1,
+          shown.num_given,
+          **{**shown.config.sampling, 'temperature': t},
         )[0]
         for t in _TEMPERATURES
       ],
@@ -143,7 +163,12 @@ def temperatures(shown):
   else:
     ids = shown.labels(_MAX_LABELS)
     videos = sweeps.temperature_sweep(
-      shown.model, ids, num_frames, _TEMPERATURES, shown.config.seed
+      shown.model,
+      ids,
+      num_frames,
+      _TEMPERATURES,
+      shown.config.seed,
+      **_other_sampling(shown),
     ).numpy()
     videos = videos.reshape([len(ids), len(_TEMPERATURES), *videos.shape[1:]])
   return dataclasses.replace(figure, rows=_rows_of_videos(shown, ids, videos))

@@ -124,6 +124,7 @@ def sample_run(
   seed,
   which='newest',
   num_interpolated=None,
+  min_p=None,
 ):
   """Samples videos from a run's checkpoint.
 
@@ -137,6 +138,7 @@ def sample_run(
     which: See `load`.
     num_interpolated: Python `int`, number of videos that interpolate between
       two drawn videos of each label; None: one drawn video of each label.
+    min_p: Float, see `Glow.tempered`, for a flow; None: the config's.
 
   Returns:
     Paths of the files written.
@@ -144,13 +146,20 @@ def sample_run(
   run = load(workdir, which)
   system, settings = run.system, run.config.run
   temperatures = temperatures or [settings.temperature]
+  others = {k: v for k, v in run.config.sampling.items() if k != 'temperature'}
+  if min_p is not None and 'min_p' not in others:
+    raise fields.ConfigError(
+      f'--min_p is for flows, but this run trains {system.name}.'
+    )
+  if min_p is not None:
+    others['min_p'] = min_p
   num_frames = num_frames or (settings.sample_frames if system.has_tail else 1)
   try:
     ids = sources.resolve_labels(labels, run.label_names)
     ids = ids or list(range(len(run.label_names)))
     if num_interpolated is None:
       videos = sweeps.temperature_sweep(
-        run.sampler, ids, num_frames, temperatures, seed
+        run.sampler, ids, num_frames, temperatures, seed, **others
       )
     elif not system.has_likelihood:
       raise ValueError(

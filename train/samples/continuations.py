@@ -6,6 +6,7 @@ count as an error. A model with 'legacy' dequantisation keeps 8 bits; its real
 frames do, too.
 """
 
+import dataclasses
 import functools
 import itertools
 
@@ -17,6 +18,7 @@ from tfp_cglow.video import video_targets
 from train.samples import sample_files
 
 __all__ = [
+  'Continued',
   'as_context',
   'continue_clips',
   'densities_and_samples',
@@ -34,15 +36,30 @@ _MAX_SSIM_FILTER = 11
 _STATISTICS = ('means', 'deviations', 'gradient_energies')
 
 
+@dataclasses.dataclass(frozen=True)
+class Continued:
+  """Continuations that were drawn for the drift, for others to look at.
+
+  Attributes:
+    videos: uint8 `[B, T, H, W, C]`, the given frames first.
+    label: int `[B]`.
+    num_given: Python `int`.
+  """
+
+  videos: np.ndarray
+  label: np.ndarray
+  num_given: int
+
+
 def summary(
   model,
   dataset,
   num_samples=10,
-  temperature=0.7,
   max_clips=64,
   num_given=1,
   drift_factor=4,
   seed=0,
+  **sampling,
 ):
   """The numbers of metrics.json on continuations from the first frames.
 
@@ -51,33 +68,36 @@ def summary(
     dataset: Finite `tf.data.Dataset` of `(frames, label)` batches, frames uint8
       `[B, T, H, W, C]`, T > 1; the same at each reading.
     num_samples: Python `int` N, number of continuations of each clip.
-    temperature: Float, temperature of the latent noise.
     max_clips: Python `int`, number of clips, chosen evenly, that are continued.
     num_given: Python `int` below T, number of given frames.
     drift_factor: Python `int`; drift is measured over `drift_factor * T`
       frames, on one sample of each clip.
     seed: Python `int`.
+    **sampling: See `continue_clips`.
 
   Returns:
-    `dict` for JSON: the result of `quality`; `diversity`; `drift`; and
-    continuation_num_clips, ..._num_samples, ..._num_given, ..._temperature.
+    metrics: `dict` for JSON: the result of `quality`; `diversity`; `drift`; and
+      continuation_num_clips, ..._num_samples, ..._num_given, and the values of
+      `sampling` as continuation_temperature and so on.
+    continued: `Continued`, the longest continuations.
   """
   frames, label = even_clips(dataset, max_clips)
-  kwargs = {'num_given': num_given, 'temperature': temperature, 'seed': seed}
+  kwargs = {'num_given': num_given, 'seed': seed, **sampling}
   sampled = continue_clips(model, frames, label, num_samples, **kwargs)
   (long,) = continue_clips(
     model, frames, label, 1, num_frames=drift_factor * frames.shape[1], **kwargs
   )
   real = as_context(model, frames)
-  return {
+  metrics = {
     **quality(real, sampled, num_given),
     'diversity': diversity(sampled, num_given),
     'drift': drift(real, long, num_given),
     'continuation_num_clips': len(frames),
     'continuation_num_given': num_given,
     'continuation_num_samples': num_samples,
-    'continuation_temperature': float(temperature),
+    **{f'continuation_{k}': float(v) for k, v in sampling.items()},
   }
+  return metrics, Continued(long, label, num_given)
 
 
 def even_clips(dataset, num_clips):
@@ -111,8 +131,8 @@ def continue_clips(
   num_samples,
   num_given=1,
   num_frames=None,
-  temperature=0.7,
   seed=0,
+  **sampling,
 ):
   """Samples continuations of clips from their first frames.
 
@@ -127,8 +147,9 @@ def continue_clips(
     num_given: Python `int`, number of given frames.
     num_frames: Python `int`, length of the results, including the given frames;
       None: T.
-    temperature: Float, temperature of the latent noise.
     seed: Python `int`.
+    **sampling: Further arguments of the model's `sample`: `temperature`, and
+      for a flow `min_p`.
 
   Returns:
     uint8 `[N, B, num_frames, H, W, C]`, the given frames first.
@@ -143,7 +164,7 @@ def continue_clips(
         labels=None if model.num_labels is None else label,
         num_frames=frames.shape[1] if num_frames is None else num_frames,
         first_frames=frames[:, :num_given],
-        temperature=temperature,
+        **sampling,
         seed=s,  # [2]; `sample` folds in the row.
       ).numpy()
       for s in seeds

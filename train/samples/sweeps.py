@@ -9,7 +9,7 @@ from tfp_cglow.video import rollout
 __all__ = ['between_two', 'temperature_sweep']
 
 
-def temperature_sweep(model, ids, num_frames, temperatures, seed):
+def temperature_sweep(model, ids, num_frames, temperatures, seed, **sampling):
   """Samples each label at several temperatures, with the same noise.
 
   Args:
@@ -18,6 +18,7 @@ def temperature_sweep(model, ids, num_frames, temperatures, seed):
     num_frames: Python `int`.
     temperatures: List of floats.
     seed: Python `int`, or None: a random one.
+    **sampling: Further arguments of the model's `sample`.
 
   Returns:
     uint8 `[len(ids) * len(temperatures), T, H, W, C]`, label by label.
@@ -33,6 +34,7 @@ def temperature_sweep(model, ids, num_frames, temperatures, seed):
       tf.constant(temperatures, tf.float32), [len(ids) // num]
     ),
     seed=tf.repeat(seeds, num, axis=0),
+    **sampling,
   )
 
 

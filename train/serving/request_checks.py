@@ -113,6 +113,9 @@ def _check_values(flow, limits, inputs):
       ok = tf.reduce_all(tf.math.is_finite(value) & (value >= 0))
       words = 'temperature must be finite and >= 0, but got'
       checks.append(_check(ok, words, value))
+    elif name == 'min_p':
+      ok = tf.reduce_all((value >= 0) & (value < 1))
+      checks.append(_check(ok, 'min_p must be in [0, 1), but got', value))
     elif name in ('latents', 'state_map'):
       ok = tf.reduce_all(tf.math.is_finite(value))
       checks.append(_check(ok, f'{name} must be finite, but got', value))

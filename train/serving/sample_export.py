@@ -36,7 +36,8 @@ def sample(path, num_videos, num_frames):
     'seed': tf.stack(
       [tf.zeros([num_videos], tf.int32), tf.range(num_videos)], 1
     ),
-    'temperature': tf.fill([num_videos], 0.7),
+    'temperature': tf.fill([num_videos], 1.0),
+    'min_p': tf.fill([num_videos], 0.0),
     'num_frames': tf.constant(num_frames),
   }
   if 'labels' in signature.structured_input_signature[1]:

@@ -30,20 +30,21 @@ def build_signatures(flow, limits):
   """The signatures that a model can have.
 
   ```none
-  sample:       labels, seed, temperature, num_frames -> frames
-  continue:     frames, labels, seed, temperature, num_frames -> frames
-  first_frame:  labels, seed, temperature -> frame, STATE
-  next_frame:   frame, STATE, labels, seed, temperature -> frame, STATE
+  sample:       labels, DRAW, num_frames -> frames
+  continue:     frames, labels, DRAW, num_frames -> frames
+  first_frame:  labels, DRAW -> frame, STATE
+  next_frame:   frame, STATE, labels, DRAW -> frame, STATE
   log_prob:     frames, labels -> head_bits_per_dim, tail_bits_per_dim
   classify:     frames -> log_probs
   encode:       frames, labels -> latents
   decode:       latents, labels -> frames
 
   labels int32 [B]         frame, first_frame uint8 [B, H, W, C]
-  seed int32 [B, 2]        frames uint8 [B, T, H, W, C]
-  temperature float [B]    latents float [B, T, N], N = H * W * C
-  num_frames int32 []      log_probs float [B, num_labels]
+  num_frames int32 []      frames uint8 [B, T, H, W, C]
+  log_probs float [B, num_labels]    latents float [B, T, N], N = H * W * C
   head_bits_per_dim float [B], tail_bits_per_dim float [B, T - 1]
+  DRAW: seed int32 [B, 2], temperature float [B], min_p float [B], see
+        `Glow.tempered`
   STATE: frame_index int32 [B], index of `frame` in its video;
          state_map float [B, H, W, S], memory before `frame` (frame 0: zeros);
          previous_frame uint8 [B, H, W, C], before `frame` (frame 0: itself)
@@ -80,7 +81,7 @@ def default_signature(signatures):
 def _bodies(flow):
   """`dict` from signatures' names to (function, names of inputs)."""
   labels = [] if flow.num_labels is None else ['labels']
-  draw = [*labels, 'seed', 'temperature']
+  draw = [*labels, 'seed', 'temperature', 'min_p']
   state = ['frame_index']
   state += ['state_map'] if flow.memory is not None else []
   state += ['previous_frame'] if flow.previous_frames == 2 else []
@@ -117,6 +118,7 @@ def _specs(flow):
     'labels': (tf.int32, []),
     'seed': (tf.int32, [2]),
     'temperature': (tf.float32, []),
+    'min_p': (tf.float32, []),
     'frames': (tf.uint8, [None, *frame]),
     'frame': (tf.uint8, frame),
     'first_frame': (tf.uint8, frame),
@@ -138,24 +140,26 @@ def _specs(flow):
 # The signatures' bodies: functions of the model and of checked inputs.
 
 
-def _sample(flow, seed, temperature, num_frames, labels=None):
+def _sample(flow, seed, temperature, min_p, num_frames, labels=None):
   frames = rollout.rollout(
-    flow, labels, None, num_frames, temperature, seed, _finite_frame
+    flow, labels, None, num_frames, temperature, min_p, seed, _finite_frame
   )
   return {'frames': frames}
 
 
-def _continue(flow, frames, seed, temperature, num_frames, labels=None):
+def _continue(flow, frames, seed, temperature, min_p, num_frames, labels=None):
   given = video_targets.clean_given(flow, frames)
   frames = rollout.rollout(
-    flow, labels, given, num_frames, temperature, seed, _finite_frame
+    flow, labels, given, num_frames, temperature, min_p, seed, _finite_frame
   )
   return {'frames': frames}
 
 
-def _first_frame(flow, seed, temperature, labels=None):
-  latent = rollout.noise(flow, temperature, seed, 0)
-  frame = rollout.first_frame(flow, labels, latent, _finite_frame)
+def _first_frame(flow, seed, temperature, min_p, labels=None):
+  latent = rollout.noise(flow, seed, 0)
+  frame = rollout.first_frame(
+    flow, labels, latent, _finite_frame, (temperature, min_p)
+  )
   if flow.tail is None:
     return {'frame': frame}
   state = video_targets.initial_state(
@@ -171,6 +175,7 @@ def _next_frame(
   frame_index,
   seed,
   temperature,
+  min_p,
   state_map=None,
   previous_frame=None,
   labels=None,
@@ -178,9 +183,10 @@ def _next_frame(
   recent = [frame] if previous_frame is None else [frame, previous_frame]
   state = [] if state_map is None else [state_map]
   index = frame_index + 1
-  latent = rollout.noise(flow, temperature, seed, index)
+  latent = rollout.noise(flow, seed, index)
+  tail = flow.tail.tempered(temperature, min_p)
   following, state = rollout.next_frame(
-    flow, flow.tail, labels, recent, state, latent, _finite_frame
+    flow, tail, labels, recent, state, latent, _finite_frame
   )
   return _with_state(flow, following, index, state, frame)
 

@@ -19,7 +19,7 @@ _MISSING = (
 def example_requests(functions):
   """A small request for each signature.
 
-  A request has one row: label 0, seed (0, 0), temperature 0.7, black frames and
+  A request has one row: label 0, seed (0, 0), temperature 1, black frames and
   zero latents. It has two frames, or one if the model has no tail.
 
   Args:
@@ -37,7 +37,7 @@ def example_requests(functions):
 
 
 def _value(name, spec, length):
-  value = {'temperature': 0.7, 'num_frames': length}.get(name, 0)
+  value = {'temperature': 1.0, 'num_frames': length}.get(name, 0)
   unknown = (1, length)  # Rows, then frames.
   shape = [unknown[i] if d is None else d for i, d in enumerate(spec.shape)]
   return tf.fill(shape, tf.cast(value, spec.dtype))

@@ -120,6 +120,47 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     for table in glow.label_prior.variables:
       self.assertAllEqual(table, tf.zeros([5, 16]))
 
+  @parameterized.parameters(
+    tfp_cglow.FrameAffine(tfp_cglow.MovedFrame(1)),
+    tfp_cglow.LevelMixture(4, 1, strip_pooling=True, motion_radius=1),
+  )
+  def test_wrap_makes_every_part_periodic(self, first):
+    def differences(padding):
+      glow = tfp_cglow.build_glow(
+        [8, 8, 2],
+        2,
+        tfp_cglow.AffineSteps(2, 4),
+        context=tfp_cglow.Context(3),
+        first=first,
+        networks=tfp_cglow.Networks(padding=padding),
+        seed=0,
+      )
+      rng = np.random.default_rng(0)
+      for v in glow.trainable_variables:
+        v.assign_add(0.1 * rng.standard_normal(v.shape))
+      y, context = (rng.uniform(-0.5, 0.5, [8, 8, c]) for c in (2, 3))
+
+      def parts(shift):
+        roll = lambda x: tf.constant(np.roll(x, shift, [0, 1]), tf.float32)
+        kwargs = {'context': roll(context)}
+        z = glow.inverse(roll(y), **kwargs)
+        ildj = glow.inverse_log_det_jacobian(roll(y), 3, **kwargs)
+        by_level = [np.sort(tf.reshape(p, [-1])) for p in glow.split_latent(z)]
+        return np.concatenate([*by_level, [ildj]])
+
+      return np.abs(parts([0, 0]) - parts([4, 4])).max()
+
+    self.assertLess(differences('wrap'), 1e-3)
+    self.assertGreater(differences('zeros'), 1e-2)
+
+  def test_networks_are_checked(self):
+    for networks, message in (
+      ('wrap', "must be Networks, but got 'wrap'"),
+      (tfp_cglow.Networks(padding='mirror'), "padding.*got 'mirror'"),
+    ):
+      with self.assertRaisesRegex(ValueError, message):
+        tfp_cglow.build_glow([4, 4, 1], 1, networks=networks)
+
   def test_network_dtype_stays_inside_the_networks(self):
     build = lambda dtype: tfp_cglow.build_glow(
       [4, 4, 1],
@@ -127,7 +168,7 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
       tfp_cglow.AffineSteps(1, 4),
       context=tfp_cglow.Context(2),
       first=tfp_cglow.FrameAffine(None),
-      network_dtype=dtype,
+      networks=tfp_cglow.Networks(dtype),
       seed=0,
     )
     half, exact = build(tf.bfloat16), build(None)

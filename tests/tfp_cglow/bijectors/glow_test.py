@@ -209,5 +209,95 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
         call(tf.zeros([2, 15]))
 
 
+class TemperedTest(tf.test.TestCase, parameterized.TestCase):
+  def _glow(self, **options):
+    glow = tfp_cglow.build_glow([4, 4, 1], 2, seed=0, **options)
+    rng = np.random.default_rng(0)
+    for variable in glow.trainable_variables:
+      variable.assign_add(0.1 * rng.standard_normal(variable.shape))
+    return glow
+
+  @parameterized.parameters(
+    {'labels': tfp_cglow.LabelPriors(2)},
+    {'steps': tfp_cglow.AffineSteps(1, 4)},
+    {
+      'steps': None,
+      'labels': tfp_cglow.LabelPriors(2),
+      'first': tfp_cglow.LevelMixture(4, 1, hidden_channels=4),
+    },
+  )
+  def test_one_and_zero_change_no_bit(self, **options):
+    glow = self._glow(**options)
+    kwargs = {'label': [0, 1]} if 'labels' in options else {}
+    z = tf.random.stateless_normal([2, 16], [0, 0])
+    tempered = glow.tempered(tf.ones([2]), tf.zeros([2]))
+    y = tempered.forward(z, **kwargs)
+    self.assertAllEqual(y, glow.forward(z, **kwargs))
+    self.assertAllEqual(
+      tempered.inverse(tf.identity(y), **kwargs),
+      glow.inverse(tf.identity(y), **kwargs),
+    )
+
+  def test_couplings_get_scaled_latents(self):
+    glow = self._glow(
+      steps=tfp_cglow.AffineSteps(1, 4), labels=tfp_cglow.LabelPriors(2)
+    )
+    z = tf.random.stateless_normal([2, 16], [0, 0])
+    kwargs, scale = {'label': 1}, tf.constant([0.5, 2.0])
+    tempered = glow.tempered(scale)
+    y = tempered.forward(z, **kwargs)
+    self.assertAllEqual(y, glow.forward(z * scale[:, None], **kwargs))
+    self.assertAllClose(
+      tempered.inverse(tf.identity(y), **kwargs), z, atol=1e-4
+    )
+    base = tfd.Sample(tfd.Normal(0.0, 1.0), [16])
+    density = tempered.log_prob_by_label(tf.identity(y), base)[:, 1]
+    flow = tfd.TransformedDistribution(base, tempered)
+    self.assertAllClose(flow.log_prob(y, bijector_kwargs=kwargs), density)
+    wide = tfd.Sample(tfd.Normal(0.0, 2.0), [16])
+    self.assertAllClose(
+      density[1],
+      tfd.TransformedDistribution(wide, glow).log_prob(
+        y[1], bijector_kwargs=kwargs
+      ),
+    )
+
+  def test_a_mixture_alone_keeps_its_latents(self):
+    glow = tfp_cglow.build_glow(
+      [4, 4, 1], 1, None, first=tfp_cglow.LevelMixture(4, 1, hidden_channels=4)
+    )
+    cold = glow.tempered(0.0)
+    z = tf.random.stateless_normal([16], [0, 0])
+    level = lambda g, z: np.floor((g.forward(z).numpy() + 0.5) * 4)
+    self.assertAllEqual(level(cold, z), level(cold, -2 * z))
+    # Within a level, the noise is that of the latent.
+    self.assertNotAllEqual(cold.forward(z), cold.forward(-2 * z))
+    self.assertAllEqual(glow.tempered(1.0, 0.0).forward(z), glow.forward(z))
+
+  def test_conditions_and_functions(self):
+    glow = self._glow(
+      context=tfp_cglow.Context(1), first=tfp_cglow.FrameAffine()
+    )
+    z, context = tf.ones([2, 16]), tf.zeros([2, 4, 4, 1])
+    sample = tf.function(
+      lambda t, p: glow.tempered(t, p).forward(z, context=context)
+    )
+    self.assertAllClose(
+      sample(tf.constant(0.5), tf.constant(0.1)),
+      glow.forward(0.5 * z, context=context),
+    )
+
+  def test_wrong_values(self):
+    glow = self._glow()
+    for arguments, message in (
+      ((-1.0,), '`temperature` must be finite and >= 0, but got -1'),
+      ((float('nan'),), '`temperature`.*nan'),
+      ((1.0, 1.0), r'`min_p` must be in \[0, 1\), but got 1'),
+      ((1.0, [0.5, -0.1]), '`min_p`.*-0.1'),
+    ):
+      with self.assertRaisesRegex(ValueError, message):
+        glow.tempered(*arguments)
+
+
 if __name__ == '__main__':
   tf.test.main()

@@ -40,6 +40,7 @@ class NormalisationTest(tf.test.TestCase, parameterized.TestCase):
     (2, 'tail', tfp_cglow.AffineSteps),
     (2, 'mixture', tfp_cglow.AffineSteps),
     (2, 'head_mixture', tfp_cglow.AffineSteps),
+    (2, 'head_base', tfp_cglow.AffineSteps),
   )
   def test_sum_over_all_images(self, n_bits, part, make_steps):
     context = tfp_cglow.Context(1)
@@ -51,6 +52,9 @@ class NormalisationTest(tf.test.TestCase, parameterized.TestCase):
       'tail': {'context': context, 'first': tfp_cglow.FrameAffine()},
       'mixture': {'context': context, 'first': mixture(motion_radius=1)},
       'head_mixture': {'first': mixture()},
+      'head_base': {
+        'first': mixture(halvings=0, base=tfp_cglow.AutoregressiveBase(16, 1))
+      },
     }[part]
     glow = tfp_cglow.build_glow(_SHAPE, 1, make_steps(3, 8), seed=0, **options)
     flow = tfd.TransformedDistribution(
@@ -58,9 +62,6 @@ class NormalisationTest(tf.test.TestCase, parameterized.TestCase):
     )
     previous = tf.constant([[-0.25, 0.25], [0.25, -0.25]])[..., tf.newaxis]
     conditions = {} if part.startswith('head') else {'context': previous}
-    log_prob = tf.function(
-      lambda y: flow.log_prob(y, bijector_kwargs=conditions)
-    )
     images = _all_images(n_bits)
     self.assertLen(images, 16**n_bits)
     batches = self._batches(images, previous, n_bits)
@@ -69,7 +70,10 @@ class NormalisationTest(tf.test.TestCase, parameterized.TestCase):
 
     noise = tf.stack([_noise(i) for i in range(len(images))])
     y = tfp_cglow.dequantise(images[:, tf.newaxis], n_bits, noise)
-    density = tf.reshape(log_prob(tf.reshape(y, [-1, *_SHAPE])), y.shape[:2])
+    density = flow.log_prob(
+      tf.reshape(y, [-1, *_SHAPE]), bijector_kwargs=conditions
+    )
+    density = tf.reshape(density, y.shape[:2])
     log_width = -4 * n_bits * np.log(2.0)
     weighted = tf.reduce_logsumexp(density, 1) - np.log(y.shape[1]) + log_width
     bound = tf.reduce_mean(density, 1) + log_width
@@ -78,6 +82,35 @@ class NormalisationTest(tf.test.TestCase, parameterized.TestCase):
     # The flow is not at its start: images differ in likelihood.
     chances = tf.exp(weighted)
     self.assertGreater(tf.reduce_max(chances), 2 * tf.reduce_min(chances))
+
+  @parameterized.product(
+    base=[None, tfp_cglow.AutoregressiveBase(16, 1)],
+    tempering=[(1.0, 0.0), (0.5, 0.0), (1.0, 0.3), (0.0, 0.0)],
+  )
+  def test_tempered_levels_sum_to_one(self, base, tempering):
+    glow = tfp_cglow.build_glow(
+      _SHAPE,
+      1,
+      None,
+      first=tfp_cglow.LevelMixture(3, 1 if base is None else 0, base),
+      dtype=tf.float64,
+    )
+    rng = np.random.default_rng(0)
+    for variable in glow.trainable_variables:
+      variable.assign_add(0.3 * rng.standard_normal(variable.shape))
+    levels = np.array(list(itertools.product(range(3), repeat=4)))
+    images = tf.constant((levels.reshape([-1, *_SHAPE]) + 0.5) / 3 - 0.5)
+    flow = lambda g: tfd.TransformedDistribution(
+      tfd.Sample(tfd.Normal(tf.zeros([], tf.float64), 1.0), [4]), g
+    )
+    mass = tf.exp(flow(glow.tempered(*tempering)).log_prob(images)) / 3**4
+    total = 1.0 if tempering != (1.0, 0.0) else (1 - 2e-5) ** 4
+    self.assertAllClose(tf.reduce_sum(mass), total, atol=1e-9)
+    if tempering == (1.0, 0.0):
+      given = tf.exp(flow(glow).log_prob(images)) / 3**4
+      self.assertAllEqual(mass, given)
+    if tempering == (0.0, 0.0):
+      self.assertAllEqual(np.sort(mass)[:-1], np.zeros([3**4 - 1]))
 
   def _batches(self, images, previous, n_bits):
     """Noisy images close to `previous`, `[80, 64, 2, 2, 1]`.
@@ -95,7 +128,10 @@ class NormalisationTest(tf.test.TestCase, parameterized.TestCase):
     variables = list(flow.trainable_variables)
     optimizer = tfk.optimizers.legacy.Adam(1e-2)
 
-    @tf.function
+    # Creates the slots, for which `step` would be traced twice.
+    optimizer.apply_gradients((tf.zeros_like(v), v) for v in variables)
+
+    @tf.function(autograph=False)
     def step(y):
       with tf.GradientTape() as tape:
         loss = -tf.reduce_mean(flow.log_prob(y, bijector_kwargs=conditions))

@@ -73,6 +73,33 @@ class ConvNetworkTest(tf.test.TestCase, parameterized.TestCase):
       convolutional.conv_network(4, context_injection='first')
 
 
+class PaddingTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.product(size=[1, 3], strides=[1, 2], rank=[3, 4])
+  def test_wrap_is_the_convolution_of_a_tiled_map(self, size, strides, rank):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal([2, 4, 6, 3])
+    x = x if rank == 4 else x[0]
+    kernel = rng.standard_normal([size, size, 3, 2])
+    tiled = np.concatenate([x] * 3, axis=-3)
+    tiled = np.concatenate([tiled] * 3, axis=-2)
+    expected = convolutional.conv2d(tf.constant(tiled), kernel, strides=strides)
+    h, w = 4 // strides, 6 // strides
+    self.assertAllClose(
+      convolutional.conv2d(
+        tf.constant(x), kernel, strides=strides, padding='wrap'
+      ),
+      expected[..., h : 2 * h, w : 2 * w, :],
+    )
+
+  def test_wrap_in_a_network(self):
+    init, apply = convolutional.conv_network(4, padding='wrap')
+    params = _randomised(init(0, 2, 2))
+    x = np.random.default_rng(0).standard_normal([4, 4, 2]).astype(np.float32)
+    shifted = apply(params, tf.constant(np.roll(x, [1, 2], [0, 1])))
+    expected = np.roll(apply(params, tf.constant(x)), [1, 2], [0, 1])
+    self.assertAllClose(shifted, expected)
+
+
 class PartsTest(tf.test.TestCase):
   def test_he_normal(self):
     kernel = convolutional.he_normal(np.random.default_rng(0), 3, 3, 50, 60)

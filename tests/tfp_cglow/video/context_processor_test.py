@@ -82,6 +82,18 @@ class ContextProcessorTest(tf.test.TestCase):
     self.assertAllEqual(a.kernel_1, b.kernel_1)
     self.assertNotAllEqual(a.kernel_1, c.kernel_1)
 
+  def test_wrap_is_periodic(self):
+    processor = tfp_cglow.build_context_processor(1, 2, 0, padding='wrap')
+    processor.kernel_2.assign(tf.ones_like(processor.kernel_2))
+    rng = np.random.default_rng(0)
+    frame, state = (rng.standard_normal([4, 4, c]) for c in (1, 2))
+
+    def after(shift):
+      roll = lambda x: tf.constant(np.roll(x, shift, [0, 1]), tf.float32)
+      return processor(roll(state), roll(frame))
+
+    self.assertAllClose(after([1, 2]), np.roll(after([0, 0]), [1, 2], [0, 1]))
+
 
 if __name__ == '__main__':
   tf.test.main()

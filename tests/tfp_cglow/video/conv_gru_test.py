@@ -76,6 +76,17 @@ class ConvGRUTest(tf.test.TestCase):
     self.assertLen(gradients, 4)
     self.assertTrue(all(np.any(g.numpy()) for g in gradients))
 
+  def test_wrap_is_periodic(self):
+    processor = tfp_cglow.build_conv_gru(1, 2, 0, padding='wrap')
+    rng = np.random.default_rng(0)
+    frame, state = (rng.standard_normal([4, 4, c]) for c in (1, 2))
+
+    def after(shift):
+      roll = lambda x: tf.constant(np.roll(x, shift, [0, 1]), tf.float32)
+      return processor(roll(state), roll(frame))
+
+    self.assertAllClose(after([1, 2]), np.roll(after([0, 0]), [1, 2], [0, 1]))
+
 
 if __name__ == '__main__':
   tf.test.main()

@@ -41,7 +41,9 @@ class RolloutTest(tf.test.TestCase):
     flow = _flow()
     label, seeds = tf.constant([0, 1]), rollout.row_seeds(3, 2)
     temperature = tf.constant([0.7, 1.0])
-    actual = rollout.rollout(flow, label, None, 4, temperature, seeds)
+    actual = rollout.rollout(
+      flow, label, None, 4, temperature, tf.zeros([2]), seeds
+    )
 
     def draw(glow, time, **conditions):
       z = likelihood.latent_noise(seeds, time, 16) * temperature[:, tf.newaxis]
@@ -70,6 +72,7 @@ class RolloutTest(tf.test.TestCase):
         None,
         num_frames,
         tf.ones([1]),
+        tf.zeros([1]),
         rollout.row_seeds(0, 1),
       )
 
@@ -99,7 +102,7 @@ class RolloutTest(tf.test.TestCase):
       seen.append(frame)
       return tf.zeros_like(frame)
 
-    args = tf.ones([1]), rollout.row_seeds(0, 1)
+    args = tf.ones([1]), tf.zeros([1]), rollout.row_seeds(0, 1)
     videos = rollout.rollout(_flow(), [0], None, 3, *args, guard)
     self.assertLen(seen, 3)
     self.assertAllEqual(videos, tf.fill([1, 3, *_SHAPE], 132))

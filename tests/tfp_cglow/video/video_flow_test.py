@@ -157,7 +157,7 @@ class MixedPrecisionTest(tf.test.TestCase):
     for dtype in (None, 'bfloat16'):
       parts = {
         'steps': tfp_cglow.AffineSteps(1, 4),
-        'network_dtype': dtype,
+        'networks': tfp_cglow.Networks(dtype),
       }
       flow = _flow(dataclasses.replace(_HEAD, **parts), _tail(**parts))
       head, tail = flow.log_prob(frames, label, seed=0)
@@ -374,6 +374,8 @@ class BadInputTest(tf.test.TestCase, parameterized.TestCase):
     ('no_frame', {}, {'num_frames': 0}, 'at least 1, but got 0'),
     ('temperature', {}, {'temperature': -1.0}, '>= 0, but got -1'),
     ('nan', {}, {'temperature': np.nan}, 'finite'),
+    ('min_p', {}, {'min_p': 1.0}, r'`min_p` must be in \[0, 1\), but got 1.0'),
+    ('nan_min_p', {}, {'min_p': np.nan}, '`min_p`.*nan'),
     ('no_tail', {'tail': None}, {'num_frames': 2}, 'without a tail'),
     (
       'fewer_than_given',

@@ -18,11 +18,16 @@ from train.config import presets
 
 # A child that claims its folder as a run does, and does what `plan` says of
 # its cell: 'fail', 'refuse', 'die' (the first time), 'wait', 'meet:CELL' (until
-# that cell has started as well) or 'silent'.
+# that cell has started as well) or 'silent'. Configs need the library's specs
+# alone, so it does without TensorFlow, whose import takes seconds.
 _CHILD = """
-import os, pathlib, sys, time
+import json, os, pathlib, sys, time, types
 sys.path[:0] = {path!r}
-import json
+library = sys.modules['tfp_cglow'] = types.ModuleType('tfp_cglow')
+library.__path__ = [{library!r}]
+from tfp_cglow.bijectors import specs
+from tfp_cglow.video import specs as video_specs
+vars(library).update({{**vars(specs), **vars(video_specs)}})
 import numpy as np
 from train.config import overrides
 from train.config import presets
@@ -86,7 +91,11 @@ class AblationTest(parameterized.TestCase):
     self.plan = root / 'plan.json'
     self.script = root / 'child.py'
     self.script.write_text(
-      _CHILD.format(path=[str(p) for p in sys.path], plan=str(self.plan))
+      _CHILD.format(
+        path=[str(p) for p in sys.path],
+        library=os.path.dirname(tfp_cglow.__file__),
+        plan=str(self.plan),
+      )
     )
 
   def _run(self, plan=None, rows=('previous', 'residual'), **keywords):

@@ -17,7 +17,12 @@ from train.config import overrides
 from train.config import presets
 from train.data import datasets
 
-_DEMO = presets.PRESETS['demo']
+# Has every kind of part that the tests change.
+_DEMO = dataclasses.replace(
+  presets.PRESETS['demo'],
+  data=data_sets.Natvid(),
+  model=presets.PRESETS['overfit'].model,
+)
 _ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
@@ -122,7 +127,7 @@ class ConfigsTest(parameterized.TestCase):
       configs.from_json(text)
 
   def test_data_of(self):
-    same = overrides.override(_DEMO, ['data.flip=true', 'run.steps=3'])
+    same = overrides.override(_DEMO, ['data.symmetry=mirror', 'run.steps=3'])
     other = overrides.override(_DEMO, ['model.n_bits=4'])
     self.assertEqual(configs.data_of(same), configs.data_of(_DEMO))
     self.assertNotEqual(configs.data_of(other), configs.data_of(_DEMO))

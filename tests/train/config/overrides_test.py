@@ -14,7 +14,12 @@ from train.config import models
 from train.config import overrides
 from train.config import presets
 
-_DEMO = presets.PRESETS['demo']
+# Has every kind of part that the tests change.
+_DEMO = dataclasses.replace(
+  presets.PRESETS['demo'],
+  data=data_sets.Natvid(),
+  model=presets.PRESETS['overfit'].model,
+)
 
 
 def _get(config, key):
@@ -39,7 +44,7 @@ class OverrideTest(parameterized.TestCase):
   @parameterized.named_parameters(
     ('int', 'run.steps=12', 12),
     ('float', 'optimiser.learning_rate=1', 1.0),
-    ('bool', 'data.flip=true', True),
+    ('choice', 'data.symmetry=none', 'none'),
     ('optional', 'model.tail.frames_per_step=4', 4),
     ('none', 'model.tail.frames_per_step=None', None),
     ('text', 'data.data_dir=/a=b', '/a=b'),
@@ -127,7 +132,7 @@ class OverrideTest(parameterized.TestCase):
     ('gan_paper', 'model.tail.memory.channels=99'),
     ('demo', 'model.loss=nonsense'),
     ('demo', 'data.variant=nobody'),
-    ('demo', 'model.tail.first.halvings=1'),
+    ('overfit', 'model.tail.first.halvings=1'),
   )
   def test_what_was_accepted_without_a_word(self, preset, assignment):
     with self.assertRaisesRegex(fields.ConfigError, 'No such config key'):

@@ -89,7 +89,7 @@ class PresetsTest(parameterized.TestCase):
         )
         if not line.startswith(('model.head', 'model.tail'))
       },
-      {'preset', 'data.flip', 'model.label_weight'},
+      {'preset', 'data.symmetry', 'model.label_weight'},
     )
     self.assertEqual(config.model.tail.frames_per_step, 2)
     configs.check(config)

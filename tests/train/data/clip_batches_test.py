@@ -288,7 +288,9 @@ class FlipTest(TreeTest):
   def test_half_of_the_draws_are_mirrored(self):
     clips = self.clips(num_frames=8)
     plain = take(clip_batches.train_dataset(clips, 4, 0), 10)
-    flipped = take(clip_batches.train_dataset(clips, 4, 0, flip=True), 10)
+    flipped = take(
+      clip_batches.train_dataset(clips, 4, 0, symmetry='mirror'), 10
+    )
     num = 0
     for (a, _), (b, _) in zip(plain, flipped):
       for x, y in zip(a, b):

@@ -201,7 +201,9 @@ class PreparedTest(TfdsTest):
 
   def test_flips_half_of_the_clips(self):
     write(self.folder)
-    flipped = take(self.inputs(flip=True, batch_size=10).train_dataset(0), 10)
+    flipped = take(
+      self.inputs(symmetry='mirror', batch_size=10).train_dataset(0), 10
+    )
     num_flipped = 0
     for (frames, _), (other, _) in zip(
       take(self.inputs(batch_size=10).train_dataset(0), 10), flipped

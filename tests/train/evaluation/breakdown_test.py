@@ -1,6 +1,7 @@
 """Tests of breakdown.py."""
 
 import itertools
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -106,8 +107,12 @@ class SummaryTest(tf.test.TestCase):
     frames = rng.integers(256, size=[5, 3, 4, 4, 3]).astype(np.uint8)
     label = np.array([0, 1, 1, 0, 1], np.int32)
     dataset = tf.data.Dataset.from_tensor_slices((frames, label)).batch(2)
-    result = breakdown.summary(flow, dataset, ['a', 'b', 'c'])
     scores = breakdown.clip_scores(flow, dataset)
+    with mock.patch.object(
+      breakdown, 'clip_scores', return_value=scores
+    ) as clip_scores:
+      result = breakdown.summary(flow, dataset, ['a', 'b', 'c'])
+    clip_scores.assert_called_once_with(flow, dataset)
     self.assertEqual(scores['tail'].shape, (5, 2))
     self.assertEqual(scores['label_log_prob'].shape, (5, 3))
     head, _ = flow.log_prob(frames[:2], label[:2], seed=tf.constant([0, 0]))

@@ -299,8 +299,13 @@ class SummaryTest(tf.test.TestCase):
   def test_puts_the_parts_together(self):
     flow = build_flow(_LABELLED)
     frames, label = clips(5)
-    result = continuations.summary(
-      flow, batched(frames, label), num_samples=2, max_clips=3, seed=4
+    result, continued = continuations.summary(
+      flow,
+      batched(frames, label),
+      num_samples=2,
+      max_clips=3,
+      seed=4,
+      temperature=0.7,
     )
     self.assertEqual(json.loads(json.dumps(result)), result)
     frames, label = frames[::2], label[::2]
@@ -318,13 +323,16 @@ class SummaryTest(tf.test.TestCase):
       result['drift'], continuations.drift(frames // 8 * 8 + 4, long[0])
     )
     self.assertLen(result['drift']['means'], 11)
+    self.assertAllEqual(continued.videos, long[0])
+    self.assertAllEqual(continued.label, label)
+    self.assertEqual(continued.num_given, 1)
     self.assertEqual(result['continuation_num_clips'], 3)
     self.assertEqual(result['continuation_num_samples'], 2)
     self.assertEqual(result['continuation_num_given'], 1)
     self.assertEqual(result['continuation_temperature'], 0.7)
 
   def test_of_a_model_without_labels(self):
-    result = continuations.summary(
+    result, _ = continuations.summary(
       build_flow(), batched(*clips()), num_samples=1, drift_factor=1
     )
     self.assertIsNone(result['diversity'])

@@ -92,6 +92,7 @@ class ExportTest(tf.test.TestCase):
       'labels': tf.constant([0, 2]),
       'seed': tf.constant([[1, 2], [3, 4]]),
       'temperature': tf.constant([1.0, 0.5]),
+      'min_p': tf.constant([0.0, 0.1]),
       'num_frames': tf.constant(4),
     }
 

@@ -35,7 +35,7 @@ class WarmupTest(tf.test.TestCase):
   def test_example_requests(self):
     requests = warmup.example_requests(_functions())
     self.assertAllEqual(requests['sample']['labels'], [0])
-    self.assertAllClose(requests['sample']['temperature'], [0.7])
+    self.assertAllClose(requests['sample']['temperature'], [1.0])
     self.assertAllEqual(requests['sample']['num_frames'], 2)
     self.assertEqual(requests['next_frame']['frame'].shape, [1, 4, 4, 1])
     self.assertEqual(requests['next_frame']['frame'].dtype, tf.uint8)

@@ -39,7 +39,7 @@ class RecordInputs(sequential_inputs.SequentialInputs):
     batch_size,
     seed,
     data_service=None,
-    flip=False,
+    symmetry='none',
     shuffle_bytes=sequential_inputs.SHUFFLE_BYTES,
   ):
     """Uses the index only; records are read later.
@@ -48,11 +48,11 @@ class RecordInputs(sequential_inputs.SequentialInputs):
       index: A `records.Index`.
       num_frames: `int`, number of frames of a clip.
       batch_size: `int`.
-      seed: `int`, seed of order, windows and flips.
+      seed: `int`, seed of order, windows and symmetries.
       data_service: `str` or None, the dispatcher of a tf.data service,
         'grpc://host:port', whose workers make the training batches. They must
         see the records under the same path.
-      flip: `bool`, whether half of the training clips are mirrored.
+      symmetry: 'none', 'mirror' or 'wrap', see `symmetry`.
       shuffle_bytes: `int`, size of the shuffle buffer in bytes, from the mean
         size of a record.
 
@@ -61,7 +61,7 @@ class RecordInputs(sequential_inputs.SequentialInputs):
         `data_service` is not an address.
     """
     super().__init__(
-      f'the records in {index.folder}', num_frames, batch_size, seed, flip
+      f'the records in {index.folder}', num_frames, batch_size, seed, symmetry
     )
     self._index = index
     self._data_service = data_service

@@ -20,7 +20,15 @@ from train.data import sources
 from train.storage import files
 
 __all__ = [
+  'BACKGROUNDS',
+  'COMPASS',
+  'PALETTE',
+  'RADII',
+  'SHAPES',
+  'SPEEDS',
   'VARIANTS',
+  'direction',
+  'inside',
   'label_names',
   'render',
   'shapes_source',
@@ -37,8 +45,13 @@ VARIANTS = (
 )
 # Variants with an event at a fixed time: a video is one clip.
 _TIMED = ('shapes:occluder', 'shapes:blink')
-_SHAPES = ('circle', 'square', 'triangle')
-_COMPASS = {
+SHAPES = ('circle', 'square', 'triangle')
+PALETTE = tuple(colorsys.hsv_to_rgb(hue / 6, 0.8, 1.0) for hue in range(6))
+# Ranges of a grey, of lengths and of lengths per frame.
+BACKGROUNDS = (0.1, 0.3)
+RADII = (0.14, 0.2)
+SPEEDS = (0.05, 0.08)
+COMPASS = {
   'east': 0,
   'southeast': 45,
   'south': 90,
@@ -87,9 +100,9 @@ def label_names(variant):
     raise ValueError(f'Unknown shapes variant {variant!r}: {near}')
   return sorted(
     {
-      'shapes': [f'{motion}_{s}' for motion in _STRAIGHT for s in _SHAPES],
-      'shapes:motion': _COMPASS,
-      'shapes:appearance': _SHAPES,
+      'shapes': [f'{motion}_{s}' for motion in _STRAIGHT for s in SHAPES],
+      'shapes:motion': COMPASS,
+      'shapes:appearance': SHAPES,
       'shapes:occluder': _STRAIGHT,
       'shapes:blink': _STRAIGHT,
     }[variant]
@@ -216,26 +229,26 @@ def render(variant, label_name, num_frames, size, seed):
 
 def _draw_scene(rng):
   return _Scene(
-    shape=str(rng.choice(_SHAPES)),
-    color=colorsys.hsv_to_rgb(rng.integers(6) / 6, 0.8, 1.0),
-    background=rng.uniform(0.1, 0.3),
-    radius=rng.uniform(0.14, 0.2),
+    shape=str(rng.choice(SHAPES)),
+    color=PALETTE[rng.integers(6)],
+    background=rng.uniform(*BACKGROUNDS),
+    radius=rng.uniform(*RADII),
     place=tuple(rng.uniform(size=2)),
-    speed=rng.uniform(0.05, 0.08),
-    motion=str(rng.choice(list(_COMPASS))),
+    speed=rng.uniform(*SPEEDS),
+    motion=str(rng.choice(list(COMPASS))),
   )
 
 
 def _frame(scene, t, num_frames, size):
   del num_frames
-  x, y = np.array(scene.place) + t * scene.speed * _direction(scene.motion)
+  x, y = np.array(scene.place) + t * scene.speed * direction(scene.motion)
   return _paint(scene, x, y, size)
 
 
 def _occluded_frame(scene, t, num_frames, size):
   """A small object passes behind a bar that hides all of it at half time."""
   scene = dataclasses.replace(scene, radius=0.7 * scene.radius)
-  dx, dy = _direction(scene.motion)
+  dx, dy = direction(scene.motion)
   along = (0.5 - scene.radius) * (2 * t / max(1, num_frames - 1) - 1)
   across = (0.5 - scene.radius) * (2 * scene.place[0] - 1)
   frame = _paint(
@@ -270,8 +283,9 @@ def _tiles(colors, size):
   return colors[tile[:, None], tile]
 
 
-def _direction(motion):
-  angle = np.deg2rad(_COMPASS[motion])
+def direction(motion):
+  """The unit vector (x, y) of one of `COMPASS`; y points down."""
+  angle = np.deg2rad(COMPASS[motion])
   return np.round([np.cos(angle), np.sin(angle)], 6)
 
 
@@ -281,13 +295,13 @@ def _paint(scene, x, y, size):
   pixels = (np.arange(fine) + 0.5) / fine
   dx = (pixels - x + 0.5) % 1.0 - 0.5
   dy = (pixels - y + 0.5) % 1.0 - 0.5
-  inside = _inside(scene.shape, dx / scene.radius, dy[:, None] / scene.radius)
-  covered = inside.reshape([size, _SUPERSAMPLE, size, _SUPERSAMPLE])
+  covered = inside(scene.shape, dx / scene.radius, dy[:, None] / scene.radius)
+  covered = covered.reshape([size, _SUPERSAMPLE, size, _SUPERSAMPLE])
   covered = covered.mean(axis=(1, 3))[..., None]
   return scene.background + covered * (np.array(scene.color) - scene.background)
 
 
-def _inside(shape, x, y):
+def inside(shape, x, y):
   """Whether points are inside the unit shape; y points down."""
   if shape == 'circle':
     return x**2 + y**2 < 1

@@ -25,11 +25,12 @@ def build_model(config, num_labels):
     ConfigError: if the library refuses the config.
   """
   wanted, data = config.model, config.data
+  networks = tfp_cglow.Networks(wanted.network_dtype, data.padding)
   try:
     flow = tfp_cglow.build_video_flow(
       [data.frame_size, data.frame_size, data.channels],
-      head=_with_dtype(wanted.head, wanted.network_dtype),
-      tail=_with_dtype(wanted.tail, wanted.network_dtype),
+      head=_with_networks(wanted.head, networks),
+      tail=_with_networks(wanted.tail, networks),
       num_labels=num_labels if wanted.takes_labels else None,
       n_bits=wanted.n_bits,
       dequantisation=wanted.dequantisation,
@@ -45,17 +46,16 @@ def build_model(config, num_labels):
     loss=tfp_cglow.VideoLoss(
       wanted.label_weight,
       wanted.label_dropout,
-      wanted.tail.frames_per_step if wanted.tail else None,
+      wanted.tail and wanted.tail.frames_per_step,
+      wanted.head and wanted.head.frames_per_step,
     ),
     ema=config.optimiser.ema,
   )
   return model
 
 
-def _with_dtype(spec, network_dtype):
-  if spec is None:
-    return None
-  return dataclasses.replace(spec, network_dtype=network_dtype)
+def _with_networks(spec, networks):
+  return spec and dataclasses.replace(spec, networks=networks)
 
 
 class ScaledSchedule(tfk.optimizers.schedules.LearningRateSchedule):

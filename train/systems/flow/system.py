@@ -6,6 +6,7 @@ from train.config import overrides
 from train.evaluation import evaluation
 from train.evaluation import held_out_table
 from train.evaluation import measuring
+from train.evaluation.judges import verdict_lines
 from train.samples import continuations
 from train.serving import export as export_lib
 from train.serving import model_card
@@ -102,12 +103,18 @@ class FlowSystem(base.System):
         labels=None if flow.num_labels is None else labels,
         num_videos=None if flow.num_labels is not None else len(labels),
         num_frames=run.sample_frames if self.has_tail else 1,
-        temperature=run.temperature,
         seed=self.config.seed,
+        **self.config.sampling,
       ).numpy()
     if self.has_tail:
       (videos['continued'],) = continuations.continue_clips(
-        flow, frames, labels, num_samples=1, temperature=0.0
+        flow,
+        frames,
+        labels,
+        num_samples=1,
+        num_given=self.num_given,
+        seed=self.config.seed,
+        **self.config.sampling,
       )
     return videos
 
@@ -128,7 +135,8 @@ class FlowSystem(base.System):
     return ('', 'head', 'tail'), rows, caption
 
   def remarks(self, metrics):
-    return held_out_table.label_lines(metrics)
+    judged = verdict_lines.verdict_lines(metrics)
+    return held_out_table.label_lines(metrics) + judged
 
   def export(self, model, folder):
     """Writes a new version of the SavedModel.

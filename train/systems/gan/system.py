@@ -7,6 +7,8 @@ import functools
 from absl import logging
 
 from train.evaluation import measuring
+from train.evaluation.judges import judging
+from train.evaluation.judges import verdict_lines
 from train.samples import continuations
 from train.samples import sample_health
 from train.storage import files
@@ -58,14 +60,18 @@ class GanSystem(base.System):
       'seconds': measuring.training_seconds(folder.read_metrics()),
     }
     if config.run.quality_samples:
-      metrics |= continuations.summary(
+      of_continuations, continued = continuations.summary(
         model,
         valid,
         config.run.quality_samples,
-        config.run.temperature,
         measuring.QUALITY_CLIPS,
         config.run.quality_given or self.num_given,
         seed=config.seed,
+        **config.sampling,
+      )
+      metrics |= of_continuations
+      metrics |= judging.judge_run(
+        model, config, inputs, config.run.sample_frames, continued
       )
       metrics['is_exact'] = continuations.is_exact(
         functools.partial(_samples, model, *next(iter(valid)))
@@ -84,22 +90,24 @@ class GanSystem(base.System):
       labels=None if model.num_labels is None else labels,
       num_videos=None if model.num_labels is not None else len(labels),
       num_frames=run.sample_frames,
-      temperature=run.temperature,
       seed=seed,
+      **self.config.sampling,
     ).numpy()
     (continued,) = continuations.continue_clips(
-      model, frames, labels, 1, temperature=run.temperature, seed=seed
+      model, frames, labels, 1, seed=seed, **self.config.sampling
     )
     return {'generated': generated, 'continued': continued}
 
   def format_table(self, metrics):
-    return table.format_table(metrics)
+    judged = verdict_lines.verdict_lines(metrics)
+    return '\n'.join([table.format_table(metrics), *judged])
 
   def table(self, metrics):
     return ('', 'generated', 'real'), table.rows(metrics), ''
 
   def remarks(self, metrics):
-    return table.verdict_lines(metrics)
+    judged = verdict_lines.verdict_lines(metrics)
+    return table.verdict_lines(metrics) + judged
 
 
 def _health(model, dataset, seed):

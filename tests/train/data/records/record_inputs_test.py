@@ -174,7 +174,7 @@ class RecordInputsTest(tf.test.TestCase, parameterized.TestCase):
   def test_flips_half_of_the_clips(self):
     index = write(self.folder)
     plain = take(self.inputs(index, batch_size=8).train_dataset(0), 20)
-    made = self.inputs(index, batch_size=8, flip=True)
+    made = self.inputs(index, batch_size=8, symmetry='mirror')
     flipped = take(made.train_dataset(0), 20)
     num_flipped = 0
     for (frames, _), (other, _) in zip(plain, flipped):

@@ -68,7 +68,7 @@ class ModelsTest(tf.test.TestCase):
     self.assertEqual(model.flow.previous_frames, 2)
     self.assertEqual(model.flow.dequantisation, 'legacy')
 
-  def test_one_network_dtype_for_all(self):
+  def test_networks_of_all_parts(self):
     config = overrides.override(
       presets.PRESETS['smoke'], ['model.network_dtype=bfloat16']
     )
@@ -77,7 +77,10 @@ class ModelsTest(tf.test.TestCase):
       with self.assertRaisesRegex(fields.ConfigError, 'stop'):
         models.build_model(config, 2)
     for part in ('head', 'tail'):
-      self.assertEqual(build.call_args.kwargs[part].network_dtype, 'bfloat16')
+      self.assertEqual(
+        build.call_args.kwargs[part].networks,
+        tfp_cglow.Networks('bfloat16', padding='wrap'),
+      )
 
   def test_library_errors_become_config_errors(self):
     config = overrides.override(

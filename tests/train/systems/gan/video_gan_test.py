@@ -8,6 +8,8 @@ import tf_keras as tfk
 from train.systems.gan import losses
 from train.systems.gan import video_gan
 
+_EAGER = {'run_eagerly': True}  # A few steps take less than a trace.
+
 
 def _model(loss='least_squares', rate=1e-3, compiled=None, **kwargs):
   kwargs = {'num_labels': 3, 'widths': (4, 6), 'seed': 0, **kwargs}
@@ -85,7 +87,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(model.step_guard.num_skipped_in_a_row.numpy(), 1)
 
   def test_spectral_norms_are_bounded(self):
-    model = _model(spectral_normalisation=True, rate=0.1)
+    model = _model(spectral_normalisation=True, rate=0.1, compiled=_EAGER)
     model.fit(_dataset(), epochs=3, verbose=0)
     for variable in model.discriminator.trainable_variables:
       if 'kernel' in variable.name:
@@ -105,7 +107,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllEqual(is_real, [False, True, False, True])
 
   def test_average_follows_the_generator(self):
-    model = _model(compiled={'ema': 0.9})
+    model = _model(compiled={'ema': 0.9, **_EAGER})
     weights = model.generator.trainable_variables
     starts = [w.numpy() for w in weights]
     averages = model.weight_average.averages

@@ -23,12 +23,13 @@ def _mixture(
   num_levels=4,
   context_frames=1,
   seed=0,
+  size=4,
   **options,
 ):
   """A mixture with random weights, so that all allowed dependences exist."""
   context = tfp_cglow.Context(2 * channels, context_frames)
   mixture = tfp_cglow.build_context_mixture(
-    channels,
+    [size, size, channels],
     context if has_context else None,
     tfp_cglow.LevelMixture(
       num_levels,
@@ -110,7 +111,7 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
   def test_context_of_coarse_groups(self):
     # The whole context reaches the first pixel, but not in more channels than
     # the second halving has.
-    mixture = _mixture(13, context_frames=0, motion_radius=0)
+    mixture = _mixture(13, context_frames=0, motion_radius=0, size=16)
     sizes = [
       v.shape[-2] for v in mixture.trainable_variables if v.shape[:2] == [3, 3]
     ]
@@ -125,6 +126,42 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
       )
     x = tf.identity(before)
     self.assertAllClose(mixture.forward(x, context=context), y)
+
+  def test_constant_channels_are_not_repeated(self):
+    """The same function as with copies of them at every place."""
+    build = lambda constants: tfp_cglow.build_context_mixture(
+      [8, 8, 1],
+      tfp_cglow.Context(3, 1, constants),
+      tfp_cglow.LevelMixture(4, 2, hidden_channels=4),
+      networks=tfp_cglow.Networks(padding='wrap'),
+      dtype=tf.float64,
+    )
+    few, many = build(1), build(0)
+    rng = np.random.default_rng(0)
+    for a, b in zip(few.trainable_variables, many.trainable_variables):
+      value = rng.standard_normal(b.shape)
+      b.assign(0.3 * value)
+      surplus = b.shape[-2] - a.shape[-2] if b.shape.rank == 4 else 0
+      if surplus:  # A first layer: each of the copies has its own weights.
+        copies = {3: 4, 15: 16}[surplus]
+        own = np.arange(3 * copies).reshape([copies, 3])
+        known = np.arange(3 * copies, b.shape[-2])
+        constant = value[..., own[:, 2], :].sum(-2, keepdims=True)
+        parts = [own[:, :2].ravel(), known]
+        varying, rest = (value[..., part, :] for part in parts)
+        value = np.concatenate([varying, constant, rest], axis=-2)
+      a.assign(0.3 * value)
+    y = _uniform(8, 8, 1)
+    context = tf.concat(
+      [
+        _uniform(8, 8, 2, seed=1),
+        tf.fill([8, 8, 1], tf.constant(0.3, y.dtype)),
+      ],
+      axis=-1,
+    )
+    self.assertAllClose(
+      few.inverse(y, context=context), many.inverse(y, context=context)
+    )
 
   @_kinds
   def test_what_depends_on_what(self, num_groups, has_context):
@@ -157,7 +194,9 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_starts_centred_on_the_previous_frame(self):
     mixture = tfp_cglow.build_context_mixture(
-      1, tfp_cglow.Context(1), tfp_cglow.LevelMixture(32, 1, hidden_channels=4)
+      [8, 8, 1],
+      tfp_cglow.Context(1),
+      tfp_cglow.LevelMixture(32, 1, hidden_channels=4),
     )
     context = tfp_cglow.quantise(tf.random.uniform([8, 8, 1], 0.2, 0.8), 5)
     x = mixture.inverse(context, context=context)
@@ -169,7 +208,7 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(1, 4)
   def test_centred_where_the_network_says_that_pixels_were(self, num_groups):
     mixture = tfp_cglow.build_context_mixture(
-      1,
+      [8, 8, 1],
       tfp_cglow.Context(1),
       tfp_cglow.LevelMixture(
         32, num_groups // 3, hidden_channels=4, motion_radius=1
@@ -188,13 +227,12 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
     def check(channels, context, message, *fields, **options):
       with self.assertRaisesRegex(ValueError, message):
         tfp_cglow.build_context_mixture(
-          channels, context, tfp_cglow.LevelMixture(*fields, **options)
+          [4, 4, channels], context, tfp_cglow.LevelMixture(*fields, **options)
         )
 
     context = tfp_cglow.Context
     check(1, context(1), 'needs `levels`')
     check(1, context(1), 'at least 2, but got 1', 1)
-    check(1, context(1), "a number here, but got 'all'", 4, 'all')
     check(1, context(1), "integer.*'all', but got -1", 4, -1)
     check(3, context(5, 2), '2 frame.*6 channels.*has 5', 32)
     check(1, context(1, 1), 'got -1 and 1 fr', 4, motion_radius=-1)
@@ -204,7 +242,7 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
     mixture = _mixture(4)
     with self.assertRaisesRegex(ValueError, 'divisible by 2.*3x4'):
       mixture.inverse(_uniform(3, 4, 1), context=_uniform(3, 4, 2))
-    with self.assertRaisesRegex(ValueError, 'divisible by 4 for its 7.*4x6'):
+    with self.assertRaisesRegex(ValueError, 'divisible by 4 for its 2.*4x6'):
       _mixture(7, has_context=False).inverse(_uniform(4, 6, 1))
     with self.assertRaisesRegex(ValueError, 'unknown condition `context`'):
       _mixture(4, has_context=False).inverse(
@@ -215,7 +253,9 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
 class NetworkTest(tf.test.TestCase):
   def test_each_network_runs_once(self):
     mixture = tfp_cglow.build_context_mixture(
-      2, tfp_cglow.Context(2), tfp_cglow.LevelMixture(4, 1, hidden_channels=4)
+      [4, 4, 2],
+      tfp_cglow.Context(2),
+      tfp_cglow.LevelMixture(4, 1, hidden_channels=4),
     )
     networks, calls = mixture.parameters['mixture_networks'], []
     for i, network in enumerate(networks):

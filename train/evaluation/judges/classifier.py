@@ -11,20 +11,29 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as tfk
 
-__all__ = ['Judge', 'frechet_distance', 'train_judge']
+from train.evaluation.judges import base
+
+__all__ = [
+  'Classifier',
+  'ClassifierJudge',
+  'frechet_distance',
+  'train_classifier',
+]
 
 _WIDTHS = (32, 64, 128)
+_SIZE = 32  # Pixels.
 _BATCH_SIZE = 64
 _LEARNING_RATE = 1e-3
 
 
-class Judge:
+class Classifier:
   """A trained classifier.
 
   Attributes:
@@ -32,7 +41,7 @@ class Judge:
   """
 
   def __init__(self, network):
-    """Wraps a network; `train_judge` makes one.
+    """Wraps a network; `train_classifier` makes one.
 
     Args:
       network: Keras model from prepared videos to features `[B, F]` and logits
@@ -53,13 +62,57 @@ class Judge:
   def features(self, videos):
     return self.features_and_logits(videos)[0]
 
+  def is_recognised(self, videos, labels):
+    """Whether videos `[N, T, H, W, C]` are assigned to their labels `[N]`."""
+    _, logits = self.features_and_logits(videos)
+    return np.argmax(logits, axis=-1) == np.asarray(labels)
+
   def accuracy(self, videos, labels):
     """Share of videos `[N, T, H, W, C]` assigned to their labels `[N]`."""
-    _, logits = self.features_and_logits(videos)
-    return float(np.mean(np.argmax(logits, axis=-1) == np.asarray(labels)))
+    return float(np.mean(self.is_recognised(videos, labels)))
 
 
-def train_judge(videos, labels, num_labels, steps=2000, seed=0, flip=False):
+class ClassifierJudge(base.Judge):
+  """Judges frames by whether a classifier of frames recognises their labels."""
+
+  name = 'classifier'
+
+  def __init__(self, classifier):
+    """Creates the judge.
+
+    Args:
+      classifier: `Classifier`, trained on videos of one frame.
+    """
+    self._classifier = classifier
+
+  def judge(self, videos, labels=None, num_given=0):
+    """See `Judge.judge`.
+
+    Returns:
+      `dict`: num_videos, num_given; `first_frames`, with the rate `recognised`
+      of the first frames that are not given; and `frames_recognised_at`, rates
+      by number of frames. They are None for videos without labels.
+    """
+    videos = np.asarray(videos)
+    ends = [h for h in base.horizons(videos.shape[1]) if h > num_given]
+    recognised = functools.partial(self._recognised, videos, labels)
+    return {
+      'num_videos': len(videos),
+      'num_given': num_given,
+      'first_frames': {'recognised': recognised(num_given)},
+      'frames_recognised_at': {str(h): recognised(h - 1) for h in ends},
+    }
+
+  def _recognised(self, videos, labels, index):
+    if labels is None or not len(videos):
+      return base.rate([])
+    frames = videos[:, index : index + 1]
+    return base.rate(self._classifier.is_recognised(frames, labels))
+
+
+def train_classifier(
+  videos, labels, num_labels, steps=2000, seed=0, flip=False
+):
   """Trains a classifier of videos, or of images as videos of one frame.
 
   Frames of a video are stacked, with the differences of neighbours: three
@@ -74,7 +127,7 @@ def train_judge(videos, labels, num_labels, steps=2000, seed=0, flip=False):
     flip: Python `bool`: half of the videos mirrored, in training.
 
   Returns:
-    A `Judge`.
+    A `Classifier`.
 
   Raises:
     ValueError: if videos and labels are not as many, or none.
@@ -85,8 +138,7 @@ def train_judge(videos, labels, num_labels, steps=2000, seed=0, flip=False):
       f'Expected a label a video, but got {len(videos)} videos and '
       f'{len(labels)} labels.'
     )
-  tfk.utils.set_random_seed(seed)
-  network = _network(_prepared(videos[:1]).shape[1:], num_labels)
+  network = _network(_prepared(videos[:1]).shape[1:], num_labels, seed)
   network.compile(
     tfk.optimizers.legacy.Adam(
       tfk.optimizers.schedules.CosineDecay(_LEARNING_RATE, steps)
@@ -95,7 +147,7 @@ def train_judge(videos, labels, num_labels, steps=2000, seed=0, flip=False):
     loss=[None, tfk.losses.SparseCategoricalCrossentropy(from_logits=True)],
   )
   network.fit(_batches(videos, labels, steps, seed, flip), epochs=1, verbose=0)
-  return Judge(network)
+  return Classifier(network)
 
 
 def frechet_distance(a, b):
@@ -128,19 +180,37 @@ def frechet_distance(a, b):
   return float(np.sum((means[0] - means[1]) ** 2) + total - 2.0 * shared)
 
 
-def _network(shape, num_labels):
+def _network(shape, num_labels, seed):
   inputs = tfk.Input(shape)
   h = inputs
   for i, width in enumerate(_WIDTHS):
-    h = tfk.layers.Conv2D(width, 3, strides=1 + (i > 0), padding='same')(h)
+    h = tfk.layers.Conv2D(
+      width,
+      3,
+      strides=1 + (i > 0),
+      padding='same',
+      kernel_initializer=_initializer(seed, i),
+    )(h)
     h = tfk.layers.ReLU()(h)
   features = tfk.layers.GlobalAveragePooling2D()(h)
-  return tfk.Model(inputs, [features, tfk.layers.Dense(num_labels)(features)])
+  logits = tfk.layers.Dense(
+    num_labels, kernel_initializer=_initializer(seed, len(_WIDTHS))
+  )(features)
+  return tfk.Model(inputs, [features, logits])
+
+
+def _initializer(seed, layer):
+  return tfk.initializers.GlorotUniform(seed * (len(_WIDTHS) + 1) + layer)
 
 
 def _prepared(videos):
-  """float32 `[N, H, W, (2 T - 1) C]`: frames, then differences."""
+  """float32 `[N, H, W, (2 T - 1) C]`: frames, then differences.
+
+  Frames of at least twice `_SIZE` are averaged down, which bounds the time.
+  """
   frames = tf.cast(videos, tf.float32) / 127.5 - 1.0
+  few = max(min(frames.shape[2:4]) // _SIZE, 1)
+  frames = tf.nn.avg_pool3d(frames, [1, few, few], [1, few, few], 'VALID')
   maps = [*tf.unstack(frames, axis=1)]
   maps += [after - before for before, after in zip(maps, maps[1:])]
   return tf.concat(maps, axis=-1)
@@ -149,7 +219,9 @@ def _prepared(videos):
 def _batches(videos, labels, steps, seed, flip):
   def augment(batch, label):
     if flip:
-      is_mirrored = tf.random.uniform([tf.shape(batch)[0], 1, 1, 1, 1]) < 0.5
+      is_mirrored = (
+        tf.random.uniform([tf.shape(batch)[0], 1, 1, 1, 1], seed=seed) < 0.5
+      )
       batch = tf.where(is_mirrored, tf.reverse(batch, [3]), batch)
     return _prepared(batch), label
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+import math
 from typing import Optional
 
 import numpy as np
 import tensorflow as tf
 
 from tfp_cglow.bijectors import conditional_bijector
-from tfp_cglow.bijectors import grid_mixture
 from tfp_cglow.bijectors import specs
+from tfp_cglow.bijectors.levels import autoregressive_levels
+from tfp_cglow.bijectors.levels import distributions
+from tfp_cglow.bijectors.levels import grid_mixture
 from tfp_cglow.internal import checks
 from tfp_cglow.internal import shapes
 from tfp_cglow.networks import mixture_network
@@ -79,7 +83,12 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     context_channels,
     num_levels,
     context_frames=1,
+    context_constants=0,
     motion_radius=0,
+    padding='zeros',
+    base=None,
+    temperature=None,
+    min_p=None,
     dtype=tf.float32,
     validate_args=False,
     name='context_mixture',
@@ -88,14 +97,23 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
 
     Args:
       mixture_networks: List of a `MixtureNetwork` for each group: 1 without
-        halvings, 4 for one halving, 7 for two, and so on.
+        halvings, 4 for one halving, 7 for two, and so on. With a `base`, one
+        network less.
       context_channels: Python `int`, `C_ctx`; None: takes no context.
       num_levels: Python `int` L, number of levels of the frames.
       context_frames: Python `int`, number of frames of C channels that the
         context begins with, the newest first; 0: it holds no frame.
+      context_constants: Python `int`, number of channels that the context ends
+        with and that are equal at all pixels.
       motion_radius: Python `int`, how far the previous frame's pixels may move
         along rows and columns, as the networks' `motion` predicts; 0: they do
         not move.
+      padding: 'wrap': motion continues periodic frames; 'zeros': it mirrors
+        them at their edges.
+      base: `AutoregressiveLevels`, the model of the coarsest group, without a
+        network in `mixture_networks`; or None.
+      temperature: Float `[...]`, see `tempered`; None: not tempered.
+      min_p: Float `[...]`; None if `temperature` is None.
       dtype: `tf.DType` of data and latent.
       validate_args: Python `bool`.
       name: Python `str`.
@@ -105,7 +123,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
         context cannot hold the frames.
     """
     parameters = dict(locals())
-    _check_num_groups(len(mixture_networks))
+    self._num_halvings = _check_num_groups(mixture_networks, base)
     if num_levels < 2:
       raise ValueError(
         f'`num_levels` must be at least 2, but got {num_levels}.'
@@ -116,7 +134,12 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     self._context_channels = context_channels
     self._num_levels = num_levels
     self._context_frames = context_frames
+    self._context_constants = context_constants
     self._motion_radius = motion_radius
+    self._padding = padding
+    self._base = base
+    self._temperature = temperature
+    self._min_p = min_p
     super().__init__(
       forward_min_event_ndims=3,
       validate_args=validate_args,
@@ -135,6 +158,20 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       )
     }
 
+  def tempered(self, temperature, min_p):
+    """A copy whose levels are tempered, see `TemperedLevels`.
+
+    Args:
+      temperature: Float `[...]`, >= 0, that broadcasts to the frames' leading
+        dimensions.
+      min_p: Float `[...]`, in [0, 1).
+
+    Returns:
+      A `ContextMixture`, the bijector of the tempered distribution.
+    """
+    base = self._base and self._base.tempered(temperature, min_p)
+    return self.copy(base=base, temperature=temperature, min_p=min_p)
+
   def _forward_and_ildj(self, x, context=None):
     return self._walk('from_normal', x, context)
 
@@ -143,7 +180,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
 
   def _walk(self, method, frame, context):
     """Maps a frame to the other side; returns this and log |dx/dy|."""
-    _check_size(self.name, frame.shape[-3:-1], len(self._networks))
+    _check_size(self.name, frame.shape[-3:-1], self._num_halvings)
     channels, told, centre = frame.shape[-1], None, None
     if context is not None:
       context = conditional_bijector.check_context(
@@ -158,7 +195,8 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       if self._context_frames:
         previous = (context[..., :channels] + 0.5) * self._num_levels - 0.5
         centre = tf.concat(
-          motion.neighbours(previous, self._motion_radius), axis=-1
+          motion.neighbours(previous, self._motion_radius, self._padding),
+          axis=-1,
         )
     moved, _, _, log_det = self._walk_scale(
       method, self._networks, frame, told, centre
@@ -184,12 +222,12 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
         without a previous frame.
       log_det: `[...]`, log |dx/dy|, nats.
     """
-    if len(networks) == 1:
+    if depth == self._num_halvings:
+      if self._base is not None:
+        return self._walk_base(method, frame, told, centre)
       return self._walk_group(method, networks[0], frame, told, [], centre)
     if told is not None:
-      places = [_group(told, place) for place in _PLACES]
-      is_apart = depth < _MOST_APART
-      told = tf.concat(places, -1) if is_apart else sum(places) / len(places)
+      told = self._coarser(told, depth)
     around = lambda place: None if centre is None else _group(centre, place)
     first = _PLACES[0]
     parts = [
@@ -222,6 +260,26 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     reference = None if centre is None else _join(references)
     return _join(moved), _join(levels), reference, sum(log_dets)
 
+  def _coarser(self, told, depth):
+    """Features of the context for every 2x2 pixels, see `_MOST_APART`."""
+    constant = self._context_constants
+    varying = told[..., : told.shape[-1] - constant]
+    places = [_group(varying, place) for place in _PLACES]
+    if depth >= _MOST_APART:
+      places = [sum(places) / len(places)]
+    if constant:
+      places.append(_group(told[..., -constant:], _PLACES[0]))
+    return tf.concat(places, axis=-1)
+
+  def _walk_base(self, method, frame, told, centre):
+    """Maps the coarsest group to the other side; see `_walk_scale`."""
+    moved, levels, log_det = self._base.walk(method, frame, told)
+    reference = None
+    if centre is not None:
+      places = tf.split(centre, motion.num_neighbours(self._motion_radius), -1)
+      reference = places[len(places) // 2]
+    return moved, levels, reference, log_det
+
   def _walk_group(
     self, method, network, values, told, known, centre, like=None
   ):
@@ -250,8 +308,10 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     around = self._start(values, like) if reference is None else reference
     moved, levels, seen, log_det = [], [], [], 0.0
     for c in range(values.shape[-1]):
-      mixture = grid_mixture.GridMixture(
-        network.head(c, features, seen), around[..., c], self._num_levels
+      mixture = self._tempered(
+        grid_mixture.GridMixture(
+          network.head(c, features, seen), around[..., c], self._num_levels
+        )
       )
       value, ildj, level = getattr(mixture, method)(values[..., c])
       moved.append(value)
@@ -261,6 +321,15 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       log_det += tf.reduce_sum(ildj, [-2, -1])
     moved, levels = tf.stack(moved, axis=-1), tf.stack(levels, axis=-1)
     return moved, levels, reference, log_det
+
+  def _tempered(self, mixture):
+    """The mixtures of a group's pixels `[..., h, w]`, tempered if wanted."""
+    if self._temperature is None:
+      return mixture
+    of_pixels = [
+      t[..., tf.newaxis, tf.newaxis] for t in (self._temperature, self._min_p)
+    ]
+    return distributions.TemperedLevels(mixture, *of_pixels)
 
   def _moved(self, network, features, centre):
     """The previous frame `[..., h, w, C]`, moved as the network predicts."""
@@ -289,7 +358,10 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     return tf.concat([share / 4.0, tf.tanh(share)], axis=-1)
 
   def _context_features(self, context, channels):
-    """The context, and features of its older frames' changes to the newest."""
+    """The context, and features of its older frames' changes to the newest.
+
+    Channels that are equal at all pixels stay the last ones.
+    """
     previous = context[..., :channels]
     others = [
       context[..., i * channels : (i + 1) * channels]
@@ -298,14 +370,9 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     changes = [
       self._features((previous - other) * self._num_levels) for other in others
     ]
-    return tf.concat([2.0 * context, *changes], axis=-1)
-
-
-def _num_context_features(context_channels, channels, context_frames):
-  if context_channels is None:
-    return 0
-  changed = max(context_frames - 1, 0) * channels
-  return context_channels + _NUM_FEATURES * changed
+    varying = context.shape[-1] - self._context_constants
+    parts = tf.split(2.0 * context, [varying, self._context_constants], axis=-1)
+    return tf.concat([parts[0], *changes, parts[1]], axis=-1)
 
 
 def _coordinates(like):
@@ -318,24 +385,23 @@ def _coordinates(like):
   return places + tf.zeros_like(like[..., :1])
 
 
-def _num_halvings(num_groups):
-  return (num_groups - 1) // _FINER
-
-
-def _check_num_groups(num_groups):
-  if num_groups < 1 or (num_groups - 1) % _FINER:
+def _check_num_groups(networks, base):
+  """The number of halvings; raises ValueError if there is none that fits."""
+  num_finer = len(networks) - (base is None)
+  if num_finer < 0 or num_finer % _FINER:
     raise ValueError(
       'The number of networks must be 1, or 4 and three more for each further '
-      f'halving, but got {num_groups}.'
+      f'halving (with a base one less), but got {len(networks)}.'
     )
+  return num_finer // _FINER
 
 
-def _check_size(name, size, num_groups):
-  divisor = 2 ** _num_halvings(num_groups)
+def _check_size(name, size, num_halvings):
+  divisor = 2**num_halvings
   if any(d % divisor for d in size):
     raise ValueError(
       f'`{name}` expects frames of a height and width divisible by {divisor} '
-      f'for its {num_groups} groups, but got {size[0]}x{size[1]}.'
+      f'for its {num_halvings} halvings, but got {size[0]}x{size[1]}.'
     )
 
 
@@ -371,25 +437,24 @@ def _join(parts):
 
 
 def build_context_mixture(
-  channels: int,
+  output_shape: Sequence[int],
   context: Optional[specs.Context],
   mixture: specs.LevelMixture,
   *,
   seed: Optional[int] = None,
-  network_dtype: Optional[tf.DType] = None,
+  networks: specs.Networks = specs.Networks(),
   dtype: tf.DType = tf.float32,
   name: str = 'context_mixture',
 ) -> ContextMixture:
   """Creates a `ContextMixture` with gated residual networks.
 
   Args:
-    channels: Python `int`, C of the frame.
+    output_shape: `[H, W, C]`, Python `int`s.
     context: `Context`, of at least `frames` times C channels; None: the
       bijector takes no context.
-    mixture: `LevelMixture`. Its `levels` and `halvings` must be numbers ('all'
-      depends on the frame's size: `build_glow` replaces it).
+    mixture: `LevelMixture`, with `levels`.
     seed: Python `int`; None: from the operating system.
-    network_dtype: `tf.DType` in which the networks compute; None: `dtype`.
+    networks: `Networks`, dtype and padding of the networks.
     dtype: `tf.DType` of data, latent and variables.
     name: Python `str`.
 
@@ -399,19 +464,23 @@ def build_context_mixture(
   Raises:
     ValueError: if the context cannot hold the frames, or a number does not fit.
   """
-  check_context(mixture, channels, context)
-  if mixture.halvings == 'all':
-    raise ValueError("`halvings` must be a number here, but got 'all'.")
+  height, width, channels = output_shape
+  check_context(mixture, output_shape, context)
+  halvings = num_halvings(mixture, (height, width))
   rng = np.random.default_rng(seed)
   context_channels, context_frames = _sizes(context)
-  of_context = _num_context_features(context_channels, channels, context_frames)
+  constants = 0 if context is None else context.constants
+  of_changes = _NUM_FEATURES * max(context_frames - 1, 0) * channels
+  of_pixel = (context_channels or 0) - constants + of_changes
   of_places = 0 if context_frames else 2
 
-  def network(num_halvings, num_known):
+  def told_channels(scale):
+    """Channels of the features of the context after `scale` halvings."""
+    return len(_PLACES) ** min(scale, _MOST_APART) * of_pixel + constants
+
+  def network(scale, num_known):
     return mixture_network.build_mixture_network(
-      len(_PLACES) ** min(num_halvings, _MOST_APART) * of_context
-      + of_places
-      + num_known * channels * _NUM_FEATURES,
+      told_channels(scale) + of_places + num_known * channels * _NUM_FEATURES,
       channels,
       _NUM_FEATURES,
       grid_mixture.NUM_PARAMETERS * mixture.components,
@@ -420,32 +489,72 @@ def build_context_mixture(
       strip_pooling=mixture.strip_pooling,
       num_places=motion.num_neighbours(mixture.motion_radius),
       seed=int(rng.integers(2**31)),
-      network_dtype=network_dtype,
+      network_dtype=networks.dtype,
+      padding=networks.padding,
       dtype=dtype,
     )
 
+  base, coarsest = None, []
+  if mixture.base is None:
+    coarsest = [network(halvings, 0)]
+  else:
+    base = autoregressive_levels.build_autoregressive_levels(
+      [height >> halvings, width >> halvings, channels],
+      mixture.levels,
+      mixture.base,
+      context=specs.Context(told_channels(halvings), context_frames)
+      if context_channels
+      else None,
+      seed=int(rng.integers(2**31)),
+      networks=networks,
+      dtype=dtype,
+    )
   return ContextMixture(
-    [network(mixture.halvings, 0)]
+    coarsest
     + [
       network(scale, num_known)
-      for scale in range(mixture.halvings, 0, -1)
+      for scale in range(halvings, 0, -1)
       for num_known in range(1, _FINER + 1)
     ],
     context_channels,
     mixture.levels,
     context_frames=context_frames,
+    context_constants=constants,
     motion_radius=mixture.motion_radius,
+    padding=networks.padding,
+    base=base,
     dtype=dtype,
     name=name,
   )
 
 
-def check_context(mixture, channels, context):
+def num_halvings(mixture, size):
+  """The number of halvings of a `LevelMixture` for frames of a size.
+
+  Args:
+    mixture: `LevelMixture`.
+    size: Height and width, Python `int`s.
+
+  Returns:
+    Python `int`.
+  """
+  if mixture.halvings != 'all':
+    return mixture.halvings
+  common = math.gcd(*size)
+  most = (common & -common).bit_length() - 1  # Until a side is odd.
+  if mixture.base is None:
+    return most
+  largest = autoregressive_levels.MAX_PIXELS
+  enough = lambda n: (size[0] >> n) * (size[1] >> n) <= largest
+  return next((n for n in range(most) if enough(n)), most)
+
+
+def check_context(mixture, output_shape, context):
   """Checks a `LevelMixture` and the context that it reads frames from.
 
   Args:
     mixture: `LevelMixture`.
-    channels: Python `int`, C of the frame.
+    output_shape: `[H, W, C]`, Python `int`s.
     context: `Context` or None.
 
   Raises:
@@ -463,8 +572,16 @@ def check_context(mixture, channels, context):
   for name in ('components', 'hidden_channels', 'num_blocks'):
     checks.check_at_least(f'first.{name}', getattr(mixture, name), 1)
   context_channels, context_frames = _sizes(context)
+  height, width, channels = output_shape
   _check_frames(context_frames, context_channels, context_frames * channels)
   _check_motion(mixture.motion_radius, context_frames)
+  checks.check_kind('first.base', mixture.base, specs.AutoregressiveBase)
+  halvings = num_halvings(mixture, (height, width))
+  _check_size('LevelMixture', (height, width), halvings)
+  if mixture.base is not None:
+    autoregressive_levels.check_base(
+      mixture.base, (height >> halvings, width >> halvings)
+    )
 
 
 def _sizes(context):

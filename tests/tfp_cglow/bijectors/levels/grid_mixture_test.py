@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import tfp_cglow
-from tfp_cglow.bijectors import grid_mixture
+from tfp_cglow.bijectors.levels import grid_mixture
 
 tfd = tfp.distributions
 

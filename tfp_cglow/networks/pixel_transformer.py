@@ -1,0 +1,327 @@
+"""A causal transformer over the pixels of a small map."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_cglow.networks import convolutional
+
+__all__ = ['PixelTransformer', 'build_pixel_transformer']
+
+_INIT_STD = 0.02
+_EPSILON = 1e-5
+
+
+class PixelTransformer(tf.Module):
+  """A causal transformer over pixels, row by row, then a head for each channel.
+
+  ```none
+  token_i = levels of pixel i - 1 + place_i + dense(condition_i)
+  block:  h += dense(attention(norm(h)));  h += dense(gelu(dense(norm(h))))
+  logits_c = dense(gelu(dense(norm(h) + levels of the channels before c)))
+  ```
+
+  Token i sees the tokens before it and itself. With a prefix, every token also
+  sees the conditions of all pixels, as N tokens before the first. Levels and
+  places are learned vectors; rows and columns have their own, and a place is
+  their sum. The layers' order is that of [1].
+
+  `features` computes all pixels in one pass. `begin` and `step` compute one
+  pixel after another, and keep the keys and values of those before.
+
+  #### References
+
+  [1]: Alec Radford, Jeffrey Wu, Rewon Child, David Luan, Dario Amodei and Ilya
+       Sutskever. Language Models are Unsupervised Multitask Learners. 2019.
+  """
+
+  def __init__(
+    self, params, num_heads, network_dtype=None, name='pixel_transformer'
+  ):
+    """Creates the network.
+
+    Args:
+      params: `dict`. 'levels': list of `[L, D]`, a table for each channel.
+        'start': `[D]`, stands for the levels before pixel 0. 'rows':
+        `[h, 1, D]`. 'columns': `[1, w, D]`. 'condition' and 'prefix', only with
+        conditions and with a prefix: layers. 'blocks': list of `dict`s of
+        layers ('qkv', 'out', 'up', 'down') and norms ('norm_1', 'norm_2').
+        'norm': a norm. 'heads': a pair of layers for each channel. A layer is a
+        `dict` of 'kernel' and 'bias', a norm one of 'scale' and 'bias'.
+      num_heads: Python `int`, number of heads of the attention.
+      network_dtype: `tf.DType` of the computation; None: the input's dtype.
+      name: Python `str`.
+    """
+    super().__init__(name=name)
+    self.params = params
+    self._num_heads = num_heads
+    self._network_dtype = network_dtype
+
+  @property
+  def size(self):
+    """Height and width of the maps, Python `int`s."""
+    return self.params['rows'].shape[0], self.params['columns'].shape[1]
+
+  @property
+  def num_levels(self):
+    """Python `int` L."""
+    return self.params['levels'][0].shape[0]
+
+  @property
+  def num_channels(self):
+    """Python `int` C."""
+    return len(self.params['levels'])
+
+  def features(self, levels, condition=None):
+    """The features of all pixels.
+
+    Args:
+      levels: `[B, N, C]`, levels 0..L-1 of all pixels.
+      condition: `[B, N, K]`, or None.
+
+    Returns:
+      `[B, N, D]`; those of pixel i depend on the levels before it.
+    """
+    tokens = self._levels(levels)
+    start = tf.broadcast_to(self._get('start'), tf.shape(tokens[:, :1]))
+    tokens = tf.concat([start, tokens[:, :-1]], axis=1)
+    tokens += self._places(condition, 'condition')
+    prefix = self._prefix(condition)
+    if prefix is not None:
+      tokens = tf.concat([prefix, tokens], axis=1)
+    mask = self._mask()
+    for block in self.params['blocks']:
+      queries, keys, values = self._attention_inputs(block, tokens)
+      attended = _attend(queries, keys, values, mask)
+      tokens = self._finish(block, tokens, attended)
+    return self._norm(self.params['norm'], tokens[:, -levels.shape[1] :])
+
+  def begin(self, like, condition=None):
+    """What `step` needs before the first pixel.
+
+    Args:
+      like: `[B, N, C]`, whose batch size and dtype the result has.
+      condition: `[B, N, K]`, or None.
+
+    Returns:
+      places: `[B, N, D]`, to be given to `step`.
+      caches: List of keys and values of each block, `[B, heads, P + N, d]`.
+    """
+    places = self._places(condition, 'condition')
+    batch = tf.shape(like)[0]
+    places = tf.broadcast_to(places, [batch, *places.shape[1:]])
+    caches, tokens = [], self._prefix(condition)
+    for block in self.params['blocks']:
+      width = block['out']['kernel'].shape[0]
+      num = places.shape[1]
+      empty = tf.zeros(
+        [batch, self._num_heads, num, width // self._num_heads], places.dtype
+      )
+      pair = [empty, empty]
+      if tokens is not None:
+        queries, *known = self._attention_inputs(block, tokens)
+        pair = [tf.concat(p, axis=2) for p in zip(known, pair)]
+        attended = _attend(queries, *known, tf.ones([num, num], tf.bool))
+        tokens = self._finish(block, tokens, attended)
+      caches.append(pair)
+    return places, caches
+
+  def step(self, index, before, places, caches):
+    """The features of one pixel.
+
+    Args:
+      index: int scalar i.
+      before: `[B, C]`, levels of pixel i - 1; not used for pixel 0.
+      places: From `begin`.
+      caches: From `begin`, or the step before.
+
+    Returns:
+      features: `[B, D]`.
+      caches: The caches with pixel i.
+    """
+    levels = self._levels(before[:, tf.newaxis])
+    token = tf.where(index == 0, self._get('start'), levels)
+    token += tf.gather(places, [index], axis=1)
+    num = places.shape[1]
+    changed = []
+    for block, pair in zip(self.params['blocks'], caches):
+      queries, *new = self._attention_inputs(block, token)
+      num_prefix = pair[0].shape[2] - num
+      here = tf.one_hot(index + num_prefix, num_prefix + num, dtype=token.dtype)
+      pair = [p + here[:, tf.newaxis] * n for p, n in zip(pair, new)]
+      mask = tf.range(num_prefix + num) <= index + num_prefix
+      attended = _attend(queries, *pair, mask[tf.newaxis])
+      token = self._finish(block, token, attended)
+      changed.append(pair)
+    return self._norm(self.params['norm'], token[:, 0]), changed
+
+  def logits(self, channel, features, known):
+    """Logits of the levels of one channel.
+
+    Args:
+      channel: Python `int` c.
+      features: `[..., D]`.
+      known: List of the levels `[...]` of the channels before c.
+
+    Returns:
+      `[..., L]`, of the dtype of the levels.
+    """
+    for k, level in enumerate(known):
+      features += self._embed(k, level)
+    first, second = self.params['heads'][channel]
+    return self._dense(second, tf.nn.gelu(self._dense(first, features)))
+
+  def _get(self, name):
+    value = self.params[name]
+    return tf.cast(value, self._network_dtype or value.dtype)
+
+  def _levels(self, levels):
+    """The sum over the channels of the levels' vectors."""
+    return sum(self._embed(c, levels[..., c]) for c in range(self.num_channels))
+
+  def _embed(self, channel, level):
+    # A product instead of a gather, whose gradient would be sparse.
+    table = self.params['levels'][channel]
+    dtype = self._network_dtype or table.dtype
+    one_hot = tf.one_hot(tf.cast(level, tf.int32), table.shape[0], dtype=dtype)
+    return tf.linalg.matmul(one_hot, tf.cast(table, dtype))
+
+  def _places(self, condition, layer):
+    """`[1 or B, N, D]`: place and condition of each pixel."""
+    places = self._get('rows') + self._get('columns')
+    places = tf.reshape(places, [1, -1, places.shape[-1]])
+    if condition is None:
+      return places
+    condition = tf.cast(condition, places.dtype)
+    return places + self._dense(self.params[layer], condition)
+
+  def _prefix(self, condition):
+    if 'prefix' not in self.params:
+      return None
+    return self._places(condition, 'prefix')
+
+  def _mask(self):
+    """Whether token i (row) sees token j, `[P + N, P + N]`."""
+    num = int(np.prod(self.size))
+    num_prefix = num if 'prefix' in self.params else 0
+    index = np.arange(num_prefix + num)
+    return (index <= index[:, np.newaxis]) | (index < num_prefix)
+
+  def _attention_inputs(self, block, tokens):
+    """Queries, keys and values, each `[B, heads, n, d]`."""
+    qkv = self._dense(block['qkv'], self._norm(block['norm_1'], tokens))
+    num_parts = 3 * self._num_heads
+    shape = [*qkv.shape[1:2], num_parts, qkv.shape[2] // num_parts]
+    qkv = tf.reshape(qkv, [tf.shape(qkv)[0], *shape])
+    qkv = tf.transpose(qkv, [0, 2, 1, 3])
+    return tf.split(qkv, 3, axis=1)
+
+  def _finish(self, block, tokens, attended):
+    attended = tf.transpose(attended, [0, 2, 1, 3])
+    tokens += self._dense(block['out'], tf.reshape(attended, tf.shape(tokens)))
+    hidden = self._dense(block['up'], self._norm(block['norm_2'], tokens))
+    return tokens + self._dense(block['down'], tf.nn.gelu(hidden))
+
+  def _dense(self, layer, x):
+    kernel, bias = (tf.cast(layer[k], x.dtype) for k in ('kernel', 'bias'))
+    return tf.linalg.matmul(x, kernel) + bias
+
+  def _norm(self, norm, x):
+    mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
+    scale, bias = (tf.cast(norm[k], x.dtype) for k in ('scale', 'bias'))
+    return (x - mean) * tf.math.rsqrt(variance + _EPSILON) * scale + bias
+
+
+def _attend(queries, keys, values, mask):
+  """Attention `[B, heads, n, d]`; `mask` `[n, m]`: which keys a query sees."""
+  scores = tf.linalg.matmul(queries, keys, transpose_b=True)
+  scores *= queries.shape[-1] ** -0.5
+  scores = tf.where(mask, scores, tf.constant(-1e9, scores.dtype))
+  return tf.linalg.matmul(tf.nn.softmax(scores), values)
+
+
+def build_pixel_transformer(
+  size,
+  channels,
+  num_levels,
+  hidden_channels,
+  num_blocks,
+  condition_channels=0,
+  has_prefix=False,
+  head_channels=16,
+  seed=None,
+  network_dtype=None,
+  dtype=tf.float32,
+):
+  """Creates a `PixelTransformer` whose logits start at zero.
+
+  Args:
+    size: Height and width of the map, Python `int`s.
+    channels: Python `int` C.
+    num_levels: Python `int` L.
+    hidden_channels: Python `int` D, a multiple of `head_channels`.
+    num_blocks: Python `int`.
+    condition_channels: Python `int` K; 0: no condition.
+    has_prefix: Python `bool`, whether every pixel sees all conditions.
+    head_channels: Python `int` d, channels of a head of the attention.
+    seed: Python `int`; None: from the operating system.
+    network_dtype: `tf.DType` of the computation; None: `dtype`.
+    dtype: `tf.DType` of the variables.
+
+  Returns:
+    A `PixelTransformer`.
+  """
+  rng = np.random.default_rng(seed)
+  width = hidden_channels
+
+  def normal(*shape, std=_INIT_STD):
+    return std * rng.standard_normal(shape)
+
+  def layer(num_in, num_out, std=None):
+    std = num_in**-0.5 if std is None else std
+    return _variables(
+      dtype, kernel=normal(num_in, num_out, std=std), bias=np.zeros([num_out])
+    )
+
+  def norm():
+    return _variables(dtype, scale=np.ones([width]), bias=np.zeros([width]))
+
+  def block():
+    # Residual branches start small, so that depth does not matter at first.
+    return {
+      'norm_1': norm(),
+      'qkv': layer(width, 3 * width),
+      'out': layer(width, width, _INIT_STD),
+      'norm_2': norm(),
+      'up': layer(width, 4 * width),
+      'down': layer(4 * width, width, _INIT_STD),
+    }
+
+  def table():
+    return tf.Variable(
+      normal(num_levels, width, std=0.1), dtype=dtype, name='levels'
+    )
+
+  params = {
+    **_variables(
+      dtype,
+      start=normal(width),
+      rows=normal(size[0], 1, width),
+      columns=normal(1, size[1], width),
+    ),
+    'levels': [table() for _ in range(channels)],
+    'blocks': [block() for _ in range(num_blocks)],
+    'norm': norm(),
+    'heads': [
+      [layer(width, width), layer(width, num_levels, std=0.0)]
+      for _ in range(channels)
+    ],
+  }
+  if condition_channels:
+    params['condition'] = layer(condition_channels, width)
+  if has_prefix:
+    params['prefix'] = layer(condition_channels, width)
+  return PixelTransformer(params, width // head_channels, network_dtype)
+
+
+def _variables(dtype, **values):
+  return convolutional.to_variables(values, dtype)
