@@ -63,6 +63,7 @@ _OF_FRAMES = {
   'walk_inverse': lambda g, y, c: g.walk_inverse(
     lambda b, y, **kwargs: b.inverse(y, **kwargs), y, **c
   ),
+  'inverse_before_prior': lambda g, y, c: g.inverse_before_prior(y, **c),
   'adapt': lambda g, y, c: tfp_cglow.adapt(g, y, **c),
   'invertibility_report': lambda g, y, c: tfp_cglow.invertibility_report(
     g, y, **c
@@ -77,9 +78,6 @@ _WITHOUT_LABEL = {
   'log_prob_by_label': lambda g, y, c: g.log_prob_by_label(
     y, _flow(g).distribution, **_no_label(c)
   ),
-  'log_prob_terms_by_label': lambda g, y, c: g.log_prob_terms_by_label(
-    y, _flow(g).distribution, **_no_label(c)
-  ),
 }
 _OF_LATENTS = {
   'forward': lambda g, z, c: g.forward(z, **c),
@@ -87,6 +85,7 @@ _OF_LATENTS = {
     z, 1, **c
   ),
   'prepared': lambda g, z, c: g.prepared().forward(z, **c),
+  'tempered': lambda g, z, c: g.tempered(0.5).forward(z, **c),
 }
 _DRAWS = {
   'distribution.sample': lambda g, _, c: _flow(g).sample(2, bijector_kwargs=c)

@@ -135,11 +135,6 @@ class Glow(conditional_bijector.ConditionalBijector):
     return self._label_maps
 
   @property
-  def latent_scale(self):
-    """Float `[...]`, factor of the latents, see `tempered`; or None."""
-    return self._latent_scale
-
-  @property
   def adapted(self):
     """Boolean `tf.Variable`, True after `tfp_cglow.adapt`; or None."""
     return self._adapted
@@ -238,12 +233,9 @@ class Glow(conditional_bijector.ConditionalBijector):
     others = [b for block in self._blocks for b in block[1:]]
     if self._label_prior is not None or not has_levels:
       others.append(self._first)
-    return self.copy(
-      first=self._first.tempered(temperature, min_p)
-      if has_levels
-      else self._first,
-      latent_scale=temperature if others else None,
-    )
+    first = self._first
+    first = first.tempered(temperature, min_p) if has_levels else first
+    return self.copy(first=first, latent_scale=temperature if others else None)
 
   def prepared(self) -> Glow:
     """A copy that holds values of its steps' parameters and their inverses.

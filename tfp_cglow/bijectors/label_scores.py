@@ -44,7 +44,7 @@ def log_prob_terms(glow, frames, base, weights=None, **conditions):
   x, prior_ildj = glow.label_prior._inverse_and_ildj(  # pylint: disable=protected-access
     y[..., tf.newaxis, :], label=weights
   )
-  scale = glow.latent_scale
+  scale = glow.parameters['latent_scale']
   scale = scale if scale is None else scale[..., tf.newaxis]
   x, scale_ildj = tempering.unscaled(x, scale)
   base_log_prob = base.log_prob(x)
