@@ -310,7 +310,12 @@ class _Training:
       videos = self.system.sample_videos(model, frames, labels)
       for name, clips in videos.items():
         stem = folder.samples / f'step_{config.run.steps}_{name}'
-        sample_files.save_comparison(stem, frames, clips)
+        words = self.system.words_for(name)
+        captions = [
+          (f'{label}: real', f'{label}: {words}')
+          for label in (inputs.label_names[y] for y in labels)
+        ]
+        sample_files.save_comparison(stem, frames, clips, captions)
     folder.write_metrics(metrics)
     if self.system.exports:
       self.system.export(model, folder)

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 from PIL import Image
+from PIL import ImageDraw
 
 from train.storage import files
 
@@ -16,6 +17,7 @@ __all__ = [
 ]
 
 _SCALE = 4  # Frames are enlarged, without smoothing.
+_CAPTION = 16  # Height of the line of text above a row, pixels.
 
 
 def save_videos(stem, videos, frames_per_second=8):
@@ -31,10 +33,11 @@ def save_videos(stem, videos, frames_per_second=8):
   """
   videos = as_rgb(videos)
   side_by_side = np.concatenate(list(videos), axis=2)  # [T, H, N*W, 3]
-  return _save(stem, side_by_side, _strip(videos), frames_per_second)
+  strip = _enlarge(_strip(videos))
+  return _save(stem, side_by_side, strip, frames_per_second)
 
 
-def save_comparison(stem, real, generated, frames_per_second=8):
+def save_comparison(stem, real, generated, captions=None, frames_per_second=8):
   """Writes real clips above generated ones: a GIF and a PNG strip.
 
   Args:
@@ -42,6 +45,8 @@ def save_comparison(stem, real, generated, frames_per_second=8):
     real: uint8 `[N, T, H, W, C]`.
     generated: uint8 `[N, T', H, W, C]`. The shorter of the two repeats its last
       frame.
+    captions: List of N pairs of `str`, the words above the real and the
+      generated video of the strip; None: no words.
     frames_per_second: Number, speed of the GIF.
 
   Returns:
@@ -54,7 +59,10 @@ def save_comparison(stem, real, generated, frames_per_second=8):
     [np.concatenate(list(r), axis=2) for r in rows], axis=1
   )
   pairs = np.stack(rows, axis=1).reshape(-1, *rows[0].shape[1:])
-  return _save(stem, movie, _strip(pairs), frames_per_second)
+  strip = _enlarge(_strip(pairs))
+  if captions is not None:
+    strip = _captioned(strip, [text for pair in captions for text in pair])
+  return _save(stem, movie, strip, frames_per_second)
 
 
 def psnr(real, generated):
@@ -97,10 +105,23 @@ def _strip(videos):
   return np.concatenate(rows, axis=0)
 
 
+def _captioned(strip, captions):
+  """The strip with a line of text above each of its rows, a Pillow image."""
+  width, height = strip.width, strip.height // len(captions)
+  image = Image.new('RGB', (width, strip.height + _CAPTION * len(captions)))
+  draw = ImageDraw.Draw(image)
+  for number, text in enumerate(captions):
+    top = number * (height + _CAPTION)
+    draw.text((4, top + 2), text, fill='white')
+    box = (0, number * height, width, (number + 1) * height)
+    image.paste(strip.crop(box), (0, top + _CAPTION))
+  return image
+
+
 def _save(stem, movie, strip, frames_per_second):
   gif = encode_gif([_enlarge(f) for f in movie], frames_per_second)
   png = io.BytesIO()
-  _enlarge(strip).save(png, format='PNG')
+  strip.save(png, format='PNG')
   paths = []
   for ending, data in (('gif', gif), ('png', png.getvalue())):
     paths.append(f'{stem}.{ending}')

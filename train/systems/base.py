@@ -49,6 +49,16 @@ class System(abc.ABC):
   def num_given(self):
     """Python `int`, real frames that a continuation starts from."""
 
+  def words_for(self, name):
+    """Words for a kind of videos of `sample_videos`, with how they are drawn."""
+    sampling = self.config.sampling
+    drawn = ', '.join(f'{k} {v:g}' for k, v in sampling.items())
+    origin = {
+      'generated': 'drawn from the label',
+      'continued': f'continued from {self.num_given} real frame(s)',
+    }[name]
+    return f'{origin}, {drawn}'
+
   @abc.abstractmethod
   def build_model(self, num_labels):
     """Builds a compiled Keras model for data with `num_labels` labels."""

@@ -27,6 +27,18 @@ class SamplesTest(absltest.TestCase):
     np.testing.assert_array_equal(rows[1], [50] * 16 + [90] * 4)
     np.testing.assert_array_equal(rows[::2], 200)
 
+  def test_captions_are_above_the_rows(self):
+    stem = os.path.join(self.create_tempdir().full_path, 'x')
+    real, generated = _videos(1, 2, 200), _videos(1, 2, 50)
+    _, png = sample_files.save_comparison(
+      stem, real, generated, [('猫: real', 'cat: drawn')]
+    )
+    strip = np.asarray(Image.open(png))[..., 0]
+    self.assertEqual(strip.shape, (2 * (16 + 16), 2 * 16))
+    for top, level in ((0, 200), (32, 50)):
+      self.assertNotEmpty(np.flatnonzero(strip[top : top + 16]))  # The words.
+      np.testing.assert_array_equal(strip[top + 16 : top + 32], level)
+
   def test_gray_videos(self):
     stem = os.path.join(self.create_tempdir().full_path, 'x')
     _, png = sample_files.save_videos(stem, _videos(1, 2, 7, channels=1))
