@@ -96,7 +96,7 @@ def _verdict(metrics):
   return [
     'The tail is worse than the histogram given the previous pixel: it does '
     'not use',
-    'its context. Train it longer, or start from --preset=cglow_mixture.',
+    'its context. Train it longer, or start from --preset=demo.',
   ]
 
 
