@@ -33,9 +33,11 @@ def invertibility_report(
     **conditions: As for `glow.inverse`.
 
   Returns:
-    `dict` with two entries:
+    `dict` with three entries:
     max_error: The largest |y - forward(inverse(y))| over `frames`, in the unit
-      of `frames`.
+      of `frames`. A `LevelMixture` may move a value at the border of a level to
+      the next level, where rounding decides.
+    mean_error: The mean.
     steps: List of a `dict` for each bijector, data side first, with the keys
       `block`; `step` (-1 if the bijector is no step, but a `Split`, for
       example); `name`; `max_error` on the bijector's own input; `min_scale` and
@@ -69,7 +71,11 @@ def invertibility_report(
   frames = tf.convert_to_tensor(frames, dtype_hint=glow.dtype)
   glow.walk_inverse(inverse, frames, **conditions)
   errors = round_trip_error(glow, frames, **conditions)
-  return {'max_error': float(tf.reduce_max(errors)), 'steps': rows}
+  return {
+    'max_error': float(tf.reduce_max(errors)),
+    'mean_error': float(tf.reduce_mean(errors)),
+    'steps': rows,
+  }
 
 
 def round_trip_error(

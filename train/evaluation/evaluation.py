@@ -77,8 +77,8 @@ def invertibility(flow, frames, label):
 
   Returns:
     `dict` from 'head' and 'tail' to a `dict` with round_trip_error_levels (the
-    largest error, in levels of uint8), min_scale, max_scale and
-    max_condition_number (1 for a flow without steps).
+    largest error, in levels of uint8), mean_round_trip_error_levels, min_scale,
+    max_scale and max_condition_number (1 for a flow without steps).
   """
   label = label if flow.takes_labels else None
   reports = flow.invertibility_report(frames, label)
@@ -91,6 +91,7 @@ def _summary(report):
 
   return {
     'round_trip_error_levels': 256.0 * report['max_error'],
+    'mean_round_trip_error_levels': 256.0 * report['mean_error'],
     'min_scale': min(values('min_scale'), default=1.0),
     'max_scale': max(values('max_scale'), default=1.0),
     'max_condition_number': max(values('condition_number'), default=1.0),
