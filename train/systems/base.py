@@ -50,7 +50,7 @@ class System(abc.ABC):
     """Python `int`, real frames that a continuation starts from."""
 
   def words_for(self, name):
-    """Words for a kind of videos of `sample_videos`, and how they are drawn."""
+    """What a kind of videos of `sample_videos` is, and how it is drawn."""
     sampling = self.config.sampling
     drawn = ', '.join(f'{k} {v:g}' for k, v in sampling.items())
     origin = {
