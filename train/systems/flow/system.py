@@ -87,8 +87,8 @@ class FlowSystem(base.System):
         logging.warning(
           'The inverse of the %s is not precise: a round trip changes values '
           'by %.3g levels of 255 in the mean; samples may show it. Scales lie '
-          'in [%.2g, %.2g]; the largest condition number of a 1x1 convolution is '
-          '%.3g.',
+          'in [%.2g, %.2g]; the largest condition number of a 1x1 convolution '
+          'is %.3g.',
           name,
           error,
           values['min_scale'],
