@@ -8,6 +8,7 @@ import textwrap
 from absl.testing import parameterized
 import tensorflow as tf
 import tensorflow_probability as tfp
+import tf_keras
 
 import tfp_cglow
 
@@ -38,6 +39,7 @@ class ExamplesTest(parameterized.TestCase, tf.test.TestCase):
     names = {
       'tf': tf,
       'tfd': tfd,
+      'tf_keras': tf_keras,
       'tfp_cglow': tfp_cglow,
       'frames': tf.random.uniform([2, 32, 32, 3]),
       'y': tf.constant([0, 1]),

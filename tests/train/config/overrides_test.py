@@ -182,7 +182,7 @@ class DifferencesTest(absltest.TestCase):
     ours = overrides.override(_DEMO, ['seed=3', 'run.steps=5'])
     self.assertEqual(
       overrides.differences(ours, _DEMO),
-      ['seed: 0 -> 3', 'run.steps: 700 -> 5'],
+      ['seed: 0 -> 3', f'run.steps: {_DEMO.run.steps} -> 5'],
     )
 
   def test_keys_that_one_has_alone(self):
