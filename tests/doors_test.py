@@ -63,7 +63,6 @@ _OF_FRAMES = {
   'walk_inverse': lambda g, y, c: g.walk_inverse(
     lambda b, y, **kwargs: b.inverse(y, **kwargs), y, **c
   ),
-  'inverse_before_prior': lambda g, y, c: g.inverse_before_prior(y, **c),
   'adapt': lambda g, y, c: tfp_cglow.adapt(g, y, **c),
   'invertibility_report': lambda g, y, c: tfp_cglow.invertibility_report(
     g, y, **c
@@ -224,8 +223,9 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
       lambda: tfp_cglow.build_label_prior(3, 4, dtype),
       lambda: tfp_cglow.build_context_affine(2, context, dtype=dtype),
       lambda: tfp_cglow.build_context_mixture(
-        1, context, tfp_cglow.LevelMixture(4), dtype=dtype
+        [4, 4, 1], context, tfp_cglow.LevelMixture(4), dtype=dtype
       ),
+      lambda: tfp_cglow.build_autoregressive_levels([2, 2, 1], 4, dtype=dtype),
       lambda: tfp_cglow.build_context_pyramid(2, 1, dtype=dtype),
       lambda: tfp_cglow.build_context_processor(2, 1, dtype=dtype),
       lambda: tfp_cglow.build_conv_gru(2, 1, dtype=dtype),

@@ -310,14 +310,14 @@ class Glow(conditional_bijector.ConditionalBijector):
     return self._context_network(context)
 
   def _inverse_and_ildj(self, y, label=None, **conditions):
-    x, ildj = self.inverse_before_prior(y, label=label, **conditions)
+    x, ildj = self._inverse_before_prior(y, label=label, **conditions)
     if self._label_prior is not None:
       x, prior_ildj = self._label_prior.inverse_and_log_det(x, label=label)
       ildj += prior_ildj
     x, scale_ildj = tempering.unscaled(x, self._latent_scale)
     return x, ildj + scale_ildj
 
-  def inverse_before_prior(self, y, **conditions):
+  def _inverse_before_prior(self, y, **conditions):
     """Latents before the label's prior, and the log-det up to there."""
     ildjs = []
 

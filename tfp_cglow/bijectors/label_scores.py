@@ -40,7 +40,7 @@ def log_prob_terms(glow, frames, base, weights=None, **conditions):
       fn_output_signature=(glow.dtype, glow.dtype),
     )
     return tuple(tf.experimental.numpy.moveaxis(t, 0, -1) for t in terms)
-  y, ildj = glow.inverse_before_prior(frames, **conditions)
+  y, ildj = glow._inverse_before_prior(frames, **conditions)  # pylint: disable=protected-access
   x, prior_ildj = glow.label_prior._inverse_and_ildj(  # pylint: disable=protected-access
     y[..., tf.newaxis, :], label=weights
   )

@@ -240,6 +240,7 @@ def build_autoregressive_levels(
     ValueError: if the frame is too large, or a number does not fit.
   """
   height, width, channels = output_shape
+  checks.check_dtype('dtype', dtype)
   base = base or specs.AutoregressiveBase()
   check_base(base, (height, width))
   network = pixel_transformer.build_pixel_transformer(
