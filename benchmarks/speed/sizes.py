@@ -55,8 +55,8 @@ class _Counter:
     self.values = 0
 
   def wrap(self, convolve):
-    def counted(x, kernel, bias=None, strides=1):
-      y = convolve(x, kernel, bias, strides)
+    def counted(x, kernel, bias=None, strides=1, padding='zeros'):
+      y = convolve(x, kernel, bias, strides, padding)
       self._add(y, np.prod(kernel.shape[:-1]))
       return y
 
