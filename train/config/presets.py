@@ -83,7 +83,7 @@ _HEAD = models.Head(
 _TAIL = models.Tail(
   num_glow_blocks=1,
   steps=None,
-  first=tfp_cglow.LevelMixture(motion_radius=2),
+  first=tfp_cglow.LevelMixture(halvings=1, motion_radius=2),
   previous_frames=2,
   frames_per_step=2,
 )
@@ -93,11 +93,12 @@ _DEMO = configs.Config(
     learning_rate=2e-3, final_learning_rate=1e-4, ema=0.99
   ),
   run=configs.Run(
-    steps=800,
+    steps=700,
     log_every=10,
-    eval_every=400,
-    checkpoint_every=400,
+    eval_every=350,
+    checkpoint_every=350,
     temperature=1.0,
+    quality_samples=5,
   ),
 )
 
