@@ -45,8 +45,7 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
     self,
     network,
     context_channels=None,
-    temperature=None,
-    min_p=None,
+    tempering=None,
     dtype=tf.float32,
     validate_args=False,
     name='autoregressive_levels',
@@ -56,8 +55,8 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
     Args:
       network: `PixelTransformer`.
       context_channels: Python `int`, K; None: takes no context.
-      temperature: Float `[...]`, see `TemperedLevels`; None: not tempered.
-      min_p: Float `[...]`; None if `temperature` is None.
+      tempering: Temperature and `min_p`, float `[...]`, see `TemperedLevels`;
+        None: not tempered.
       dtype: `tf.DType` of data and latent.
       validate_args: Python `bool`.
       name: Python `str`.
@@ -65,8 +64,7 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
     parameters = dict(locals())
     self._network = network
     self._context_channels = context_channels
-    self._temperature = temperature
-    self._min_p = min_p
+    self._tempering = tempering
     super().__init__(
       forward_min_event_ndims=3,
       validate_args=validate_args,
@@ -87,7 +85,7 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
 
   def tempered(self, temperature, min_p):
     """A copy whose levels are tempered, see `TemperedLevels`."""
-    return self.copy(temperature=temperature, min_p=min_p)
+    return self.copy(tempering=(temperature, min_p))
 
   def _forward_and_ildj(self, x, context=None):
     y, _, ildj = self.walk('from_normal', x, self._checked(x, context))
@@ -129,7 +127,7 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
     rows = lambda t: tf.reshape(t, [-1, t.shape[-3] * t.shape[-2], t.shape[-1]])
     known = None if context is None else rows(context)
     walk = self._inverse_rows if method == 'to_normal' else self._forward_rows
-    moved, levels, log_det = walk(rows(frame), known, self._tempering(frame))
+    moved, levels, log_det = walk(rows(frame), known, self._tempering_of(frame))
     whole = tf.shape(frame)
     return (
       tf.reshape(moved, whole),
@@ -198,13 +196,13 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
       log_det += tf.reduce_sum(tf.reshape(ildj, [tf.shape(ildj)[0], -1]), -1)
     return tf.stack(moved, axis=-1), tf.stack(levels, axis=-1), log_det
 
-  def _tempering(self, frame):
+  def _tempering_of(self, frame):
     """Temperature and `min_p` of the rows `[B]`, or None."""
-    if self._temperature is None:
+    if self._tempering is None:
       return None
     return [
       tf.reshape(tf.broadcast_to(t, tf.shape(frame)[:-3]), [-1])
-      for t in (self._temperature, self._min_p)
+      for t in self._tempering
     ]
 
 

@@ -87,8 +87,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     motion_radius=0,
     padding='zeros',
     base=None,
-    temperature=None,
-    min_p=None,
+    tempering=None,
     dtype=tf.float32,
     validate_args=False,
     name='context_mixture',
@@ -112,8 +111,8 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
         them at their edges.
       base: `AutoregressiveLevels`, the model of the coarsest group, without a
         network in `mixture_networks`; or None.
-      temperature: Float `[...]`, see `tempered`; None: not tempered.
-      min_p: Float `[...]`; None if `temperature` is None.
+      tempering: Temperature and `min_p`, float `[...]`, see `tempered`; None:
+        not tempered.
       dtype: `tf.DType` of data and latent.
       validate_args: Python `bool`.
       name: Python `str`.
@@ -138,8 +137,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     self._motion_radius = motion_radius
     self._padding = padding
     self._base = base
-    self._temperature = temperature
-    self._min_p = min_p
+    self._tempering = tempering
     super().__init__(
       forward_min_event_ndims=3,
       validate_args=validate_args,
@@ -170,7 +168,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       A `ContextMixture`, the bijector of the tempered distribution.
     """
     base = self._base and self._base.tempered(temperature, min_p)
-    return self.copy(base=base, temperature=temperature, min_p=min_p)
+    return self.copy(base=base, tempering=(temperature, min_p))
 
   def _forward_and_ildj(self, x, context=None):
     return self._walk('from_normal', x, context)
@@ -324,11 +322,9 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
 
   def _tempered(self, mixture):
     """The mixtures of a group's pixels `[..., h, w]`, tempered if wanted."""
-    if self._temperature is None:
+    if self._tempering is None:
       return mixture
-    of_pixels = [
-      t[..., tf.newaxis, tf.newaxis] for t in (self._temperature, self._min_p)
-    ]
+    of_pixels = [t[..., tf.newaxis, tf.newaxis] for t in self._tempering]
     return distributions.TemperedLevels(mixture, *of_pixels)
 
   def _moved(self, network, features, centre):
