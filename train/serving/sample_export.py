@@ -37,7 +37,7 @@ def sample(path, num_videos, num_frames):
       [tf.zeros([num_videos], tf.int32), tf.range(num_videos)], 1
     ),
     'temperature': tf.fill([num_videos], 1.0),
-    'min_p': tf.fill([num_videos], 0.0),
+    'min_p': tf.fill([num_videos], 0.02),  # As the presets' samples.
     'num_frames': tf.constant(num_frames),
   }
   if 'labels' in signature.structured_input_signature[1]:
