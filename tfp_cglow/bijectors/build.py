@@ -95,12 +95,13 @@ def build_glow(
   _check_conditions(context, vector_channels, labels)
   _check_first(first, frame_shape, context)
   _check_pyramid(pyramid)
-  whole = _whole_context(context, vector_channels, labels, frame_shape)
+  conditions = _conditions(context, vector_channels, labels, frame_shape)
+  whole = conditions[-1]
   if whole is None:
     _check_needs(first, pyramid)
   networks = check_networks(networks)
   rng = np.random.default_rng(seed)
-  first = _build_first(rng, first, frame_shape, whole, networks, dtype)
+  first = _build_first(rng, first, frame_shape, conditions, networks, dtype)
   if isinstance(pyramid, specs.Pyramid):
     # Without steps, nothing would read the pyramid.
     pyramid = (
@@ -228,20 +229,25 @@ def _check_needs(first, pyramid):
       )
 
 
-def _whole_context(context, vector_channels, labels, frame_shape):
-  """The `Context` with vector and label's map joined to it; or None."""
-  whole = context or specs.Context(0, frames=0)
+def _conditions(context, vector_channels, labels, frame_shape):
+  """What networks see: a map, a vector, and both as one map.
+
+  Returns:
+    maps: `Context`, with the labels' images; or None.
+    vector_channels: Python `int`, with the labels' embedding; or None.
+    whole: `Context`, or None.
+  """
+  given = context or specs.Context(0, frames=0)
   of_label = _label_map_shape(labels, frame_shape)
-  # The vector and an embedding are equal at all pixels; an image is not.
-  is_constant = not isinstance(labels, specs.LabelImages)
-  constants = whole.constants + (vector_channels or 0)
   of_label = 0 if of_label is None else of_label[-1]
-  whole = specs.Context(
-    whole.channels + (vector_channels or 0) + of_label,
-    whole.frames,
-    constants + of_label if is_constant else 0,
+  is_image = isinstance(labels, specs.LabelImages)
+  of_maps = given.channels + (of_label if is_image else 0)
+  of_vector = (vector_channels or 0) + (0 if is_image else of_label)
+  maps, whole = (
+    specs.Context(channels, given.frames) if channels else None
+    for channels in (of_maps, of_maps + of_vector)
   )
-  return whole if whole.channels else None
+  return maps, of_vector or None, whole
 
 
 def _num_even_halvings(height, width):
@@ -250,10 +256,11 @@ def _num_even_halvings(height, width):
   return (common & -common).bit_length() - 1
 
 
-def _build_first(rng, first, frame_shape, whole, networks, dtype):
+def _build_first(rng, first, frame_shape, conditions, networks, dtype):
   """`ContextAffine`, `ContextMixture` or None."""
   if first is None:
     return None
+  maps, vector_channels, whole = conditions
   kwargs = {
     'seed': build_blocks.draw_seed(rng),
     'networks': networks,
@@ -261,7 +268,7 @@ def _build_first(rng, first, frame_shape, whole, networks, dtype):
   }
   if isinstance(first, specs.LevelMixture):
     return context_mixture.build_context_mixture(
-      frame_shape, whole, first, **kwargs
+      frame_shape, maps, first, vector_channels=vector_channels, **kwargs
     )
   return context_affine.build_context_affine(
     frame_shape[-1], whole, first, **kwargs

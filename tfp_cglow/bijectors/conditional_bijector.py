@@ -19,6 +19,7 @@ __all__ = [
   'check_context',
   'check_known',
   'check_known_rank',
+  'check_vector',
   'context_description',
   'convert_parameter',
   'leading_shape',
@@ -314,3 +315,34 @@ def check_context(owner, context, channels, like, dtype):
       f'but got {context.dtype.name}.'
     )
   return context
+
+
+def check_vector(owner, vector, channels, dtype):
+  """Checks the shape and the dtype of a vector.
+
+  Args:
+    owner: Python `str`, name of the bijector in messages.
+    vector: Float `[..., V]`.
+    channels: Python `int`, the expected V.
+    dtype: The expected `tf.DType`.
+
+  Returns:
+    The vector as a `Tensor`.
+
+  Raises:
+    ValueError: if the shape or the dtype differs.
+  """
+  vector = tf.convert_to_tensor(vector, dtype_hint=dtype)
+  if vector.shape.rank == 0 or not vector.shape[-1:].is_compatible_with(
+    [channels]
+  ):
+    raise ValueError(
+      f'`{owner}` expects `vector` of shape [..., {channels}], but got '
+      f'{vector.shape}.'
+    )
+  if vector.dtype != dtype:
+    raise ValueError(
+      f'`{owner}` expects `vector` of dtype {dtype.name}, but got '
+      f'{vector.dtype.name}.'
+    )
+  return vector

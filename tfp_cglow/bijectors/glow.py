@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
 from typing import Optional
 
 import numpy as np
@@ -68,9 +70,10 @@ class Glow(conditional_bijector.ConditionalBijector):
         `FlowStep`s, then, in every block but the last, a `Split`.
       context_network: Callable from the context map `[..., H, W, C_all]` to a
         list of maps, one for each block; or None. The map joins the context,
-        the vector and the label's map, in this order.
-      first: `ContextAffine` or `ContextMixture` with a context of `C_all`
-        channels, the bijector nearest to the data; or None.
+        the label's image, the vector and the label's embedding, in this order.
+      first: `ContextAffine` or `ContextMixture`, the bijector nearest to the
+        data; or None. If it takes a vector, it gets those parts of the map
+        apart that are equal at all pixels; else a context of `C_all` channels.
       label_prior: `LabelPrior` over `H*W*C` dimensions, or None.
       label_maps: Float `[num_labels, h, w, c]`, a map for each label, joined to
         the context: an image (h, w = H, W) or a vector (h, w = 1, 1); or None.
@@ -278,31 +281,34 @@ class Glow(conditional_bijector.ConditionalBijector):
       label_scores.log_prob_terms(self, frames, base, weights, **conditions)
     )
 
-  def _context_map(self, like, context=None, vector=None, label=None):
-    """All conditions of the networks, joined into one map; or None."""
-    height, width, _ = self._output_shape
-    maps = []
+  def _seen(self, like, context=None, vector=None, label=None):
+    """The conditions that networks see: `_Seen`."""
+    maps, vectors = [], []
     if context is not None:
       maps.append(
         conditional_bijector.check_context(
           self.name,
           context,
           self._context_channels,
-          [height, width],
+          self._output_shape[:2],
           like.dtype,
         )
       )
     if vector is not None:
-      vector = _check_vector(self, vector)[..., tf.newaxis, tf.newaxis, :]
-      ones = tf.ones([height, width, 1], like.dtype)
-      maps.append(ones * vector)
+      vectors.append(
+        conditional_bijector.check_vector(
+          self.name, vector, self._vector_channels, like.dtype
+        )
+      )
     if label is not None and self._label_maps is not None:
       label = labels.check_label(self.name, label, self.num_labels, self.dtype)
-      label_map = labels.lookup(self._label_maps, label)
-      maps.append(label_map + tf.zeros([height, width, 1], like.dtype))
-    if not maps:
-      return None
-    return tf.concat(shapes.align_leading(*maps), axis=-1)
+      of_label = labels.lookup(self._label_maps, label)
+      if of_label.shape[-3:-1] == [1, 1]:
+        vectors.append(of_label[..., 0, 0, :])
+      else:
+        maps.append(of_label)
+    size = self._output_shape[:2]
+    return _Seen(_joined(maps, 3), _joined(vectors, 1), size)
 
   def _pyramid(self, context):
     if context is None or self._context_network is None:
@@ -361,11 +367,12 @@ class Glow(conditional_bijector.ConditionalBijector):
     return conditions
 
   def _walk_inverse(self, step_fn, y, **conditions):
-    context = self._context_map(y, **conditions)
+    seen = self._seen(y, **conditions)
+    if self._first is not None:
+      y = step_fn(self._first, y, **seen.by(self._first))
+    context = seen.whole()
     if context is not None:
       y, context = shapes.align_leading(y, context)
-    if self._first is not None:
-      y = step_fn(self._first, y, **_conditions_of(self._first, context))
     latents = []
     for i, (block, level) in enumerate(
       zip(self._blocks, self._pyramid(context))
@@ -394,7 +401,8 @@ class Glow(conditional_bijector.ConditionalBijector):
     return y, tf.zeros_like(y[..., 0, 0, 0]) + sum(ildjs)
 
   def _walk_forward(self, step_fn, x, **conditions):
-    context = self._context_map(x, **conditions)
+    seen = self._seen(x, **conditions)
+    context = seen.whole()
     latents = self.split_latent(x)
     if context is not None:
       context, *latents = shapes.align_leading(context, *latents)
@@ -406,7 +414,7 @@ class Glow(conditional_bijector.ConditionalBijector):
       for bijector in reversed(block):
         x = step_fn(bijector, x, **_conditions_of(bijector, level))
     if self._first is not None:
-      x = step_fn(self._first, x, **_conditions_of(self._first, context))
+      x = step_fn(self._first, x, **seen.by(self._first))
     return x
 
   def _forward_event_shape(self, shape):
@@ -420,23 +428,6 @@ class Glow(conditional_bijector.ConditionalBijector):
 
   def _inverse_event_shape_tensor(self, shape):
     return tf.concat([shape[:-3], [int(np.prod(self._output_shape))]], axis=0)
-
-
-def _check_vector(glow, vector):
-  vector = tf.convert_to_tensor(vector, dtype_hint=glow.dtype)
-  if vector.shape.rank == 0 or not vector.shape[-1:].is_compatible_with(
-    [glow.parameters['vector_channels']]
-  ):
-    raise ValueError(
-      f'`{glow.name}` expects `vector` of shape '
-      f'[..., {glow.parameters["vector_channels"]}], but got {vector.shape}.'
-    )
-  if vector.dtype != glow.dtype:
-    raise ValueError(
-      f'`{glow.name}` expects `vector` of dtype {glow.dtype.name}, but got '
-      f'{vector.dtype.name}.'
-    )
-  return vector
 
 
 def _assert_range(glow, frames):
@@ -461,6 +452,43 @@ def _check_event(glow, data, event_ndims):
       f'`{glow.name}` expects {kind} of shape '
       f'[..., {", ".join(map(str, expected))}], but got {data.shape}.'
     )
+
+
+class _Seen(NamedTuple):
+  """What networks see of the conditions; either part may be None.
+
+  Attributes:
+    maps: `[..., H, W, D]`, the context and the label's image.
+    vector: `[..., V]`, the vector and the label's embedding.
+    size: `[H, W]`.
+  """
+
+  maps: Optional[tf.Tensor]
+  vector: Optional[tf.Tensor]
+  size: Sequence[int]
+
+  def whole(self):
+    """Both as one map `[..., H, W, D + V]`; or None."""
+    if self.vector is None:
+      return self.maps
+    ones = tf.ones([*self.size, 1], self.vector.dtype)
+    repeated = ones * self.vector[..., tf.newaxis, tf.newaxis, :]
+    return _joined([m for m in (self.maps, repeated) if m is not None], 3)
+
+  def by(self, bijector):
+    """The kwargs of the first bijector, which may take a vector."""
+    expected = getattr(bijector, 'conditions', {})
+    if 'vector' not in expected:
+      return _conditions_of(bijector, self.whole())
+    given = {'context': self.maps, 'vector': self.vector}
+    return {name: given[name] for name in expected}
+
+
+def _joined(parts, num_dims):
+  """Joins the channels of tensors with `num_dims` trailing dimensions."""
+  if not parts:
+    return None
+  return tf.concat(shapes.align_leading(*parts, num_dims=num_dims), axis=-1)
 
 
 def _conditions_of(bijector, context):

@@ -43,14 +43,10 @@ class Context:
     frames: Python `int`, number of frames that the map begins with, the newest
       first, each with the C channels of the modelled frame. Only `LevelMixture`
       reads this number. 0: the map holds no frame.
-    constants: Python `int`, number of channels that the map ends with and that
-      are equal at all pixels. `build_glow` counts those of a vector and of a
-      label's embedding itself.
   """
 
   channels: int
   frames: int = 1
-  constants: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -78,14 +78,19 @@ def wrap(x, axis, before, after):
   Returns:
     A `Tensor` that is longer by `before + after`.
   """
+  if not (before or after):
+    return x
   size = x.shape[axis]
-  parts = [x]
-  rest = (slice(None),) * (-axis - 1)
-  if before:
-    parts.insert(0, x[(..., slice(size - before, size), *rest)])
-  if after:
-    parts.append(x[(..., slice(0, after), *rest)])
-  return tf.concat(parts, axis) if len(parts) > 1 else x
+  middle = size - before - after
+  if middle < 0:
+    start, end = (
+      tf.split(x, [n, size - n], axis) for n in (after, size - before)
+    )
+    return tf.concat([end[1], x, start[0]], axis)
+  # One split instead of two slices: the gradient of each slice would be a
+  # tensor as large as `x`.
+  start, middle, end = tf.split(x, [after, middle, before], axis)
+  return tf.concat([end, start, middle, end, start], axis)
 
 
 def bounded(x, bound):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import math
+from typing import NamedTuple
 from typing import Optional
 
 import numpy as np
@@ -83,7 +84,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     context_channels,
     num_levels,
     context_frames=1,
-    context_constants=0,
+    vector_channels=None,
     motion_radius=0,
     padding='zeros',
     base=None,
@@ -102,8 +103,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       num_levels: Python `int` L, number of levels of the frames.
       context_frames: Python `int`, number of frames of C channels that the
         context begins with, the newest first; 0: it holds no frame.
-      context_constants: Python `int`, number of channels that the context ends
-        with and that are equal at all pixels.
+      vector_channels: Python `int`, V; None: takes no `vector`.
       motion_radius: Python `int`, how far the previous frame's pixels may move
         along rows and columns, as the networks' `motion` predicts; 0: they do
         not move.
@@ -133,7 +133,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     self._context_channels = context_channels
     self._num_levels = num_levels
     self._context_frames = context_frames
-    self._context_constants = context_constants
+    self._vector_channels = vector_channels
     self._motion_radius = motion_radius
     self._padding = padding
     self._base = base
@@ -148,13 +148,14 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
 
   @property
   def conditions(self):
-    if self._context_channels is None:
-      return {}
-    return {
-      'context': conditional_bijector.context_description(
+    expected = {}
+    if self._context_channels is not None:
+      expected['context'] = conditional_bijector.context_description(
         self._context_channels
       )
-    }
+    if self._vector_channels is not None:
+      expected['vector'] = f'float [..., {self._vector_channels}]'
+    return expected
 
   def tempered(self, temperature, min_p):
     """A copy whose levels are tempered, see `TemperedLevels`.
@@ -170,16 +171,22 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     base = self._base and self._base.tempered(temperature, min_p)
     return self.copy(base=base, tempering=(temperature, min_p))
 
-  def _forward_and_ildj(self, x, context=None):
-    return self._walk('from_normal', x, context)
+  def _forward_and_ildj(self, x, **conditions):
+    return self._walk('from_normal', x, **conditions)
 
-  def _inverse_and_ildj(self, y, context=None):
-    return self._walk('to_normal', y, context)
+  def _inverse_and_ildj(self, y, **conditions):
+    return self._walk('to_normal', y, **conditions)
 
-  def _walk(self, method, frame, context):
+  def _walk(self, method, frame, context=None, vector=None):
     """Maps a frame to the other side; returns this and log |dx/dy|."""
     _check_size(self.name, frame.shape[-3:-1], self._num_halvings)
-    channels, told, centre = frame.shape[-1], None, None
+    channels, features, centre = frame.shape[-1], None, None
+    if vector is not None:
+      vector = conditional_bijector.check_vector(
+        self.name, vector, self._vector_channels, frame.dtype
+      )
+      pixel = 2.0 * vector[..., tf.newaxis, tf.newaxis, :]
+      frame, vector = shapes.align_leading(frame, pixel)
     if context is not None:
       context = conditional_bijector.check_context(
         self.name,
@@ -189,7 +196,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
         dtype=frame.dtype,
       )
       frame, context = shapes.align_leading(frame, context)
-      told = self._context_features(context, channels)
+      features = self._context_features(context, channels)
       if self._context_frames:
         previous = (context[..., :channels] + 0.5) * self._num_levels - 0.5
         centre = tf.concat(
@@ -197,7 +204,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
           axis=-1,
         )
     moved, _, _, log_det = self._walk_scale(
-      method, self._networks, frame, told, centre
+      method, self._networks, frame, _Told(features, vector), centre
     )
     return moved, log_det
 
@@ -208,7 +215,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       method: Python `str`, 'to_normal' or 'from_normal'.
       networks: List of `MixtureNetwork`s, coarse to fine.
       frame: `[..., h, w, C]`, data or latents.
-      told: `[..., h, w, D]`, features of the context; or None.
+      told: `_Told`.
       centre: `[..., h, w, n C]`, for each pixel the levels of the previous
         frame at the n places that the pixel may come from; or None.
       depth: Python `int`, how often the frame was halved.
@@ -224,21 +231,22 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       if self._base is not None:
         return self._walk_base(method, frame, told, centre)
       return self._walk_group(method, networks[0], frame, told, [], centre)
-    if told is not None:
-      told = self._coarser(told, depth)
-    around = lambda place: None if centre is None else _group(centre, place)
-    first = _PLACES[0]
+    told = told.coarser(depth)
+    values = _groups(frame)
+    around = [None] * len(values) if centre is None else _groups(centre)
     parts = [
       self._walk_scale(
         method,
         networks[:-_FINER],
-        _group(frame, first),
+        values[0],
         told,
-        around(first),
+        around[0],
         depth + 1,
       )
     ]
-    for network, place in zip(networks[-_FINER:], _PLACES[1:]):
+    for network, of_group, nearby in zip(
+      networks[-_FINER:], values[1:], around[1:]
+    ):
       known = [
         self._level_features(levels, reference)
         for _, levels, reference, _ in parts
@@ -247,10 +255,10 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
         self._walk_group(
           method,
           network,
-          _group(frame, place),
+          of_group,
           told,
           known,
-          around(place),
+          nearby,
           like=parts[0][1],
         )
       )
@@ -258,20 +266,12 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     reference = None if centre is None else _join(references)
     return _join(moved), _join(levels), reference, sum(log_dets)
 
-  def _coarser(self, told, depth):
-    """Features of the context for every 2x2 pixels, see `_MOST_APART`."""
-    constant = self._context_constants
-    varying = told[..., : told.shape[-1] - constant]
-    places = [_group(varying, place) for place in _PLACES]
-    if depth >= _MOST_APART:
-      places = [sum(places) / len(places)]
-    if constant:
-      places.append(_group(told[..., -constant:], _PLACES[0]))
-    return tf.concat(places, axis=-1)
-
   def _walk_base(self, method, frame, told, centre):
     """Maps the coarsest group to the other side; see `_walk_scale`."""
-    moved, levels, log_det = self._base.walk(method, frame, told)
+    told = told.maps(frame)
+    moved, levels, log_det = self._base.walk(
+      method, frame, tf.concat(told, axis=-1) if told else None
+    )
     reference = None
     if centre is not None:
       places = tf.split(centre, motion.num_neighbours(self._motion_radius), -1)
@@ -287,7 +287,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       method: See `_walk_scale`.
       network: `MixtureNetwork`.
       values: `[..., h, w, C]`, data or latents of the group.
-      told: `[..., h, w, D]`, features of the context; or None.
+      told: `_Told`.
       known: List of maps, features of the levels of the groups before.
       centre: See `_walk_scale`.
       like: `[..., h, w, C]`, levels to centre mixtures on if there is no
@@ -296,26 +296,33 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     Returns:
       See `_walk_scale`.
     """
-    told = [] if told is None else [told]
+    seen = told.maps(values)
     if not self._context_frames:
-      told.append(_coordinates(values))
-    features = network.features(tf.concat([*told, *known], axis=-1))
+      seen.append(_coordinates(values))
+    features = network.features(tf.concat([*seen, *known], axis=-1))
     reference = None
     if centre is not None:
       reference = self._moved(network, features, centre)
     around = self._start(values, like) if reference is None else reference
+    by_channel = lambda t: tf.unstack(t, axis=-1)
     moved, levels, seen, log_det = [], [], [], 0.0
-    for c in range(values.shape[-1]):
+    for c, (of_channel, middle) in enumerate(
+      zip(by_channel(values), by_channel(around))
+    ):
       mixture = self._tempered(
         grid_mixture.GridMixture(
-          network.head(c, features, seen), around[..., c], self._num_levels
+          network.head(c, features, seen), middle, self._num_levels
         )
       )
-      value, ildj, level = getattr(mixture, method)(values[..., c])
+      value, ildj, level = getattr(mixture, method)(of_channel)
       moved.append(value)
       levels.append(level)
-      of_channel = None if centre is None else reference[..., c : c + 1]
-      seen.append(self._level_features(level[..., tf.newaxis], of_channel))
+      seen.append(
+        self._level_features(
+          level[..., tf.newaxis],
+          None if centre is None else middle[..., tf.newaxis],
+        )
+      )
       log_det += tf.reduce_sum(ildj, [-2, -1])
     moved, levels = tf.stack(moved, axis=-1), tf.stack(levels, axis=-1)
     return moved, levels, reference, log_det
@@ -354,10 +361,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     return tf.concat([share / 4.0, tf.tanh(share)], axis=-1)
 
   def _context_features(self, context, channels):
-    """The context, and features of its older frames' changes to the newest.
-
-    Channels that are equal at all pixels stay the last ones.
-    """
+    """The context, and features of its older frames' changes to the newest."""
     previous = context[..., :channels]
     others = [
       context[..., i * channels : (i + 1) * channels]
@@ -366,9 +370,35 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     changes = [
       self._features((previous - other) * self._num_levels) for other in others
     ]
-    varying = context.shape[-1] - self._context_constants
-    parts = tf.split(2.0 * context, [varying, self._context_constants], axis=-1)
-    return tf.concat([parts[0], *changes, parts[1]], axis=-1)
+    return tf.concat([2.0 * context, *changes], axis=-1)
+
+
+class _Told(NamedTuple):
+  """What networks see of the conditions.
+
+  Attributes:
+    features: `[..., h, w, D]`, of the context; or None.
+    vector: `[..., 1, 1, V]`, or None.
+  """
+
+  features: Optional[tf.Tensor]
+  vector: Optional[tf.Tensor]
+
+  def coarser(self, depth):
+    """Of every 2x2 pixels after `depth` halvings, see `_MOST_APART`."""
+    if self.features is None:
+      return self
+    places = _groups(self.features)
+    if depth >= _MOST_APART:
+      places = [sum(places) / len(places)]
+    return self._replace(features=tf.concat(places, axis=-1))
+
+  def maps(self, like):
+    """List of maps `[..., h, w, D]`, as large as `like`."""
+    maps = [] if self.features is None else [self.features]
+    if self.vector is not None:
+      maps.append(self.vector + tf.zeros_like(like[..., :1]))
+    return maps
 
 
 def _coordinates(like):
@@ -418,13 +448,17 @@ def _check_motion(radius, context_frames):
     )
 
 
-def _group(frame, place):
-  """The pixels `[..., H / 2, W / 2, C]` at one place of every 2x2 pixels."""
-  return frame[..., place[0] :: 2, place[1] :: 2, :]
+def _groups(frame):
+  """The pixels `[..., H / 2, W / 2, C]` at each of `_PLACES` of 2x2 pixels."""
+  height, width, channels = frame.shape[-3:]
+  pairs = [height // 2, 2, width // 2, 2, channels]
+  rows = tf.unstack(shapes.reshape_trailing(frame, 3, pairs), axis=-4)
+  pixels = [tf.unstack(row, axis=-2) for row in rows]
+  return [pixels[i][j] for i, j in _PLACES]
 
 
 def _join(parts):
-  """Undoes `_group`: joins parts that are in the order of `_PLACES`."""
+  """Undoes `_groups`."""
   by_place = [parts[_PLACES.index(p)] for p in sorted(_PLACES)]
   rows = [tf.stack(pair, -2) for pair in (by_place[:2], by_place[2:])]
   frame = tf.stack(rows, -4)  # [..., h, 2, w, 2, C]
@@ -437,6 +471,7 @@ def build_context_mixture(
   context: Optional[specs.Context],
   mixture: specs.LevelMixture,
   *,
+  vector_channels: Optional[int] = None,
   seed: Optional[int] = None,
   networks: specs.Networks = specs.Networks(),
   dtype: tf.DType = tf.float32,
@@ -449,6 +484,8 @@ def build_context_mixture(
     context: `Context`, of at least `frames` times C channels; None: the
       bijector takes no context.
     mixture: `LevelMixture`, with `levels`.
+    vector_channels: Python `int`, size of the condition `vector`; None: the
+      bijector takes no vector.
     seed: Python `int`; None: from the operating system.
     networks: `Networks`, dtype and padding of the networks.
     dtype: `tf.DType` of data, latent and variables.
@@ -465,14 +502,15 @@ def build_context_mixture(
   halvings = num_halvings(mixture, (height, width))
   rng = np.random.default_rng(seed)
   context_channels, context_frames = _sizes(context)
-  constants = 0 if context is None else context.constants
+  checks.check_at_least('vector_channels', vector_channels, 1)
   of_changes = _NUM_FEATURES * max(context_frames - 1, 0) * channels
-  of_pixel = (context_channels or 0) - constants + of_changes
+  of_pixel = (context_channels or 0) + of_changes
   of_places = 0 if context_frames else 2
 
   def told_channels(scale):
-    """Channels of the features of the context after `scale` halvings."""
-    return len(_PLACES) ** min(scale, _MOST_APART) * of_pixel + constants
+    """Channels of the features of the conditions after `scale` halvings."""
+    of_context = len(_PLACES) ** min(scale, _MOST_APART) * of_pixel
+    return of_context + (vector_channels or 0)
 
   def network(scale, num_known):
     return mixture_network.build_mixture_network(
@@ -499,7 +537,7 @@ def build_context_mixture(
       mixture.levels,
       mixture.base,
       context=specs.Context(told_channels(halvings), context_frames)
-      if context_channels
+      if told_channels(halvings)
       else None,
       seed=int(rng.integers(2**31)),
       networks=networks,
@@ -515,7 +553,7 @@ def build_context_mixture(
     context_channels,
     mixture.levels,
     context_frames=context_frames,
-    context_constants=constants,
+    vector_channels=vector_channels,
     motion_radius=mixture.motion_radius,
     padding=networks.padding,
     base=base,

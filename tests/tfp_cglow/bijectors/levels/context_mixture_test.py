@@ -127,16 +127,17 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
     x = tf.identity(before)
     self.assertAllClose(mixture.forward(x, context=context), y)
 
-  def test_constant_channels_are_not_repeated(self):
-    """The same function as with copies of them at every place."""
-    build = lambda constants: tfp_cglow.build_context_mixture(
+  def test_vector_is_a_context_that_is_equal_everywhere(self):
+    """The same function as with copies of it at every place."""
+    build = lambda channels, vector: tfp_cglow.build_context_mixture(
       [8, 8, 1],
-      tfp_cglow.Context(3, 1, constants),
+      tfp_cglow.Context(channels, 1),
       tfp_cglow.LevelMixture(4, 2, hidden_channels=4),
+      vector_channels=vector,
       networks=tfp_cglow.Networks(padding='wrap'),
       dtype=tf.float64,
     )
-    few, many = build(1), build(0)
+    few, many = build(2, 1), build(3, None)
     rng = np.random.default_rng(0)
     for a, b in zip(few.trainable_variables, many.trainable_variables):
       value = rng.standard_normal(b.shape)
@@ -151,16 +152,12 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
         varying, rest = (value[..., part, :] for part in parts)
         value = np.concatenate([varying, constant, rest], axis=-2)
       a.assign(0.3 * value)
-    y = _uniform(8, 8, 1)
-    context = tf.concat(
-      [
-        _uniform(8, 8, 2, seed=1),
-        tf.fill([8, 8, 1], tf.constant(0.3, y.dtype)),
-      ],
-      axis=-1,
-    )
+    y, context = _uniform(8, 8, 1), _uniform(8, 8, 2, seed=1)
+    vector = tf.constant([0.3], y.dtype)
+    whole = tf.concat([context, tf.fill([8, 8, 1], vector[0])], axis=-1)
     self.assertAllClose(
-      few.inverse(y, context=context), many.inverse(y, context=context)
+      few.inverse(y, context=context, vector=vector),
+      many.inverse(y, context=whole),
     )
 
   @_kinds
