@@ -45,7 +45,8 @@ class Mean(tfk.metrics.Mean):
 class GuardedModel(tfk.Model):
   """Trains on clips, on one replica or on several in sync.
 
-  A step whose losses or gradients are not finite, on any replica, is skipped:
+  A step that the `StepGuard` does not take, as its loss or gradients are not
+  finite on any replica or its loss has exploded, is skipped:
   it changes neither the weights nor the optimiser, the weights' average or the
   step counter. If every step of an epoch is skipped, its means are NaN. A
   subclass defines `submodels` and `parameter_groups`, calls

@@ -8,16 +8,20 @@ _WINDOW = 64  # Number of losses that a new one is compared with.
 _LEAST_KNOWN = 16  # With fewer known losses, none is called a spike.
 _SPIKE_MARGIN = 0.5  # Bits/dim.
 _SPIKE_DEVIATIONS = 20.0
+# A loss this many times the median (or 1 bit/dim) comes of broken weights: the
+# steps that follow would have to train the model anew.
+_EXPLOSION = 1000.0
 
 
 class StepGuard(tf.Module):
   """Judges a step by its loss and gradient norms, and remembers the losses.
 
-  A step is taken if its loss and gradient norms are finite. A loss is a spike
-  if it exceeds the median of the last 64 losses of taken steps by more than
-  0.5 bits/dim and by more than 20 median absolute deviations. Spikes are only
-  reported: their steps are taken. The guard keeps its state in variables, so
-  checkpoints hold it.
+  A step is taken if its loss and gradient norms are finite, and its loss is at
+  most a thousand times the median of the last 64 losses of taken steps, or of 1
+  bit/dim if that is less. A loss is a spike if it exceeds this median by more
+  than 0.5 bits/dim and by more than 20 median absolute deviations. Spikes are
+  only reported: their steps are taken. The guard keeps its state in variables,
+  so checkpoints hold it.
   """
 
   def __init__(self, name='step_guard'):
@@ -41,20 +45,17 @@ class StepGuard(tf.Module):
 
     Returns:
       is_taken: Boolean scalar.
-      is_spike: Boolean scalar; False for a loss that is not finite.
+      is_spike: Boolean scalar; False if the step is not taken.
     """
-    is_taken = tf.reduce_all([tf.math.is_finite(v) for v in [loss, *norms]])
-    is_spike = is_taken & self._is_spike(loss)
-    self._remember(loss, is_taken)
-    return is_taken, is_spike
-
-  def _is_spike(self, loss):
     num = tf.minimum(self._num_taken, _WINDOW)
     known = tf.sort(self._losses.read_value()[:num])
     median = _median(known)
-    deviation = _median(tf.sort(tf.abs(known - median)))
-    margin = tf.maximum(_SPIKE_MARGIN, _SPIKE_DEVIATIONS * deviation)
-    return (num >= _LEAST_KNOWN) & (loss > median + margin)
+    bound = _EXPLOSION * tf.maximum(median, 1.0)
+    is_taken = tf.reduce_all([tf.math.is_finite(v) for v in [loss, *norms]])
+    is_taken &= (loss <= bound) | (num == 0)
+    is_spike = is_taken & (num >= _LEAST_KNOWN) & _is_spike(loss, known, median)
+    self._remember(loss, is_taken)
+    return is_taken, is_spike
 
   def _remember(self, loss, is_taken):
     # No tf.cond: replicas must not assign variables inside one.
@@ -64,6 +65,14 @@ class StepGuard(tf.Module):
     zero = tf.zeros([], tf.int64)
     self._num_taken.assign_add(tf.cast(is_taken, tf.int64))
     self._num_skipped.assign(tf.where(is_taken, zero, self._num_skipped + 1))
+
+
+def _is_spike(loss, known, median):
+  """See `StepGuard`; `known` are sorted losses."""
+  deviation = _median(tf.sort(tf.abs(known - median)))
+  return loss > median + tf.maximum(
+    _SPIKE_MARGIN, _SPIKE_DEVIATIONS * deviation
+  )
 
 
 def _variable(value, name):

@@ -33,12 +33,25 @@ class StepGuardTest(tf.test.TestCase, parameterized.TestCase):
     guard = step_guard.StepGuard()
     for step in range(100):  # More losses than the guard keeps.
       guard.judge(tf.constant(2.0 + 0.01 * (step % 5)), [])
-    for loss, expected in ((2.4, False), (2.6, True), (1e6, True)):
+    for loss, expected in ((2.4, False), (2.6, True), (1e3, True)):
       taken, spike = guard.judge(tf.constant(loss), [])
       self.assertEqual(bool(spike), expected, loss)
       self.assertTrue(taken, loss)
     # One spike does not hide the next.
     self.assertTrue(guard.judge(tf.constant(50.0), [])[1])
+
+  @parameterized.parameters((2.0, 1999.0, 2001.0), (-3.0, 999.0, 1001.0))
+  def test_skips_a_thousand_times_the_usual_loss(self, usual, most, too_much):
+    """From the second loss on: the first step may have broken the weights."""
+    guard = step_guard.StepGuard()
+    self.assertTrue(guard.judge(tf.constant(usual), [])[0])
+    self.assertFalse(guard.judge(tf.constant(too_much), [])[0])
+    self.assertEqual(int(guard.num_skipped_in_a_row), 1)
+    self.assertTrue(guard.judge(tf.constant(most), [])[0])
+
+  def test_takes_any_first_loss(self):
+    guard = step_guard.StepGuard()
+    self.assertTrue(guard.judge(tf.constant(1e6), [])[0])
 
   def test_no_spike_of_noisy_losses_or_at_the_start(self):
     guard = step_guard.StepGuard()

@@ -275,6 +275,31 @@ class TrainingTest(tf.test.TestCase):
     ):
       self.assertAllEqual(weight, average)
 
+  def test_an_exploded_loss_is_recovered_from(self):
+    """It is finite, but a thousand times the losses before."""
+    config = overrides.override(
+      self.config, ['model.tail=none', 'run.skips_to_restore=2', *_QUICK]
+    )
+    workdir = os.path.join(self.root, 'exploded')
+    on_step, broken = callbacks.Logging.on_step, []
+
+    def breaking(logging_callback, step, logs):
+      if step == 4 and not broken:
+        (shift,) = (
+          v
+          for v in logging_callback.model.trainable_variables
+          if 'actnorm_shift' in v.name
+        )
+        broken.append(shift.assign_add(1e3 * tf.ones_like(shift)))
+      on_step(logging_callback, step, logs)
+
+    with unittest.mock.patch.object(callbacks.Logging, 'on_step', breaking):
+      metrics, folder = session.train(config, workdir)
+    self.assertLess(metrics['head_bits_per_dim'], 20.0)
+    (event,) = folder.read_metrics('event')
+    self.assertEqual(event['restored_step'], 3)
+    self.assertEqual(event['learning_rate_scale'], 0.5)
+
   def test_training_that_diverges_again_and_again_ends(self):
     config = overrides.override(
       self.config,
