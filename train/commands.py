@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -20,6 +19,7 @@ from train.report import page
 from train.runs import loading
 from train.runs import pack as pack_lib
 from train.serving import export as export_lib
+from train.storage import name_lists
 from train.systems import systems
 
 __all__ = [
@@ -139,9 +139,7 @@ def ablate(preset, assignments, workdir, num_seeds, rows, jobs):
 
 def report(workdir, which):
   """Writes the page of one run, or of several, separated by commas."""
-  # A folder's own name may contain a comma.
-  is_one = pathlib.Path(workdir).is_dir()
-  print(page.write([workdir] if is_one else workdir.split(','), which))
+  print(page.write(name_lists.split(workdir, os.path.isdir), which))
 
 
 def pack(workdir, destination, which):

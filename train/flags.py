@@ -67,7 +67,7 @@ _flag(
   'workdir',
   None,
   "The run's folder; runs/<preset> if not given. --mode=report compares "
-  'several, separated by commas.',
+  'several, separated by commas; one that exists may have commas in its name.',
 )
 _flag(
   flags.DEFINE_integer,
@@ -80,7 +80,8 @@ _flag(
   'init_from',
   None,
   "start from another run's weights: WORKDIR[:head|:tail]; several are "
-  'separated by commas.',
+  'separated by commas. A folder that exists may have commas and colons in its '
+  'own name.',
   modes=('train',),
 )
 _flag(
@@ -151,7 +152,8 @@ _flag(
   flags.DEFINE_list,
   'labels',
   [],
-  'names or ids of labels, one video each; all if not given.',
+  'names or ids of labels, one video each; all if not given. A name with a '
+  'comma is quoted: --labels=\'"a, b",c\'.',
   modes=('sample',),
 )
 _flag(

@@ -5,6 +5,8 @@ import collections
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
+from tfp_cglow.internal import plain_paths
+
 __all__ = ['check_matches']
 
 
@@ -47,7 +49,7 @@ def _shapes_in_object(root, name):
 
 
 def _shapes_in_checkpoint(path, name):
-  reader = tf.train.load_checkpoint(str(path))
+  reader = tf.train.load_checkpoint(plain_paths.plain(path))
   shapes = reader.get_variable_to_shape_map()
   graph = trackable_object_graph_pb2.TrackableObjectGraph()
   graph.ParseFromString(reader.get_tensor('_CHECKPOINTABLE_OBJECT_GRAPH'))

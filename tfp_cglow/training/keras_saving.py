@@ -4,6 +4,7 @@ from absl import logging
 import tensorflow as tf
 import tf_keras as tfk
 
+from tfp_cglow.internal import plain_paths
 from tfp_cglow.training import checkpoint_check
 
 __all__ = ['SavesModel', 'SavesModules']
@@ -120,6 +121,7 @@ class SavesModel(SavesModules, tfk.Model):
     self, filepath, skip_mismatch=False, by_name=False, options=None
   ):
     _refuse(filepath, _ends_in(filepath, '.h5', '.hdf5') or _is_hdf5(filepath))
+    filepath = plain_paths.plain(filepath)
     if tf.io.gfile.exists(f'{filepath}.index'):
       for name in self.saved_modules():
         checkpoint_check.check_matches(filepath, self, name)
@@ -137,7 +139,7 @@ def _ends_in(path, *endings):
 
 
 def _is_hdf5(path):
-  path = str(path)
+  path = plain_paths.plain(path)
   if not tf.io.gfile.exists(path) or tf.io.gfile.isdir(path):
     return False  # In TensorFlow's format, the path is a prefix of file names.
   with tf.io.gfile.GFile(path, 'rb') as f:

@@ -1,6 +1,8 @@
 """Writes the ablation's numbers as Markdown tables."""
 
 from train.ablation import ablation_rows
+from train.storage import places
+from train.storage import shown_text
 
 __all__ = ['facts', 'markdown', 'notes', 'table']
 
@@ -8,9 +10,12 @@ __all__ = ['facts', 'markdown', 'notes', 'table']
 def markdown(values):
   """The report as Markdown, from the `dict` of `ablation_report.summary`."""
   lines = ['# Ablation', '']
-  lines += [f'- {name}: {text}' for name, text in facts(values, '`')] + ['']
+  (_, command), *others = facts(values)
+  lines += [f'- Command: {shown_text.code(command)}']
+  lines += [f'- {name}: {shown_text.markdown(text)}' for name, text in others]
+  lines.append('')
   for part in ablation_rows.PARTS:
-    columns, *rows = table(values, part) or [None]
+    columns, *rows = table(values, part, shown_text.markdown) or [None]
     if columns:
       rule = ['---'] + ['---:'] * (len(columns) - 1)
       lines += [f'## {part.capitalize()}', '']
@@ -20,8 +25,8 @@ def markdown(values):
   return '\n'.join(lines + _failures(values)).rstrip('\n') + '\n'
 
 
-def facts(values, quote=''):
-  """How the ablation was run: list of (name, text); `quote` encloses code."""
+def facts(values):
+  """How the ablation was run: list of (name, text); first the command."""
   data = {k: ', '.join(map(str, v)) or '-' for k, v in values['data'].items()}
   clips = [
     ', '.join(map(str, values[f'num_{name}_clips'])) or '-'
@@ -30,7 +35,7 @@ def facts(values, quote=''):
   size = data.get('data.frame_size', '-')
   of = lambda key: data.get(key, '-')
   return [
-    ('Command', f'{quote}{values["command"]}{quote}'),
+    ('Command', places.hide_in_command(values['command'])),
     (
       'Data set',
       f'{of("data")}, {of("data.num_frames")} frames of {size}x{size} pixels, '
@@ -59,8 +64,14 @@ def _jobs_text(values):
   return '; '.join(texts) or '-'
 
 
-def table(values, part):
-  """The part's table: column titles, then rows of `str`; [] without rows."""
+def table(values, part, escape=str):
+  """The part's table: column titles, then rows of `str`; [] without rows.
+
+  Args:
+    values: `dict` of ablation.json.
+    part: 'head' or 'tail'.
+    escape: Function of the texts in it.
+  """
   rows = [row for row in values['rows'] if row['part'] == part]
   if not rows:
     return []
@@ -69,10 +80,12 @@ def table(values, part):
   columns += ['label accuracy', 'label bits'] if has_labels else []
   columns += ['seeds', 'steps', 'training s', 's in all']
   lines = [
-    [f'_{title}_', _spread(bits), *[''] * (len(columns) - 2)]
+    [f'_{escape(title)}_', _spread(bits), *[''] * (len(columns) - 2)]
     for title, bits in _lines_without_training(part, values)
   ]
-  lines += [_table_row(row, has_labels, values['num_seeds']) for row in rows]
+  lines += [
+    _table_row(row, has_labels, values['num_seeds'], escape) for row in rows
+  ]
   return [columns, *lines]
 
 
@@ -84,8 +97,12 @@ def _lines_without_training(part, values):
   return lines
 
 
-def _table_row(row, has_labels, num_seeds):
-  cells = [row['title'], _spread(row['bits_per_dim']), *_difference_cells(row)]
+def _table_row(row, has_labels, num_seeds, escape):
+  cells = [
+    escape(row['title']),
+    _spread(row['bits_per_dim']),
+    *_difference_cells(row, escape),
+  ]
   if has_labels:
     cells += [
       _spread(row['label_accuracy'], 3),
@@ -100,14 +117,14 @@ def _table_row(row, has_labels, num_seeds):
   ]
 
 
-def _difference_cells(row):
+def _difference_cells(row, escape):
   """The columns 'difference' and 'to'."""
   if row['difference'] is None:
     return ['-', '-']
   if 'why' in row['difference']:
-    return [row['difference']['why'], row['reference']]
+    return [escape(row['difference']['why']), escape(row['reference'])]
   text = '{mean:+.4f} [{low:+.4f}, {high:+.4f}]'.format(**row['difference'])
-  return [text, row['reference']]
+  return [text, escape(row['reference'])]
 
 
 def _spread(stats, digits=4):
@@ -144,4 +161,12 @@ def _failures(values):
   failed = [item for row in values['rows'] for item in row['failed'].items()]
   if not failed:
     return []
-  return ['## Failed', '', *[f'- {name}: {error}' for name, error in failed]]
+  hide = places.Places().hide
+  return [
+    '## Failed',
+    '',
+    *(
+      f'- {shown_text.markdown(name)}: {shown_text.markdown(hide(error))}'
+      for name, error in failed
+    ),
+  ]

@@ -48,7 +48,7 @@ def override(config, assignments):
         f'--set expects key=value, but got {assignment!r}.'
       )
     key = key.strip()
-    config = _assign(config, config, key, key.split('.'), value.strip())
+    config = _assign(config, config, key, key.split('.'), value)
   return config
 
 
@@ -58,6 +58,8 @@ def _assign(whole, config, key, path, text):
   if name not in known:
     raise fields.ConfigError(_unknown_key(whole, config, key, path))
   field, current = known[name], getattr(config, name)
+  is_text = not rest and str in field.values
+  text = text if is_text else text.strip()
   if rest:
     if not dataclasses.is_dataclass(current):
       raise fields.ConfigError(_no_part(field, key, rest, current))

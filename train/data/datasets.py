@@ -9,6 +9,7 @@ from train.data.sets import moments
 from train.data.sets import moving_shapes
 from train.data.sets import natvid
 from train.data.sets import orl_faces
+from train.storage import name_lists
 
 __all__ = ['make_source']
 
@@ -35,7 +36,8 @@ def make_source(data):
         f'label, but got data.only_labels={data.only_labels} and '
         f'data.left_out={data.left_out}.'
       )
-    source = sources.only_labels(source, data.only_labels.split(','))
+    names = name_lists.split(data.only_labels, source.label_names.__contains__)
+    source = sources.only_labels(source, names)
   if data.max_train_frames is not None:
     source = sources.cut_training(
       source, data.max_train_frames, data.num_frames

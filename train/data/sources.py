@@ -8,12 +8,14 @@ import difflib
 import hashlib
 import mimetypes
 import os
+import re
 from typing import Optional
 import unicodedata
 
 from absl import logging
 
 from train import errors
+from train.storage import label_names as label_names_lib
 
 __all__ = [
   'DataError',
@@ -40,6 +42,7 @@ __all__ = [
   'warn_untrained',
 ]
 
+_REMOTE = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*://')
 # Files that are no videos or images: texts, and files of desktops and phones.
 _SIDECARS = (
   *('.txt', '.csv', '.json', '.jsonl', '.md', '.xml', '.yaml', '.yml', '.srt'),
@@ -97,6 +100,9 @@ class Source:
   valid: tuple[Region, ...]
   pixel_aspect: bool = True
   center_crop: Optional[int] = None
+
+  def __post_init__(self):
+    label_names_lib.check(self.label_names, self.name)
 
   @property
   def num_train_clips(self):
@@ -300,7 +306,7 @@ def resolve_labels(names, label_names):
     ValueError: if a name is unknown (the message lists similar ones) or an id
       is out of range.
   """
-  return [_resolve_label(str(name).strip(), label_names) for name in names]
+  return [_resolve_label(str(name), label_names) for name in names]
 
 
 def bad_row(path, line, expected, text):
@@ -413,10 +419,13 @@ def exists(path):
 
 def read_bytes(path):
   """The bytes of a small file; `DataError` if it cannot be read."""
-  import tensorflow as tf  # Here, because worker processes need not import it.
+  # Here, because worker processes need not import them.
+  import tensorflow as tf
+
+  from tfp_cglow.internal import plain_paths
 
   try:
-    with tf.io.gfile.GFile(path, 'rb') as f:
+    with tf.io.gfile.GFile(plain_paths.plain(path), 'rb') as f:
       return f.read()
   except (OSError, tf.errors.OpError) as e:
     raise _unreadable(path, e) from None
@@ -469,8 +478,13 @@ def _shorten(region, length, num_frames):
 def _resolve_label(name, label_names):
   # Unicode has several forms of a letter with an accent.
   normal = [unicodedata.normalize('NFC', known) for known in label_names]
-  if unicodedata.normalize('NFC', name) in normal:
-    return normal.index(unicodedata.normalize('NFC', name))
+  for text, known in (
+    (name, list(label_names)),
+    (unicodedata.normalize('NFC', name), normal),
+    (unicodedata.normalize('NFC', name.strip()), normal),
+  ):
+    if text in known:
+      return known.index(text)
   try:
     label = int(name)
   except ValueError:
@@ -531,7 +545,7 @@ def _is_flat(root, kind):
 
 
 def _is_remote(path):
-  return '://' in path
+  return _REMOTE.match(path) is not None
 
 
 def _gfile(function, path):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import re
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfp_cglow.internal import plain_paths
 from train.data import sequential_inputs
 from train.data import sources
 from train.data.decoding import pixels
+from train.storage import label_names
 
 __all__ = ['TfdsInputs']
 
@@ -81,6 +84,7 @@ class TfdsInputs(sequential_inputs.SequentialInputs):
     leaves = _leaves(self._tfds, self._builder.info.features)
     self._video = _choose_video(self._what, leaves, feature)
     self._label = _choose_label(leaves)
+    label_names.check(self.label_names, self._what)
     self._check_length()
     self._train, self._valid = self._splits(valid_fraction)
 
@@ -294,7 +298,8 @@ def _import_tfds():
 def _builder(tfds, name, data_dir):
   """The builder of a data set, after preparing it."""
   try:
-    builder = tfds.builder(name, data_dir=data_dir)
+    folder = data_dir and plain_paths.plain(os.path.expanduser(data_dir))
+    builder = tfds.builder(name, data_dir=folder)
   except tfds.core.DatasetNotFoundError:
     plain = re.split('[/:]', name)[0]
     names = tfds.list_builders(with_community_datasets=False)

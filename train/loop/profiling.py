@@ -4,6 +4,8 @@ from absl import logging
 import tensorflow as tf
 import tf_keras as tfk
 
+from tfp_cglow.internal import plain_paths
+
 __all__ = ['Profiling']
 
 _UNAVAILABLE = (tf.errors.OpError, RuntimeError)
@@ -65,7 +67,7 @@ class Profiling(tfk.callbacks.Callback):
   def _start(self):
     self._is_wanted = False
     try:
-      tf.profiler.experimental.start(self._folder)
+      tf.profiler.experimental.start(plain_paths.plain(self._folder))
     except _UNAVAILABLE as e:
       logging.warning('No profile: the profiler did not start: %s', e)
     else:

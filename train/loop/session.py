@@ -26,6 +26,7 @@ from train.samples import sample_files
 from train.storage import checkpoints as checkpoints_lib
 from train.storage import lock
 from train.storage import run_folder
+from train.storage import shown_text
 from train.systems import systems
 
 __all__ = ['Options', 'train']
@@ -330,7 +331,7 @@ def _log_inputs(inputs):
     inputs.num_train_clips,
     inputs.num_valid_clips,
     len(names),
-    ', '.join([*names[:_MOST_LABELS], *more]),
+    shown_text.visible(', '.join([*names[:_MOST_LABELS], *more])),
   )
 
 

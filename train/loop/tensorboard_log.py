@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 import tensorflow as tf
 
+from tfp_cglow.internal import plain_paths
 from train.samples import sample_files
 
 __all__ = ['TensorBoardLog']
@@ -26,7 +27,7 @@ class TensorBoardLog:
     """
     self._is_chief = is_chief
     self._writer = (
-      tf.summary.create_file_writer(str(folder))
+      tf.summary.create_file_writer(plain_paths.plain(folder))
       if is_chief
       else tf.summary.create_noop_writer()
     )

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image as pil
 
 from train.samples import sample_files
+from train.storage import shown_text
 
 __all__ = [
   'COLOURS',
@@ -117,7 +118,7 @@ def missing(figure, why):
 
 def shortened(text, most=_MAX_TEXT):
   """Shortens a text for a plot to one line that matplotlib does not parse."""
-  text = ' '.join(str(text).split())
+  text = shown_text.visible(' '.join(str(text).split()))
   text = text if len(text) <= most else text[: most - 1] + '…'
   # matplotlib leaves labels that start with an underscore out of legends.
   return f' {text}' if text.startswith('_') else text

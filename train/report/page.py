@@ -19,6 +19,8 @@ from train.report import gallery
 from train.report import run_data
 from train.report import run_page
 from train.storage import files
+from train.storage import places as places_lib
+from train.storage import shown_text
 
 __all__ = ['Page', 'render', 'write']
 
@@ -34,12 +36,15 @@ class Page:
     subtitle: `str`.
     sections: List of `sections.Section`.
     figures: List of `figures.Figure` that are saved beside the page.
+    places: Pairs of a path on this machine and the word that the page has for
+      it, see `train.storage.places`.
   """
 
   title: str
   subtitle: str
   sections: Any
   figures: Any
+  places: Any = ()
 
 
 def write(workdirs, which='newest'):
@@ -78,24 +83,38 @@ def _page_of(path, which):
   if values is not None:
     name = path.resolve().name
     drawn = [gallery.of_ablation(values)]
-    return Page(name, 'An ablation', ablation.sections_of(values), drawn)
+    made = ablation.sections_of(values)
+    return Page(name, 'An ablation', made, drawn, [(path, name)])
   run = run_data.read(path)
   made, drawn = run_page.sections_of(run, which)
   state = 'A run' if run.is_finished else 'A run that is not finished'
-  return Page(run.name, f'{state} of {run.config.data.name}', made, drawn)
+  subtitle = f'{state} of {run.config.data.name}'
+  return Page(run.name, subtitle, made, drawn, run.places)
 
 
 def _comparison(paths):
   named = comparison.unique_names([run_data.read(path) for path in paths])
   made, drawn = comparison.sections_of(named)
-  return Page(f'{len(named)} runs', ', '.join(named), made, drawn)
+  known = [place for run in named.values() for place in run.places]
+  return Page(f'{len(named)} runs', ', '.join(named), made, drawn, known)
 
 
 def render(page):
-  """Renders a `Page` as HTML: `str`."""
+  """Renders a `Page` as HTML: `str`.
+
+  Characters that cannot be seen are written out, and absolute paths are left
+  out, wherever the text comes from.
+  """
+  hide = places_lib.Places(page.places).hide
+
+  def shown(value):
+    is_text = type(value) is str and not value.startswith('data:')
+    return shown_text.visible(hide(value)) if is_text else value
+
   environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_TEMPLATES),
     autoescape=True,
+    finalize=shown,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,

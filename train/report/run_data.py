@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pathlib
 import zipfile
 
 from train.config import configs
 from train.storage import files
 from train.storage import run_folder
+from train.storage import shown_text
 from train.systems import systems
 
 __all__ = ['RunData', 'read', 'read_ablation']
@@ -44,8 +46,19 @@ class RunData:
 
   @property
   def name(self):
-    """`str`, name of the folder."""
-    return self.folder.path.resolve().name
+    """`str`, name of the folder, as it is shown."""
+    return shown_text.visible(self.folder.path.resolve().name)
+
+  @property
+  def places(self):
+    """Pairs of a path on this machine and the word that a page has for it."""
+    folders = {os.path.dirname(str(row.get('path'))) for row in self.skipped}
+    data = getattr(self.config.data, 'data_dir', None)
+    return [
+      (self.folder.path, self.name),
+      *([(data, 'DATA_DIR')] if data else []),
+      *((folder, f'…/{os.path.basename(folder)}') for folder in folders),
+    ]
 
   @property
   def system(self):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import tensorflow as tf
 
 from train.config import fields
 from train.storage import checkpoints
+from train.storage import name_lists
 from train.storage import run_folder
 from train.systems import systems
 
@@ -42,7 +45,8 @@ def init_from(model, spec):
   Args:
     model: `VideoGlow` or `VideoGan`, which is changed.
     spec: 'WORKDIR' or 'WORKDIR:PART', such as 'runs/demo:head'; or several,
-      separated by commas, of which later ones overwrite earlier ones.
+      separated by commas, of which later ones overwrite earlier ones. A folder
+      that exists may have commas and colons in its own name.
 
   Returns:
     List of `str`: which weights were not copied, and why.
@@ -51,11 +55,20 @@ def init_from(model, spec):
     CheckpointError: if the run's checkpoints are damaged.
     ConfigError: if the run has no checkpoint, or nothing fits.
   """
-  return sum((_init_from_one(model, one) for one in spec.split(',')), [])
+  specs = name_lists.split(spec, lambda one: os.path.isdir(_path_of(one)[0]))
+  return sum((_init_from_one(model, one) for one in specs), [])
+
+
+def _path_of(spec):
+  """Path and part of a spec; the part is '' for a whole run."""
+  path, _, part = spec.rpartition(':')
+  if os.path.isdir(spec) or not path or not (part.isidentifier() or not part):
+    return spec, ''
+  return path, part
 
 
 def _init_from_one(model, spec):
-  path, _, part = spec.partition(':')
+  path, part = _path_of(spec)
   parts = model.submodels()
   if part and part not in parts:
     raise fields.ConfigError(

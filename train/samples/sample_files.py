@@ -7,6 +7,7 @@ from PIL import Image
 from PIL import ImageDraw
 
 from train.storage import files
+from train.storage import shown_text
 
 __all__ = [
   'as_rgb',
@@ -112,7 +113,7 @@ def _captioned(strip, captions):
   draw = ImageDraw.Draw(image)
   for number, text in enumerate(captions):
     top = number * (height + _CAPTION)
-    draw.text((4, top + 2), text, fill='white')
+    draw.text((4, top + 2), shown_text.visible(text), fill='white')
     box = (0, number * height, width, (number + 1) * height)
     image.paste(strip.crop(box), (0, top + _CAPTION))
   return image

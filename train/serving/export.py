@@ -11,12 +11,14 @@ import tempfile
 from absl import logging
 import tensorflow as tf
 
+from tfp_cglow.internal import plain_paths
 from train.serving import frozen
 from train.serving import model_card
 from train.serving import request_checks
 from train.serving import signatures as signatures_lib
 from train.serving import warmup
 from train.storage import files
+from train.storage import label_names as label_names_lib
 from train.storage import lock
 
 __all__ = ['export_model', 'newest_version']
@@ -97,9 +99,7 @@ def _label_names(flow, names):
     raise ValueError(
       f'Expected {flow.num_labels} label names, but got {len(names)}.'
     )
-  for name in names:
-    if len(name.splitlines()) != 1:
-      raise ValueError(f'Expected label names of one line, but got {name!r}.')
+  label_names_lib.check(names, 'the model')
   return list(names)
 
 
@@ -147,11 +147,11 @@ def _save(functions, label_names, path):
   with tempfile.TemporaryDirectory() as folder:
     if label_names is not None:
       labels_file = pathlib.Path(folder) / 'labels.txt'
-      text = ''.join(f'{n}\n' for n in label_names)
-      labels_file.write_text(text, 'utf-8')
-      module.labels = tf.saved_model.Asset(str(labels_file))
+      text = label_names_lib.to_text(label_names)
+      labels_file.write_text(text, 'utf-8', newline='\n')
+      module.labels = tf.saved_model.Asset(plain_paths.plain(labels_file))
     tf.saved_model.save(
       module,
-      str(path),
+      plain_paths.plain(path),
       signatures={**functions, 'serving_default': functions[default]},
     )

@@ -1,10 +1,9 @@
 """Writes the model card of an exported model, as Markdown."""
 
-import re
-
 from train.config import configs
 from train.config import nested
 from train.serving import signatures as signatures_lib
+from train.storage import shown_text
 
 __all__ = ['data_facts', 'model_card']
 
@@ -24,7 +23,6 @@ _LICENCES = {
   'shapes': "rendered by this project: nobody's data",
 }
 _MAX_VALUES = 8  # Of longer lists only the length is written.
-_SPECIAL = re.compile(r'([\\`*_{}\[\]<>#|~])')
 
 _USAGE = """\
 ```python
@@ -99,7 +97,7 @@ def model_card(
     ('Signatures', _signatures(functions)),
     ('Config', _config(config or {})),
   ]
-  parts = [f'# {_escape(title)}', _summary(flow)]
+  parts = [f'# {shown_text.markdown(title)}', _summary(flow)]
   parts += [f'## {name}\n\n{text}' for name, text in sections if text]
   return '\n\n'.join(p.rstrip('\n') for p in parts) + '\n'
 
@@ -119,7 +117,9 @@ def _summary(flow):
 def _labels(names):
   if names is None:
     return ''
-  return '\n'.join(f'{k}. {_escape(n)}' for k, n in enumerate(names))
+  return '\n'.join(
+    f'{k}. {shown_text.markdown(n)}' for k, n in enumerate(names)
+  )
 
 
 def _limits(flow, limits):
@@ -188,7 +188,10 @@ def _table(values):
   flat = nested.flat(values)
   if not flat:
     return ''
-  rows = [f'| {_escape(k)} | {_escape(_text(v))} |' for k, v in flat]
+  rows = [
+    f'| {shown_text.markdown(k)} | {shown_text.markdown(_text(v))} |'
+    for k, v in flat
+  ]
   return '\n'.join(['| | |', '| --- | --- |', *rows])
 
 
@@ -210,7 +213,3 @@ def _text(value):
       return f'{len(value)} values'
     return ', '.join(_text(v) for v in value)
   return str(value)
-
-
-def _escape(text):
-  return _SPECIAL.sub(r'\\\1', ' '.join(str(text).split()))

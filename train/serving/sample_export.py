@@ -11,7 +11,9 @@ from absl import app
 from absl import flags
 import tensorflow as tf
 
+from tfp_cglow.internal import plain_paths
 from train.samples import sample_files
+from train.storage import label_names
 
 _NUM_VIDEOS = flags.DEFINE_integer('videos', 4, 'Number of videos to sample.')
 _NUM_FRAMES = flags.DEFINE_integer('frames', 8, 'Number of frames of each.')
@@ -31,7 +33,7 @@ def sample(path, num_videos, num_frames):
   Returns:
     uint8 `[num_videos, num_frames, H, W, C]`.
   """
-  signature = tf.saved_model.load(path).signatures['sample']
+  signature = tf.saved_model.load(plain_paths.plain(path)).signatures['sample']
   inputs = {
     'seed': tf.stack(
       [tf.zeros([num_videos], tf.int32), tf.range(num_videos)], 1
@@ -41,8 +43,9 @@ def sample(path, num_videos, num_frames):
     'num_frames': tf.constant(num_frames),
   }
   if 'labels' in signature.structured_input_signature[1]:
-    names = pathlib.Path(path, 'assets', 'labels.txt').read_text('utf-8')
-    inputs['labels'] = tf.range(num_videos) % len(names.splitlines())
+    file = pathlib.Path(path, 'assets', 'labels.txt')
+    names = label_names.from_bytes(file.read_bytes(), file)
+    inputs['labels'] = tf.range(num_videos) % len(names)
   return signature(**inputs)['frames'].numpy()
 
 

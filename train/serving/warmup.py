@@ -5,6 +5,8 @@ import pathlib
 from absl import logging
 import tensorflow as tf
 
+from tfp_cglow.internal import plain_paths
+
 __all__ = ['example_requests', 'read_warmup', 'write_warmup']
 
 _FILE = 'assets.extra/tf_serving_warmup_requests'
@@ -58,7 +60,7 @@ def write_warmup(folder, functions, name):
     return
   path = pathlib.Path(folder) / _FILE
   path.parent.mkdir(parents=True, exist_ok=True)
-  with tf.io.TFRecordWriter(str(path)) as writer:
+  with tf.io.TFRecordWriter(plain_paths.plain(path)) as writer:
     for signature, inputs in example_requests(functions).items():
       log = _prediction_log(protos, name, signature, inputs)
       writer.write(log.SerializeToString())
@@ -75,7 +77,7 @@ def read_warmup(folder):
   """
   _, logs = _protos()
   requests = []
-  path = str(pathlib.Path(folder) / _FILE)
+  path = plain_paths.plain(pathlib.Path(folder) / _FILE)
   for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
     request = logs.PredictionLog.FromString(record).predict_log.request
     inputs = {

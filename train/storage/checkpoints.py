@@ -25,7 +25,10 @@ __all__ = [
   'weights_of',
 ]
 
+_MOST_PARTS, _SLACK_BYTES = 16, 2**26  # Of a checkpoint's size.
 _NAME = re.compile(r'step_(\d{8,})')
+_HIDDEN = re.compile(r'\.(new|old|removed)_(step_\d{8,})\..*')
+_OLD_INDEX = re.compile(r'ckpt-.*\.index')
 # TensorFlow's errors about other processes that save, too. Its other errors are
 # about a disk that is full, gone, read-only or broken.
 _PEER_ERRORS = (
@@ -33,6 +36,16 @@ _PEER_ERRORS = (
   tf.errors.CancelledError,
   tf.errors.DeadlineExceededError,
   tf.errors.UnavailableError,
+)
+
+
+# Errors of the machine, which say nothing of the model.
+_NO_MISFITS = (
+  OSError,
+  UnicodeError,
+  *_PEER_ERRORS,
+  tf.errors.PermissionDeniedError,
+  tf.errors.ResourceExhaustedError,
 )
 
 
@@ -145,9 +158,10 @@ class Checkpoints:
   def restore(self, which='newest'):
     """Restores a checkpoint.
 
-    The chief renames a damaged checkpoint to `corrupt_step_...`. The next one
-    is then tried: the one before, or the next best. For 'best', checkpoints
-    without held-out bits/dim come last.
+    A checkpoint is damaged if a checksum of the bytes that were read says so.
+    The chief then renames it to `corrupt_step_...`, and the next one is tried:
+    the one before, or the next best. For 'best', checkpoints without held-out
+    bits/dim come last. One that cannot be read is an error: it may be intact.
 
     Args:
       which: 'newest', or 'best' by held-out bits/dim.
@@ -156,18 +170,22 @@ class Checkpoints:
       The step of the checkpoint; None if there is none.
 
     Raises:
-      CheckpointError: if all are damaged, or the checkpoint does not fit the
-        model.
+      CheckpointError: if all are damaged, one cannot be read, or the
+        checkpoint does not fit the model.
     """
     problems = []
     for step in self._candidates(which):
       path = self._path(step)
       try:
-        on_disk.check_content(path, on_disk.read_manifest(path))
+        self._check(path)
       except on_disk.DamageError as e:
         problems.append(f'{path.name}: {e}')
         self._set_aside(path, e)
         continue
+      except on_disk.CheckpointError:
+        if not self._is_chief and not path.exists():
+          continue  # The process that trains has removed it.
+        raise
       self._read(path)
       logging.info('Restored %s.', path)
       return step
@@ -196,15 +214,43 @@ class Checkpoints:
 
   def _numbers(self):
     """The steps of all checkpoints, including damaged ones, in order."""
-    names = (path.name for path in self._folder.glob('step_*'))
-    return sorted(int(m[1]) for m in map(_NAME.fullmatch, names) if m)
+    names = map(_NAME.fullmatch, self._names())
+    return sorted(int(m[1]) for m in names if m)
 
-  def _manifests(self):
-    """Pairs (step, manifest) of checkpoints that look intact, in order."""
+  def _names(self):
+    """The names in the folder; unlike `glob`, raises if it cannot be read."""
+    try:
+      return os.listdir(self._folder)
+    except FileNotFoundError:
+      return []
+    except OSError as e:
+      raise on_disk.CheckpointError(
+        f'Cannot read {self._folder}: {on_disk.describe(e)}.'
+      ) from e
+
+  def _check(self, path):
+    """Raises unless a checkpoint has the bytes that were written."""
+    manifest = on_disk.read_manifest(path)
+    on_disk.check_content(path, manifest, _max_bytes(self._checkpoint))
+
+  def _manifests(self, needs_all=True):
+    """Pairs (step, manifest) of checkpoints that look intact, in order.
+
+    Args:
+      needs_all: Python `bool`, whether one that cannot be read is an error.
+    """
     found = []
     for step in self._numbers():
-      with contextlib.suppress(on_disk.DamageError):
-        found.append((step, on_disk.read_manifest(self._path(step))))
+      path = self._path(step)
+      try:
+        manifest = on_disk.read_manifest(path)
+        if on_disk.looks_whole(path, manifest):
+          found.append((step, manifest))
+      except on_disk.DamageError:
+        continue
+      except on_disk.CheckpointError:
+        if needs_all and (self._is_chief or path.exists()):
+          raise
     return found
 
   def _candidates(self, which):
@@ -216,7 +262,7 @@ class Checkpoints:
 
   def _write(self, folder, step):
     """Writes and checks TensorFlow's files; `dict` from names to digests."""
-    prefix = str(folder / on_disk.PREFIX)
+    prefix = on_disk.prefix_of(folder)
     self._checkpoint.write(prefix)
     paths = sorted(folder.iterdir())
     for path in paths:
@@ -257,7 +303,7 @@ class Checkpoints:
 
   def _retire(self):
     """Removes all but the newest and the best ones; only warns of failures."""
-    manifests = self._manifests()
+    manifests = self._manifests(needs_all=False)
     steps = [step for step, _ in manifests]
     kept = steps[-self._keep :] + _best_first(manifests)[:1]
     for step in steps:
@@ -285,19 +331,26 @@ class Checkpoints:
 
   def _clean(self):
     """Restores or removes hidden folders that killed processes have left."""
-    for path in self._folder.glob('.*_step_*'):
-      kind, name = path.name[1:].split('_', 1)
-      final = self._folder / name.partition('.')[0]
+    for hidden in self._names():
+      match = _HIDDEN.fullmatch(hidden)
+      if not match:
+        continue
+      kind, name = match.groups()
+      path, final = self._folder / hidden, self._folder / name
       if kind == 'old' and not final.exists():
         os.rename(path, final)
-      elif kind in ('new', 'old', 'removed'):
+      else:
         shutil.rmtree(path, ignore_errors=True)
 
   def _read(self, path):
     try:
-      status = self._checkpoint.read(str(path / on_disk.PREFIX))
+      status = self._checkpoint.read(on_disk.prefix_of(path))
       status.assert_existing_objects_matched()
       status.expect_partial()  # The model may lack the optimiser's state.
+    except _NO_MISFITS as e:
+      raise on_disk.CheckpointError(
+        f'Cannot restore {path}, which is intact: {on_disk.describe(e)}.'
+      ) from e
     except (AssertionError, ValueError, tf.errors.OpError) as e:
       raise on_disk.CheckpointError(
         f'The checkpoint {path} is intact, but does not fit this model '
@@ -317,14 +370,15 @@ class Checkpoints:
 
   def _check_is_new(self, problems):
     """Raises if there were checkpoints, so that no run silently restarts."""
-    aside = sorted(path.name for path in self._folder.glob('corrupt_step_*'))
+    names = sorted(self._names())
+    aside = [name for name in names if name.startswith('corrupt_step_')]
     if problems or aside:
       raise on_disk.CheckpointError(
         f'No checkpoint in {self._folder} is intact: '
         f'{"; ".join(problems or aside)}. Put back a copy, or move the folder '
         'away to train from the start.'
       )
-    if any(self._folder.glob('ckpt-*.index')):
+    if any(_OLD_INDEX.fullmatch(name) for name in names):
       raise on_disk.CheckpointError(
         f'Expected checkpoints like step_00000400 in {self._folder}, but found '
         'ckpt-*.index of an older version of this program. Use that one, or '
@@ -355,9 +409,23 @@ class Checkpoints:
     for step in self._numbers()[::-1]:
       path = self._path(step)
       with contextlib.suppress(on_disk.DamageError, on_disk.CheckpointError):
-        on_disk.check_content(path, on_disk.read_manifest(path))
+        self._check(path)
         return f'The newest intact checkpoint is {path}.'
     return 'There is no intact checkpoint.'
+
+
+def _max_bytes(root):
+  """Most bytes of a checkpoint that could fit `root`: Python `int`.
+
+  A checkpoint may have optimiser slots and averages that `root` lacks.
+  """
+  variables = [
+    v
+    for v in tf.train.TrackableView(root).descendants()
+    if isinstance(v, tf.Variable)
+  ]
+  total = sum(v.dtype.size * (v.shape.num_elements() or 0) for v in variables)
+  return _MOST_PARTS * total + _SLACK_BYTES
 
 
 def _best_first(manifests):

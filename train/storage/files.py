@@ -83,11 +83,11 @@ def sync(path):
     os.close(descriptor)
 
 
-def digest(path):
-  """A file's size and SHA-256: `dict`."""
+def digest(path, most=None):
+  """Size and SHA-256 of a file, or of its first `most` bytes: `dict`."""
   digest, size = hashlib.sha256(), 0
   with open(path, 'rb') as f:
-    while block := f.read(2**20):
+    while block := f.read(2**20 if most is None else min(2**20, most - size)):
       digest.update(block)
       size += len(block)
   return {'size': size, 'sha256': digest.hexdigest()}

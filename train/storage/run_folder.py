@@ -12,6 +12,7 @@ from train.config import configs
 from train.config import fields
 from train.config import overrides
 from train.storage import files
+from train.storage import label_names
 
 __all__ = ['RunFolder']
 
@@ -63,7 +64,9 @@ class RunFolder:
     Raises:
       RunFolderError: if the folder's run has another config.
     """
-    has_begun = self.metrics_file.exists() or any(self.checkpoints.glob('*'))
+    # Unlike `glob`, `iterdir` raises if the folder cannot be read.
+    with files.reporting(self.checkpoints, 'read'):
+      has_begun = self.metrics_file.exists() or any(self.checkpoints.iterdir())
     if self.config_file.exists() and has_begun:
       changed = [
         line
@@ -171,7 +174,10 @@ class RunFolder:
       return dict(arrays)
 
   def write_labels(self, names):
-    files.write_atomically(self.labels_file, ''.join(f'{n}\n' for n in names))
+    label_names.check(names, str(self.path))
+    files.write_atomically(self.labels_file, label_names.to_text(names))
 
   def read_labels(self):
-    return tuple(self.labels_file.read_text('utf-8').splitlines())
+    return label_names.from_bytes(
+      self.labels_file.read_bytes(), self.labels_file
+    )

@@ -1,6 +1,7 @@
 """Whatever happens to the disk or the process, a good checkpoint is found."""
 
 import errno
+import hashlib
 import json
 import os
 import pathlib
@@ -62,15 +63,97 @@ _DAMAGES = {
     p / 'manifest.json', (p / 'manifest.json').read_text().index('1.25')
   ),
   'half_a_manifest': lambda p: _truncate(p / 'manifest.json'),
-  'no_manifest': lambda p: (p / 'manifest.json').unlink(),
+  'longer': lambda p: (p / _DATA).open('ab').write(b'more'),
   'a_manifest_of_bytes': lambda p: (p / 'manifest.json').write_bytes(b'\xff'),
   'a_manifest_of_another_kind': lambda p: (p / 'manifest.json').write_text('3'),
-  'no_data': lambda p: (p / _DATA).unlink(),
-  'another_step': lambda p: shutil.copy(
-    p.parent / 'step_00000001/manifest.json', p
+  'nested_manifest': lambda p: (p / 'manifest.json').write_text('[' * 9999),
+}
+
+
+def _list_files(path, change):
+  """Changes the files of a manifest, and gives it the right checksum."""
+  manifest = json.loads((path / 'manifest.json').read_text())
+  del manifest['sha256']
+  change(manifest['files'])
+  manifest['sha256'] = on_disk._manifest_digest(manifest)
+  (path / 'manifest.json').write_text(json.dumps(manifest))
+
+
+def _replace(path, make):
+  path.unlink()
+  make(path)
+
+
+_SOME = {'size': 3, 'sha256': hashlib.sha256(b'abc').hexdigest()}
+# What is no damage: no checksum of bytes that were read says so.
+_UNREADABLE = {
+  'no_manifest': (
+    lambda p: (p / 'manifest.json').unlink(),
+    'not complete: there is no manifest.json',
   ),
-  'empty': lambda p: (shutil.rmtree(p), p.mkdir()),
-  'a_file': lambda p: (shutil.rmtree(p), p.write_text('')),
+  'no_data': (
+    lambda p: (p / _DATA).unlink(),
+    'not complete: there is no variables.data',
+  ),
+  'another_step': (
+    lambda p: shutil.copy(p.parent / 'step_00000001/manifest.json', p),
+    'has been renamed: its manifest.json is of step 1',
+  ),
+  'empty': (lambda p: (shutil.rmtree(p), p.mkdir()), 'there is no manifest'),
+  'a_file': (
+    lambda p: (shutil.rmtree(p), p.write_text('')),
+    'Not a directory, ENOTDIR.*It may be intact',
+  ),
+  'a_folder_of_data': (
+    lambda p: _replace(p / _DATA, pathlib.Path.mkdir),
+    'variables.data.* is no plain file',
+  ),
+  'a_pipe_of_data': (
+    lambda p: _replace(p / _DATA, os.mkfifo),
+    'variables.data.* is no plain file',
+  ),
+  'a_link_to_a_device': (
+    lambda p: _replace(p / _DATA, lambda d: d.symlink_to('/dev/zero')),
+    'variables.data.* is no plain file',
+  ),
+  'a_pipe_of_a_manifest': (
+    lambda p: _replace(p / 'manifest.json', os.mkfifo),
+    'manifest.json is no plain file',
+  ),
+  'a_large_manifest': (
+    lambda p: os.truncate(p / 'manifest.json', 2**30),
+    'manifest.json has 1073741824 bytes',
+  ),
+  'a_device': (
+    lambda p: _list_files(p, lambda f: f.update({'/dev/zero': _SOME})),
+    "lists '/dev/zero'",
+  ),
+  'a_file_outside': (
+    lambda p: (
+      (p.parent / 'x').write_text('abc'),
+      _list_files(p, lambda f: f.update({'../x': _SOME})),
+    ),
+    "lists '../x'",
+  ),
+  'no_files': (
+    lambda p: _list_files(p, dict.clear),
+    'does not list variables',
+  ),
+  'no_data_listed': (
+    lambda p: _list_files(p, lambda f: f.pop(_DATA)),
+    'does not list variables.data',
+  ),
+  'a_size_of_words': (
+    lambda p: _list_files(p, lambda f: f[_DATA].update(size='3')),
+    'other fields',
+  ),
+  'a_file_of_a_terabyte': (
+    lambda p: (
+      os.truncate(p / _DATA, 2**40),
+      _list_files(p, lambda f: f[_DATA].update(size=2**40)),
+    ),
+    'bytes, .* are expected at most',
+  ),
 }
 
 
@@ -150,11 +233,105 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertIn('step_00000002 is damaged', logs.output[0])
     self.assertEqual(self._names(), ['corrupt_step_00000002', 'step_00000001'])
 
-  @parameterized.parameters('truncated', 'no_manifest')
-  def test_steps_looks_at_sizes(self, damage):
+  @parameterized.named_parameters(
+    (name, *row) for name, row in _UNREADABLE.items()
+  )
+  def test_what_cannot_be_read_is_not_renamed(self, change, message):
+    self._save(1, 2.0)
+    self._save(2, 1.25)
+    change(self._path(2))
+    names = self._names()
+    for which in ('newest', 'best'):
+      for is_chief in (True, False):
+        with self.assertRaisesRegex(on_disk.CheckpointError, message):
+          self._restore(which, is_chief=is_chief)
+    self.assertEqual(self._names(), names)
+    self._save(3)  # It does not stop a run that goes on.
+    shutil.rmtree(self._path(2), ignore_errors=True)
+    self._path(2).unlink(missing_ok=True)
+    self.assertEqual(self._restore(), (3, 3.0))
+
+  @parameterized.parameters(
+    OSError(errno.EIO, 'Input/output error'),
+    OSError(errno.EACCES, 'Permission denied'),
+    OSError(errno.ESTALE, 'Stale file handle'),
+    OSError(errno.EMFILE, 'Too many open files'),
+    OSError(errno.ENOENT, 'No such file', '/checkpoints/variables.index'),
+  )
+  def test_an_error_of_reading_is_no_damage(self, error):
     self._save(1)
     self._save(2)
-    _DAMAGES[damage](self._path(2))
+    names = self._names()
+    for owner, function in (
+      (files, 'digest'),
+      (pathlib.Path, 'read_bytes'),
+      (pathlib.Path, 'lstat'),
+    ):
+      with (
+        unittest.mock.patch.object(owner, function, side_effect=error),
+        self.assertRaises(on_disk.CheckpointError),
+      ):
+        self.checkpoints.restore()
+      self.assertEqual(self._names(), names)
+    self.assertEqual(self._restore(), (2, 2.0))
+
+  @parameterized.parameters(
+    (tf.errors.ResourceExhaustedError(None, None, 'full'), 'which is intact'),
+    (OSError(errno.EIO, 'Input/output error'), 'which is intact'),
+    (tf.errors.NotFoundError(None, None, 'none'), 'does not fit this model'),
+  )
+  def test_an_error_of_tensorflow_is_no_damage(self, error, message):
+    self._save(1)
+    with (
+      unittest.mock.patch.object(
+        self.checkpoints._checkpoint, 'read', side_effect=error
+      ),
+      self.assertRaisesRegex(on_disk.CheckpointError, message),
+    ):
+      self.checkpoints.restore()
+    self.assertEqual(self._names(), ['step_00000001'])
+
+  def test_a_folder_that_cannot_be_listed_is_not_empty(self):
+    self._save(1)
+    with (
+      unittest.mock.patch.object(
+        os, 'listdir', side_effect=PermissionError(13, 'Permission denied')
+      ),
+      self.assertRaisesRegex(on_disk.CheckpointError, 'no permission'),
+    ):
+      self.checkpoints.restore()
+
+  def test_removed_while_it_is_read(self):
+    self._save(1)
+    self._save(2)
+    check = on_disk.check_content
+
+    def remove_first(path, *args):
+      shutil.rmtree(path)
+      on_disk.check_content = check
+      return check(path, *args)
+
+    with unittest.mock.patch.object(on_disk, 'check_content', remove_first):
+      self.assertEqual(self._restore(is_chief=False), (1, 1.0))
+
+  @parameterized.parameters(
+    b'c[1]', b'a*b?', b'{a,b}', b'a\\b', b'50%d', b'#', b'ram:', b'caf\xe9',
+    b'-dash', b'a\nb', b'a b', 'a\u2028b'.encode(), '猫😀'.encode(),
+  )  # fmt: skip
+  def test_names_of_folders(self, name):
+    self._save(1)
+    moved = self.folder.parent / os.fsdecode(name)
+    self.folder.rename(moved)
+    self.folder = moved
+    self.assertEqual(self._restore(), (1, 1.0))
+    checkpoints_lib.Checkpoints(self.objects, moved).save(2)
+    self.assertEqual(self._restore()[0], 2)
+    self.assertEqual(self._names(), ['step_00000001', 'step_00000002'])
+
+  def test_steps_looks_at_sizes(self):
+    self._save(1)
+    self._save(2)
+    _truncate(self._path(2) / _DATA)
     self.assertEqual(self.checkpoints.steps(), [1])
 
   def test_the_best_is_damaged(self):
@@ -214,7 +391,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
     self._save(1)
     with (
       unittest.mock.patch.object(
-        pathlib.Path, 'read_text', side_effect=PermissionError(13, 'Denied')
+        pathlib.Path, 'read_bytes', side_effect=PermissionError(13, 'Denied')
       ),
       self.assertRaisesRegex(
         on_disk.CheckpointError, 'no permission .Denied, EACCES'
@@ -235,7 +412,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
   def test_discard_after(self):
     for step in (1, 2, 3):
       self._save(step, -step)
-    _DAMAGES['no_manifest'](self._path(3))
+    _DAMAGES['half_a_manifest'](self._path(3))
     reader = checkpoints_lib.Checkpoints(
       self.objects, self.folder, is_chief=False
     )

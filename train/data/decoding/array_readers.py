@@ -10,6 +10,7 @@ import struct
 import numpy as np
 import tensorflow as tf
 
+from tfp_cglow.internal import plain_paths
 from train.data.decoding import pixels
 from train.data.decoding import readers
 
@@ -53,7 +54,7 @@ def count_idx(path):
 @functools.lru_cache(maxsize=4)
 def _idx_images(path):
   try:
-    with tf.io.gfile.GFile(path, 'rb') as f:
+    with tf.io.gfile.GFile(plain_paths.plain(path), 'rb') as f:
       data = f.read()
     data = gzip.decompress(data) if path.endswith('.gz') else data
     magic, num, height, width = struct.unpack('>IIII', data[:16])
@@ -76,7 +77,7 @@ def read_webp(path):
 
   pictures, time = [], 0.0
   try:
-    with tf.io.gfile.GFile(path, 'rb') as f:
+    with tf.io.gfile.GFile(plain_paths.plain(path), 'rb') as f:
       image = Image.open(io.BytesIO(f.read()))
     for index, frame in enumerate(ImageSequence.Iterator(image)):
       array = np.array(frame.convert('RGB'))
@@ -110,8 +111,10 @@ def read_tfio(path, rate, rotation=0):
   import tensorflow_io as tfio
 
   try:
-    frames = tfio.experimental.ffmpeg.decode_video(tf.io.read_file(path))
-  except (tf.errors.OpError, ValueError) as e:
+    frames = tfio.experimental.ffmpeg.decode_video(
+      tf.io.read_file(plain_paths.plain(path))
+    )
+  except (OSError, tf.errors.OpError, ValueError) as e:
     message = str(e).splitlines()[0]
     raise readers.DecodeError(path, 'cannot be opened', message) from None
   frames = frames.numpy()

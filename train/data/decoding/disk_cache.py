@@ -10,6 +10,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from tfp_cglow.internal import plain_paths
 from train.storage import files
 
 __all__ = ['DiskCache']
@@ -48,8 +49,8 @@ class DiskCache:
 
   def _name(self, path, stop):
     try:
-      stat = tf.io.gfile.stat(path)
-    except tf.errors.OpError:
+      stat = tf.io.gfile.stat(plain_paths.plain(path))
+    except (OSError, tf.errors.OpError):
       return None
     key = [path, stat.length, stat.mtime_nsec, stop, self._decoder]
     digest = hashlib.sha256(json.dumps(key).encode('utf-8', 'replace'))

@@ -12,6 +12,7 @@ from av.codec import hwaccel
 import numpy as np
 import tensorflow as tf
 
+from tfp_cglow.internal import plain_paths
 from train.data.decoding import pixels
 from train.data.decoding import readers
 
@@ -45,9 +46,10 @@ def open_video(path, device='cpu', max_seconds=None, max_pixels=None):
     DecodeError: if there is no such file, or no video stream or decoder in it.
   """
   with contextlib.ExitStack() as stack:
-    file = path
-    if '://' in path:
+    if plain_paths.is_remote(path):
       file = stack.enter_context(tf.io.gfile.GFile(path, 'rb'))
+    else:
+      file = plain_paths.plain(path)
     try:
       container = stack.enter_context(
         av.open(
@@ -60,7 +62,8 @@ def open_video(path, device='cpu', max_seconds=None, max_pixels=None):
     except _ERRORS as e:
       is_late = isinstance(e, av.error.ExitError)  # PyAV's timeout.
       reason = _TOO_LONG if is_late else 'cannot be opened'
-      raise readers.DecodeError(path, reason, str(e)) from None
+      message = str(e).replace(str(file), path)
+      raise readers.DecodeError(path, reason, message) from None
     streams = [s for s in container.streams.video if not _is_cover(s)]
     if not streams:
       raise readers.DecodeError(path, 'no video stream')

@@ -18,6 +18,7 @@ import time
 from absl import logging
 import tensorflow as tf
 
+from tfp_cglow.internal import plain_paths
 from train.config import nested
 from train.data import skip_log
 from train.data import sources
@@ -178,7 +179,7 @@ def _check(encoding, compression, max_frames, num_shards, folder):
   for name, value in (('max_frames', max_frames), ('num_shards', num_shards)):
     if value is not None and value < 1:
       raise sources.DataError(f'Expected {name} of at least 1, got {value}.')
-  if '://' in folder:
+  if plain_paths.is_remote(folder):
     raise sources.DataError(
       f'Expected a local or mounted folder to write to, got {folder}. Prepare '
       'into a local folder and copy that; training can read the copy.'
@@ -284,8 +285,8 @@ def _hash_files(source, plans):
 
 def _file_size(path):
   try:
-    return tf.io.gfile.stat(path).length
-  except (tf.errors.OpError, UnicodeError):
+    return tf.io.gfile.stat(plain_paths.plain(path)).length
+  except (OSError, tf.errors.OpError):
     return None  # The decoder will report the error.
 
 

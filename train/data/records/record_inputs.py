@@ -13,6 +13,7 @@ import urllib.parse
 import numpy as np
 import tensorflow as tf
 
+from tfp_cglow.internal import plain_paths
 from train.data import sequential_inputs
 from train.data import sources
 from train.data.records import records
@@ -130,6 +131,12 @@ class RecordInputs(sequential_inputs.SequentialInputs):
       )
     if self._data_service:
       _address(self._data_service)
+      folder = self._index.folder
+      if plain_paths.plain(folder) != folder:
+        raise sources.DataError(
+          f"data_service's workers cannot read records in {folder}: give the "
+          'folder a name of letters and digits.'
+        )
 
   def _epoch(self, number):
     part = self._train

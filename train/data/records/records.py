@@ -16,11 +16,14 @@ import functools
 import json
 import os
 import re
+import stat
 
 import tensorflow as tf
 
+from tfp_cglow.internal import plain_paths
 from train.data import sources
 from train.storage import files as files_lib
+from train.storage import label_names
 
 __all__ = [
   'COMPRESSIONS',
@@ -138,8 +141,8 @@ class Index:
     return (self.size, self.size, self.channels)
 
   def path(self, file):
-    """The path of one of the folder's files."""
-    return os.path.join(self.folder, file)
+    """The path of one of the folder's files, for TensorFlow."""
+    return plain_paths.plain(os.path.join(self.folder, file))
 
 
 def shard_file(part, number, num_shards, compression=''):
@@ -195,7 +198,9 @@ def write_shard(folder, file, records, skipped=()):
   compression = 'GZIP' if file.endswith('.gz') else ''
   written = []
   with files_lib.replacing(path) as partial:
-    with tf.io.TFRecordWriter(str(partial), compression) as writer:
+    with tf.io.TFRecordWriter(
+      plain_paths.plain(partial), compression
+    ) as writer:
       for record in records:
         writer.write(record.example)
         written.append(dataclasses.replace(record, example=b''))
@@ -221,8 +226,12 @@ def read_shard(folder, file):
     with open(f'{path}.json', encoding='utf-8') as f:
       shard = _shard(json.load(f))
     is_whole = os.path.getsize(path) == shard.num_bytes
-  except (OSError, ValueError, KeyError, TypeError):
+  except (FileNotFoundError, ValueError, KeyError, TypeError):
     return None
+  except OSError as e:  # It may be finished.
+    raise sources.DataError(
+      f'Cannot read {path}: {files_lib.describe_os_error(e)}.'
+    ) from None
   return shard if is_whole and shard.file == file else None
 
 
@@ -251,10 +260,10 @@ def read_index(folder):
   Raises:
     DataError: if the folder is missing or holds no finished records.
   """
-  if '://' not in folder:
+  if not plain_paths.is_remote(folder):
     folder = os.path.abspath(os.path.expanduser(folder))
   try:
-    files = set(tf.io.gfile.listdir(folder))
+    files = set(tf.io.gfile.listdir(plain_paths.plain(folder)))
   except tf.errors.OpError as e:
     raise sources.DataError(
       f'Expected a folder that --mode=prepare wrote, but {folder} cannot be '
@@ -263,7 +272,7 @@ def read_index(folder):
   if INDEX_FILE not in files:
     raise sources.DataError(_no_index(folder, files))
   path = os.path.join(folder, INDEX_FILE)
-  with tf.io.gfile.GFile(path, 'rb') as f:
+  with tf.io.gfile.GFile(plain_paths.plain(path), 'rb') as f:
     text = f.read()
   try:
     index = _index(folder, json.loads(text))
@@ -278,7 +287,27 @@ def read_index(folder):
         f'{folder} lacks {len(missing)} of its files, for example '
         f'{missing[0]}: copy it, or run the same --mode=prepare again.'
       )
+    if not plain_paths.is_remote(folder):
+      _check_plain_files(folder, shards)
   return index
+
+
+def _check_plain_files(folder, shards):
+  """Raises unless the shards are files of the sizes in the index."""
+  for shard in shards:
+    path = os.path.join(folder, shard.file)
+    try:
+      found = os.stat(path)
+    except OSError as e:
+      raise sources.DataError(
+        f'Cannot read {path}: {files_lib.describe_os_error(e)}.'
+      ) from None
+    if not stat.S_ISREG(found.st_mode) or found.st_size != shard.num_bytes:
+      raise sources.DataError(
+        f'Expected a file of {shard.num_bytes} bytes, as {INDEX_FILE} says, '
+        f'but {path} has {found.st_size} or is no file: copy it again, or run '
+        'the same --mode=prepare again.'
+      )
 
 
 def remove_partial_files(folder):
@@ -409,6 +438,7 @@ def _index(folder, values):
     part: tuple(_shard(shard) for shard in values['parts'][part])
     for part in PARTS
   }
+  label_names.check(values['label_names'], f'the records in {folder}')
   return Index(folder, **values)
 
 
