@@ -122,9 +122,9 @@ def _difference_cells(row, escape):
   if row['difference'] is None:
     return ['-', '-']
   if 'why' in row['difference']:
-    return [escape(row['difference']['why']), escape(row['reference'])]
+    return [escape(row['difference']['why']), row['reference']]
   text = '{mean:+.4f} [{low:+.4f}, {high:+.4f}]'.format(**row['difference'])
-  return [text, escape(row['reference'])]
+  return [text, row['reference']]
 
 
 def _spread(stats, digits=4):
@@ -166,7 +166,6 @@ def _failures(values):
     '## Failed',
     '',
     *(
-      f'- {shown_text.markdown(name)}: {shown_text.markdown(hide(error))}'
-      for name, error in failed
+      f'- {name}: {shown_text.markdown(hide(error))}' for name, error in failed
     ),
   ]

@@ -148,7 +148,7 @@ def _save(functions, label_names, path):
     if label_names is not None:
       labels_file = pathlib.Path(folder) / 'labels.txt'
       text = label_names_lib.to_text(label_names)
-      labels_file.write_text(text, 'utf-8', newline='\n')
+      labels_file.write_bytes(text.encode('utf-8'))
       module.labels = tf.saved_model.Asset(plain_paths.plain(labels_file))
     tf.saved_model.save(
       module,

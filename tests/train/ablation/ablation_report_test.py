@@ -26,6 +26,9 @@ _FACTS = {
 _NAMES = ('paper_head', 'paper_previous', 'previous', 'residual')
 
 
+_NASTY = '<script>`|*x*\u202e\n# y [a](b)'
+
+
 class AblationReportTest(absltest.TestCase):
   def setUp(self):
     super().setUp()
@@ -59,6 +62,24 @@ class AblationReportTest(absltest.TestCase):
     session = {'seconds': 7.0, 'exit_code': 0, 'jobs': 2, 'num_threads': 1}
     cell.sessions.write_text(2 * (json.dumps(session) + '\n'))
     np.savez(cell.folder.scores_file, label=label, **{part: scores})
+
+  def test_nothing_of_an_error_or_a_command_is_markdown(self):
+    facts = {
+      **_FACTS,
+      'command': f"python '{_NASTY}' --data_dir=/home/ann/films",
+    }
+    failures = dict.fromkeys((c.name for c in self._cells()), _NASTY)
+    values = ablation_report.summary(self._cells(), failures, facts)
+    text = ablation_markdown.markdown(values)
+    self.assertIn(
+      "- Command: `` python '<script>`|*x*\\u202e\\n# y [a](b)' "
+      '--data_dir=DATA_DIR ``',
+      text.splitlines(),
+    )
+    self.assertIn(
+      r'- residual/seed_1: \<script\>\`\|\*x\*\\u202e \# y \[a\](b)',
+      text.splitlines(),
+    )
 
   def _write_all(self):
     """Tails of seed s: 3 + s, 2 + s and 1.5; the last seed of one failed."""

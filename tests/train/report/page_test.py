@@ -72,6 +72,37 @@ class PageTest(absltest.TestCase):
     # The architecture needs no checkpoint.
     self.assertNotEmpty(list((workdir / 'figures').glob('architecture_*.svg')))
 
+  def test_places_stay_on_this_machine(self):
+    workdir = pathlib.Path(self.create_tempdir().full_path, 'my run')
+    folder = run_folder.RunFolder(workdir)
+    folder.create()
+    folder.claim(
+      overrides.override(
+        presets.PRESETS['smoke'],
+        ['data=folder', 'data.data_dir=/home/ann smith/films'],
+      )
+    )
+    folder.write_labels(['cat', 'dog\u202egnp'])
+    for path, message in (
+      ('/home/ann smith/films/cat/1.mp4', 'no video stream'),
+      ('/home/ann smith/old/dog/2.mp4', "No file '/home/ann smith/x/2.mp4'"),
+      ('/home/ann smith/films/dog/3.mp4', 'in /home/ann smith/films/dog/3.mp4'),
+    ):
+      row = {'path': path, 'reason': 'cannot be opened', 'message': message}
+      files.append_line(folder.skipped_log, row)
+    folder.append_metrics(
+      'event', 3, event='restore', reason=f'{workdir}/checkpoints/x is bad'
+    )
+    folder.metrics_file.write_text('{')
+    (folder.samples / 'a.gif').write_text('no gif')
+    html = page_lib.write([workdir]).read_text('utf-8')
+    for word in ('ann smith', str(workdir.parent), '\u202e'):
+      self.assertNotIn(word, html)
+    for word in ('cat/1.mp4', 'dog/2.mp4', 'my run/checkpoints/x is bad'):
+      self.assertIn(word, html)
+    both = page_lib.write([workdir, workdir]).read_text('utf-8')
+    self.assertNotIn(str(workdir.parent), both)
+
   def test_an_ablation(self):
     stats = {'mean': 2.0, 'spread': 0.1, 'by_seed': [1.9, 2.1]}
     row = {
@@ -84,13 +115,16 @@ class PageTest(absltest.TestCase):
       'label_accuracy': {'mean': None, 'spread': None},
       'difference': None,
       'num_seeds': 2,
-      'failed': {'a/seed_2': _NASTY},
+      'failed': {
+        'a/seed_2': _NASTY,
+        'a/seed_3': "No such file: '/home/ann smith/a.mp4'",
+      },
       'steps': [6],
       'train_seconds': stats,
       'seconds': stats,
     }
     values = {
-      'command': 'python -m train.main --mode=ablate',
+      'command': "python -m train.main --data_dir='/home/ann smith/films'",
       'data': dict.fromkeys(
         ('dataset', 'split', 'num_frames', 'frame_size', 'n_bits'), [4]
       )
@@ -112,7 +146,9 @@ class PageTest(absltest.TestCase):
     (workdir / 'ablation.json').write_text(json.dumps(values))
     html = page_lib.write([workdir]).read_text('utf-8')
     self.assertIn('2.0000 ± 0.1000', html)
-    self.assertIn('2 of 3, 1 FAILED', html)
+    self.assertIn('2 of 3, 2 FAILED', html)
+    self.assertNotIn('ann smith', html)
+    self.assertIn('--data_dir=DATA_DIR', html)
     self.assertIn('&lt;b&gt;a row', html)
     self.assertNotIn('<script', html)
     self.assertIn('data:image/svg+xml', html)

@@ -233,7 +233,7 @@ class ExportTest(tf.test.TestCase):
     for keywords, words in (
       ({'version': 0}, '`version` must be at least 1, but got 0'),
       ({'label_names': ['a', 'b']}, 'Expected 3 label names, but got 2'),
-      ({'label_names': ['a', 'b\nc', 'd']}, 'of one line, but got'),
+      ({'label_names': ['a', 'b\nc', 'd']}, 'control character'),
     ):
       with self.assertRaisesRegex(ValueError, words):
         export.export_model(self.flow, self.folder, **keywords)
