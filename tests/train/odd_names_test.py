@@ -118,17 +118,12 @@ class WalkTest(parameterized.TestCase):
     super().setUp()
     # Worker processes take seconds to start.
     here = functools.partial(prepare_lib.prepare, num_workers=0)
-    for owner, name, value in (
-      (prepare_lib, 'prepare', here),
-      # Relative names, as users type them.
-      (os, 'environ', {**os.environ, 'TFP_CGLOW_CACHE': 'cache'}),
+    for patch in (
+      unittest.mock.patch.object(prepare_lib, 'prepare', here),
+      unittest.mock.patch('sys.stdout', io.StringIO()),
     ):
-      patch = unittest.mock.patch.object(owner, name, value)
       patch.start()
       self.addCleanup(patch.stop)
-    stdout = unittest.mock.patch('sys.stdout', io.StringIO())
-    stdout.start()
-    self.addCleanup(stdout.stop)
 
   def _copy(self, name):
     """Copies the run and its data into an odd folder: three `str`."""
