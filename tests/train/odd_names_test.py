@@ -187,6 +187,14 @@ class WalkTest(parameterized.TestCase):
     self.assertNotEmpty(list((new / 'tensorboard').rglob('*.v2')))
     self.assertNotEmpty(list((new / 'tensorboard').rglob('*.pb')))
 
+  def test_a_run_without_its_checkpoints_is_left_alone(self):
+    _, run, data = self._copy('wide')
+    shutil.rmtree(os.path.join(run, 'checkpoints'))
+    before = pathlib.Path(run, 'metrics.jsonl').read_bytes()
+    with self.assertRaisesRegex(files.RunFolderError, 'trained to step 2, but'):
+      session.train(_config(data), run)
+    self.assertEqual(pathlib.Path(run, 'metrics.jsonl').read_bytes(), before)
+
   def test_names_of_runs_in_lists(self):
     for name in ('a', 'a,b', 'a:head', 'b'):
       shutil.copytree('run', name)

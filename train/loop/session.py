@@ -118,6 +118,8 @@ class _Training:
     with self.inputs.raising():
       step = self._restore()
       if self.workers.is_chief:
+        if step is None:
+          self.folder.check_is_untrained()
         self.folder.truncate_metrics(-1 if step is None else step)
       if step is None:
         self._begin()

@@ -127,6 +127,20 @@ class RunFolder:
     rows = [row for row in rows if {'kind', 'step'} <= row.keys()]
     return [row for row in rows if kind in (None, row['kind'])]
 
+  def check_is_untrained(self):
+    """Raises `RunFolderError` if the log has steps of training.
+
+    For a run without checkpoints: they are written before the first step, so
+    someone has taken them away.
+    """
+    rows = self.read_metrics('train')
+    if rows:
+      raise files.RunFolderError(
+        f'{self.path} holds a run that was trained to step {rows[-1]["step"]}, '
+        f'but {self.checkpoints} has no checkpoint. Put them back, or use '
+        'another --workdir.'
+      )
+
   def truncate_metrics(self, step):
     """Drops the 'train' and 'eval' rows of metrics.jsonl above `step`.
 
