@@ -8,6 +8,7 @@ import sys
 
 from absl import app
 
+from train import failures
 from train.ablation import grid
 from train.config import configs
 from train.config import fields
@@ -56,10 +57,10 @@ def make_config(preset, assignments):
   return configs.check(overrides.override(presets.PRESETS[preset], assignments))
 
 
-def train(config, workdir, init_from, strategy):
+def train(config, workdir, init_from, strategy, stop=None):
   """Trains or resumes a run, prints its numbers, samples from its export."""
   options = session.Options(init_from, strategy)
-  metrics, folder = session.train(config, workdir, options)
+  metrics, folder = session.train(config, workdir, options, stop)
   if metrics is None:  # Only the chief prints.
     return
   system = systems.of(config)
@@ -75,16 +76,30 @@ def train(config, workdir, init_from, strategy):
       print(f'{name + ":":13}{path}')
   sys.stdout.flush()
   if version is not None and system.has_head:
-    subprocess.run(
-      [
-        sys.executable,
-        '-m',
-        'train.serving.sample_export',
-        str(export),
-        f'--output={folder.samples / "from_saved_model"}',
-        f'--frames={8 if system.has_tail else 1}',
-      ],
-      check=True,
+    _sample_export(export, folder, 8 if system.has_tail else 1)
+
+
+def _sample_export(export, folder, num_frames):
+  """Samples from the export in a process of its own."""
+  done = subprocess.run(
+    [
+      sys.executable,
+      '-m',
+      'train.serving.sample_export',
+      f'--output={folder.samples / "from_saved_model"}',
+      f'--frames={num_frames}',
+      '--',  # The path may begin with a dash.
+      str(export),
+    ],
+    check=False,
+    # A signal of the terminal is for this process, which ends the child.
+    start_new_session=True,
+  )
+  if done.returncode:
+    raise failures.Failure(
+      'The run is trained, measured and exported, but the process that samples '
+      f'from {export} {failures.how_it_ended(done.returncode)}. The same '
+      'command tries again.'
     )
 
 

@@ -3,7 +3,6 @@
 import logging as std_logging
 import os
 import pathlib
-import sys
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
@@ -43,7 +42,7 @@ def _is_own_or_error(record):
   return is_own or record.levelno >= std_logging.ERROR
 
 
-def _run(mode):
+def _run(mode, stop):
   from train import commands
 
   workdir = FLAGS.workdir or os.path.join('runs', FLAGS.preset)
@@ -53,7 +52,7 @@ def _run(mode):
     config = commands.make_config(FLAGS.preset, _assignments())
   modes = {
     'train': lambda: commands.train(
-      config, workdir, FLAGS.init_from, FLAGS.strategy
+      config, workdir, FLAGS.init_from, FLAGS.strategy, stop
     ),
     'prepare': lambda: commands.prepare(config, FLAGS.output_dir, FLAGS.runner),
     'ablate': lambda: commands.ablate(
@@ -89,21 +88,19 @@ def main(argv):
     raise app.UsageError(f'Unexpected arguments: {" ".join(argv[1:])}.')
   flags.check()
   _set_up_logging()
-  # An error that the user can fix is shown as a line, not as a traceback.
-  from train import errors
-  from train.loop import interrupts
-  from train.loop import workers
+  from train import failures
 
-  try:
-    _run(FLAGS.mode)
-  except (interrupts.Interrupted, workers.WorkerLost) as e:
-    print(e, file=sys.stderr)
-    sys.stderr.flush()
-    return interrupts.EXIT_CODE
-  except errors.UserError as e:
-    print(f'error: {e}', file=sys.stderr)
-    return 2
-  return 0
+  failures.open_streams()
+  # What is known is shown as a line, not as a traceback.
+  return failures.exit_code(_run_or_stop)
+
+
+def _run_or_stop():
+  """Runs the mode; a signal ends it, also while it imports TensorFlow."""
+  from train.loop import interrupts
+
+  with interrupts.Interrupts(ends_process=True) as stop:
+    _run(FLAGS.mode, stop)
 
 
 if __name__ == '__main__':

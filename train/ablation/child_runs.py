@@ -7,12 +7,12 @@ process to `sessions.jsonl`.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
 
 from train import errors
+from train import failures
 from train.storage import files
 from train.storage import lock
 from train.storage import run_folder
@@ -111,7 +111,11 @@ class ChildRun:
       'exit_code': code,
       **self._facts,
     }
-    files.append_line(self.folder.sessions, session)
+    try:
+      files.append_line(self.folder.sessions, session)
+    except OSError as e:
+      words = files.describe_os_error(e)
+      return f'Cannot write {self.folder.sessions}: {words}'
     if code == 0 and self.folder.metrics_file.exists():
       return None
     return _what_went_wrong(self.folder.log, code)
@@ -131,7 +135,7 @@ def _what_went_wrong(log, exit_code):
   if exit_code == 2 and error:
     return error[len('error: ') :]
   if exit_code < 0:
-    return f'killed by {signal.Signals(-exit_code).name}'
+    return f'killed by {failures.signal_name(-exit_code)}'
   if exit_code == 0:
     return 'ended without a metrics.json'
   last = next((x.strip() for x in reversed(lines) if x.strip()), 'no output')

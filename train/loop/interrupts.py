@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import threading
+import time
 
 from absl import logging
 
@@ -10,6 +11,9 @@ __all__ = ['EXIT_CODE', 'Interrupted', 'Interrupts']
 
 EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: run the same command again.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# A second signal within these seconds does not break off what the first one
+# began: locks are released, half-written files removed.
+_CLEANING_SECONDS = 10.0
 
 
 class Interrupted(BaseException):
@@ -17,7 +21,12 @@ class Interrupted(BaseException):
 
   Like KeyboardInterrupt it is no `Exception`, so that code that skips broken
   files does not catch it.
+
+  Attributes:
+    exit_code: Python `int`, see `failures.exit_code`.
   """
+
+  exit_code = EXIT_CODE
 
   def __init__(self, reason):
     """Creates the exception.
@@ -33,7 +42,8 @@ class Interrupts:
   """Handles SIGTERM and SIGINT within a `with`.
 
   The first signal raises `Interrupted`; within `deferred` it is only noted in
-  `requested`. A second SIGINT ends the process as if there were no handler.
+  `requested`. A second SIGINT ends the process as if there were no handler. A
+  second SIGTERM does nothing for ten seconds, and then raises again.
   Only the main thread gets signals; in another thread the class does nothing.
 
   ```python
@@ -49,8 +59,16 @@ class Interrupts:
     requested: `str`, the signal's name, or None: there was none.
   """
 
-  def __init__(self):
+  def __init__(self, ends_process=False):
+    """Handles nothing yet.
+
+    Args:
+      ends_process: Python `bool`, whether the process ends after a stop. Its
+        exit code then stays: a SIGTERM that comes later does nothing.
+    """
     self.requested = None
+    self._ends_process = ends_process
+    self._raised = None  # The time of the first `Interrupted`.
     self._is_deferred = False
     self._before = {}
 
@@ -60,9 +78,12 @@ class Interrupts:
     return self
 
   def __exit__(self, kind, error, traceback):
-    for number, handler in self._before.items():
+    before, self._before = self._before, {}
+    if before and self._ends_process and self.requested is not None:
+      # Not SIG_IGN, which children would inherit.
+      before = {signal.SIGTERM: lambda *_: None, signal.SIGINT: None}
+    for number, handler in before.items():
       signal.signal(number, signal.SIG_DFL if handler is None else handler)
-    self._before = {}
     # TensorFlow turns an exception raised in a function of tf.data into an
     # error of its own.
     if self.requested is not None and isinstance(error, Exception):
@@ -118,6 +139,7 @@ class Interrupts:
 
   def _raise_if_requested(self):
     if self.requested is not None:
+      self._raised = time.monotonic()
       raise Interrupted(self.requested)
 
   def _handle(self, number, frame):
@@ -127,10 +149,14 @@ class Interrupts:
       signal.signal(signal.SIGINT, signal.SIG_DFL)
     is_first = self.requested is None
     self.request(name)
-    if not self._is_deferred:
+    if self._is_deferred:
+      if is_first:
+        _log(name)
+      return
+    now = time.monotonic()
+    if self._raised is None or now - self._raised > _CLEANING_SECONDS:
+      self._raised = now
       raise Interrupted(name)
-    if is_first:
-      _log(name)
 
 
 def _log(name):

@@ -8,7 +8,7 @@ from tfp_cglow.internal import plain_paths
 
 __all__ = ['Profiling']
 
-_UNAVAILABLE = (tf.errors.OpError, RuntimeError)
+_UNAVAILABLE = (tf.errors.OpError, OSError, RuntimeError)
 
 
 class Profiling(tfk.callbacks.Callback):

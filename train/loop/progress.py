@@ -88,7 +88,7 @@ class Progress:
     if self._is_terminal:
       width = shutil.get_terminal_size().columns - 1
       self._rewrite(_wrap(texts, width))
-    else:
+    if not self._is_terminal:  # Or no longer.
       logging.info('%s', ', '.join(texts))
 
   def close(self):
@@ -109,18 +109,26 @@ class Progress:
   def _rewrite(self, rows):
     up = f'\x1b[{self._num_rows - 1}A' if self._num_rows > 1 else ''
     erase = f'{up}\r\x1b[J' if self._num_rows else ''
-    self._stream.write(erase + '\n'.join(rows))
-    self._stream.flush()
     self._num_rows = len(rows)
+    self._write(erase + '\n'.join(rows))
 
   def _keep_rows(self, record):
     """A filter of absl's handler: a logged line begins on a row of its own."""
     del record
     if self._num_rows:
       self._num_rows = 0
-      self._stream.write('\n')
-      self._stream.flush()
+      self._write('\n')
     return True
+
+  def _write(self, text):
+    """Writes to the terminal, until that is gone: training goes on."""
+    try:
+      self._stream.write(text)
+      self._stream.flush()
+    except OSError:
+      self._num_rows = 0
+      self._is_terminal = False
+      logging.get_absl_handler().removeFilter(self._keep_rows)
 
 
 def _wrap(texts, width):

@@ -9,7 +9,10 @@ import time
 from typing import Optional
 
 from absl import logging
+import numpy as np
 
+from train import errors
+from train import failures
 from train.config import configs
 from train.data import inputs as inputs_lib
 from train.loop import callbacks
@@ -24,6 +27,7 @@ from train.runs import weights
 from train.samples import continuations
 from train.samples import sample_files
 from train.storage import checkpoints as checkpoints_lib
+from train.storage import files
 from train.storage import lock
 from train.storage import run_folder
 from train.storage import shown_text
@@ -50,13 +54,14 @@ class Options:
   strategy: str = 'default'
 
 
-def train(config, workdir, options=Options()):
+def train(config, workdir, options=Options(), interrupts=None):
   """Trains or resumes a run.
 
   Args:
     config: `Config`.
     workdir: Path of the run's folder.
     options: `Options`.
+    interrupts: `Interrupts` that handles the signals, or None: a new one.
 
   Returns:
     metrics: `dict`, as written to metrics.json; None in a worker that is not
@@ -75,12 +80,14 @@ def train(config, workdir, options=Options()):
   folder = run_folder.RunFolder(workdir)
   folder.create()
   with contextlib.ExitStack() as stack:
-    interrupts = stack.enter_context(interrupts_lib.Interrupts())
+    if interrupts is None:
+      interrupts = stack.enter_context(interrupts_lib.Interrupts())
     stack.enter_context(workers.noticing())
     if workers.is_chief:
       stack.enter_context(lock.RunLock(folder.path))
     training = _Training(config, folder, options, workers, interrupts)
-    return training.run(), folder
+    with training.saying_what_is_safe():
+      return training.run(), folder
 
 
 class _Training:
@@ -131,6 +138,32 @@ class _Training:
         metrics = self._finish(self._trained())
       self.workers.total([0.0])  # All workers wait until the chief is done.
       return metrics
+
+  @contextlib.contextmanager
+  def saying_what_is_safe(self):
+    """Within, a failure's message names the step to which a run goes back."""
+    try:
+      yield
+    except Exception as e:
+      is_of_user = isinstance(e, errors.UserError)
+      words = str(e) if is_of_user else failures.describe(e)
+      # The other errors of the user are not about the run's files.
+      if words is None or (
+        is_of_user and not isinstance(e, files.RunFolderError)
+      ):
+        raise
+      raise failures.Failure(f'{words} {self._what_is_safe()}') from e
+
+  def _what_is_safe(self):
+    steps = []
+    with contextlib.suppress(OSError):
+      steps = self.checkpoints.steps()
+    if not steps:
+      return 'There is no checkpoint yet: the same command starts again.'
+    return (
+      f'The checkpoint of step {max(steps)} of {self.config.run.steps} is '
+      'safe: the same command goes on from it.'
+    )
 
   def _restore(self):
     """Restores the newest checkpoint on all workers; its step, or None."""
@@ -266,7 +299,10 @@ class _Training:
     valid = self.inputs.valid_dataset()
     with _averaged(self.model):
       values = self.system.evaluate(self.model, valid, self.workers)
-      details = self.system.details(self.model, valid)
+      try:
+        details = self.system.details(self.model, valid)
+      except np.linalg.LinAlgError as e:
+        raise recovery.Diverged(step, f'a matrix has overflowed: {e}') from e
     seconds = time.perf_counter() - self.start
     self._append_evaluation(
       step,

@@ -1,10 +1,14 @@
 """Writes numbers and videos for TensorBoard."""
 
+import contextlib
+
+from absl import logging
 import numpy as np
 from PIL import Image
 import tensorflow as tf
 
 from tfp_cglow.internal import plain_paths
+from train import failures
 from train.samples import sample_files
 
 __all__ = ['TensorBoardLog']
@@ -16,7 +20,11 @@ _IMAGES = tf.compat.v1.SummaryMetadata(
 
 
 class TensorBoardLog:
-  """Writes summaries; close it, or use it in a `with`."""
+  """Writes summaries; close it, or use it in a `with`.
+
+  If they cannot be written, for example to a full disk, a warning says so once,
+  and nothing more is written: training goes on.
+  """
 
   def __init__(self, folder, is_chief=True):
     """Opens a file of events.
@@ -25,12 +33,11 @@ class TensorBoardLog:
       folder: Path.
       is_chief: Python `bool`; other workers write nothing.
     """
-    self._is_chief = is_chief
-    self._writer = (
-      tf.summary.create_file_writer(plain_paths.plain(folder))
-      if is_chief
-      else tf.summary.create_noop_writer()
-    )
+    self._folder = str(folder)
+    self._writer = None
+    if is_chief:
+      with self._going_on():
+        self._writer = tf.summary.create_file_writer(plain_paths.plain(folder))
 
   def __enter__(self):
     return self
@@ -39,7 +46,9 @@ class TensorBoardLog:
     self.close()
 
   def close(self):
-    self._writer.close()
+    if self._writer is not None:
+      with self._going_on():
+        self._writer.close()
 
   def scalars(self, prefix, values, step):
     """Writes numbers as `prefix/name`, or `prefix/name/name`.
@@ -49,8 +58,9 @@ class TensorBoardLog:
       values: `dict` of floats, `dict`s of floats, and None, which is left out.
       step: Python `int`.
     """
-    with self._writer.as_default(step=step):
-      _write_scalars(prefix, values)
+    if self._writer is not None:
+      with self._going_on(), self._writer.as_default(step=step):
+        _write_scalars(prefix, values)
 
   def videos(self, prefix, make_videos, step, frames_per_second=8):
     """Writes videos as strips and, if they have several frames, as GIFs.
@@ -62,15 +72,29 @@ class TensorBoardLog:
       step: Python `int`.
       frames_per_second: Number, speed of the GIFs.
     """
-    if not self._is_chief:
+    if self._writer is None:
       return
-    with self._writer.as_default(step=step):
-      for name, clips in make_videos().items():
+    videos = make_videos()
+    with self._going_on(), self._writer.as_default(step=step):
+      for name, clips in videos.items():
         clips = np.asarray(clips)
         strip = np.concatenate([np.hstack(c) for c in clips])  # [N*H, T*W, C]
         tf.summary.image(f'{prefix}/{name}/strip', strip[np.newaxis])
         if clips.shape[1] > 1:
           _write_gif(f'{prefix}/{name}/video', clips, frames_per_second)
+
+  @contextlib.contextmanager
+  def _going_on(self):
+    """Within, an error of the system ends the log, and nothing else."""
+    try:
+      yield
+    except (tf.errors.OpError, OSError) as e:
+      self._writer = None
+      logging.warning(
+        'No more is written for TensorBoard to %s: %s',
+        self._folder,
+        failures.describe(e) or e,
+      )
 
 
 def _write_scalars(prefix, values):

@@ -12,6 +12,7 @@ from tensorflow.python.eager import context
 
 from train.config import fields
 from train.data import feeding
+from train.loop import interrupts
 
 __all__ = ['STRATEGIES', 'WorkerLost', 'Workers']
 
@@ -30,7 +31,13 @@ _LOST_WORDS = ('collective', 'coordination', 'heartbeat', 'incarnation')
 
 
 class WorkerLost(RuntimeError):
-  """Another worker is gone; this one must end, too, and all start again."""
+  """Another worker is gone; this one must end, too, and all start again.
+
+  Attributes:
+    exit_code: Python `int`, see `train.failures.exit_code`.
+  """
+
+  exit_code = interrupts.EXIT_CODE
 
 
 class Workers:

@@ -110,6 +110,15 @@ class Figure:
   rows: tuple = ()
   missing: str = ''
 
+  @property
+  def heads(self):
+    """Pairs of a column's title and width: list; a row may have gaps."""
+    widths = [
+      next((r.images[k].width for r in self.rows if k < len(r.images)), 0)
+      for k in range(len(self.columns))
+    ]
+    return list(zip(self.columns, widths))
+
 
 def missing(figure, why):
   """The `Figure` without images, with the reason `why`."""

@@ -40,7 +40,7 @@ _OF_MODEL = (
 )
 _MAX_SECONDS = 180.0
 # Errors if weights are not finite, or memory is too small.
-_FAILURES = (tf.errors.OpError, np.linalg.LinAlgError)
+_FAILURES = (tf.errors.OpError, np.linalg.LinAlgError, MemoryError)
 
 of_ablation = ablation.figure
 

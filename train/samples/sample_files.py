@@ -2,6 +2,7 @@
 
 import io
 
+from absl import logging
 import numpy as np
 from PIL import Image
 from PIL import ImageDraw
@@ -18,6 +19,7 @@ __all__ = [
 ]
 
 _SCALE = 4  # Frames are enlarged, without smoothing.
+_MOST_PIXELS = 65535  # Width and height of a GIF.
 _CAPTION = 16  # Height of the line of text above a row, pixels.
 
 
@@ -120,6 +122,10 @@ def _captioned(strip, captions):
 
 
 def _save(stem, movie, strip, frames_per_second):
+  most = _MOST_PIXELS // _SCALE
+  if max(movie.shape[1:3]) > most:
+    logging.warning('%s.gif shows a part: a GIF cannot be larger.', stem)
+    movie = movie[:, :most, :most]
   gif = encode_gif([_enlarge(f) for f in movie], frames_per_second)
   png = io.BytesIO()
   strip.save(png, format='PNG')

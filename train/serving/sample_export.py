@@ -12,11 +12,16 @@ from absl import flags
 import tensorflow as tf
 
 from tfp_cglow.internal import plain_paths
+from train import failures
 from train.samples import sample_files
 from train.storage import label_names
 
-_NUM_VIDEOS = flags.DEFINE_integer('videos', 4, 'Number of videos to sample.')
-_NUM_FRAMES = flags.DEFINE_integer('frames', 8, 'Number of frames of each.')
+_NUM_VIDEOS = flags.DEFINE_integer(
+  'videos', 4, 'Number of videos to sample.', lower_bound=1
+)
+_NUM_FRAMES = flags.DEFINE_integer(
+  'frames', 8, 'Number of frames of each.', lower_bound=1
+)
 _OUTPUT = flags.DEFINE_string(
   'output', '', 'Path of a GIF and a PNG strip, without the ending.'
 )
@@ -32,8 +37,16 @@ def sample(path, num_videos, num_frames):
 
   Returns:
     uint8 `[num_videos, num_frames, H, W, C]`.
+
+  Raises:
+    Failure: if the model has no such signature, or refuses the request.
   """
-  signature = tf.saved_model.load(plain_paths.plain(path)).signatures['sample']
+  signatures = tf.saved_model.load(plain_paths.plain(path)).signatures
+  if 'sample' not in signatures:
+    raise failures.Failure(
+      f"Expected a signature 'sample', but {path} has {sorted(signatures)}."
+    )
+  signature = signatures['sample']
   inputs = {
     'seed': tf.stack(
       [tf.zeros([num_videos], tf.int32), tf.range(num_videos)], 1
@@ -46,14 +59,22 @@ def sample(path, num_videos, num_frames):
     file = pathlib.Path(path, 'assets', 'labels.txt')
     names = label_names.from_bytes(file.read_bytes(), file)
     inputs['labels'] = tf.range(num_videos) % len(names)
-  return signature(**inputs)['frames'].numpy()
+  try:
+    return signature(**inputs)['frames'].numpy()
+  except tf.errors.InvalidArgumentError as e:
+    raise failures.Failure(f'The model refuses: {e.message}') from e
 
 
 def main(argv):
   if len(argv) != 2:
     raise app.UsageError('Expected one argument, the folder of a SavedModel.')
-  videos = sample(argv[1], _NUM_VIDEOS.value, _NUM_FRAMES.value)
-  print(f'Sampled {videos.dtype} {list(videos.shape)} from {argv[1]}')
+  failures.open_streams()
+  return failures.exit_code(lambda: _write_samples(argv[1]))
+
+
+def _write_samples(path):
+  videos = sample(path, _NUM_VIDEOS.value, _NUM_FRAMES.value)
+  print(f'Sampled {videos.dtype} {list(videos.shape)} from {path}')
   if _OUTPUT.value:
     for path in sample_files.save_videos(_OUTPUT.value, videos):
       print(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -13,6 +12,7 @@ import shutil
 import uuid
 
 from train import errors
+from train import failures
 
 __all__ = [
   'RunFolderError',
@@ -28,39 +28,26 @@ __all__ = [
   'write_synced',
 ]
 
-_REASONS = {
-  errno.EACCES: 'no permission',
-  errno.EDQUOT: 'the quota is used up',
-  errno.EFBIG: 'the file is larger than is allowed',
-  errno.ENOENT: 'the file or its folder is gone',
-  errno.ENOSPC: 'the disk is full',
-  errno.EPERM: 'no permission',
-  errno.EROFS: 'the file system is read-only',
-}
+describe_os_error = failures.describe_os_error
 
 
 class RunFolderError(errors.UserError):
   """The folder of a run cannot be used."""
 
 
-def describe_os_error(error):
-  """Describes an `OSError`, with the system's message: `str`."""
-  words = f'{error.strerror or error}'
-  if error.errno in errno.errorcode:
-    words += f', {errno.errorcode[error.errno]}'
-  reason = _REASONS.get(error.errno)
-  return f'{reason} ({words})' if reason else words
-
-
 @contextlib.contextmanager
 def reporting(path, doing='write'):
-  """Turns an `OSError` into a `RunFolderError` that names `path`."""
+  """Turns an error of the system into a `RunFolderError` that names `path`.
+
+  It is an `OSError`, or what TensorFlow makes of one.
+  """
   try:
     yield
-  except OSError as e:
-    raise RunFolderError(
-      f'Cannot {doing} {path}: {describe_os_error(e)}.'
-    ) from e
+  except Exception as e:
+    words = failures.words_of_system(e)
+    if words is None:
+      raise
+    raise RunFolderError(f'Cannot {doing} {path}: {words}.') from e
 
 
 def check_is_local(path):

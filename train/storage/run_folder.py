@@ -103,10 +103,7 @@ class RunFolder:
       return False
     if overrides.differences(configs.keep_choices(config, before), before):
       return False
-    return (
-      json.loads(self.metrics_file.read_text('utf-8'))['step']
-      == config.run.steps
-    )
+    return self.read_metrics_file().get('step') == config.run.steps
 
   def append_metrics(self, kind, step, **values):
     """Appends a row to metrics.jsonl; see `files.append_line`.
@@ -172,7 +169,14 @@ class RunFolder:
     """The `dict` of metrics.json; empty if there is none."""
     if not self.metrics_file.is_file():
       return {}
-    return json.loads(self.metrics_file.read_text('utf-8'))
+    values = json.loads(self.metrics_file.read_text('utf-8'))
+    if not isinstance(values, dict):
+      raise files.RunFolderError(
+        f'Expected an object in {self.metrics_file}, but it holds a '
+        f'{type(values).__name__}. Put back a copy, or write it again by '
+        '--mode=evaluate.'
+      )
+    return values
 
   def write_arrays(self, name, arrays):
     """Writes a `dict` of arrays as the folder's file `name`, an NPZ."""

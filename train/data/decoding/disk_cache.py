@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 
+from absl import logging
 import numpy as np
 import tensorflow as tf
 
@@ -21,7 +22,8 @@ class DiskCache:
 
   Its name is a hash of the path, the file's size and modification time, the
   frames asked for and the decoder. If any of them changes, the file is decoded
-  again.
+  again. If the folder cannot be written, a warning says so once, and nothing
+  more is kept: training goes on without it.
   """
 
   def __init__(self, folder, decoder):
@@ -31,8 +33,12 @@ class DiskCache:
       folder: `str`.
       decoder: A `decode.Decoder`, which is hashed into every name.
     """
-    os.makedirs(folder, exist_ok=True)
     self._folder = folder
+    self._is_writable = True
+    try:
+      os.makedirs(folder, exist_ok=True)
+    except OSError as e:
+      self._give_up(e)
     self._decoder = dataclasses.asdict(decoder)
 
   def get(self, path, stop, decode):
@@ -44,8 +50,21 @@ class DiskCache:
       return np.load(name, allow_pickle=False)
     except (OSError, ValueError, EOFError):  # New, or cut off by a crash.
       frames = decode(path, 0, stop)
-    self._write(name, frames)
+    if self._is_writable:
+      try:
+        self._write(name, frames)
+      except OSError as e:
+        self._give_up(e)
     return frames
+
+  def _give_up(self, error):
+    if self._is_writable:  # Several threads may fail at a time.
+      self._is_writable = False
+      logging.warning(
+        'Cannot keep decoded files in %s: %s. Going on without.',
+        self._folder,
+        files.describe_os_error(error),
+      )
 
   def _name(self, path, stop):
     try:

@@ -18,7 +18,9 @@ import time
 from typing import Any
 from typing import Optional
 
-__all__ = ['WorkerCrash', 'WorkerPool']
+from train import errors
+
+__all__ = ['WorkerCrash', 'WorkerPool', 'WorkerStartError']
 
 # TensorFlow's threads do not survive a fork.
 _CONTEXT = multiprocessing.get_context('spawn')
@@ -26,6 +28,10 @@ _CONTEXT = multiprocessing.get_context('spawn')
 
 class WorkerCrash(RuntimeError):
   """A task ended its worker process; the message says how."""
+
+
+class WorkerStartError(errors.UserError, RuntimeError):
+  """A worker process could not be started."""
 
 
 class WorkerPool:
@@ -79,7 +85,7 @@ class WorkerPool:
 
     Raises:
       Exception: if a worker cannot be started; the worker's own exception, for
-        example ImportError, or RuntimeError if it died.
+        example ImportError, or WorkerStartError if it died.
     """
     tasks = iter(tasks)
     ahead = collections.deque()  # Jobs in order, not yielded yet.
@@ -139,7 +145,9 @@ class WorkerPool:
       if job:
         job.finish(WorkerCrash(f'the worker {how}'))
       elif not worker.is_ready:
-        raise RuntimeError(f'A worker {how} while it started.') from None
+        raise WorkerStartError(
+          f'A worker process {how} while it started. Is there enough memory?'
+        ) from None
       return
     if kind == 'ready':
       worker.is_ready = True
