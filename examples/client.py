@@ -10,9 +10,11 @@ it over gRPC and needs tensorflow-serving-api.
 """
 
 import argparse
+import http.client
 import itertools
 import json
 import pathlib
+import re
 import sys
 import urllib.error
 import urllib.parse
@@ -36,7 +38,7 @@ _DTYPES = {
 
 
 class RequestError(RuntimeError):
-  """A request that the model refused, with its words."""
+  """A request that was refused or not answered; the message says why."""
 
 
 class SavedModel:
@@ -46,15 +48,31 @@ class SavedModel:
     import tensorflow as tf  # The other ways do not need it.
 
     self._tf = tf
-    self._loaded = tf.saved_model.load(path)
+    try:
+      self._loaded = tf.saved_model.load(path)
+    except (OSError, ValueError, tf.errors.OpError) as e:
+      raise RequestError(
+        f'Expected the folder of a SavedModel, such as export/1, but {path} '
+        f'cannot be loaded: {e}'
+      ) from e
 
   def __call__(self, signature, inputs):
     """Calls a signature with `dict`s of arrays."""
+    function = self._loaded.signatures.get(signature)
+    if function is None:
+      raise RequestError(f'The model has no signature {signature!r}.')
+    wanted = set(function.structured_input_signature[1])
+    if wanted != set(inputs):
+      lacking, more = wanted - set(inputs), set(inputs) - wanted
+      raise RequestError(
+        f'The model takes {sorted(wanted)}; '
+        + (f'give --{min(lacking)}.' if lacking else f'it has no {min(more)}.')
+      )
     tensors = {k: self._tf.constant(v) for k, v in inputs.items()}
     try:
-      outputs = self._loaded.signatures[signature](**tensors)
-    except self._tf.errors.InvalidArgumentError as e:
-      raise RequestError(str(e)) from e
+      outputs = function(**tensors)
+    except self._tf.errors.OpError as e:
+      raise RequestError(e.message) from e
     return {k: v.numpy() for k, v in outputs.items()}
 
 
@@ -83,22 +101,28 @@ class RestModel:
     )
     try:
       with urllib.request.urlopen(request, timeout=self._timeout) as response:
-        outputs = json.load(response)['outputs']
+        body = response.read()
     except urllib.error.HTTPError as e:
       raise RequestError(_error_words(e)) from e
-    if not isinstance(outputs, dict):  # The only output is given without name.
-      outputs = {'frame': outputs}
-    return {k: np.array(v, _DTYPES[k]) for k, v in outputs.items()}
+    except (OSError, ValueError, http.client.HTTPException) as e:
+      raise RequestError(f'No answer from {self._url}: {e!r}') from e
+    return _arrays(body, self._url)
 
 
 class GrpcModel:
   """A model behind TensorFlow Serving's gRPC API."""
 
   def __init__(self, address, name='cglow', timeout=60.0):
-    import grpc
-    import tensorflow as tf
-    from tensorflow_serving.apis import predict_pb2
-    from tensorflow_serving.apis import prediction_service_pb2_grpc
+    try:
+      import grpc
+      import tensorflow as tf
+      from tensorflow_serving.apis import predict_pb2
+      from tensorflow_serving.apis import prediction_service_pb2_grpc
+    except ImportError as e:
+      raise RequestError(
+        f'gRPC needs tensorflow-serving-api ({e}); a URL of the REST API does '
+        'not.'
+      ) from e
 
     self._tf, self._request_class = tf, predict_pb2.PredictRequest
     self._errors = grpc.RpcError
@@ -127,7 +151,11 @@ def connect(model):
     return RestModel(model)
   if pathlib.Path(model).is_dir():
     return SavedModel(model)
-  return GrpcModel(model)
+  if re.fullmatch(r'[^/\s]+:\d+', model):
+    return GrpcModel(model)
+  raise RequestError(
+    f'Expected a folder, a URL or HOST:PORT, but there is no folder {model}.'
+  )
 
 
 def stream(model, label=None, seed=0, temperature=1.0, min_p=0.0):
@@ -175,10 +203,10 @@ def main(arguments):
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('model', help='A folder, a URL or HOST:PORT.')
   parser.add_argument('--label', help='Its number; of a folder, or its name.')
-  parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument('--seed', type=_int_in(-(2**31), 2**31 - 1), default=0)
   parser.add_argument('--temperature', type=float, default=1.0)
   parser.add_argument('--min_p', type=float, default=0.0)
-  parser.add_argument('--frames', type=int, default=30)
+  parser.add_argument('--frames', type=_int_in(1, 100_000), default=30)
   parser.add_argument('--output', default='video.gif')
   options = parser.parse_args(arguments)
   try:
@@ -192,20 +220,64 @@ def main(arguments):
     )
     frames = list(itertools.islice(video, options.frames))
     save_gif(options.output, frames)
-  except (RequestError, ValueError, OSError) as e:
-    return f'client: {e}'
+  except (RequestError, ValueError, OSError, ImportError, MemoryError) as e:
+    return f'client: {" ".join(str(e).split())}'
+  except KeyboardInterrupt:
+    return 'client: stopped'
   print(options.output)
   return 0
 
 
+def _int_in(least, most):
+  """A type of `argparse`: an integer of a range."""
+
+  def parse(text):
+    value = int(text)
+    if not least <= value <= most:
+      raise argparse.ArgumentTypeError(
+        f'expected {least} to {most}, but got {text}'
+      )
+    return value
+
+  parse.__name__ = 'integer'  # For the message about other texts.
+  return parse
+
+
 def _label_number(model, label):
-  if label is None or label.isdecimal():
-    return None if label is None else int(label)
+  if label is None:
+    return None
+  if re.fullmatch(r'-?[0-9]+', label):
+    if abs(int(label)) >= 2**31:
+      raise ValueError(f'Expected a label in int32, but got {label}.')
+    return int(label)
   names_file = pathlib.Path(model) / 'assets' / 'labels.txt'
+  if not names_file.is_file():
+    raise ValueError(
+      f'Expected the number of a label, but got {label!r}: there are no names '
+      f'in {names_file}.'
+    )
   names = names_file.read_text('utf-8').splitlines()
   if label not in names:
     raise ValueError(f'Expected a label of {names}, but got {label!r}.')
   return names.index(label)
+
+
+def _arrays(body, url):
+  """The outputs of an answer of the REST API: `dict` of arrays."""
+  try:
+    outputs = json.loads(body)['outputs']
+    if not isinstance(outputs, dict):  # The only one is given without name.
+      outputs = {'frame': outputs}
+    arrays = {k: np.array(v, _DTYPES[k]) for k, v in outputs.items()}
+    if arrays['frame'].ndim != 4:
+      raise ValueError(f'the frame has {arrays["frame"].ndim} dimensions')
+  except (ValueError, KeyError, TypeError, OverflowError) as e:
+    start = body[:60].decode('utf-8', 'replace')
+    raise RequestError(
+      f'Expected the JSON of a model from {url}, with "outputs", but got '
+      f'{start!r} ({type(e).__name__}: {e}).'
+    ) from e
+  return arrays
 
 
 def _error_words(error):
@@ -218,4 +290,10 @@ def _error_words(error):
 
 
 if __name__ == '__main__':
-  sys.exit(main(sys.argv[1:]))
+  for stream in (sys.stdout, sys.stderr):
+    stream.reconfigure(errors='backslashreplace')
+  result = main(sys.argv[1:])
+  if isinstance(result, str):
+    print(result, file=sys.stderr)
+    result = 2
+  sys.exit(result)

@@ -7,6 +7,7 @@ encoding that TensorFlow Serving documents (its RESTful API, column format).
 import contextlib
 import http.server
 import importlib.util
+import io
 import itertools
 import json
 import pathlib
@@ -195,6 +196,53 @@ class ClientTest(tf.test.TestCase):
       ):
         message = self.client.main([*arguments, output])
         self.assertRegex(message, f'(?s)^client: .*{words}')
+
+  def test_wrong_arguments_are_told(self):
+    for arguments, words in (
+      (['--frames=0'], 'expected 1 to'),
+      (['--frames=many'], 'invalid integer'),
+      ([f'--seed={2**31}'], 'expected -2147483648 to'),
+    ):
+      stderr = io.StringIO()
+      with (
+        contextlib.redirect_stderr(stderr),
+        self.assertRaises(SystemExit) as raised,
+      ):
+        self.client.main([self.path, '--label=1', *arguments])
+      self.assertEqual(raised.exception.code, 2)
+      self.assertIn(words, stderr.getvalue())
+
+  def test_what_cannot_be_asked_is_told_in_one_line(self):
+    empty = self.create_tempdir().full_path
+    gif = f'--output={empty}/none/video.gif'
+    for arguments, words in (
+      ([self.path], 'give --labels'),
+      ([self.path + 'x', '--label=1'], 'there is no folder'),
+      ([empty, '--label=1'], 'cannot be loaded'),
+      ([empty, '--label=up'], 'there are no names'),
+      ([self.path, f'--label={2**31}'], 'in int32'),
+      (['http://127.0.0.1:9/v1/models/m', '--label=1'], 'No answer from'),
+      (['http://[', '--label=1'], ''),
+      ([self.path, '--label=1', '--frames=1', gif], 'No such file'),
+    ):
+      message = self.client.main(arguments)
+      self.assertRegex(message, f'^client: .*{words}')
+      self.assertLen(message.splitlines(), 1)
+
+  def test_answers_of_another_server_are_told(self):
+    for body, words in (
+      (b'<html>Welcome</html>', '<html>Welcome'),
+      (b'{"error": "x"}', 'KeyError'),
+      (b'[1]', 'TypeError'),
+      (b'null', 'TypeError'),
+      (b'{"outputs": {"frame": [[1], [2, 3]]}}', 'ValueError'),
+      (b'{"outputs": [300]}', 'OverflowError|ValueError'),
+      (b'{"outputs": {"other": [1]}}', 'KeyError'),
+      (b'\xff\xfe', 'Error'),
+      (b'', 'Error'),
+    ):
+      with self.assertRaisesRegex(self.client.RequestError, words):
+        self.client._arrays(body, 'http://host')
 
   def test_server_takes_only_what_fits(self):
     signatures = self.loaded.signatures

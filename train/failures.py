@@ -24,6 +24,7 @@ from train import errors
 
 __all__ = [
   'Failure',
+  'OutputError',
   'describe',
   'describe_os_error',
   'exit_code',
@@ -74,6 +75,10 @@ _UNPRINTABLE = re.compile(
 
 class Failure(errors.UserError):
   """A failure of the system or of a library, in words."""
+
+
+class OutputError(Failure, OSError):
+  """The standard output cannot be written."""
 
 
 def describe_os_error(error):
@@ -264,9 +269,11 @@ def exit_code(function):
   Raises:
     Exception: what is not known, with a note on where to report it.
   """
+  open_streams()
   try:
-    function()
-    sys.stdout.flush()
+    with contextlib.redirect_stdout(_Output(sys.stdout)):
+      function()
+      sys.stdout.flush()
     return 0
   except app.UsageError:
     raise  # `app.run` shows it.
@@ -276,7 +283,7 @@ def exit_code(function):
   except Exception as e:
     code, line = getattr(e, 'exit_code', None), str(e)
     if code is None:
-      line, code = _about_stdout(e) or describe(e), 2
+      line, code = describe(e), 2
     if line is None:
       _note(e)
       raise
@@ -289,25 +296,40 @@ def exit_code(function):
   return code
 
 
-def _about_stdout(error):
-  """The line for an error of standard output, which is then given up."""
-  if not isinstance(error, OSError) or error.filename is not None:
-    return None
-  try:
-    sys.stdout.flush()  # What could not be written is tried again.
-  except OSError as e:
-    _give_up_stdout()
-    return f'Cannot write to the standard output: {describe_os_error(e)}.'
-  return None
+class _Output:
+  """Standard output; what cannot be written raises an `OutputError`."""
 
+  def __init__(self, stream):
+    self._stream = stream
 
-def _give_up_stdout():
-  """Sends what is left to nowhere: Python writes it again when it ends."""
-  with contextlib.suppress(OSError, ValueError):
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, sys.stdout.fileno())
-    os.close(nothing)
-    sys.stdout.flush()
+  def __getattr__(self, name):
+    return getattr(self._stream, name)
+
+  def write(self, text):
+    with self._reporting():
+      return self._stream.write(text)
+
+  def flush(self):
+    with self._reporting():
+      self._stream.flush()
+
+  @contextlib.contextmanager
+  def _reporting(self):
+    try:
+      yield
+    except OSError as e:
+      self._give_up()
+      raise OutputError(
+        f'Cannot write to the standard output: {describe_os_error(e)}.'
+      ) from e
+
+  def _give_up(self):
+    """Sends what is left to nowhere: Python writes it again when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+      nothing = os.open(os.devnull, os.O_WRONLY)
+      os.dup2(nothing, self._stream.fileno())
+      os.close(nothing)
+      self._stream.flush()
 
 
 def _tell(line):

@@ -90,7 +90,6 @@ def main(argv):
   _set_up_logging()
   from train import failures
 
-  failures.open_streams()
   # What is known is shown as a line, not as a traceback.
   return failures.exit_code(_run_or_stop)
 

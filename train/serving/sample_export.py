@@ -68,7 +68,6 @@ def sample(path, num_videos, num_frames):
 def main(argv):
   if len(argv) != 2:
     raise app.UsageError('Expected one argument, the folder of a SavedModel.')
-  failures.open_streams()
   return failures.exit_code(lambda: _write_samples(argv[1]))
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import pathlib
 import signal
@@ -5,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from unittest import mock
 
 import tensorflow as tf
 
@@ -100,6 +102,30 @@ class InterruptsTest(tf.test.TestCase):
         else:
           list(dataset)
 
+  def test_a_second_sigterm_does_not_break_off_the_cleaning(self):
+    cleaned = False
+    with (
+      self.assertRaises(interrupts.Interrupted),
+      interrupts.Interrupts(),
+    ):
+      try:
+        _kill(signal.SIGTERM)
+      finally:
+        _kill(signal.SIGTERM)
+        cleaned = True
+    self.assertTrue(cleaned)
+
+  def test_a_second_sigterm_after_a_while_raises_again(self):
+    with (
+      mock.patch.object(interrupts, '_CLEANING_SECONDS', -1.0),
+      self.assertRaises(interrupts.Interrupted),
+      interrupts.Interrupts(),
+    ):
+      with contextlib.suppress(interrupts.Interrupted):
+        _kill(signal.SIGTERM)
+      _kill(signal.SIGTERM)
+      self.fail('Not interrupted.')
+
   def test_other_errors_stay_themselves(self):
     with (
       self.assertRaisesRegex(ValueError, 'mine'),
@@ -132,7 +158,42 @@ class InterruptsTest(tf.test.TestCase):
     self.assertEmpty(errors)
 
 
+_ENDING = """
+import sys
+import time
+from train import failures
+from train.loop import interrupts
+def run():
+  with interrupts.Interrupts(ends_process=True) as stop, stop.deferred():
+    print('ready', flush=True)
+    while stop.requested is None:
+      time.sleep(0.001)
+code = failures.exit_code(run)
+print('ending', flush=True)
+time.sleep(1.0)
+sys.exit(code)
+"""
+
+
 class ProgramTest(tf.test.TestCase):
+  def test_a_late_sigterm_does_not_change_the_exit_code(self):
+    program = subprocess.Popen(
+      [sys.executable, '-c', _ENDING],
+      cwd=_ROOT,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+    self.addCleanup(program.kill)
+    self.assertEqual(program.stdout.readline(), 'ready\n')
+    program.send_signal(signal.SIGTERM)
+    self.assertEqual(program.stdout.readline(), 'ending\n')
+    program.send_signal(signal.SIGTERM)
+    _, stderr = program.communicate(timeout=30)
+    self.assertEqual(program.returncode, interrupts.EXIT_CODE)
+    self.assertLen(stderr.splitlines(), 2)  # Noted, and stopped.
+    self.assertNotIn('Traceback', stderr)
+
   def _start(self, mode=''):
     program = subprocess.Popen(
       [sys.executable, '-c', textwrap.dedent(_PROGRAM).format(mode=mode)],

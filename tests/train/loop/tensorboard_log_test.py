@@ -1,5 +1,6 @@
 import io
 import os
+from unittest import mock
 
 import numpy as np
 from PIL import Image
@@ -38,6 +39,43 @@ class TensorBoardLogTest(tf.test.TestCase):
     random = np.random.default_rng(0)
     shape = [2, num_frames, 6, 8, channels]
     return random.integers(0, 256, shape, dtype=np.uint8)
+
+  def test_a_folder_that_cannot_be_written_gives_one_warning(self):
+    file = os.path.join(self.folder, 'file')
+    with open(file, 'w'):
+      pass
+    make = mock.Mock()
+    with (
+      self.assertLogs(level='WARNING') as logs,
+      tensorboard_log.TensorBoardLog(file) as board,
+    ):
+      board.scalars('eval', {'a': 1.0}, 1)
+      board.videos('eval', make, 1)
+    self.assertLen(logs.output, 1)
+    self.assertIn(file, logs.output[0])
+    make.assert_not_called()
+
+  def test_a_disk_that_fills_gives_one_warning(self):
+    full = tf.errors.ResourceExhaustedError(
+      None, None, f'{self.folder}/events; No space left on device'
+    )
+    with (
+      self.assertLogs(level='WARNING') as logs,
+      tensorboard_log.TensorBoardLog(self.folder) as board,
+    ):
+      board.scalars('eval', {'a': 1.0}, 1)
+      with mock.patch.object(tf.summary, 'scalar', side_effect=full):
+        board.scalars('eval', {'a': 1.0}, 2)
+      board.scalars('eval', {'a': 1.0}, 3)
+    self.assertLen(logs.output, 1)
+    self.assertIn('the disk is full', logs.output[0])
+    self.assertEqual(_read(self.folder)['eval/a'][0], 1)
+
+  def test_an_error_of_the_videos_is_passed_on(self):
+    with tensorboard_log.TensorBoardLog(self.folder) as board:
+      error = tf.errors.ResourceExhaustedError(None, None, 'OOM')
+      with self.assertRaises(tf.errors.ResourceExhaustedError):
+        board.videos('eval', mock.Mock(side_effect=error), 1)
 
   def test_strip(self):
     videos = self._videos()
