@@ -152,7 +152,8 @@ class _Training:
         is_of_user and not isinstance(e, files.RunFolderError)
       ):
         raise
-      raise failures.Failure(f'{words} {self._what_is_safe()}') from e
+      kind = files.RunFolderError if is_of_user else failures.Failure
+      raise kind(f'{words} {self._what_is_safe()}') from e
 
   def _what_is_safe(self):
     steps = []

@@ -83,6 +83,21 @@ class ProgressTest(tf.test.TestCase):
     shown.close()
     self.assertEndsWith(stream.getvalue(), 'head 3\n')
 
+  def test_a_terminal_that_is_gone(self):
+    stream = _Terminal()
+    shown = progress.Progress(0, 100, stream)
+    shown.show(10, ['head 1'])
+    with (
+      unittest.mock.patch.object(stream, 'write', side_effect=OSError(5, 'x')),
+      self.assertLogs(logging.get_absl_logger(), 'INFO') as logs,
+    ):
+      shown.show(20, ['head 2'])
+      shown.show(30, ['head 3'])
+    shown.close()
+    lines = [r.getMessage() for r in logs.records]
+    self.assertLen(lines, 2)
+    self.assertIn('step 30/100', lines[1])
+
   def test_a_log_line_stays_on_the_terminal(self):
     stream = _Terminal()
     handler = logging.get_absl_handler()

@@ -1,8 +1,10 @@
 """One small run from video files to an export, shared by the tests."""
 
+import errno
 import json
 import os
 import pathlib
+import shutil
 import tempfile
 import unittest.mock
 
@@ -10,6 +12,7 @@ import numpy as np
 from PIL import Image
 import tensorflow as tf
 
+from train import errors
 from train.ablation import child_runs
 from train.config import fields
 from train.config import overrides
@@ -299,6 +302,67 @@ class TrainingTest(tf.test.TestCase):
     (event,) = folder.read_metrics('event')
     self.assertEqual(event['restored_step'], 3)
     self.assertEqual(event['learning_rate_scale'], 0.5)
+
+  def test_matrices_that_overflow_are_recovered_from(self):
+    config = overrides.override(
+      self.config, ['model.tail=none', 'run.steps=8', *_QUICK]
+    )
+    workdir = os.path.join(self.root, 'overflown')
+    cond, calls = np.linalg.cond, []
+
+    def overflowing(matrix):
+      calls.append(matrix)
+      if len(calls) == 1:
+        raise np.linalg.LinAlgError('SVD did not converge')
+      return cond(matrix)
+
+    with unittest.mock.patch.object(np.linalg, 'cond', overflowing):
+      metrics, folder = session.train(config, workdir)
+    self.assertEqual(metrics['step'], 8)
+    (event,) = (r for r in folder.read_metrics() if r['kind'] == 'event')
+    self.assertIn('SVD did not converge', event['reason'])
+    self.assertEqual(event['learning_rate_scale'], 0.5)
+
+  def _finish_a_copy(self, name, patch):
+    """Ends the trained run again, with a fault and then without.
+
+    Returns:
+      The copy's `RunFolder`.
+    """
+    workdir = os.path.join(self.root, name)
+    shutil.copytree(self.workdir, workdir)
+    folder = run_folder.RunFolder(workdir)
+    shutil.rmtree(folder.exports)
+    safe = 'step 6 of 6 is safe: the same command goes on'
+    with patch, self.assertRaisesRegex(errors.UserError, safe):
+      session.train(self.config, workdir)
+    self.assertEmpty(
+      [p for p in folder.path.rglob('.*') if p.name != '.lock' and p.is_file()]
+    )
+    metrics, _ = session.train(self.config, workdir)
+    self.assertEqual(metrics['step'], 6)
+    return folder
+
+  def test_samples_that_cannot_be_written(self):
+    error = OSError(errno.EROFS, os.strerror(errno.EROFS))
+    replace = os.replace
+
+    def read_only(source, target):
+      if 'samples' in str(target):
+        raise error
+      return replace(source, target)
+
+    patch = unittest.mock.patch.object(os, 'replace', read_only)
+    folder = self._finish_a_copy('read_only', patch)
+    self.assertNotEmpty(list(folder.samples.glob('*.gif')))
+
+  def test_a_disk_that_is_full_for_the_export(self):
+    full = tf.errors.ResourceExhaustedError(
+      None, None, '/x/variables.tempstate1; No space left on device'
+    )
+    patch = unittest.mock.patch.object(tf.saved_model, 'save', side_effect=full)
+    folder = self._finish_a_copy('full', patch)
+    self.assertEqual(sorted(os.listdir(folder.exports)), ['.lock', '1'])
 
   def test_training_that_diverges_again_and_again_ends(self):
     config = overrides.override(

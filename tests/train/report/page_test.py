@@ -41,6 +41,28 @@ class PageTest(absltest.TestCase):
     self.assertNotIn('52360154', html)
     self.assertGreater(html.count('&lt;script&gt;'), 12)
 
+  def test_a_row_may_lack_the_picture_of_a_column(self):
+    image = figures.Image(b'', 'png', 'alt', 40)
+    rows = (figures.Row('none real', (image,)), figures.Row('b', (image,) * 2))
+    for some in (rows, rows[:1]):
+      figure = figures.Figure(
+        'f', 'F', columns=('generated', 'real'), rows=some
+      )
+      html = _page(sections.Shown(figure))
+      self.assertIn('>real</span>', html)
+
+  def test_a_metrics_file_that_is_a_list_is_named(self):
+    workdir = pathlib.Path(self.create_tempdir().full_path)
+    folder = run_folder.RunFolder(workdir)
+    folder.create()
+    folder.claim(
+      overrides.override(presets.PRESETS['smoke'], ['data.frame_size=8'])
+    )
+    folder.write_labels(['cat'])
+    folder.metrics_file.write_text('[]')
+    html = page_lib.write([workdir]).read_text('utf-8')
+    self.assertIn('metrics.json cannot be read', html)
+
   def test_needs_no_other_file(self):
     html = _page(sections.Text('text'))
     policy = re.search(r'Content-Security-Policy"\s+content="([^"]+)"', html)[1]

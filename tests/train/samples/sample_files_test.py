@@ -44,6 +44,15 @@ class SamplesTest(absltest.TestCase):
     _, png = sample_files.save_videos(stem, _videos(1, 2, 7, channels=1))
     np.testing.assert_array_equal(np.asarray(Image.open(png)), 7)
 
+  def test_a_gif_shows_a_part_of_what_is_too_wide(self):
+    stem = os.path.join(self.create_tempdir().full_path, 'wide')
+    videos = np.zeros([40, 2, 4, 512, 3], np.uint8)
+    gif, png = sample_files.save_videos(stem, videos)
+    with Image.open(gif) as image:
+      self.assertEqual(image.size, (65532, 16))
+    with Image.open(png) as image:
+      self.assertEqual(image.size, (4096, 640))
+
   def test_psnr(self):
     real = np.zeros([2, 4, 4, 3], np.uint8)
     np.testing.assert_allclose(sample_files.psnr(real, real + 255), 0.0)

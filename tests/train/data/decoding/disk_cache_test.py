@@ -1,6 +1,8 @@
 """Tests of disk_cache.py."""
 
+import errno
 import os
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -50,6 +52,30 @@ class DiskCacheTest(tf.test.TestCase):
     changed = self.get()
     self.assertLen(self.decoded, 4)
     self.assertAllEqual(changed, DECODER.frames(self.path, 0, 4))
+
+  def test_a_full_disk_is_told_once_and_leaves_nothing(self):
+    cache = self.cache()
+    expected = DECODER.frames(self.path, 0, 4)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with (
+      mock.patch.object(np, 'save', side_effect=full) as save,
+      self.assertLogs(level='WARNING') as logs,
+    ):
+      for _ in range(2):
+        frames = cache.get(self.path, 4, self.decode)
+        self.assertAllEqual(frames, expected)
+    save.assert_called_once()
+    self.assertLen(logs.output, 1)
+    self.assertIn('the disk is full', logs.output[0])
+    self.assertEmpty(os.listdir(os.path.join(self.folder, 'cache')))
+
+  def test_a_folder_that_cannot_be_made(self):
+    with open(os.path.join(self.folder, 'cache'), 'w'):
+      pass
+    with self.assertLogs(level='WARNING') as logs:
+      frames = self.get()
+    self.assertLen(logs.output, 1)
+    self.assertAllEqual(frames, DECODER.frames(self.path, 0, 4))
 
   def test_a_damaged_entry_is_made_again(self):
     expected = self.get()
