@@ -286,7 +286,7 @@ def _row(folder, mode, kind, without_fault):
     and again == 0,
   }
   shutil.rmtree(cell)
-  logging.info('%s, %s: %s %s', mode, kind, code, row['is_right'])
+  logging.info('%s', json.dumps(row))
   return row
 
 
