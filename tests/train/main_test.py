@@ -38,7 +38,7 @@ class MainTest(parameterized.TestCase):
     (
       'bad_value',
       {'set': ['run.steps=many']},
-      "takes int, at least 1, but got 'many'",
+      "takes int, at least 1 and at most 1000000000, but got 'many'",
     ),
     ('unknown_dataset', {'dataset': 'natvidd'}, 'Did you mean natvid?'),
     ('folder_without_data_dir', {'dataset': 'folder'}, '--data_dir'),

@@ -21,8 +21,9 @@ from tfp_cglow.bijectors.levels import context_mixture
 from tfp_cglow.internal import checks
 from tfp_cglow.networks import context_pyramid
 from tfp_cglow.networks import convolutional
+from tfp_cglow.networks import motion
 
-__all__ = ['build_glow', 'check_networks']
+__all__ = ['build_glow', 'check_networks', 'check_spec']
 
 
 def build_glow(
@@ -92,13 +93,12 @@ def build_glow(
   """
   checks.check_dtype('dtype', dtype)
   frame_shape = _check_shape(output_shape, num_glow_blocks)
-  _check_conditions(context, vector_channels, labels)
-  _check_first(first, frame_shape, context)
-  _check_pyramid(pyramid)
+  spec = specs.GlowSpec(
+    num_glow_blocks, steps, first, labels, pyramid, networks
+  )
+  check_spec(spec, frame_shape, context, vector_channels)
   conditions = _conditions(context, vector_channels, labels, frame_shape)
   whole = conditions[-1]
-  if whole is None:
-    _check_needs(first, pyramid)
   networks = check_networks(networks)
   rng = np.random.default_rng(seed)
   first = _build_first(rng, first, frame_shape, conditions, networks, dtype)
@@ -136,6 +136,27 @@ def build_glow(
     dtype=dtype,
     name=name,
   )
+
+
+def check_spec(spec, output_shape, context=None, vector_channels=None):
+  """Raises the errors of `build_glow`, without building anything.
+
+  Args:
+    spec: `GlowSpec`.
+    output_shape: See `build_glow`; so are the other arguments.
+
+  Raises:
+    ValueError: see `build_glow`.
+  """
+  frame_shape = _check_shape(output_shape, spec.num_glow_blocks)
+  build_blocks.check_steps(spec.steps)
+  _check_conditions(context, vector_channels, spec.labels)
+  _check_first(spec.first, frame_shape, context)
+  _check_pyramid(spec.pyramid)
+  *_, whole = _conditions(context, vector_channels, spec.labels, frame_shape)
+  if whole is None:
+    _check_needs(spec.first, spec.pyramid)
+  check_networks(spec.networks)
 
 
 def _check_shape(output_shape, num_glow_blocks):
@@ -190,6 +211,8 @@ def _check_first(first, frame_shape, context):
   checks.check_kind('first', first, specs.FrameAffine, specs.LevelMixture)
   if isinstance(first, specs.FrameAffine):
     context_affine.check_context(first, frame_shape[-1], context)
+    if isinstance(first.mean, specs.MovedFrame):
+      motion.check_radius(first.mean.radius, *frame_shape[:2])
   if isinstance(first, specs.LevelMixture):
     context_mixture.check_context(first, frame_shape, context)
 

@@ -38,7 +38,7 @@ def build_blocks(rng, steps, channels, level_channels, networks, dtype):
   Raises:
     ValueError: if `steps` is of a wrong kind or its fields do not fit.
   """
-  _check_steps(steps)
+  check_steps(steps)
   blocks = []
   for level in level_channels:
     if blocks:  # The block before is not the last.
@@ -62,7 +62,8 @@ def build_blocks(rng, steps, channels, level_channels, networks, dtype):
   return blocks
 
 
-def _check_steps(steps):
+def check_steps(steps):
+  """Raises ValueError for steps of a wrong kind, or wrong numbers."""
   checks.check_kind('steps', steps, specs.AdditiveSteps, specs.AffineSteps)
   if steps is None:
     return

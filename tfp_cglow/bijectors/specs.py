@@ -11,6 +11,8 @@ from typing import Literal
 from typing import Optional
 from typing import Union
 
+from tfp_cglow.internal import settings
+
 __all__ = [
   'AdditiveSteps',
   'AffineSteps',
@@ -27,11 +29,6 @@ __all__ = [
   'PreviousFrame',
   'Pyramid',
 ]
-
-
-def _not_a_setting(default):
-  """A field that programs should not offer as a setting."""
-  return dataclasses.field(default=default, metadata={'is_setting': False})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,9 +50,9 @@ class Context:
 class _Steps:
   """The fields that `AdditiveSteps` and `AffineSteps` share."""
 
-  num_steps: int = 4
-  hidden_channels: int = 64
-  context_injection: Literal['input', 'last'] = _not_a_setting('input')
+  num_steps: int = settings.number(4, 1, 1000)
+  hidden_channels: int = settings.number(64, 1, 2**14)
+  context_injection: Literal['input', 'last'] = settings.hidden('input')
   gradients: Literal['reversible', 'stored', 'unrolled'] = 'reversible'
   network: Any = None
 
@@ -90,7 +87,7 @@ class AffineSteps(_Steps):
     num_steps: See `AdditiveSteps`; so are the other attributes.
   """
 
-  scale: Literal['tanh', 'sigmoid'] = _not_a_setting('tanh')
+  scale: Literal['tanh', 'sigmoid'] = settings.hidden('tanh')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +104,7 @@ class MovedFrame:
       and columns.
   """
 
-  radius: int = 2
+  radius: int = settings.number(2, 1, 16)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +118,7 @@ class FrameAffine:
   """
 
   mean: Union[None, PreviousFrame, MovedFrame] = PreviousFrame()
-  hidden_channels: int = 32
+  hidden_channels: int = settings.number(32, 1, 2**14)
 
 
 # Channels of a head of the attention of an `AutoregressiveBase`.
@@ -140,8 +137,8 @@ class AutoregressiveBase:
     num_blocks: Python `int`, number of blocks of the transformer.
   """
 
-  hidden_channels: int = 80
-  num_blocks: int = _not_a_setting(3)
+  hidden_channels: int = settings.number(80, 16, 2**14)
+  num_blocks: int = settings.hidden(3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,21 +167,21 @@ class LevelMixture:
       move.
   """
 
-  levels: Optional[int] = _not_a_setting(None)
-  halvings: Union[int, Literal['all']] = 0
+  levels: Optional[int] = settings.hidden(None)
+  halvings: Union[int, Literal['all']] = settings.number(0, 0, 13)
   base: Optional[AutoregressiveBase] = None
-  components: int = _not_a_setting(5)
-  hidden_channels: int = 64
-  num_blocks: int = _not_a_setting(2)
+  components: int = settings.hidden(5)
+  hidden_channels: int = settings.number(64, 1, 2**14)
+  num_blocks: int = settings.hidden(2)
   strip_pooling: bool = False
-  motion_radius: int = 0
+  motion_radius: int = settings.number(0, 0, 16)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Labels:
   """The field that the three ways to condition on a label share."""
 
-  num_labels: Optional[int] = _not_a_setting(None)
+  num_labels: Optional[int] = settings.hidden(None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,8 +209,8 @@ class LabelEmbedding(_Labels):
     num_labels: See `LabelPriors`.
   """
 
-  channels: int = 16
-  init_std: float = _not_a_setting(1.0)
+  channels: int = settings.number(16, 1, 2**14)
+  init_std: float = settings.hidden(1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,7 +223,7 @@ class LabelImages(_Labels):
     num_labels: See `LabelPriors`.
   """
 
-  init_std: float = 0.01
+  init_std: float = settings.number(0.01, 0.0, 1e3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,7 +235,7 @@ class Pyramid:
       as in the paper.
   """
 
-  channels: Optional[int] = None
+  channels: Optional[int] = settings.number(None, 1, 2**14)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,9 +268,9 @@ class GlowSpec:
     networks: `Networks`.
   """
 
-  num_glow_blocks: int = 3
+  num_glow_blocks: int = settings.number(3, 1, 13)
   steps: Union[None, AdditiveSteps, AffineSteps] = AffineSteps()
   first: Union[None, FrameAffine, LevelMixture] = None
   labels: Union[None, LabelPriors, LabelEmbedding, LabelImages] = None
   pyramid: Union[Pyramid, Callable] = Pyramid()
-  networks: Networks = _not_a_setting(Networks())
+  networks: Networks = settings.hidden(Networks())

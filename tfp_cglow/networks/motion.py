@@ -12,6 +12,15 @@ def num_neighbours(radius):
   return (2 * radius + 1) ** 2
 
 
+def check_radius(radius, height, width):
+  """Raises ValueError if the motion is larger than the frame."""
+  if radius > min(height, width):
+    raise ValueError(
+      f'Motion of {radius} pixels needs frames of at least {radius}x{radius}, '
+      f'but got frames of {height}x{width}.'
+    )
+
+
 def neighbours(frame, radius, padding='zeros'):
   """The frame shifted to every place within a radius.
 
@@ -34,11 +43,7 @@ def neighbours(frame, radius, padding='zeros'):
     ValueError: if the radius exceeds the frame's height or width.
   """
   height, width = frame.shape[-3:-1]
-  if radius > min(height, width):
-    raise ValueError(
-      f'Motion of {radius} pixels needs frames of at least {radius}x{radius}, '
-      f'but got frames of {height}x{width}.'
-    )
+  check_radius(radius, height, width)
   if padding == 'wrap':
     padded = convolutional.wrap(frame, -3, radius, radius)
     padded = convolutional.wrap(padded, -2, radius, radius)

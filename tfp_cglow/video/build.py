@@ -19,7 +19,7 @@ from tfp_cglow.video import likelihood
 from tfp_cglow.video import specs
 from tfp_cglow.video import video_flow
 
-__all__ = ['build_video_flow']
+__all__ = ['build_video_flow', 'check_video_flow']
 
 _LABEL_SPECS = (
   glow_specs.LabelPriors,
@@ -69,8 +69,7 @@ def build_video_flow(
     ValueError: if a part is of a wrong kind, or a value does not fit.
   """
   arguments = dict(locals(), frame_shape=list(frame_shape))
-  likelihood.check_n_bits(n_bits)
-  _check_parts(head, tail, dequantisation)
+  check_video_flow(frame_shape, head, tail, num_labels, n_bits, dequantisation)
   num_labels = _num_labels(head, tail, num_labels)
   # The fourth seed is that of the noise in training, see `VideoGlow`.
   seeds = [int(s) for s in np.random.default_rng(seed).integers(2**31, size=4)]
@@ -92,9 +91,7 @@ def build_video_flow(
     built['tail'] = build_lib.build_glow(
       frame_shape,
       **_arguments(tail, num_labels, n_bits),
-      context=glow_specs.Context(
-        channels * tail.previous_frames + state_channels, tail.previous_frames
-      ),
+      context=_context(tail, channels, state_channels),
       seed=seeds[2],
       name='tail',
     )
@@ -109,6 +106,39 @@ def build_video_flow(
   )
   flow.config = configs.to_json(arguments)
   return flow
+
+
+def check_video_flow(
+  frame_shape,
+  head=None,
+  tail=None,
+  num_labels=None,
+  n_bits=5,
+  dequantisation='matched',
+):
+  """Raises the errors of `build_video_flow`, without building anything.
+
+  Args, Raises: see `build_video_flow`.
+  """
+  likelihood.check_n_bits(n_bits)
+  _check_parts(head, tail, dequantisation)
+  num_labels = _num_labels(head, tail, num_labels)
+  if head is not None:
+    spec = glow_specs.GlowSpec(**_arguments(head, num_labels, n_bits))
+    build_lib.check_spec(spec, frame_shape)
+  if tail is not None:
+    if tail.memory is not None:
+      checks.check_at_least('tail.memory.channels', tail.memory.channels, 1)
+    state_channels = 0 if tail.memory is None else tail.memory.channels
+    spec = glow_specs.GlowSpec(**_arguments(tail, num_labels, n_bits))
+    context = _context(tail, frame_shape[-1], state_channels)
+    build_lib.check_spec(spec, frame_shape, context)
+
+
+def _context(tail, channels, state_channels):
+  """The `Context` of a tail: previous frames, then the memory's state."""
+  num_frames = tail.previous_frames
+  return glow_specs.Context(channels * num_frames + state_channels, num_frames)
 
 
 def _check_parts(head, tail, dequantisation):
@@ -173,7 +203,6 @@ def _arguments(spec, num_labels, n_bits):
 def _build_memory(memory, channels, seed, padding):
   if memory is None:
     return None
-  checks.check_at_least('tail.memory.channels', memory.channels, 1)
   build = context_processor.build_context_processor
   if isinstance(memory, specs.GruMemory):
     build = conv_gru.build_conv_gru

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Union
 
 from tfp_cglow.bijectors import specs
+from tfp_cglow.internal import settings
 
 __all__ = ['GruMemory', 'ResidualMemory', 'TailSpec']
 
@@ -14,7 +15,7 @@ __all__ = ['GruMemory', 'ResidualMemory', 'TailSpec']
 class _Memory:
   """The field that all memories share."""
 
-  channels: int = 16
+  channels: int = settings.number(16, 1, 2**14)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,5 +46,5 @@ class TailSpec(specs.GlowSpec):
     num_glow_blocks: See `GlowSpec`; so are the other attributes.
   """
 
-  previous_frames: int = 1
+  previous_frames: int = settings.number(1, 1, 2)
   memory: Union[None, ResidualMemory, GruMemory] = None

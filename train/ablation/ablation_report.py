@@ -22,6 +22,7 @@ from train.ablation import ablation_rows
 from train.config import configs
 from train.evaluation import paired
 from train.storage import files
+from train.storage import reading
 
 __all__ = ['CellResult', 'read_cell', 'summary', 'write']
 
@@ -53,18 +54,28 @@ class CellResult:
 
   def clip_scores(self):
     """Labels int `[N]` and bits/dim `[N]` of all held-out clips."""
-    with np.load(self.cell.folder.scores_file) as scores:
-      values = scores[self.cell.row.part]  # [N] or [N, T - 1]
-      return scores['label'], values.reshape([len(values), -1]).mean(axis=1)
+    file = self.cell.folder.scores_file
+    scores = reading.read_arrays(file)
+    if not {'label', self.cell.row.part} <= scores.keys():
+      raise files.RunFolderError(
+        f'{file}: expected the arrays `label` and `{self.cell.row.part}`, but '
+        f'got {sorted(scores)}.'
+      )
+    values = scores[self.cell.row.part]  # [N] or [N, T - 1]
+    return scores['label'], values.reshape([len(values), -1]).mean(axis=1)
 
 
 def read_cell(cell):
   """Reads the `CellResult` of a finished cell."""
+  sessions = reading.numbered_lines(cell.sessions)
+  for number, session in sessions:
+    where = f'{cell.sessions}, line {number}'
+    reading.require(where, session, {'seconds': float})
   return CellResult(
     cell,
-    json.loads(cell.folder.metrics_file.read_text()),
+    cell.folder.read_metrics_file(),
     cell.folder.read_config(),
-    files.read_lines(cell.sessions),
+    [session for _, session in sessions],
   )
 
 

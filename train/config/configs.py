@@ -12,6 +12,7 @@ from train.config import data_sets
 from train.config import fields
 from train.config import models
 from train.config import overrides
+from train.config import strict_json
 
 __all__ = [
   'Config',
@@ -40,6 +41,7 @@ _OF_NO_BITS = (
   'data.record_compression',
 )
 _VERSION = 2
+_MOST_STEPS = 10**9  # Keras counts in int64, our files in eight digits.
 _number = fields.number
 
 
@@ -55,9 +57,9 @@ class Optimiser:
       evaluated, sampled and exported. None: no average.
   """
 
-  learning_rate: float = _number(1e-3, above=0.0)
-  final_learning_rate: float = _number(1e-4, least=0.0)
-  warmup_steps: int = _number(50, least=0)
+  learning_rate: float = _number(1e-3, least=1e-12, most=1e3)
+  final_learning_rate: float = _number(1e-4, least=0.0, most=1e3)
+  warmup_steps: int = _number(50, least=0, most=_MOST_STEPS)
   ema: Optional[float] = _number(None, above=0.0, below=1.0)
 
 
@@ -87,20 +89,20 @@ class Run:
       the tail sees.
   """
 
-  steps: int = _number(1000, least=1)
-  batch_size: int = _number(8, least=1)
-  log_every: int = _number(20, least=1)
-  eval_every: int = _number(200, least=1)
-  checkpoint_every: int = _number(200, least=1)
-  keep_checkpoints: int = _number(3, least=1)
-  skips_to_restore: int = _number(10, least=1)
-  max_restores: int = _number(3, least=0)
+  steps: int = _number(1000, least=1, most=_MOST_STEPS)
+  batch_size: int = _number(8, least=1, most=2**20)
+  log_every: int = _number(20, least=1, most=_MOST_STEPS)
+  eval_every: int = _number(200, least=1, most=_MOST_STEPS)
+  checkpoint_every: int = _number(200, least=1, most=_MOST_STEPS)
+  keep_checkpoints: int = _number(3, least=1, most=_MOST_STEPS)
+  skips_to_restore: int = _number(10, least=1, most=_MOST_STEPS)
+  max_restores: int = _number(3, least=0, most=1000)
   profile_steps: str = ''
-  num_samples: int = _number(4, least=0)
-  sample_frames: int = _number(16, least=1)
-  temperature: float = _number(0.7, least=0.0)
-  quality_samples: int = _number(10, least=0)
-  quality_given: Optional[int] = _number(None, least=1)
+  num_samples: int = _number(4, least=0, most=1000)
+  sample_frames: int = _number(16, least=1, most=10_000)
+  temperature: float = _number(0.7, least=0.0, most=100.0)
+  quality_samples: int = _number(10, least=0, most=1000)
+  quality_given: Optional[int] = _number(None, least=1, most=10_000)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -302,29 +304,35 @@ def to_json(config):
   return json.dumps(values, indent=2) + '\n'
 
 
-def from_json(text):
+def from_json(text, where='config.json'):
   """The `Config` that `to_json` wrote.
 
   Args:
     text: `str`.
+    where: `str`, the source of the text, for messages.
 
   Returns:
     A `Config`.
 
   Raises:
-    ConfigError: if another version wrote it, or it has unknown keys.
+    ConfigError: if it is not valid JSON, another version wrote it, or it has
+      unknown keys or values that do not fit.
   """
-  try:
-    values = json.loads(text)
-  except ValueError as e:
-    raise fields.ConfigError(f'config.json is not valid JSON: {e}.') from e
-  version = values.pop('version', 1) if isinstance(values, dict) else 1
+  values = strict_json.parse(text, where)
+  version = values.pop('version', 1)
+  if type(version) is not int:
+    raise fields.ConfigError(
+      f'{where}: `version` must be {_VERSION}, but got {version!r}.'
+    )
   if version != _VERSION:
     reader = 'tfp_cglow 0.1' if version == 1 else 'a later version'
     raise fields.ConfigError(
-      f'config.json is of format {version}, which {reader} reads; this version '
+      f'{where} is of format {version}, which {reader} reads; this version '
       f'reads format {_VERSION}.'
     )
-  config = overrides.construct(Config, values, 'config.json')
-  fields.check_values(config, 'config.json: ')
+  config = overrides.construct(Config, values, where)
+  try:
+    fields.check_values(config)
+  except fields.ConfigError as e:
+    raise fields.ConfigError(f'{where}: {e}') from None
   return config

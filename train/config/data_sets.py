@@ -42,8 +42,8 @@ class Clips:
     data_dir: Folder of the data; '': the data set's default folder.
   """
 
-  num_frames: int = _number(8, least=1)
-  frame_size: int = _number(32, least=2)
+  num_frames: int = _number(8, least=1, most=10_000)
+  frame_size: int = _number(32, least=2, most=8192)
   channels: Literal[1, 3] = 3
   symmetry: Literal['own', 'none', 'mirror', 'wrap'] = 'own'
   data_dir: str = ''
@@ -82,8 +82,8 @@ class Listed(Clips):
   """
 
   only_labels: str = ''
-  max_train_frames: Optional[int] = _number(None, least=1)
-  overfit_clips: int = _number(0, least=0)
+  max_train_frames: Optional[int] = _number(None, least=1, most=10**12)
+  overfit_clips: int = _number(0, least=0, most=10**6)
 
   # Constants here; `Files` and `Videos` turn them into fields.
   split_seed: ClassVar[int] = 0
@@ -131,7 +131,7 @@ class Shapes(Listed):
   """
 
   variant: Literal['', 'motion', 'appearance', 'occluder', 'blink'] = ''
-  videos_per_label: int = _number(40, least=1)
+  videos_per_label: int = _number(40, least=1, most=100_000)
   valid_fraction: float = _number(0.2, above=0.0, below=1.0)
   cache: Literal['memory', 'disk', 'none'] = 'memory'
 
@@ -174,11 +174,11 @@ class Files(Listed):
   """
 
   cache: Literal['memory', 'disk', 'none'] = 'memory'
-  cache_gigabytes: float = _number(1.0, least=0.0)
+  cache_gigabytes: float = _number(1.0, least=0.0, most=1e6)
   max_skipped: float = _number(0.05, least=0.0, most=1.0)
   crop: Literal['center', 'letterbox'] = 'center'
-  max_file_seconds: Optional[float] = _number(10.0, above=0.0)
-  max_picture_pixels: Optional[int] = _number(2**25, least=1)
+  max_file_seconds: Optional[float] = _number(10.0, above=0.0, most=1e6)
+  max_picture_pixels: Optional[int] = _number(2**25, least=1, most=2**31)
   record_encoding: Literal['raw', 'png'] = 'raw'
   record_compression: Literal['', 'GZIP'] = ''
 
@@ -193,7 +193,7 @@ class ImageFolder(Files):
   """
 
   valid_fraction: float = _number(0.1, above=0.0, below=1.0)
-  split_seed: int = 0
+  split_seed: int = _number(0, least=-(2**31), below=2**31)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,10 +224,10 @@ class Videos(Files):
   """
 
   valid_fraction: float = _number(0.1, above=0.0, below=1.0)
-  split_seed: int = 0
-  max_source_frames: Optional[int] = _number(None, least=1)
-  fps: Optional[float] = _number(None, above=0.0)
-  frame_stride: int = _number(1, least=1)
+  split_seed: int = _number(0, least=-(2**31), below=2**31)
+  max_source_frames: Optional[int] = _number(None, least=1, most=10**9)
+  fps: Optional[float] = _number(None, least=1e-3, most=1e4)
+  frame_stride: int = _number(1, least=1, most=10**6)
   decoder: Literal['pyav', 'tfio'] = 'pyav'
   decode_device: Literal['auto', 'cpu', 'cuda'] = 'auto'
 

@@ -37,7 +37,12 @@ class ConfigError(errors.UserError):
 
 
 def number(default, least=None, above=None, below=None, most=None):
-  """A field of a number n: least <= n <= most, above < n < below."""
+  """A field of a number n: least <= n <= most, above < n < below.
+
+  Every number has a lower and an upper limit. The upper one may be far above
+  what is useful, but what follows from it must still be an error in words:
+  values near it neither overflow nor take minutes before they are refused.
+  """
   limits = {'least': least, 'above': above, 'below': below, 'most': most}
   return dataclasses.field(default=default, metadata={'limits': limits})
 
@@ -80,6 +85,7 @@ class Field:
     return ' or '.join(words) + (', ' if limits else '') + ' and '.join(limits)
 
 
+_MAX_SHOWN = 200  # Characters of a value in a message.
 # `int | None` has a type of its own, from Python 3.10 on.
 _UNIONS = (Union, getattr(types, 'UnionType', Union))
 
@@ -172,10 +178,15 @@ def check_values(config, prefix=''):
     value = getattr(config, name)
     if not _fits(value, field):
       raise ConfigError(
-        f'`{prefix}{name}` must be {field.expected}, but got {value!r}.'
+        f'`{prefix}{name}` must be {field.expected}, but got {_shown(value)}.'
       )
     if dataclasses.is_dataclass(value):
       check_values(value, f'{prefix}{name}.')
+
+
+def _shown(value):
+  text = repr(value)
+  return text if len(text) <= _MAX_SHOWN else f'{text[:_MAX_SHOWN]}...'
 
 
 def _fits(value, field):
@@ -188,13 +199,15 @@ def _fits(value, field):
   whole = (int,) if float in field.values else ()
   if not isinstance(value, (*field.kinds, *field.values, *whole)):
     return False
+  if isinstance(value, str):
+    return '\0' not in value  # The system takes no such path.
   if not isinstance(value, (int, float)):
     return True
   least, above, below, most = (
     field.limits.get(name) for name in ('least', 'above', 'below', 'most')
   )
   return (
-    math.isfinite(value)
+    (isinstance(value, int) or math.isfinite(value))
     and (least is None or value >= least)
     and (above is None or value > above)
     and (below is None or value < below)

@@ -23,7 +23,7 @@ class Head(tfp_cglow.GlowSpec):
       if first frames look like any other; None: the first frame alone.
   """
 
-  frames_per_step: Optional[int] = _number(None, least=1)
+  frames_per_step: Optional[int] = _number(None, least=1, most=10_000)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Tail(tfp_cglow.TailSpec):
       None: all frames.
   """
 
-  frames_per_step: Optional[int] = _number(None, least=1)
+  frames_per_step: Optional[int] = _number(None, least=1, most=10_000)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,11 +63,11 @@ class Flow:
   dequantisation: Literal['matched', 'legacy'] = 'matched'
   head: Optional[Head] = None
   tail: Optional[Tail] = None
-  label_weight: float = _number(1.0, least=0.0)
+  label_weight: float = _number(1.0, least=0.0, most=1e6)
   min_p: float = _number(0.0, least=0.0, below=1.0)
   label_dropout: float = _number(0.0, least=0.0, below=1.0)
   network_dtype: Optional[Literal['bfloat16', 'float16', 'float32']] = None
-  export_max_frames: Optional[int] = _number(256, least=1)
+  export_max_frames: Optional[int] = _number(256, least=1, most=10_000)
 
   @property
   def parts(self):
@@ -108,14 +108,14 @@ class Gan:
 
   n_bits: int = _number(5, least=1, below=9)
   use_labels: bool = True
-  num_levels: int = _number(3, least=1)
-  base_channels: int = _number(16, least=1)
-  num_first_view_nets: int = _number(2, least=0)
+  num_levels: int = _number(3, least=1, most=13)
+  base_channels: int = _number(16, least=1, most=4096)
+  num_first_view_nets: int = _number(2, least=0, most=64)
   continued_fraction: float = _number(0.0, least=0.0, most=1.0)
   loss: Literal['least_squares', 'hinge'] = 'least_squares'
-  diversity_weight: float = _number(0.0, least=0.0)
-  saturation_weight: float = _number(0.0, least=0.0)
+  diversity_weight: float = _number(0.0, least=0.0, most=1e6)
+  saturation_weight: float = _number(0.0, least=0.0, most=1e6)
   spectral_normalisation: bool = False
   zero_start: bool = False
-  discriminator_rate_factor: float = _number(1.0, above=0.0)
+  discriminator_rate_factor: float = _number(1.0, least=1e-6, most=1e6)
   beta_1: float = _number(0.9, least=0.0, below=1.0)

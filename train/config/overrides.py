@@ -20,6 +20,7 @@ __all__ = [
 
 
 _ABSENT = object()
+_LARGE = 10**300  # Whole numbers may be above the largest float.
 
 
 def override(config, assignments):
@@ -150,10 +151,15 @@ def _parse(field, key, text):
   if any(type(c) is type(value) and c == value for c in field.choices):
     return value
   if float in field.values and type(value) in (int, float):
-    return float(value)
+    return _as_float(value)
   if int in field.values and type(value) is int:
     return value
   raise fields.ConfigError(f'{key!r} takes {field.expected}, but got {text!r}.')
+
+
+def _as_float(value):
+  """A number as a float; a whole number too large for one is left as it is."""
+  return float(value) if abs(value) < _LARGE else value
 
 
 def to_values(config):
@@ -206,7 +212,7 @@ def construct(cls, values, where):
 def _construct_value(field, value, where):
   if not field.kinds or value is None:
     is_whole = type(value) is int and float in field.values
-    return float(value) if is_whole else value
+    return _as_float(value) if is_whole else value
   kinds = {fields.kind_name(kind): kind for kind in field.kinds}
   if len(kinds) == 1:
     return construct(field.kinds[0], value, where)

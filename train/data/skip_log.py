@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from train.data import sources
 from train.storage import files
+from train.storage import reading
 
 __all__ = ['SkipLog']
 
@@ -108,7 +109,7 @@ def _logged_paths(path):
     with open(path, 'rb') as f:
       is_log = f.read(1) in (b'', b'{')
     if is_log:
-      return {row['path'] for row in files.read_lines(path)}
+      return {row['path'] for row in reading.read_lines(path)}
     problem = 'the file is not one'
   except (OSError, KeyError) as e:
     problem = repr(e)

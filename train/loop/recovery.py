@@ -9,6 +9,7 @@ import tf_keras as tfk
 
 from train import errors
 from train.storage import files
+from train.storage import reading
 
 __all__ = ['Diverged', 'DivergedError', 'Recoveries', 'SkipWatch', 'recover']
 
@@ -45,6 +46,19 @@ class _Recovery:
   is_halved: bool
 
 
+def _recovery(where, row):
+  kinds = {'failed_step': int, 'restored_step': int, 'reason': str}
+  values = row if isinstance(row, dict) else {}
+  reading.require(where, values, kinds)
+  is_halved = values.get('is_halved')
+  if type(is_halved) is not bool:
+    raise files.RunFolderError(
+      f'{where}: expected `is_halved` to be true or false, but got '
+      f'{is_halved!r}.'
+    )
+  return _Recovery(**{k: values[k] for k in kinds}, is_halved=is_halved)
+
+
 class Recoveries:
   """The restores of a run, kept on disk so that a resumed run knows them."""
 
@@ -57,8 +71,8 @@ class Recoveries:
     self._file = folder.path / 'recoveries.json'
     self.rows = []
     if self._file.exists():
-      rows = json.loads(self._file.read_text())
-      self.rows = [_Recovery(**row) for row in rows]
+      rows = reading.read_json(self._file, list)
+      self.rows = [_recovery(f'{self._file}, {row}', row) for row in rows]
 
   @property
   def learning_rate_scale(self):

@@ -10,10 +10,12 @@ from typing import Optional
 
 from absl import logging
 import numpy as np
+import tensorflow as tf
 
 from train import errors
 from train import failures
 from train.config import configs
+from train.config import memory
 from train.data import inputs as inputs_lib
 from train.loop import callbacks
 from train.loop import interrupts as interrupts_lib
@@ -77,6 +79,9 @@ def train(config, workdir, options=Options(), interrupts=None):
   configs.check(config)
   workers = workers_lib.Workers(options.strategy)
   workers.check(config.run.batch_size)
+  systems.of(config).check()
+  has_gpu = bool(tf.config.list_physical_devices('GPU'))
+  memory.check(memory.of_training(config, workers.num, has_gpu))
   folder = run_folder.RunFolder(workdir)
   folder.create()
   with contextlib.ExitStack() as stack:

@@ -6,18 +6,26 @@ Missing or damaged files do not stop a report; the report lists them.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import pathlib
 import zipfile
 
 from train.config import configs
 from train.storage import files
+from train.storage import reading
 from train.storage import run_folder
 from train.storage import shown_text
 from train.systems import systems
 
 __all__ = ['RunData', 'read', 'read_ablation']
+
+_ABLATION_ROW = {
+  'name': str,
+  'part': str,
+  'title': str,
+  'failed': dict,
+  'num_seeds': int,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +123,9 @@ def read(workdir):
     attempt(folder.read_metrics, folder.metrics_log, []),
     attempt(folder.read_labels, folder.labels_file, ()),
     attempt(lambda: folder.read_arrays(scores.name), scores, {}),
-    attempt(lambda: files.read_lines(folder.skipped_log), 'skipped_files', []),
+    attempt(
+      lambda: reading.read_lines(folder.skipped_log), folder.skipped_log, []
+    ),
     tuple(problems),
   )
 
@@ -130,12 +140,19 @@ def read_ablation(workdir):
     `dict`, or None if the folder has none.
 
   Raises:
-    RunFolderError: if the file is damaged.
+    RunFolderError, JsonError: if the file is damaged.
   """
   path = pathlib.Path(workdir) / 'ablation.json'
   if not path.is_file():
     return None
-  try:
-    return json.loads(path.read_text('utf-8'))
-  except (OSError, ValueError) as e:
-    raise files.RunFolderError(f'Cannot read {path}: {e}') from e
+  values = reading.read_json(path)
+  rows = values.get('rows')
+  if not isinstance(rows, list):
+    raise files.RunFolderError(
+      f'{path}: expected `rows` to be a list, as --mode=ablate writes it.'
+    )
+  reading.require(str(path), values, {'histograms': dict, 'untrained': dict})
+  for number, row in enumerate(rows, 1):
+    row = row if isinstance(row, dict) else {}
+    reading.require(f'{path}, row {number}', row, _ABLATION_ROW)
+  return values

@@ -6,6 +6,7 @@ import tf_keras as tfk
 
 from train.config import configs
 from train.config import fields
+from train.config import memory
 from train.data import inputs as inputs_lib
 from train.data import sources
 from train.samples import sample_files
@@ -67,7 +68,8 @@ def load(workdir, which='newest'):
     RunFolderError: if there is no run, or it has no checkpoint.
   """
   folder = run_folder.RunFolder(workdir)
-  config = folder.read_config()
+  config = configs.check(folder.read_config())
+  memory.check(memory.of_weights(config))
   system = systems.of(config)
   if which == 'best' and not system.has_likelihood:
     raise fields.ConfigError(

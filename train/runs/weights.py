@@ -6,6 +6,7 @@ import os
 
 import tensorflow as tf
 
+from train.config import configs
 from train.config import fields
 from train.storage import checkpoints
 from train.storage import name_lists
@@ -76,7 +77,7 @@ def _init_from_one(model, spec):
       f'{list(parts)}, but got {spec}.'
     )
   folder = run_folder.RunFolder(path)
-  config = folder.read_config()
+  config = configs.check(folder.read_config())
   source = systems.of(config).build_model(len(folder.read_labels()))
   saved = checkpoints.Checkpoints(
     checkpoints.weights_of(source), folder.checkpoints, is_chief=False

@@ -20,7 +20,6 @@ __all__ = [
   'check_is_local',
   'describe_os_error',
   'digest',
-  'read_lines',
   'replacing',
   'reporting',
   'sync',
@@ -156,17 +155,3 @@ def append_line(path, row):
     f.write(line.encode('utf-8'))
     f.flush()
     os.fsync(f.fileno())
-
-
-def read_lines(path):
-  """Reads the complete lines of JSON: list of `dict`, empty without a file."""
-  if not os.path.exists(path):
-    return []
-  rows = []
-  # A crash of the machine may leave arbitrary bytes in the last line.
-  for line in pathlib.Path(path).read_text('utf-8', 'replace').split('\n'):
-    with contextlib.suppress(json.JSONDecodeError):
-      row = json.loads(line)
-      if isinstance(row, dict):
-        rows.append(row)
-  return rows

@@ -108,7 +108,7 @@ class RunLock:
       return (
         f'process {holder["pid"]} on {holder["host"]} since {holder["start"]}'
       )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
       return 'another process'  # It has not written the file yet.
 
 

@@ -13,11 +13,21 @@ from train.config import fields
 from train.config import overrides
 from train.storage import files
 from train.storage import label_names
+from train.storage import reading
 
 __all__ = ['RunFolder']
 
 # Keys that may change when a run is resumed.
 _CHANGEABLE = (*configs.PLACES, 'data.max_skipped', 'run.profile_steps')
+
+# Ends of the names of values in metrics.json that are numbers, or null.
+_NUMBERS = (
+  'accuracy',
+  'bits_per_dim',
+  '_clips',
+  'seconds',
+  'standard_error',
+)
 
 
 class RunFolder:
@@ -85,13 +95,15 @@ class RunFolder:
     """The run's `Config`.
 
     Raises:
-      RunFolderError: if there is none.
+      RunFolderError: if there is none, or it is no text.
+      ConfigError: if it is not the JSON of a config.
     """
     if not self.config_file.is_file():
       raise files.RunFolderError(
         f'{self.path} holds no run: there is no {self.config_file.name}.'
       )
-    return configs.from_json(self.config_file.read_text('utf-8'))
+    text = reading.read_text(self.config_file)
+    return configs.from_json(text, str(self.config_file))
 
   def is_done(self, config):
     """Whether the folder's run has this config and was trained to its end."""
@@ -103,7 +115,7 @@ class RunFolder:
       return False
     if overrides.differences(configs.keep_choices(config, before), before):
       return False
-    return self.read_metrics_file().get('step') == config.run.steps
+    return self.read_metrics_file()['step'] == config.run.steps
 
   def append_metrics(self, kind, step, **values):
     """Appends a row to metrics.jsonl; see `files.append_line`.
@@ -119,9 +131,15 @@ class RunFolder:
     """The rows of metrics.jsonl, all of them or those of one kind.
 
     A line that a crash cut short is left out.
+
+    Raises:
+      RunFolderError: if a value is of another type than was written.
     """
-    rows = files.read_lines(self.metrics_log)
-    rows = [row for row in rows if {'kind', 'step'} <= row.keys()]
+    rows = []
+    for number, row in reading.numbered_lines(self.metrics_log):
+      if {'kind', 'step'} <= row.keys():
+        _check_row(f'{self.metrics_log}, line {number}', row)
+        rows.append(row)
     return [row for row in rows if kind in (None, row['kind'])]
 
   def check_is_untrained(self):
@@ -166,16 +184,17 @@ class RunFolder:
     )
 
   def read_metrics_file(self):
-    """The `dict` of metrics.json; empty if there is none."""
-    if not self.metrics_file.is_file():
+    """The `dict` of metrics.json; empty if there is none.
+
+    Raises:
+      RunFolderError: if a value is of another type than was written.
+      JsonError: if it is not valid JSON.
+    """
+    if not self.metrics_file.exists():
       return {}
-    values = json.loads(self.metrics_file.read_text('utf-8'))
-    if not isinstance(values, dict):
-      raise files.RunFolderError(
-        f'Expected an object in {self.metrics_file}, but it holds a '
-        f'{type(values).__name__}. Put back a copy, or write it again by '
-        '--mode=evaluate.'
-      )
+    values = reading.read_json(self.metrics_file)
+    reading.require(str(self.metrics_file), values, {'step': int})
+    _check_numbers(str(self.metrics_file), values)
     return values
 
   def write_arrays(self, name, arrays):
@@ -186,10 +205,7 @@ class RunFolder:
 
   def read_arrays(self, name):
     """The `dict` that `write_arrays` wrote; empty if there is no such file."""
-    if not (self.path / name).is_file():
-      return {}
-    with np.load(self.path / name) as arrays:
-      return dict(arrays)
+    return reading.read_arrays(self.path / name)
 
   def write_labels(self, names):
     label_names.check(names, str(self.path))
@@ -199,3 +215,19 @@ class RunFolder:
     return label_names.from_bytes(
       self.labels_file.read_bytes(), self.labels_file
     )
+
+
+def _check_row(where, row):
+  """Raises `RunFolderError` unless a row of metrics.jsonl can be used."""
+  reading.require(where, row, {'kind': str, 'step': int})
+  if row['kind'] in ('train', 'eval'):
+    names = {'kind': str, 'model': str, 'invertibility': dict}
+    given = {k: v for k, v in row.items() if v is not None}
+    reading.require(where, given, {k: names.get(k, float) for k in given})
+
+
+def _check_numbers(where, values):
+  """Raises `RunFolderError` if a number of metrics.json is something else."""
+  given = {k: v for k, v in values.items() if v is not None}
+  names = [k for k in given if k.endswith(_NUMBERS)]
+  reading.require(where, given, dict.fromkeys(names, float))

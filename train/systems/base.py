@@ -60,6 +60,14 @@ class System(abc.ABC):
     return f'{origin}, {drawn}'
 
   @abc.abstractmethod
+  def check(self):
+    """Checks that the model can be built, before data are opened.
+
+    Raises:
+      ConfigError: if sizes do not fit each other.
+    """
+
+  @abc.abstractmethod
   def build_model(self, num_labels):
     """Builds a compiled Keras model for data with `num_labels` labels."""
 

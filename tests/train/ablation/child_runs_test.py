@@ -8,6 +8,7 @@ from absl.testing import parameterized
 
 from train.ablation import child_runs
 from train.storage import files
+from train.storage import reading
 
 # A program that does what its second argument says.
 _CHILD = """
@@ -37,7 +38,7 @@ class ChildRunTest(parameterized.TestCase):
     return child_runs.ChildRun(self.root / name, [todo], program, **kwargs)
 
   def _sessions(self, name='run'):
-    return files.read_lines(self.root / name / 'sessions.jsonl')
+    return reading.read_lines(self.root / name / 'sessions.jsonl')
 
   @parameterized.parameters(
     ('', None, 0),

@@ -120,7 +120,25 @@ class ConfigsTest(parameterized.TestCase):
     ('{"version": 2, "data": {"kind": []}}', 'data must have a "kind"'),
     ('{"version": 2, "run": {"steps": "10"}}', 'run.steps` must be int'),
     ('{"version": 2', 'not valid JSON'),
-    ('[]', 'of format 1'),
+    ('[]', 'must be an object of keys and values, but is a list'),
+    ('null', 'must be an object of keys and values, but is null'),
+    ('', 'line 1: expected JSON, but the file is empty'),
+    ('{"version": "2"}', "`version` must be 2, but got '2'"),
+    ('{"version": 2, "seed": 1, "seed": 2}', "'seed' is there twice"),
+    ('{"version": 2, "seed": NaN}', '`seed` must be int'),
+    ('{"version": 2, "seed": 1e400}', '`seed` must be int'),
+    ('{"version": 2, "seed": 1' + '0' * 400 + '}', '`seed` must be int'),
+    ('{"version": 2, "seed": 1' + '0' * 5000 + '}', 'at most 4300 digits'),
+    (
+      '{"version": 2, "optimiser": {"learning_rate": 1' + '0' * 400 + '}}',
+      'learning_rate` must be float',
+    ),
+    ('{"version": 2, "data": ' + '[' * 100_000, 'nested too deeply'),
+    (
+      '{"version": 2, "data": {"kind": "folder", "data_dir": "a\\u0000b"}}',
+      'data_dir` must be str',
+    ),
+    ('{"version": 2,\n"seed": }', 'line 2: not valid JSON'),
   )
   def test_edited_json(self, text, message):
     with self.assertRaisesRegex(fields.ConfigError, message):

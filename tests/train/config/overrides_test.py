@@ -100,7 +100,11 @@ class OverrideTest(parameterized.TestCase):
       'model.head.first.halvings=1',
       'is none; make it one of frame_affine, level_mixture first',
     ),
-    ('type', 'run.steps=many', "takes int, at least 1, but got 'many'"),
+    (
+      'type',
+      'run.steps=many',
+      "takes int, at least 1 and at most .*, but got 'many'",
+    ),
     ('not_whole', 'run.steps=1.5', 'takes int'),
     ('choice', 'data.channels=2', "takes 1 or 3, but got '2'"),
     ('no_value', 'run.steps', 'key=value'),

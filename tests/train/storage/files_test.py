@@ -8,6 +8,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from train.storage import files
+from train.storage import reading
 
 
 class FilesTest(parameterized.TestCase):
@@ -103,11 +104,11 @@ class FilesTest(parameterized.TestCase):
     self.assertEqual(files.digest(self.path), expected)
 
   def test_lines(self):
-    self.assertEmpty(files.read_lines(self.path))
+    self.assertEmpty(reading.read_lines(self.path))
     rows = [{'a': 1}, {'b': 'ü\n'}]
     for row in rows:
       files.append_line(self.path, row)
-    self.assertEqual(files.read_lines(self.path), rows)
+    self.assertEqual(reading.read_lines(self.path), rows)
 
   def test_a_line_cut_short_hides_no_other(self):
     for tail in (b'{"a": ', b'\x00\xff', b'[1]\n', b'{"a"\n'):
@@ -115,7 +116,7 @@ class FilesTest(parameterized.TestCase):
       with open(self.path, 'ab') as f:
         f.write(tail)
       files.append_line(self.path, {'a': 2})
-      self.assertEqual(files.read_lines(self.path), [{'a': 1}, {'a': 2}])
+      self.assertEqual(reading.read_lines(self.path), [{'a': 1}, {'a': 2}])
       self.path.unlink()
 
   def test_errors_of_lines_are_the_system_s(self):

@@ -609,6 +609,7 @@ def check_context(mixture, output_shape, context):
   height, width, channels = output_shape
   _check_frames(context_frames, context_channels, context_frames * channels)
   _check_motion(mixture.motion_radius, context_frames)
+  motion.check_radius(mixture.motion_radius, height, width)
   checks.check_kind('first.base', mixture.base, specs.AutoregressiveBase)
   halvings = num_halvings(mixture, (height, width))
   _check_size('LevelMixture', (height, width), halvings)

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from tfp_cglow.internal import plain_paths
 from train.config import nested
+from train.config import strict_json
 from train.data import skip_log
 from train.data import sources
 from train.data.decoding import decode
@@ -328,7 +329,7 @@ def _claim(folder, options):
     return
   try:
     with open(path, encoding='utf-8') as f:
-      theirs = dict(nested.flat(json.load(f)))
+      theirs = dict(nested.flat(strict_json.parse(f.read(), path)))
   except (OSError, ValueError, AttributeError) as e:
     raise sources.DataError(f'Cannot read {path}: {e}') from None
   ours = dict(nested.flat(options))

@@ -21,6 +21,7 @@ import stat
 import tensorflow as tf
 
 from tfp_cglow.internal import plain_paths
+from train.config import strict_json
 from train.data import sources
 from train.storage import files as files_lib
 from train.storage import label_names
@@ -60,6 +61,15 @@ _SHARD = r'(train|valid)-\d+-of-\d+\.tfrecord(\.gz)?(\.json)?'
 _PARTIAL = re.compile(
   rf'\.(prepare\.json|index\.json|skipped_files\.jsonl|{_SHARD})\.[0-9a-f]+'
 )
+_INDEX_TYPES = {
+  'name': str,
+  'size': int,
+  'channels': int,
+  'decoder': dict,
+  'encoding': str,
+  'compression': str,
+  'num_skipped': int,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,7 +234,7 @@ def read_shard(folder, file):
   path = os.path.join(folder, file)
   try:
     with open(f'{path}.json', encoding='utf-8') as f:
-      shard = _shard(json.load(f))
+      shard = _shard(strict_json.parse(f.read(), f.name))
     is_whole = os.path.getsize(path) == shard.num_bytes
   except (FileNotFoundError, ValueError, KeyError, TypeError):
     return None
@@ -275,7 +285,8 @@ def read_index(folder):
   with tf.io.gfile.GFile(plain_paths.plain(path), 'rb') as f:
     text = f.read()
   try:
-    index = _index(folder, json.loads(text))
+    values = strict_json.parse(text.decode('utf-8-sig'), path)
+    index = _index(folder, values)
   except (ValueError, KeyError, TypeError, AttributeError) as e:
     raise sources.DataError(
       f'Expected an index that --mode=prepare wrote in {path}, but: {e!r}.'
@@ -420,8 +431,24 @@ def _shard_values(shard):
 def _shard(values):
   fields = {f.name: values[f.name] for f in dataclasses.fields(Shard)}
   for name in ('frames', 'labels', 'weights', 'skipped'):
-    fields[name] = tuple(fields[name])
+    kind = dict if name == 'skipped' else int
+    fields[name] = _tuple_of(kind, name, fields[name])
+  _check_types(fields, {'file': str, 'num_bytes': int, 'sha256': str})
   return Shard(**fields)
+
+
+def _tuple_of(kind, name, values):
+  if not isinstance(values, list) or any(type(v) is not kind for v in values):
+    raise ValueError(f'expected `{name}` to be a list of {kind.__name__}')
+  return tuple(values)
+
+
+def _check_types(values, kinds):
+  for name, kind in kinds.items():
+    if type(values[name]) is not kind:
+      raise ValueError(
+        f'expected `{name}` to be {kind.__name__}, got {values[name]!r}'
+      )
 
 
 def _index(folder, values):
@@ -433,11 +460,12 @@ def _index(folder, values):
     )
   fields = [f.name for f in dataclasses.fields(Index) if f.name != 'folder']
   values = {name: values[name] for name in fields}
-  values['label_names'] = tuple(values['label_names'])
+  values['label_names'] = _tuple_of(str, 'label_names', values['label_names'])
   values['parts'] = {
     part: tuple(_shard(shard) for shard in values['parts'][part])
     for part in PARTS
   }
+  _check_types(values, _INDEX_TYPES)
   label_names.check(values['label_names'], f'the records in {folder}')
   return Index(folder, **values)
 

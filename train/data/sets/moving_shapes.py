@@ -16,6 +16,7 @@ import os
 import av
 import numpy as np
 
+from train.config import strict_json
 from train.data import sources
 from train.storage import files
 
@@ -336,7 +337,7 @@ def _is_written(root, parameters):
     return False
   try:
     with open(os.path.join(root, _MARKER), encoding='utf-8') as f:
-      found = json.load(f)
+      found = strict_json.parse(f.read(), f.name)
   except (OSError, ValueError):
     found = 'something else'
   if found != parameters:

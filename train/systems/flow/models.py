@@ -6,9 +6,10 @@ import tensorflow as tf
 import tf_keras as tfk
 
 import tfp_cglow
+from tfp_cglow.video import build
 from train.config import fields
 
-__all__ = ['ScaledSchedule', 'build_model', 'schedule']
+__all__ = ['ScaledSchedule', 'build_model', 'check', 'schedule']
 
 
 def build_model(config, num_labels):
@@ -24,17 +25,10 @@ def build_model(config, num_labels):
   Raises:
     ConfigError: if the library refuses the config.
   """
-  wanted, data = config.model, config.data
-  networks = tfp_cglow.Networks(wanted.network_dtype, data.padding)
+  wanted = config.model
   try:
     flow = tfp_cglow.build_video_flow(
-      [data.frame_size, data.frame_size, data.channels],
-      head=_with_networks(wanted.head, networks),
-      tail=_with_networks(wanted.tail, networks),
-      num_labels=num_labels if wanted.takes_labels else None,
-      n_bits=wanted.n_bits,
-      dequantisation=wanted.dequantisation,
-      seed=config.seed,
+      **_arguments(config, num_labels), seed=config.seed
     )
     model = tfp_cglow.VideoGlow(flow, seed=config.seed)
   except ValueError as e:
@@ -52,6 +46,35 @@ def build_model(config, num_labels):
     ema=config.optimiser.ema,
   )
   return model
+
+
+def check(config):
+  """Checks a config without building the model.
+
+  Args:
+    config: `Config` whose model is a `Flow`.
+
+  Raises:
+    ConfigError: if the library refuses the config.
+  """
+  try:
+    build.check_video_flow(**_arguments(config, num_labels=1))
+  except ValueError as e:
+    raise fields.ConfigError(str(e)) from e
+
+
+def _arguments(config, num_labels):
+  """Arguments of `build_video_flow`, apart from the seed: `dict`."""
+  wanted, data = config.model, config.data
+  networks = tfp_cglow.Networks(wanted.network_dtype, data.padding)
+  return {
+    'frame_shape': [data.frame_size, data.frame_size, data.channels],
+    'head': _with_networks(wanted.head, networks),
+    'tail': _with_networks(wanted.tail, networks),
+    'num_labels': num_labels if wanted.takes_labels else None,
+    'n_bits': wanted.n_bits,
+    'dequantisation': wanted.dequantisation,
+  }
 
 
 def _with_networks(spec, networks):

@@ -46,6 +46,9 @@ class FlowSystem(base.System):
     seen = 1 if tail is None else tail.previous_frames
     return min(seen, max(self.config.data.num_frames - 1, 1))
 
+  def check(self):
+    models.check(self.config)
+
   def build_model(self, num_labels):
     return models.build_model(self.config, num_labels)
 

@@ -6,7 +6,17 @@ from train.config import fields
 from train.systems.flow import models
 from train.systems.gan import video_gan
 
-__all__ = ['build_model']
+__all__ = ['build_model', 'check']
+
+
+def check(config):
+  """Raises `ConfigError` if a `VideoGan` cannot have the config's sizes."""
+  size, num_levels = config.data.frame_size, config.model.num_levels
+  if size % 2**num_levels:
+    raise fields.ConfigError(
+      f'model.num_levels={num_levels} needs a data.frame_size divisible by '
+      f'{2**num_levels}, but got {size}.'
+    )
 
 
 def build_model(config, num_labels):

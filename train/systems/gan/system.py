@@ -32,6 +32,9 @@ class GanSystem(base.System):
   has_tail = True
   num_given = 1
 
+  def check(self):
+    models.check(self.config)
+
   def build_model(self, num_labels):
     return models.build_model(self.config, num_labels)
 
