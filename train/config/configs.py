@@ -249,10 +249,10 @@ def profile_steps(config):
     first, last = map(int, text.split(','))
   except ValueError:
     first = last = 0
-  if not 1 <= first <= last:
+  if not 1 <= first <= last <= config.run.steps:
     raise fields.ConfigError(
-      '`run.profile_steps` expects FIRST,LAST with 1 <= FIRST <= LAST, but got '
-      f'{text!r}.'
+      '`run.profile_steps` expects FIRST,LAST with 1 <= FIRST <= LAST <= '
+      f'run.steps={config.run.steps}, but got {text!r}.'
     )
   return first, last
 

@@ -14,6 +14,9 @@ from train.config import models
 __all__ = ['available_bytes', 'check', 'of_training', 'of_weights']
 
 _FLOAT = 4  # Bytes of a float32.
+_ACTIVATIONS = (
+  'the activations (run.batch_size, data.num_frames, data.frame_size, model)'
+)
 _ADAM = 3  # A weight and Adam's two moments.
 # Limits on this process's group, of version 2 and 1, as in a container.
 _LIMITS = (
@@ -49,7 +52,7 @@ def of_training(config, num_workers=1, has_gpu=False):
   """A lower bound on the memory of training: `dict` from words to bytes.
 
   It counts the weights with the optimiser's moments, one batch of frames,
-  hidden activations of one frame of each clip, and the videos drawn at the end.
+  the hidden activations of one block, and the videos drawn at the end.
   What is needed is several times as much.
 
   Args:
@@ -71,11 +74,9 @@ def of_training(config, num_workers=1, has_gpu=False):
     'run.quality_samples, data.num_frames)': drawn * frame,
   }
   if not has_gpu:
-    (weights, size), *_ = of_weights(config).items()
-    needs[f'{weights}, with the optimiser'] = _ADAM * size
-    needs['the activations (run.batch_size, data.frame_size, model)'] = (
-      batch * _activations(config)
-    )
+    (weights,) = of_weights(config).values()
+    needs['the weights and the optimiser (model)'] = _ADAM * weights
+    needs[_ACTIVATIONS] = batch * _activations(config)
   return needs
 
 
@@ -147,20 +148,31 @@ def _weights_of_first(first):
 
 
 def _activations(config):
-  """Bytes of the hidden maps of one frame that gradients need."""
+  """Bytes of the hidden maps of one clip that gradients need."""
   pixels = (config.data.frame_size // 2) ** 2
+  num_later = config.data.num_frames - 1
   if isinstance(config.model, models.Gan):
     return pixels * config.model.base_channels * _FLOAT
   is_half = config.model.network_dtype in ('bfloat16', 'float16')
-  channels = 0
+  size = pixels * (2 if is_half else _FLOAT)
+  needs = [0]
   for part in _parts(config):
-    first, steps = part.first, part.steps
-    channels = max(channels, 0 if first is None else first.hidden_channels)
-    if steps is not None:
-      # Each of a step's two hidden maps is stored, or made again.
-      stored = 1 if steps.gradients == 'reversible' else steps.num_steps
-      channels = max(channels, 2 * stored * steps.hidden_channels)
-  return pixels * channels * (2 if is_half else _FLOAT)
+    is_tail = isinstance(part, models.Tail)
+    all_frames = num_later if is_tail else 1
+    num_frames = min(part.frames_per_step or all_frames, config.data.num_frames)
+    needs.append(size * num_frames * _hidden_channels(part))
+  return max(needs)
+
+
+def _hidden_channels(part):
+  """Channels of the maps that gradients need, in half the frame's size."""
+  channels = 0 if part.first is None else part.first.hidden_channels
+  if part.steps is None:
+    return channels
+  # Each of a step's two hidden maps is stored, or made again.
+  is_made_again = part.steps.gradients == 'reversible'
+  stored = 1 if is_made_again else part.steps.num_steps
+  return max(channels, 2 * stored * part.steps.hidden_channels)
 
 
 def _shown(size):
