@@ -74,6 +74,8 @@ _flag(
   'seed',
   None,
   'Seed of weights, noise and data order.',
+  lower_bound=-(2**31),
+  upper_bound=2**31 - 1,
 )
 _flag(
   flags.DEFINE_string,
@@ -124,6 +126,7 @@ _flag(
   'number of noise draws for a tighter bound on the code length.',
   modes=('evaluate',),
   lower_bound=1,
+  upper_bound=10**6,
 )
 _flag(
   flags.DEFINE_integer,
@@ -132,6 +135,7 @@ _flag(
   'number of runs (seeds) of each row.',
   modes=('ablate',),
   lower_bound=1,
+  upper_bound=1000,
 )
 _flag(
   flags.DEFINE_list,
@@ -147,6 +151,7 @@ _flag(
   'number of runs at a time.',
   modes=('ablate',),
   lower_bound=1,
+  upper_bound=1000,
 )
 _flag(
   flags.DEFINE_list,
@@ -163,6 +168,7 @@ _flag(
   'number of frames of a video.',
   modes=('sample',),
   lower_bound=1,
+  upper_bound=10_000,
 )
 _flag(
   flags.DEFINE_list,
@@ -185,6 +191,7 @@ _flag(
   'number of videos of a label that interpolate between two drawn ones.',
   modes=('sample',),
   lower_bound=2,
+  upper_bound=1000,
 )
 
 

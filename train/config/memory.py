@@ -11,7 +11,7 @@ import tfp_cglow
 from train.config import fields
 from train.config import models
 
-__all__ = ['available_bytes', 'check', 'of_training', 'of_weights']
+__all__ = ['available_bytes', 'check', 'of_training', 'of_videos', 'of_weights']
 
 _FLOAT = 4  # Bytes of a float32.
 _ACTIVATIONS = (
@@ -83,6 +83,16 @@ def of_training(config, num_workers=1, has_gpu=False):
 def of_weights(config):
   """A lower bound on the memory of a trained model: see `of_training`."""
   return {'the weights (model)': _FLOAT * _num_weights(config)}
+
+
+def of_videos(config, num_videos, num_frames):
+  """The memory of drawn videos: see `of_training`."""
+  frame = config.data.frame_size**2 * config.data.channels
+  return {
+    'the videos (--num_frames, --labels, --temperature, --interpolate)': (
+      num_videos * num_frames * frame
+    )
+  }
 
 
 def available_bytes():

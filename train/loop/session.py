@@ -80,6 +80,7 @@ def train(config, workdir, options=Options(), interrupts=None):
   workers = workers_lib.Workers(options.strategy)
   workers.check(config.run.batch_size)
   systems.of(config).check()
+  _warn(config)
   has_gpu = bool(tf.config.list_physical_devices('GPU'))
   memory.check(memory.of_training(config, workers.num, has_gpu))
   folder = run_folder.RunFolder(workdir)
@@ -365,6 +366,17 @@ class _Training:
     if self.system.exports:
       self.system.export(model, folder)
     return metrics
+
+
+def _warn(config):
+  warmup, steps = config.optimiser.warmup_steps, config.run.steps
+  if warmup >= steps:
+    logging.warning(
+      'The learning rate rises to its highest value over %d steps '
+      '(optimiser.warmup_steps), but the run ends after %d (run.steps).',
+      warmup,
+      steps,
+    )
 
 
 def _log_inputs(inputs):

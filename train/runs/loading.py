@@ -159,6 +159,8 @@ def sample_run(
   try:
     ids = sources.resolve_labels(labels, run.label_names)
     ids = ids or list(range(len(run.label_names)))
+    num_videos = len(ids) * len(temperatures) * (num_interpolated or 1)
+    memory.check(memory.of_videos(run.config, num_videos, num_frames))
     if num_interpolated is None:
       videos = sweeps.temperature_sweep(
         run.sampler, ids, num_frames, temperatures, seed, **others

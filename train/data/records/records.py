@@ -287,6 +287,8 @@ def read_index(folder):
   try:
     values = strict_json.parse(text.decode('utf-8-sig'), path)
     index = _index(folder, values)
+  except strict_json.JsonError as e:
+    raise sources.DataError(str(e)) from None
   except (ValueError, KeyError, TypeError, AttributeError) as e:
     raise sources.DataError(
       f'Expected an index that --mode=prepare wrote in {path}, but: {e!r}.'
