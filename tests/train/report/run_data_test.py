@@ -4,6 +4,7 @@ import pathlib
 from absl.testing import absltest
 import numpy as np
 
+from train import errors
 from train.config import presets
 from train.report import run_data
 from train.storage import files
@@ -50,11 +51,18 @@ class RunDataTest(absltest.TestCase):
   def test_ablation(self):
     path = pathlib.Path(self.folder.path)
     self.assertIsNone(run_data.read_ablation(path))
-    (path / 'ablation.json').write_text(json.dumps({'rows': []}))
-    self.assertEqual(run_data.read_ablation(path), {'rows': []})
-    (path / 'ablation.json').write_text('{')
-    with self.assertRaisesRegex(files.RunFolderError, 'Cannot read'):
-      run_data.read_ablation(path)
+    values = {'rows': [], 'histograms': {}, 'untrained': {}}
+    (path / 'ablation.json').write_text(json.dumps(values))
+    self.assertEqual(run_data.read_ablation(path), values)
+    for text, message in (
+      ('{', 'not valid JSON'),
+      ('[]', 'must be an object'),
+      ('{}', '`rows` to be a list'),
+      (json.dumps({**values, 'rows': [3]}), 'row 1: expected `name` to be'),
+    ):
+      (path / 'ablation.json').write_text(text)
+      with self.assertRaisesRegex(errors.UserError, message):
+        run_data.read_ablation(path)
 
 
 if __name__ == '__main__':

@@ -64,6 +64,10 @@ def contents(folder):
   return found
 
 
+def _edited(text, **values):
+  return json.dumps({**json.loads(text), **values})
+
+
 class RecordsTest(tf.test.TestCase, parameterized.TestCase):
   def setUp(self):
     super().setUp()
@@ -201,11 +205,14 @@ class RecordsTest(tf.test.TestCase, parameterized.TestCase):
       f.write('{}')
     assert_error('not finished, it has 3 finished')
     for other, message in (
-      (text[:100], 'JSONDecodeError'),
-      ('[]', 'AttributeError'),
+      (text[:100], 'index.json, line 1: not valid JSON'),
+      ('[]', 'index.json must be an object'),
       ('{"format": "theirs"}', "its format is 'theirs'"),
       (text.replace('"version": 1', '"version": 7'), 'got version 7'),
       (text.replace('"frames"', '"pictures"'), "'frames'"),
+      (_edited(text, channels='3'), '`channels` to be int'),
+      (_edited(text, label_names=[1]), '`label_names` to be a list of str'),
+      ('[' * 100_000, 'nested too deeply'),
     ):
       with open(path, 'w', encoding='utf-8') as f:
         f.write(other)
