@@ -116,9 +116,27 @@ class Clips:
 
   def _decode_file(self, path):
     stop = self._stops[path]
-    if not self._disk:
-      return self.decoder.frames(path, 0, stop)
-    return self._disk.get(path, stop, self.decoder.frames)
+    try:
+      if not self._disk:
+        return self._decode(path, 0, stop)
+      return self._disk.get(path, stop, self._decode)
+    except _EndsEarly as e:
+      return e.frames
+
+  def _decode(self, path, start, stop):
+    frames, error = self.decoder.read(path, start, stop)
+    if error:
+      self.skips.record(error)
+      raise _EndsEarly(frames)
+    return frames
+
+
+class _EndsEarly(Exception):
+  """Keeps a damaged file out of the disk cache, so that each run notes it."""
+
+  def __init__(self, frames):
+    super().__init__()
+    self.frames = frames
 
 
 def _file_stops(source):

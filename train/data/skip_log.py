@@ -1,4 +1,4 @@
-"""`SkipLog`: records, counts and limits files that cannot be decoded."""
+"""`SkipLog`: records damaged files, and limits those that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from absl import logging
 import tensorflow as tf
 
 from train.data import sources
+from train.data.decoding import readers
 from train.storage import files
 from train.storage import reading
 
@@ -18,7 +19,10 @@ __all__ = ['SkipLog']
 
 
 class SkipLog:
-  """The files that could not be decoded, each once."""
+  """The files that could not be decoded, each once.
+
+  Files that end early are noted, but not counted: their first frames are used.
+  """
 
   def __init__(self, source, path=None, max_skipped=0.05):
     """Makes an empty log.
@@ -35,8 +39,9 @@ class SkipLog:
     self._num_files = len(source.paths)
     self._path = path
     self._max_skipped = max_skipped
-    self._written = _logged_paths(path)
+    self._written = _logged_keys(path)
     self._skipped = {}
+    self._noted = set()
     self._error = None
     self._lock = threading.Lock()
 
@@ -51,13 +56,18 @@ class SkipLog:
 
   def record(self, error):
     """Notes a `readers.DecodeError`; only the first one of a path is kept."""
+    key = _key(error.path, error.reason)
     with self._lock:
-      if error.path in self._skipped:
+      if key in self._noted:
         return
-      self._skipped[error.path] = error
-      logging.warning('Skipped %s', error)
-      if self._path and error.path not in self._written:
-        self._written.add(error.path)
+      self._noted.add(key)
+      if error.reason == readers.ENDS_EARLY:
+        logging.warning('Used in part: %s', error)
+      else:
+        self._skipped[error.path] = error
+        logging.warning('Skipped %s', error)
+      if self._path and key not in self._written:
+        self._written.add(key)
         line = {
           'path': error.path,
           'reason': error.reason,
@@ -102,14 +112,20 @@ class SkipLog:
       raise self._error from None
 
 
-def _logged_paths(path):
+def _key(path, reason):
+  """What has one line: a file that is left out, or one that ends early."""
+  return path, reason == readers.ENDS_EARLY
+
+
+def _logged_keys(path):
   if not path or not os.path.exists(path):
     return set()
   try:
     with open(path, 'rb') as f:
       is_log = f.read(1) in (b'', b'{')
     if is_log:
-      return {row['path'] for row in reading.read_lines(path)}
+      rows = reading.read_lines(path)
+      return {_key(row['path'], row.get('reason')) for row in rows}
     problem = 'the file is not one'
   except (OSError, KeyError) as e:
     problem = repr(e)

@@ -373,7 +373,7 @@ def check_folder(path, what):
 
 def folder_names(path):
   """Tuple of the sorted names of the folders in a folder, except hidden."""
-  return tuple(sorted(e.name for e in _entries(path) if e.is_dir()))
+  return tuple(sorted(e.name for e in _entries(path) if _is_dir(e)))
 
 
 def label_folders(root):
@@ -388,7 +388,7 @@ def label_folders(root):
     raise DataError(
       f'Expected <label>/<video> files in {root}, but it is empty.'
     )
-  folders = sorted(e.name for e in entries if e.is_dir())
+  folders = sorted(e.name for e in entries if _is_dir(e))
   if not folders:
     raise DataError(
       f'Expected label folders (<label>/<video>) in {root}, found only files.'
@@ -527,20 +527,45 @@ def _entries(folder):
     listed = _gfile('listdir', folder)
     entries = [_RemoteEntry(folder, name) for name in listed]
   else:
-    with os.scandir(folder) as scanned:  # Ten times as fast as tf.io.gfile.
-      entries = list(scanned)
+    try:
+      with os.scandir(folder) as scanned:  # Ten times as fast as tf.io.gfile.
+        entries = list(scanned)
+    except OSError as e:
+      raise DataError(f'Cannot read {folder}: {e.strerror}.') from None
   return [e for e in entries if e.name and not e.name.startswith('.')]
 
 
 def _may_be(kind, entry):
   others = _SIDECARS + (_PHOTOS if kind == 'video' else ())
-  return not entry.name.lower().endswith(others) and entry.is_file()
+  return not entry.name.lower().endswith(others) and _is_file(entry)
+
+
+def _is_dir(entry):
+  try:
+    return entry.is_dir()
+  except OSError:  # A loop of symbolic links.
+    return False
+
+
+def _is_file(entry):
+  """Whether it is a file, or a link to none: the decoder gives the reason."""
+  try:
+    if entry.is_file():
+      return True
+    return _is_dangling(entry)
+  except OSError:  # A loop of symbolic links.
+    return True
+
+
+def _is_dangling(entry):
+  is_link = isinstance(entry, os.DirEntry) and entry.is_symlink()
+  return is_link and not os.path.exists(entry.path)
 
 
 def _is_flat(root, kind):
   check_folder(root, 'a folder')
   entries = _entries(root)
-  has_folders = any(e.is_dir() for e in entries)
+  has_folders = any(_is_dir(e) for e in entries)
   return not has_folders and any(_may_be(kind, e) for e in entries)
 
 

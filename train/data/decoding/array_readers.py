@@ -6,11 +6,14 @@ import functools
 import gzip
 import io
 import struct
+import time as clock
 
 import numpy as np
 import tensorflow as tf
 
 from tfp_cglow.internal import plain_paths
+from train.data import sources
+from train.data.decoding import orientation
 from train.data.decoding import pixels
 from train.data.decoding import readers
 
@@ -70,40 +73,63 @@ def _idx_images(path):
   return np.pad(images, [[0, 0], margin, margin])
 
 
-def read_webp(path):
-  """`Picture`s of an animated WebP, read by Pillow, as FFmpeg does not."""
+def read_webp(path, max_seconds=None, max_pixels=None):
+  """Yields `Picture`s of a WebP file, read by Pillow, as FFmpeg does not.
+
+  Args:
+    path: `str`.
+    max_seconds: `float` or None, limit on the processor time of a picture.
+    max_pixels: `int` or None, limit on the size of a picture.
+
+  Raises:
+    DecodeError: if it cannot be opened or a limit is exceeded; with the reason
+      `readers.ENDS_EARLY` if later pictures are damaged.
+  """
   from PIL import Image
-  from PIL import ImageSequence
 
-  pictures, time = [], 0.0
+  time = 0.0
   try:
-    with tf.io.gfile.GFile(plain_paths.plain(path), 'rb') as f:
-      image = Image.open(io.BytesIO(f.read()))
-    for index, frame in enumerate(ImageSequence.Iterator(image)):
-      array = np.array(frame.convert('RGB'))
-      seconds = frame.info.get('duration', 40) / 1000 or 0.04
-      pictures.append(
-        readers.Picture(
-          index,
-          lambda span=(time, seconds): span,
-          pixels.RGB,
-          lambda a=array: [a],
-        )
-      )
-      time += seconds
+    image = Image.open(io.BytesIO(sources.read_bytes(path)))
+    readers.check_size(path, *image.size, max_pixels)
+    turn = orientation.of_exif(image)
+  except readers.DecodeError:
+    raise
   except Exception as e:  # Pillow raises many kinds.
-    if not pictures:
-      raise readers.DecodeError(path, 'cannot be opened', str(e)) from None
-  return pictures
+    is_large = isinstance(e, Image.DecompressionBombError)
+    reason = readers.TOO_LARGE if is_large else 'cannot be opened'
+    raise readers.DecodeError(path, reason, str(e)) from None
+  for index in range(getattr(image, 'n_frames', 1)):
+    array, seconds = _webp_frame(path, image, index, max_seconds)
+    yield readers.Picture(
+      index,
+      lambda span=(time, seconds): span,
+      pixels.RGB,
+      lambda a=array: [a],
+      turn,
+    )
+    time += seconds
 
 
-def read_tfio(path, rate, rotation=0):
+def _webp_frame(path, image, index, max_seconds):
+  """Frame `index` of a Pillow image, RGB, and its duration in seconds."""
+  start = clock.thread_time()
+  try:
+    image.seek(index)
+    array = np.array(image.convert('RGB'))
+  except Exception as e:  # Pillow raises many kinds.
+    reason = readers.ENDS_EARLY if index else 'cannot be opened'
+    raise readers.DecodeError(path, reason, str(e)) from None
+  readers.check_time(path, clock.thread_time() - start, max_seconds)
+  return array, image.info.get('duration', 40) / 1000 or 0.04
+
+
+def read_tfio(path, rate, turn=1):
   """All `Picture`s of a video, decoded by TensorFlow I/O's FFmpeg op.
 
   Args:
     path: `str`.
     rate: `float`, frames a second.
-    rotation: `int`, see `Picture`.
+    turn: `int`, the orientation, see `Picture`.
 
   Raises:
     DecodeError: if the op cannot decode it.
@@ -124,7 +150,7 @@ def read_tfio(path, rate, rotation=0):
       lambda i=i: (i / rate, 1 / rate),
       pixels.RGB,
       lambda i=i: [frames[i]],
-      rotation,
+      turn,
     )
     for i in range(len(frames))
   ]

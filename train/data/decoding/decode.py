@@ -25,6 +25,7 @@ _DEVICES = ('auto', 'cpu', 'cuda')
 _CHUNK_BYTES = 2**24  # Decoded planes held at a time; at least one picture.
 _SEEK_PICTURES = 64  # A window that starts after so many pictures is sought.
 _EPSILON = 1e-6  # Seconds.
+_MAX_REPEATS = 3000  # Frames, two minutes at 25 a second.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Decoder:
   """How files become frames.
 
   Frame k is picture `k * stride` or, with `fps`, the picture that is shown
-  `k / fps` seconds after the first. Pictures are rotated as the file's display
-  matrix says.
+  `k / fps` seconds after the first. Pictures are turned and mirrored as the
+  file's display matrix or EXIF data say.
 
   Attributes:
     size: `int`, pixels: height and width of the frames.
@@ -93,14 +94,22 @@ class Decoder:
     Raises:
       DecodeError: as `frames`, and if there are fewer frames.
     """
-    frames = self.frames(path, start, start + count)
+    frames, error = self.read(path, start, start + count)
     if len(frames) < count:
       message = f'expected {start + count}, got {start + len(frames)}'
+      message += f'; {error.message}' if error else ''
       raise DecodeError(path, 'too few frames', message)
     return frames
 
   def frames(self, path, start=0, stop=None):
     """The frames `[start, stop)`, or as many of them as the file has.
+
+    See `read`, which also says why they ended early.
+    """
+    return self.read(path, start, stop)[0]
+
+  def read(self, path, start=0, stop=None):
+    """The frames `[start, stop)`, and whether the file is damaged after them.
 
     The result ends early at the end of the file, at a picture that the decoder
     calls corrupt, or at a decoding error. Reading stops after the last frame.
@@ -111,21 +120,28 @@ class Decoder:
       stop: `int`, or None: to the end.
 
     Returns:
-      uint8 array `[n, size, size, channels]`, n at least 1.
+      - uint8 array `[n, size, size, channels]`, n at least 1.
+      - None, or the `DecodeError` that ended the file early.
 
     Raises:
       DecodeError: if there is no such file, no video stream in it, no decoder
         for it, no frame from `start` on, or a limit is exceeded.
     """
     log = _Log()
-    pictures = self._pictures(path, start, stop, log)
-    selected = self._select(pictures, start, stop)
-    small = [self._shrink(c, log.aspect) for c in _chunks(selected)]
+    try:
+      small = self._small(path, start, stop, log)
+    except _Disordered:
+      log = _Log()
+      small = self._small(path, start, stop, log, _timeline(self, path))
     if not small:
       reason = 'too few frames' if log.seen else 'no frames'
       message = log.error or f'got {log.seen} pictures, expected over {start}'
       raise DecodeError(path, reason, message)
-    return np.concatenate(small)
+    error = None
+    if log.error:
+      message = f'{log.seen} pictures can be used; {log.error}'
+      error = DecodeError(path, readers.ENDS_EARLY, message)
+    return np.concatenate(small), error
 
   def num_frames(self, path):
     """The number of frames of an undamaged file, found without decoding.
@@ -136,22 +152,38 @@ class Decoder:
     if array_readers.is_idx(path):
       return -(-array_readers.count_idx(path) // self.stride)
     if array_readers.is_webp(path):
-      times = [sum(p.span()) for p in array_readers.read_webp(path)]
-      total, num = times[-1], len(times)
+      spans = [p.span() for p in self._webp(path, _Log())]
     else:
-      with self._open(path) as reader:
-        times, length = reader.seconds_of(_timestamps(self, path))
-      num, total = len(times), times[-1] + length if len(times) else 0.0
-    if self.fps is None:
-      return -(-num // self.stride)
-    return int(np.ceil((total - _EPSILON) * self.fps))
+      times = _timeline(self, path)
+      spans = [times.span(i) for i in range(len(times))]
+    if self.fps is None or not spans:
+      return -(-len(spans) // self.stride)
+    for _, length in spans:
+      _check_stay(path, length * self.fps)
+    return int(np.ceil((sum(spans[-1]) - _EPSILON) * self.fps))
 
   def _open(self, path):
     return pyav_reader.open_video(
       path, self.device, self.max_seconds, self.max_pixels
     )
 
-  def _pictures(self, path, start, stop, log):
+  def _webp(self, path, log):
+    try:
+      yield from log.count(
+        array_readers.read_webp(path, self.max_seconds, self.max_pixels)
+      )
+    except DecodeError as e:
+      if e.reason != readers.ENDS_EARLY:
+        raise
+      log.error = e.message
+
+  def _small(self, path, start, stop, log, times=None):
+    """List of arrays of frames; `times` are those of the pictures, or None."""
+    pictures = self._pictures(path, start, stop, log, times)
+    selected = self._select(path, pictures, start, stop)
+    return [self._shrink(chunk, log.aspect) for chunk in _chunks(selected)]
+
+  def _pictures(self, path, start, stop, log, times):
     """Pictures of the file, beginning at or before frame `start`."""
     if array_readers.is_idx(path):
       first = start * self.stride
@@ -159,32 +191,32 @@ class Decoder:
       yield from log.count(array_readers.read_idx(path, first, last))
       return
     if array_readers.is_webp(path):
-      yield from log.count(array_readers.read_webp(path))
+      yield from self._webp(path, log)
       return
     if start * self.stride > _SEEK_PICTURES:
-      timestamps = _timestamps(self, path)
+      times = _timeline(self, path)
       with self._open(path) as reader:
         log.aspect = reader.aspect
-        index = self._index(start, reader.seconds_of(timestamps)[0])
-        pictures = reader.pictures_near(index, timestamps)
+        index = self._index(start, times.seconds)
+        pictures = reader.pictures_near(index, times)
         if pictures is not None:
           yield from log.count(pictures)
           log.error = reader.error
           return
     with self._open(path) as reader:
       log.aspect = reader.aspect
-      yield from log.count(self._all_pictures(path, reader))
+      yield from log.count(self._all_pictures(path, reader, times))
       log.error = reader.error
 
-  def _all_pictures(self, path, reader):
+  def _all_pictures(self, path, reader, times):
     is_short = (reader.seconds or np.inf) <= self.tfio_max_seconds
     if self.backend == 'tfio' and is_short:
       first = next(reader.pictures(), None)
       if first is None:
         return ()
       rate = 1 / first.span()[1]
-      return array_readers.read_tfio(path, rate, first.rotation)
-    return reader.pictures()
+      return array_readers.read_tfio(path, rate, first.orientation)
+    return reader.pictures(times)
 
   def _index(self, start, times):
     """The index of the picture that is frame `start`."""
@@ -193,11 +225,11 @@ class Decoder:
     shown = start / self.fps + _EPSILON
     return max(0, int(np.searchsorted(times, shown, 'right')) - 1)
 
-  def _select(self, pictures, start, stop):
+  def _select(self, path, pictures, start, stop):
     """The pictures of the frames `[start, stop)`."""
     stop = np.inf if stop is None else stop
     if self.fps is not None:
-      yield from _resample(pictures, self.fps, start, stop)
+      yield from _resample(path, pictures, self.fps, start, stop)
       return
     for picture in pictures:
       k, rest = divmod(picture.index, self.stride)
@@ -207,7 +239,7 @@ class Decoder:
         return
 
   def _shrink(self, chunk, aspect):
-    layout, rotation, planes = chunk
+    layout, orientation, planes = chunk
     frames = pixels.to_frames(
       planes,
       layout,
@@ -215,7 +247,7 @@ class Decoder:
       self.channels,
       self.crop,
       aspect if self.pixel_aspect else 1.0,
-      rotation,
+      orientation,
       self.box,
     )
     return frames.numpy()
@@ -274,26 +306,46 @@ def _check_tfio():
 
 
 @functools.lru_cache(maxsize=64)
-def _timestamps(decoder, path):
+def _timeline(decoder, path):
   with decoder._open(path) as reader:  # pylint: disable=protected-access
-    return reader.timestamps()
+    return reader.timeline()
 
 
-def _resample(pictures, fps, start, stop):
+class _Disordered(Exception):
+  """A picture's own time is before that of the picture shown before it."""
+
+
+def _resample(path, pictures, fps, start, stop):
   """Yields the picture that is shown at `k / fps`, for k in `[start, stop)`."""
-  k, held = start, None
+  k, held, shown = start, None, -np.inf
   for picture in pictures:
     time, _ = picture.span()
+    if time < shown - _EPSILON:
+      raise _Disordered
+    _check_stay(path, (time - shown) * fps if held else 0)
     while held is not None and k / fps < time - _EPSILON:
       yield held
       k += 1
       if k >= stop:
         return
-    held = picture
+    held, shown = picture, time
   if held is not None:
-    while k < stop and k / fps < sum(held.span()) - _EPSILON:
+    end = sum(held.span())
+    _check_stay(path, (end - shown) * fps)
+    while k < stop and k / fps < end - _EPSILON:
       yield held
       k += 1
+
+
+def _check_stay(path, num_frames):
+  """Raises `DecodeError` if a picture would fill too many frames."""
+  if num_frames > _MAX_REPEATS:
+    raise DecodeError(
+      path,
+      'gap in its times',
+      f'a picture is to be shown for {num_frames:.0f} frames, expected at most '
+      f'{_MAX_REPEATS}',
+    )
 
 
 class _Log:
@@ -311,7 +363,7 @@ class _Log:
 
 
 def _chunks(pictures):
-  """Groups pictures of one format: (layout, rotation, planes `[N, ...]`)."""
+  """Groups pictures of one format: (layout, orientation, planes)."""
   chunk = None
   for picture in pictures:
     planes = picture.planes()
@@ -345,7 +397,7 @@ class _Chunk:
   """
 
   def __init__(self, picture, planes):
-    self._kind = picture.layout, picture.rotation
+    self._kind = picture.layout, picture.orientation
     self._count = 0
     capacity = max(1, _CHUNK_BYTES // sum(p.nbytes for p in planes))
     self._planes = [
@@ -355,7 +407,7 @@ class _Chunk:
   def takes(self, picture, planes):
     return (
       self._count < len(self._planes[0])
-      and (picture.layout, picture.rotation) == self._kind
+      and (picture.layout, picture.orientation) == self._kind
       and all(a.shape[1:] == b.shape for a, b in zip(self._planes, planes))
     )
 

@@ -23,6 +23,18 @@ __all__ = [
 ]
 
 _CALLS_BEFORE_COMPILING = 8
+# By EXIF's orientation: whether to mirror a picture, left to right, and then
+# how many quarter turns to give it, counter-clockwise.
+_TURNS = {
+  1: (False, 0),
+  2: (True, 0),
+  3: (False, 2),
+  4: (True, 2),
+  5: (True, 1),
+  6: (False, 3),
+  7: (True, 3),
+  8: (False, 1),
+}
 _MAX_TERMS = 64
 
 # Luma weights (k_r, k_b) by FFmpeg's AVColorSpace. Unspecified (2) is BT.601,
@@ -74,7 +86,7 @@ def to_frames(
   channels=3,
   crop='center',
   aspect=1.0,
-  rotation=0,
+  orientation=1,
   box=None,
 ):
   """Square frames of `size` pixels from planes of one shape.
@@ -91,7 +103,7 @@ def to_frames(
     crop: 'center' (short side to `size`, the middle of the long side) or
       'letterbox' (long side to `size`, black beside the short one).
     aspect: `float`, width of a source pixel over its height.
-    rotation: `int`, multiple of 90, counter-clockwise rotation in degrees.
+    orientation: `int`, EXIF's number of how the pictures are to be shown.
     box: `int` or None; the picture is first cropped to its middle, at most so
       many pixels high and wide.
 
@@ -107,7 +119,7 @@ def to_frames(
     channels,
     crop,
     aspect,
-    rotation,
+    orientation,
     box,
   )
   return convert(planes)
@@ -164,7 +176,7 @@ class _Converter:
   """
 
   def __init__(
-    self, shapes, layout, size, channels, crop, aspect, rotation, box
+    self, shapes, layout, size, channels, crop, aspect, orientation, box
   ):
     height, width = shapes[0][:2]
     rows, cols = _axes(height, width, size, crop, aspect, box)
@@ -180,7 +192,7 @@ class _Converter:
     self._padding = [[0, 0], rows.padding, cols.padding, [0, 0]]
     self._layout = layout
     self._channels = channels
-    self._rotation = rotation
+    self._is_mirrored, self._quarter_turns = _TURNS[orientation]
     self._is_exact = all(
       rows.pitch
       and cols.pitch
@@ -235,8 +247,10 @@ class _Converter:
     frames = tf.stack([tf.saturate_cast(x, tf.uint8) for x in rgb], axis=-1)
     if np.any(self._padding):
       frames = tf.pad(frames, self._padding)
-    if self._rotation:
-      frames = tf.image.rot90(frames, self._rotation // 90)
+    if self._is_mirrored:
+      frames = tf.reverse(frames, [2])
+    if self._quarter_turns:
+      frames = tf.image.rot90(frames, self._quarter_turns)
     return frames
 
 

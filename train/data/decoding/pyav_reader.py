@@ -13,8 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_cglow.internal import plain_paths
+from train.data.decoding import orientation
 from train.data.decoding import pixels
 from train.data.decoding import readers
+from train.data.decoding import timeline
 
 __all__ = ['PyavReader', 'check_cuda', 'layout_of', 'open_video']
 
@@ -24,7 +26,7 @@ _SEMI_PLANAR = {'nv12': 8, 'p010le': 16}  # p010 has its ten bits on top.
 _GREY = {'gray': 8, 'gray10le': 10, 'gray12le': 12, 'gray16le': 16}
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _DEFAULT_RATE = 25.0
-_TOO_LONG = 'takes too long'
+_MOST = 0.9  # A stated duration may include a little more than the pictures.
 _ERRORS = (av.FFmpegError, OSError, ValueError, tf.errors.OpError)
 
 
@@ -61,17 +63,15 @@ def open_video(path, device='cpu', max_seconds=None, max_pixels=None):
       )
     except _ERRORS as e:
       is_late = isinstance(e, av.error.ExitError)  # PyAV's timeout.
-      reason = _TOO_LONG if is_late else 'cannot be opened'
+      reason = readers.TOO_LONG if is_late else 'cannot be opened'
       message = str(e).replace(str(file), path)
       raise readers.DecodeError(path, reason, message) from None
-    streams = [s for s in container.streams.video if not _is_cover(s)]
-    if not streams:
-      raise readers.DecodeError(path, 'no video stream')
-    if streams[0].codec_context is None:
+    video = _main_stream(path, container.streams.video)
+    if video.codec_context is None:
       raise readers.DecodeError(path, 'no decoder for its codec')
     # One thread for each file; several files keep the cores busy.
-    streams[0].codec_context.thread_count = 1
-    yield PyavReader(path, container, streams[0], max_seconds, max_pixels)
+    video.codec_context.thread_count = 1
+    yield PyavReader(path, container, video, max_seconds, max_pixels)
 
 
 def check_cuda():
@@ -90,9 +90,30 @@ def _hardware():
   return hwaccel.HWAccel('cuda', allow_software_fallback=True)
 
 
+def _main_stream(path, streams):
+  """The stream that the ffmpeg program takes: a default one, or the largest."""
+  whole = [s for s in streams if not _is_cover(s) and not _is_tile(s)]
+  if not whole:
+    message = 'a picture in tiles' if any(map(_is_tile, streams)) else ''
+    raise readers.DecodeError(path, 'no video stream', message)
+  return max(whole, key=_rank)
+
+
+def _rank(stream):
+  context = stream.codec_context
+  size = context.width * context.height if context else 0
+  is_default = bool(stream.disposition & av.stream.Disposition.default)
+  return 5_000_000 * is_default + size
+
+
 def _is_cover(stream):
   """Whether the stream is the cover picture of a music file."""
   return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _is_tile(stream):
+  """Whether the stream is a part of a picture, as in HEIC files of phones."""
+  return bool(stream.disposition & av.stream.Disposition.dependent)
 
 
 class PyavReader:
@@ -109,6 +130,7 @@ class PyavReader:
     self._stream = stream
     self._max_seconds = max_seconds
     self._last_picture = time.thread_time()
+    self._last_stamp = 0  # The end of the packets read so far.
     self._max_pixels = max_pixels
     self.aspect = float(
       stream.sample_aspect_ratio
@@ -123,63 +145,64 @@ class PyavReader:
     duration = self._container.duration
     return None if duration is None else duration / av.time_base
 
-  def timestamps(self):
+  def timeline(self):
     """The pictures' times from the packets; reads the whole file.
 
     Returns:
-      float64 array, sorted, in units of the stream's time base; NaN where a
-      packet has none. Its length is the number of packets.
+      A `timeline.Timeline` of the packets that are shown.
 
     Raises:
       DecodeError: if the file cannot be read.
     """
     try:
-      stamps = [
-        np.nan if packet.pts is None else packet.pts
+      packets = [
+        (packet.pts, packet.dts, packet.duration or 0)
         for packet in self._container.demux(self._stream)
-        if self._in_time() and packet.size
+        # Packets outside of the edit list are decoded, but not shown.
+        if self._in_time() and packet.size and not packet.is_discard
       ]
     except _ERRORS as e:
       raise readers.DecodeError(self._path, 'cannot be read', str(e)) from None
-    return np.sort(np.array(stamps, np.float64))
-
-  def seconds_of(self, timestamps):
-    """Times in seconds after the first picture, and a picture's duration."""
-    length = 1 / self._rate()
-    if np.isnan(timestamps).any():
-      return np.arange(len(timestamps)) * length, length
     base = float(self._stream.time_base)
-    return (timestamps - timestamps[:1]) * base, length
+    return timeline.of_packets(packets, base, self._rate())
 
-  def pictures(self):
-    """Iterates over the pictures from the first one on."""
-    yield from self._pictures(self._decode())
+  def pictures(self, times=None):
+    """Iterates over the pictures from the first one on.
 
-  def pictures_near(self, index, timestamps):
+    Args:
+      times: A `timeline.Timeline` that says when each picture is shown, or
+        None: the pictures say it themselves.
+    """
+    yield from self._pictures(self._decode(), times)
+    if not self.error:
+      self.error = self._missing()
+
+  def pictures_near(self, index, times):
     """Like `pictures`, starting at the key frame before picture `index`.
 
     Args:
       index: `int`.
-      timestamps: The result of `timestamps` for the same file.
+      times: The result of `timeline` for the same file.
 
     Returns:
       An iterator, or None if the file's times do not identify the picture that
       a seek found.
     """
-    if index >= len(timestamps) or np.isnan(timestamps).any():
+    if index >= len(times) or not times.can_seek:
       return None
     try:
-      self._container.seek(int(timestamps[index]), stream=self._stream)
+      self._container.seek(int(times.stamps[index]), stream=self._stream)
     except _ERRORS:
       return None
     frames = self._decode()
     first = next(frames, None)
     if first is None or first.pts is None:
       return None
-    found = int(np.searchsorted(timestamps, first.pts))
-    if found > index or timestamps[found] != first.pts:
+    found = int(np.searchsorted(times.stamps, first.pts))
+    is_one = np.count_nonzero(times.stamps == first.pts) == 1
+    if found > index or not is_one:
       return None
-    return self._pictures(_chain(first, frames), found, int(timestamps[0]))
+    return self._pictures(_chain(first, frames), times, found)
 
   def _decode(self):
     """Iterates over frames until the end, an error or a corrupt frame."""
@@ -187,6 +210,10 @@ class PyavReader:
     try:
       for packet in self._container.demux(self._stream):
         self._in_time()
+        for stamp in (packet.pts, packet.dts):
+          if stamp is not None:
+            end = stamp + (packet.duration or 0)
+            self._last_stamp = max(self._last_stamp, end)
         for frame in packet.decode():
           if frame.is_corrupt:
             self.error = f'frame at {frame.time} s is corrupt'
@@ -197,53 +224,68 @@ class PyavReader:
     except readers.DecodeError:
       raise
     except av.error.ExitError as e:
-      raise readers.DecodeError(self._path, _TOO_LONG, str(e)) from None
+      raise readers.DecodeError(self._path, readers.TOO_LONG, str(e)) from None
     except _ERRORS as e:
       self.error = str(e)
 
   def _in_time(self):
     # Processor time, because a busy machine is not the file's fault.
     seconds = time.thread_time() - self._last_picture
-    if self._max_seconds is not None and seconds > self._max_seconds:
-      message = f'no picture in {seconds:.0f} s'
-      raise readers.DecodeError(self._path, _TOO_LONG, message)
+    readers.check_time(self._path, seconds, self._max_seconds)
     return True
 
   def _check_size(self, frame):
-    if self._max_pixels and frame.width * frame.height > self._max_pixels:
-      raise readers.DecodeError(
-        self._path,
-        'frames too large',
-        f'{frame.width}x{frame.height}, expected at most {self._max_pixels} '
-        'pixels',
-      )
+    readers.check_size(self._path, frame.width, frame.height, self._max_pixels)
 
-  def _pictures(self, frames, index=0, first_stamp=None):
-    rate = self._rate()
+  def _pictures(self, frames, times=None, index=0):
+    rate, first_stamp = self._rate(), None
     for frame in frames:
       if first_stamp is None:
         first_stamp = frame.pts
       layout, planes = layout_of(frame)
-      yield readers.Picture(
-        index,
-        functools.partial(_span, frame, index, first_stamp, rate),
-        layout,
-        planes,
-        frame.rotation,
-      )
+      if times is None:
+        span = functools.partial(_span, frame, index, first_stamp, rate)
+      else:
+        span = functools.partial(times.span, index)
+      turn = orientation.of_frame(frame, self._path)
+      yield readers.Picture(index, span, layout, planes, turn)
       index += 1
 
   def _rate(self):
-    rate = self._stream.average_rate or self._stream.guessed_rate
-    return float(rate or _DEFAULT_RATE)
+    # A stream without times has the rate that its own header states; its
+    # average rate is FFmpeg's default.
+    rates = [self._stream.average_rate, self._stream.guessed_rate]
+    if self._stream.start_time is None:
+      rates.reverse()
+    return float(rates[0] or rates[1] or _DEFAULT_RATE)
+
+  def _missing(self):
+    """What the container states and the file does not hold, or ''."""
+    entries, base = self._stream.index_entries, self._stream.time_base
+    if len(entries) and entries[-1].timestamp > self._last_stamp:
+      return f'nothing after {float(self._last_stamp * base):.2f} s is there'
+    stated = _seconds(self._stream.metadata.get('DURATION', ''))
+    seconds = float(self._last_stamp * base)
+    if seconds < _MOST * stated:
+      return f'{seconds:.2f} s of {stated:.2f} s are there'
+    return ''
+
+
+def _seconds(text):
+  """The seconds of a duration 'hours:minutes:seconds' of Matroska, or 0."""
+  try:
+    hours, minutes, seconds = text.split(':')
+    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+  except ValueError:
+    return 0.0
 
 
 def _span(frame, index, first_stamp, rate):
   time_, length = index / rate, 1 / rate
   if frame.pts is not None and first_stamp is not None:
     time_ = float((frame.pts - first_stamp) * frame.time_base)
-  if frame.duration:
-    length = float(frame.duration * frame.time_base)
+    if frame.duration:
+      length = float(frame.duration * frame.time_base)
   return time_, length
 
 

@@ -9,7 +9,21 @@ import numpy as np
 
 from train.data.decoding import pixels
 
-__all__ = ['DecodeError', 'Picture']
+__all__ = [
+  'DecodeError',
+  'ENDS_EARLY',
+  'Picture',
+  'TOO_LARGE',
+  'TOO_LONG',
+  'check_size',
+  'check_time',
+]
+
+TOO_LARGE = 'frames too large'
+TOO_LONG = 'takes too long'
+
+# The reason of an error after which the frames before it can be used.
+ENDS_EARLY = 'ends early'
 
 
 class DecodeError(ValueError):
@@ -43,11 +57,24 @@ class Picture:
     layout: `pixels.Layout`.
     planes: Function without arguments that returns the list of planes. Copy
       them before asking for the next picture.
-    rotation: `int`, counter-clockwise rotation in degrees to apply.
+    orientation: `int`, EXIF's number of how it is to be shown, 1 to 8.
   """
 
   index: int
   span: Callable[[], tuple[float, float]]
   layout: pixels.Layout
   planes: Callable[[], list[np.ndarray]]
-  rotation: int = 0
+  orientation: int = 1
+
+
+def check_size(path, width, height, max_pixels):
+  """Raises `DecodeError` if a picture has more than `max_pixels`, or None."""
+  if max_pixels and width * height > max_pixels:
+    message = f'{width}x{height}, expected at most {max_pixels} pixels'
+    raise DecodeError(path, TOO_LARGE, message)
+
+
+def check_time(path, seconds, max_seconds):
+  """Raises `DecodeError` if a picture took over `max_seconds`, or None."""
+  if max_seconds is not None and seconds > max_seconds:
+    raise DecodeError(path, TOO_LONG, f'no picture in {seconds:.0f} s')

@@ -141,15 +141,16 @@ def prepare_file(decoder, region):
     region: A `sources.Region`.
 
   Returns:
-    uint8 array `[T, size, size, channels]`, T at least 1.
+    - uint8 array `[T, size, size, channels]`, T at least 1.
+    - None, or the `DecodeError` that ended the file early.
 
   Raises:
     DecodeError: if there are none, or they are blank.
   """
-  frames = decoder.frames(region.path, region.start, region.stop)
+  frames, error = decoder.read(region.path, region.start, region.stop)
   if decode.is_blank(frames):
     raise readers.DecodeError(region.path, 'blank frames')
-  return frames
+  return frames, error
 
 
 def prepare_shard(job, plan):
@@ -398,11 +399,13 @@ def _results(job, items):
 
 
 def _record(job, item):
+  """The encoded record of an item, and what `prepare_file` says of its end."""
   region = item.region
-  frames = prepare_file(job.decoder, region)
-  return records.encode(
+  frames, error = prepare_file(job.decoder, region)
+  record = records.encode(
     frames, region.label, item.key, region.weight, job.encoding
   )
+  return record, error
 
 
 def _write_shard(job, plan, results, count=lambda error: None):
@@ -422,8 +425,11 @@ def _write_shard(job, plan, results, count=lambda error: None):
         logging.error('Failed at %s', item.region.path)
         raise result
       else:
-        count(None)
-        yield result
+        record, error = result
+        if error is not None:
+          skipped.append(_skipped(error))
+        count(error)
+        yield record
 
   return records.write_shard(job.folder, plan.file, found(), skipped)
 

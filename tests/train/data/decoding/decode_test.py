@@ -343,11 +343,11 @@ class BrokenFileTest(tf.test.TestCase):
         time=None,
         duration=0,
         time_base=1,
-        rotation=0,
+        side_data={},
       )
       for is_corrupt in (False, False, True, False)
     ]
-    packet = types.SimpleNamespace(size=1, decode=lambda: frames)
+    packet = types.SimpleNamespace(size=1, dts=0, decode=lambda: frames)
     container = types.SimpleNamespace(demux=lambda stream: [packet])
     stream = types.SimpleNamespace(
       sample_aspect_ratio=None,
@@ -355,6 +355,9 @@ class BrokenFileTest(tf.test.TestCase):
         sample_aspect_ratio=None, width=16, height=16
       ),
       average_rate=10,
+      guessed_rate=10,
+      start_time=0,
+      index_entries=[],
     )
     reader = pyav_reader.PyavReader('x', container, stream, None, None)
     with mock.patch.object(pyav_reader, 'layout_of', return_value=(None, None)):

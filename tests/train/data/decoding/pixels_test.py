@@ -3,6 +3,8 @@
 from absl.testing import parameterized
 import av
 import numpy as np
+import PIL.Image
+import PIL.ImageOps
 import tensorflow as tf
 
 from train.data.decoding import pixels
@@ -75,11 +77,13 @@ class GeometryTest(tf.test.TestCase, parameterized.TestCase):
       pixels.to_frames([frames[:, 8:32, 18:42]], pixels.RGB, 8),
     )
 
-  @parameterized.parameters(90, 180, 270, -90)
-  def test_rotation(self, rotation):
+  @parameterized.parameters(range(1, 9))
+  def test_orientation(self, orientation):
     frames = random_rgb(1, 16, 16)
-    turned = pixels.to_frames([frames], pixels.RGB, 16, rotation=rotation)
-    self.assertAllEqual(turned[0], np.rot90(frames[0], rotation // 90))
+    shown = pixels.to_frames([frames], pixels.RGB, 16, orientation=orientation)
+    image = PIL.Image.fromarray(frames[0])
+    image.getexif()[0x112] = orientation
+    self.assertAllEqual(shown[0], np.array(PIL.ImageOps.exif_transpose(image)))
 
   def test_one_channel_is_the_mean(self):
     frames = np.zeros([1, 8, 8, 3], np.uint8)
@@ -167,7 +171,7 @@ class ExactTest(tf.test.TestCase, parameterized.TestCase):
       3,
       'center',
       1.0,
-      0,
+      1,
       None,
     )
     self.assertTrue(converter._is_exact)
