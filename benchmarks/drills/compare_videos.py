@@ -44,11 +44,12 @@ def _theirs(path, fps):
   """The frames of the ffmpeg program; pictures begin at `k / fps`, as ours."""
   from benchmarks.drills import odd_videos
 
-  filters = f'scale={_SIDE}:{_SIDE}:flags=area'
+  filters, limit = f'scale={_SIDE}:{_SIDE}:flags=area', []
   if fps:
     filters = f'fps={fps}:round=up,{filters}'
+    limit = ['-t', '60']  # A gap of a day is filled.
   command = ['ffmpeg', '-v', 'error', '-i', path, '-an', '-vsync']
-  command += ['passthrough', '-vf', filters, '-t', '60', '-f', 'rawvideo']
+  command += ['passthrough', '-vf', filters, *limit, '-f', 'rawvideo']
   done = subprocess.run(
     [*command, '-pix_fmt', 'rgb24', '-'], capture_output=True, check=False
   )

@@ -99,6 +99,17 @@ class BadTreeTest(tf.test.TestCase, parameterized.TestCase):
     with self.assertRaisesRegex(sources.DataError, message):
       sources.folder_source(os.path.join(root, name), 8)
 
+  def test_links_that_lead_nowhere(self):
+    root = make_tree(self.create_tempdir().full_path, VIDEOS)
+    names = ('cat/loop.mp4', 'cat/gone.mp4')
+    for name, target in zip(names, ('loop.mp4', 'none.mp4')):
+      os.symlink(target, os.path.join(root, name))
+    os.symlink('loop', os.path.join(root, 'loop'))
+    os.symlink('..', os.path.join(root, 'cat', 'parent'))
+    source = sources.folder_source(root, 8)
+    self.assertEqual(source.label_names, ('ant', 'cat'))
+    self.assertEqual(part(source.train + source.valid, root), {*VIDEOS, *names})
+
   def test_empty_folder(self):
     with self.assertRaisesRegex(sources.DataError, 'is empty'):
       sources.folder_source(self.create_tempdir().full_path, 8)

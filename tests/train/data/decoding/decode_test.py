@@ -273,6 +273,10 @@ class BrokenFileTest(tf.test.TestCase):
   def test_missing(self):
     self.assert_reason('cannot be opened')
 
+  def test_loop_of_links(self):
+    os.symlink('broken', self.path)
+    self.assert_reason('cannot be opened')
+
   def test_not_a_video(self):
     with open(self.path, 'w', encoding='utf-8') as f:
       f.write('label,path\n' * 100)
@@ -347,7 +351,7 @@ class BrokenFileTest(tf.test.TestCase):
       )
       for is_corrupt in (False, False, True, False)
     ]
-    packet = types.SimpleNamespace(size=1, dts=0, decode=lambda: frames)
+    packet = types.SimpleNamespace(pts=None, dts=None, decode=lambda: frames)
     container = types.SimpleNamespace(demux=lambda stream: [packet])
     stream = types.SimpleNamespace(
       sample_aspect_ratio=None,
