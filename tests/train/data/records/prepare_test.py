@@ -230,6 +230,23 @@ class PrepareTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(row['reason'], 'crashes the decoder')
     self.assertIn('signal 11', row['message'])
 
+  def test_a_file_that_ends_early_is_noted_and_not_counted(self):
+    error = decode.DecodeError(self.video(0), 'ends early', 'damaged')
+    read = decode.Decoder.read
+
+    def ends_early(decoder, path, *args):
+      frames, _ = read(decoder, path, *args)
+      return frames, error if path == self.video(0) else None
+
+    with mock.patch.object(decode.Decoder, 'read', ends_early):
+      index = self.prepare(max_skipped=0.0)
+    self.assertEqual(index.num_skipped, 0)
+    num = sum(s.num_records for part in index.parts.values() for s in part)
+    self.assertEqual(num, 12)
+    with open(index.path('skipped_files.jsonl'), encoding='utf-8') as f:
+      row = json.loads(f.read())
+    self.assertEqual((row['path'], row['reason']), (error.path, error.reason))
+
   def test_a_mistake_in_the_program_is_no_skipped_file(self):
     with (
       mock.patch.object(prepare, 'prepare_file', side_effect=KeyError('x')),
