@@ -250,6 +250,8 @@ def _row(folder, mode, kind, without_fault):
   unreadable = cell / 'run' if mode != 'prepare' else cell / 'made'
   with _FAILURES[kind](unreadable):
     code, stderr = _command(mode, cell)
+  if code == 75 and kind != 'sigterm':
+    raise SystemExit('Stopped.')  # The signal was for this program.
   after = _snapshot(cell)
   changed = sorted(
     n for n in {*before, *after} if before.get(n) != after.get(n)
@@ -286,7 +288,7 @@ def _row(folder, mode, kind, without_fault):
     and again == 0,
   }
   shutil.rmtree(cell)
-  logging.info('%s', json.dumps(row))
+  print(f'{mode}, {kind}: {code}, {row["is_right"]}', file=sys.stderr)
   return row
 
 
@@ -310,7 +312,6 @@ def main(argv):
   del argv
   if _FOLDER.value is None:
     raise app.UsageError('Expected --folder=<an empty folder>.')
-  logging.set_verbosity(logging.INFO)
   folder = pathlib.Path(_FOLDER.value).resolve() / 'cells'
   folder.mkdir(parents=True, exist_ok=True)
   with mock.patch.object(os, 'cpu_count', return_value=1):
