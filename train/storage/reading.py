@@ -20,6 +20,7 @@ from train.storage import files
 __all__ = [
   'numbered_lines',
   'read_arrays',
+  'read_bytes',
   'read_json',
   'read_lines',
   'read_text',
@@ -42,7 +43,7 @@ def read_text(path):
     RunFolderError: if it is missing, is no plain file, is too large, cannot be
       read or is not UTF-8.
   """
-  data = _read_bytes(pathlib.Path(path))
+  data = read_bytes(path)
   try:
     return data.decode('utf-8-sig')
   except UnicodeDecodeError as e:
@@ -53,7 +54,9 @@ def read_text(path):
     ) from None
 
 
-def _read_bytes(path):
+def read_bytes(path):
+  """The content of a plain file; `RunFolderError` as by `read_text`."""
+  path = pathlib.Path(path)
   with files.reporting(path, 'read'):
     # A pipe would block, and a device has no end.
     if path.exists() and not path.is_file():
@@ -95,7 +98,7 @@ def numbered_lines(path):
     return []
   rows = []
   # A crash of the machine may leave arbitrary bytes in the last line.
-  text = _read_bytes(pathlib.Path(path)).decode('utf-8-sig', 'replace')
+  text = read_bytes(pathlib.Path(path)).decode('utf-8-sig', 'replace')
   for number, line in enumerate(text.split('\n'), 1):
     # ValueError also stands for numbers of thousands of digits.
     with contextlib.suppress(ValueError, RecursionError):

@@ -212,9 +212,8 @@ class RunFolder:
     files.write_atomically(self.labels_file, label_names.to_text(names))
 
   def read_labels(self):
-    return label_names.from_bytes(
-      self.labels_file.read_bytes(), self.labels_file
-    )
+    data = reading.read_bytes(self.labels_file)
+    return label_names.from_bytes(data, self.labels_file)
 
 
 def _check_row(where, row):

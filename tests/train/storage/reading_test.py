@@ -85,14 +85,22 @@ class ReadingTest(parameterized.TestCase):
     self.assertEqual(self.folder.read_config(), presets.PRESETS['smoke'])
     self.assertEqual(self.folder.read_metrics_file(), {'step': 6})
 
-  def test_no_plain_file(self):
-    path = self.folder.metrics_file
-    path.unlink()
+  @parameterized.parameters('metrics_file', 'labels_file')
+  def test_no_plain_file(self, name):
+    path = getattr(self.folder, name)
+    read = {
+      'metrics_file': self.folder.read_metrics_file,
+      'labels_file': self.folder.read_labels,
+    }[name]
+    path.unlink(missing_ok=True)
     os.mkfifo(path)
-    self._refused(path, self.folder.read_metrics_file)
+    self._refused(path, read)
     path.unlink()
     path.mkdir()
-    self._refused(path, self.folder.read_metrics_file)
+    self._refused(path, read)
+
+  def test_no_labels_file(self):
+    self._refused(self.folder.labels_file, self.folder.read_labels)
 
   def test_every_value_of_config_of_another_type(self):
     values = json.loads(self.folder.config_file.read_text())
