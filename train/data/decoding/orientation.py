@@ -9,7 +9,7 @@ import numpy as np
 
 from train.data import sources
 
-__all__ = ['of_exif', 'of_frame', 'of_matrix']
+__all__ = ['Orientations', 'of_exif', 'of_matrix']
 
 _EXIF_TAG = 0x112
 # By the signs of the display matrix (a, b; c, d): of a and d, or of b and c.
@@ -18,21 +18,43 @@ _TURNED = {(1, 1): 5, (1, -1): 6, (-1, -1): 7, (-1, 1): 8}
 _BY_ROTATION = (1, 8, 3, 6)
 
 
-def of_frame(frame, path):
-  """The orientation of a decoded frame, from its display matrix.
+class Orientations:
+  """The orientations of a file's frames.
 
-  Args:
-    frame: `av.VideoFrame`.
-    path: `str`, its file.
+  Of a picture file it is what Pillow finds. Of a video it is what the display
+  matrix says, which is read again when the rotation changes.
   """
-  try:
-    matrix = frame.side_data.get(sidedata.Type.DISPLAYMATRIX)
-  except ValueError:  # PyAV 18 does not know the type of EXIF data.
-    by_rotation = _BY_ROTATION[round(frame.rotation / 90) % 4]
-    return _of_picture(path) or by_rotation
-  if matrix is None:
-    return 1
-  return of_matrix(np.frombuffer(matrix, np.int32)[:9])
+
+  def __init__(self, path, format_name, codec_name):
+    """Reads nothing yet.
+
+    Args:
+      path: `str`.
+      format_name: `str`, FFmpeg's name of the container.
+      codec_name: `str`, FFmpeg's name of the codec.
+    """
+    self._path = path
+    self._is_picture = format_name.endswith('_pipe')
+    # PyAV 18 frees a side datum's name twice, which the PNG decoder sets.
+    self._has_matrix = codec_name not in ('png', 'apng')
+    self._rotation = None
+    self._orientation = 1
+
+  def of_frame(self, frame):
+    """The orientation of an `av.VideoFrame`."""
+    rotation = frame.rotation
+    if rotation != self._rotation:
+      self._rotation = rotation
+      self._orientation = self._read(frame)
+    return self._orientation
+
+  def _read(self, frame):
+    orientation = None
+    if self._is_picture:
+      orientation = _of_picture(self._path)
+    elif self._has_matrix:
+      orientation = _of_side_data(frame)
+    return orientation or _BY_ROTATION[round(frame.rotation / 90) % 4]
 
 
 def of_matrix(matrix):
@@ -47,6 +69,15 @@ def of_exif(image):
   """The orientation in the EXIF data of a Pillow image; 1 if there is none."""
   orientation = image.getexif().get(_EXIF_TAG)
   return orientation if orientation in range(1, 9) else 1
+
+
+def _of_side_data(frame):
+  """The orientation of a frame's display matrix, or None."""
+  try:
+    matrix = frame.side_data.get(sidedata.Type.DISPLAYMATRIX)
+  except ValueError:  # A type that PyAV does not know.
+    return None
+  return matrix and of_matrix(np.frombuffer(matrix, np.int32)[:9])
 
 
 def _of_picture(path):

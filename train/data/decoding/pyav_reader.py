@@ -239,6 +239,11 @@ class PyavReader:
 
   def _pictures(self, frames, times=None, index=0):
     rate, first_stamp = self._rate(), None
+    turns = orientation.Orientations(
+      self._path,
+      self._container.format.name,
+      self._stream.codec_context.name,
+    )
     for frame in frames:
       if first_stamp is None:
         first_stamp = frame.pts
@@ -247,7 +252,7 @@ class PyavReader:
         span = functools.partial(_span, frame, index, first_stamp, rate)
       else:
         span = functools.partial(times.span, index)
-      turn = orientation.of_frame(frame, self._path)
+      turn = turns.of_frame(frame)
       yield readers.Picture(index, span, layout, planes, turn)
       index += 1
 

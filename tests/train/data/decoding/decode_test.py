@@ -347,16 +347,19 @@ class BrokenFileTest(tf.test.TestCase):
         time=None,
         duration=0,
         time_base=1,
+        rotation=0,
         side_data={},
       )
       for is_corrupt in (False, False, True, False)
     ]
     packet = types.SimpleNamespace(pts=None, dts=None, decode=lambda: frames)
-    container = types.SimpleNamespace(demux=lambda stream: [packet])
+    container = types.SimpleNamespace(
+      demux=lambda stream: [packet], format=types.SimpleNamespace(name='x')
+    )
     stream = types.SimpleNamespace(
       sample_aspect_ratio=None,
       codec_context=types.SimpleNamespace(
-        sample_aspect_ratio=None, width=16, height=16
+        sample_aspect_ratio=None, width=16, height=16, name='x'
       ),
       average_rate=10,
       guessed_rate=10,

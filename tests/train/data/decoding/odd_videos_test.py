@@ -15,6 +15,7 @@ from train.data import clips as clips_lib
 from train.data import skip_log
 from train.data import sources
 from train.data.decoding import decode
+from train.data.decoding import orientation
 from train.data.decoding import pyav_reader
 from train.data.decoding import readers
 from train.data.decoding import timeline
@@ -92,6 +93,18 @@ class OddVideosTest(tf.test.TestCase, parameterized.TestCase):
     path = self.write('b_frames.avi')
     whole = decode.Decoder(32, fps=50.0).frames(path)
     self.assertEqual([n for n, _ in shown(whole)], [k // 2 for k in range(80)])
+
+  @parameterized.parameters(('mkv', 'png', 0), ('mkv', 'ffv1', 1))
+  def test_side_data_of_png_are_not_touched(self, ending, codec, num_calls):
+    # PyAV would free the name of a colour profile twice, and crash later.
+    path = os.path.join(self.folder, f'{codec}.{ending}')
+    pix_fmt = 'rgb24' if codec == 'png' else 'yuv420p'
+    odd_videos.write(path, range(5), codec=codec, pix_fmt=pix_fmt)
+    with mock.patch.object(
+      orientation, '_of_side_data', return_value=None
+    ) as side_data:
+      self.assertLen(decode.Decoder(32).frames(path), 5)
+    self.assertEqual(side_data.call_count, num_calls)
 
   def test_tiles_of_a_picture_are_no_video(self):
     path = self.write('b_frames.mkv')
