@@ -94,7 +94,7 @@ class OddVideosTest(tf.test.TestCase, parameterized.TestCase):
     whole = decode.Decoder(32, fps=50.0).frames(path)
     self.assertEqual([n for n, _ in shown(whole)], [k // 2 for k in range(80)])
 
-  @parameterized.parameters(('mkv', 'png', 0), ('mkv', 'ffv1', 1))
+  @parameterized.parameters(('mov', 'png', 0), ('mkv', 'ffv1', 1))
   def test_side_data_of_png_are_not_touched(self, ending, codec, num_calls):
     # PyAV would free the name of a colour profile twice, and crash later.
     path = os.path.join(self.folder, f'{codec}.{ending}')
