@@ -25,10 +25,11 @@ VARIANTS = ('shapes', 'shapes:motion', 'shapes:appearance')
 MAX_MISFIT = 0.05
 # Largest values of real frames at 8 and 5 bits, 16 to 64 pixels: colours and
 # backgrounds differ by 10 levels, coverages by 0.15, radii by 0.005 from the
-# set's, and steps turn by 0.005.
+# set's, and steps turn by 0.005. A pixel of the outline may be off by more, as
+# the eye allows, but a pixel that is missing or full is a hole or a spike.
 _LEVELS = 40.0
 _GREY_LEVELS = 12.0
-_WORST = 0.5
+_WORST = 0.85
 _RADII = (moving_shapes.RADII[0] - 0.01, moving_shapes.RADII[1] + 0.01)
 _ACROSS = 0.02
 _SPEEDS = (moving_shapes.SPEEDS[0] - 0.02, moving_shapes.SPEEDS[1] + 0.02)
