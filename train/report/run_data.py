@@ -107,10 +107,10 @@ def read(workdir):
   problems = []
 
   def attempt(read_, path, default):
+    if not pathlib.Path(path).exists():  # A run that has just begun.
+      return default
     try:
       return read_()
-    except FileNotFoundError:
-      return default
     except (OSError, ValueError, zipfile.BadZipFile) as e:
       problems.append(f'{pathlib.Path(path).name} cannot be read: {e}')
       return default
