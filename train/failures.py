@@ -21,6 +21,7 @@ from absl import logging
 import numpy as np
 
 from train import errors
+from train import shown_text
 
 __all__ = [
   'Failure',
@@ -67,9 +68,6 @@ _MEMORY_ADVICE = (
 _MATRIX_ADVICE = (
   'The weights have overflowed, or are not finite: use an earlier checkpoint '
   '(--checkpoint=best), or train with a lower optimiser.learning_rate'
-)
-_UNPRINTABLE = re.compile(
-  '[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]'
 )
 
 
@@ -231,10 +229,9 @@ def signal_name(number):
 
 
 def printable(text):
-  """The text as one line: control characters are shown as escapes."""
-  return _UNPRINTABLE.sub(
-    lambda m: m[0].encode('unicode_escape').decode('ascii'), str(text).strip()
-  )
+  """The text as one line: what cannot be seen is shown as an escape."""
+  line = shown_text.visible(str(text).strip())
+  return line.replace('\n', '\\n').replace('\t', '\\t')
 
 
 def open_streams():

@@ -1,8 +1,8 @@
 """Writes the ablation's numbers as Markdown tables."""
 
+from train import shown_text
 from train.ablation import ablation_rows
 from train.storage import places
-from train.storage import shown_text
 
 __all__ = ['facts', 'markdown', 'notes', 'table']
 

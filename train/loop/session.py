@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from train import errors
 from train import failures
+from train import shown_text
 from train.config import configs
 from train.config import memory
 from train.data import inputs as inputs_lib
@@ -32,7 +33,6 @@ from train.storage import checkpoints as checkpoints_lib
 from train.storage import files
 from train.storage import lock
 from train.storage import run_folder
-from train.storage import shown_text
 from train.systems import systems
 
 __all__ = ['Options', 'train']

@@ -11,8 +11,8 @@ import warnings
 import numpy as np
 from PIL import Image as pil
 
+from train import shown_text
 from train.samples import sample_files
-from train.storage import shown_text
 
 __all__ = [
   'COLOURS',

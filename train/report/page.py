@@ -13,6 +13,7 @@ from typing import Any
 
 import jinja2
 
+from train import shown_text
 from train.report import ablation
 from train.report import comparison
 from train.report import gallery
@@ -20,7 +21,6 @@ from train.report import run_data
 from train.report import run_page
 from train.storage import files
 from train.storage import places as places_lib
-from train.storage import shown_text
 
 __all__ = ['Page', 'render', 'write']
 

@@ -10,11 +10,11 @@ import os
 import pathlib
 import zipfile
 
+from train import shown_text
 from train.config import configs
 from train.storage import files
 from train.storage import reading
 from train.storage import run_folder
-from train.storage import shown_text
 from train.systems import systems
 
 __all__ = ['RunData', 'read', 'read_ablation']

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
+from train import shown_text
 from train.storage import files
-from train.storage import shown_text
 
 __all__ = [
   'as_rgb',

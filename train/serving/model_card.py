@@ -1,9 +1,9 @@
 """Writes the model card of an exported model, as Markdown."""
 
+from train import shown_text
 from train.config import configs
 from train.config import nested
 from train.serving import signatures as signatures_lib
-from train.storage import shown_text
 
 __all__ = ['data_facts', 'model_card']
 

@@ -1,7 +1,7 @@
 from absl.testing import absltest
 from absl.testing import parameterized
 
-from train.storage import shown_text
+from train import shown_text
 
 _BIDIRECTIONAL = '\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2069'
 
