@@ -13,6 +13,7 @@ import argparse
 import http.client
 import itertools
 import json
+import os
 import pathlib
 import re
 import sys
@@ -41,6 +42,16 @@ class RequestError(RuntimeError):
   """A request that was refused or not answered; the message says why."""
 
 
+def _load(tf, path):
+  """Loads from within the folder: TensorFlow expands `[ ] * ?` in paths."""
+  before = os.getcwd()
+  os.chdir(path)
+  try:
+    return tf.saved_model.load('.')
+  finally:
+    os.chdir(before)
+
+
 class SavedModel:
   """A model from a folder on this machine."""
 
@@ -49,7 +60,7 @@ class SavedModel:
 
     self._tf = tf
     try:
-      self._loaded = tf.saved_model.load(path)
+      self._loaded = _load(tf, path)
     except (OSError, ValueError, tf.errors.OpError) as e:
       raise RequestError(
         f'Expected the folder of a SavedModel, such as export/1, but {path} '

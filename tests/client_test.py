@@ -10,7 +10,9 @@ import importlib.util
 import io
 import itertools
 import json
+import os
 import pathlib
+import shutil
 import tempfile
 import threading
 from unittest import mock
@@ -151,6 +153,14 @@ class ClientTest(tf.test.TestCase):
     frames = np.stack(list(itertools.islice(video, 6)))
     self.assertEqual(frames.dtype, np.uint8)
     self.assertAllEqual(frames, self._expected(6))
+
+  def test_names_of_folders(self):
+    path = f'{self.folder}/c[1] {{2}}*'
+    shutil.copytree(self.path, path)
+    before = os.getcwd()
+    video = self.client.stream(self.client.connect(path), label=1, seed=5)
+    self.assertAllEqual(list(itertools.islice(video, 1)), self._expected(1))
+    self.assertEqual(os.getcwd(), before)
 
   def test_streams_the_same_video_over_rest(self):
     requests = []
