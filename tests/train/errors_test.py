@@ -10,6 +10,10 @@ from train import errors
 # What no user can put right, what is caught within the program, and what the
 # command line shows in a way of its own.
 _OTHERS = {
+  # Caught where they are raised.
+  'train.config.strict_json._Duplicate',
+  'train.data.clips._EndsEarly',
+  'train.data.decoding.decode._Disordered',
   'train.data.decoding.readers.DecodeError',  # A file to be skipped.
   'train.data.records.worker_pool.WorkerCrash',  # So is the file it was at.
   'train.loop.interrupts.Interrupted',
