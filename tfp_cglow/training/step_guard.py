@@ -86,6 +86,6 @@ def _variable(value, name):
 
 
 def _median(ordered):
-  """The upper median of sorted values; 0 if there are none."""
-  size = tf.shape(ordered)[0]
-  return tf.reduce_sum(ordered[size // 2 : size // 2 + 1])
+  """The lower median of sorted values; 0 if there are none."""
+  middle = (tf.shape(ordered)[0] - 1) // 2
+  return tf.reduce_sum(ordered[middle : middle + 1])

@@ -49,6 +49,14 @@ class StepGuardTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(int(guard.num_skipped_in_a_row), 1)
     self.assertTrue(guard.judge(tf.constant(most), [])[0])
 
+  def test_an_explosion_in_two_steps(self):
+    """The first leap, which is taken, does not make the second one usual."""
+    guard = step_guard.StepGuard()
+    taken = [
+      bool(guard.judge(tf.constant(v), [])[0]) for v in (2.6, 953.0, 6360.0)
+    ]
+    self.assertEqual(taken, [True, True, False])
+
   def test_takes_any_first_loss(self):
     guard = step_guard.StepGuard()
     self.assertTrue(guard.judge(tf.constant(1e6), [])[0])
