@@ -8,17 +8,17 @@ _WINDOW = 64  # Number of losses that a new one is compared with.
 _LEAST_KNOWN = 16  # With fewer known losses, none is called a spike.
 _SPIKE_MARGIN = 0.5  # Bits/dim.
 _SPIKE_DEVIATIONS = 20.0
-# A loss this many times the median (or 1 bit/dim) comes of broken weights: the
-# steps that follow would have to train the model anew.
-_EXPLOSION = 1000.0
+# A loss this many times the least one (or 1 bit/dim) comes of broken weights:
+# the steps that follow would have to train the model anew.
+_EXPLOSION = 100.0
 
 
 class StepGuard(tf.Module):
   """Judges a step by its loss and gradient norms, and remembers the losses.
 
   A step is taken if its loss and gradient norms are finite, and its loss is at
-  most a thousand times the median of the last 64 losses of taken steps, or of 1
-  bit/dim if that is less. A loss is a spike if it exceeds this median by more
+  most a hundred times the least of the last 64 losses of taken steps, or of 1
+  bit/dim if that is less. A loss is a spike if it exceeds their median by more
   than 0.5 bits/dim and by more than 20 median absolute deviations. Spikes are
   only reported: their steps are taken. The guard keeps its state in variables,
   so checkpoints hold it.
@@ -49,11 +49,11 @@ class StepGuard(tf.Module):
     """
     num = tf.minimum(self._num_taken, _WINDOW)
     known = tf.sort(self._losses.read_value()[:num])
-    median = _median(known)
-    bound = _EXPLOSION * tf.maximum(median, 1.0)
+    # Not the median: after two leaps, it would be a leap.
+    bound = _EXPLOSION * tf.reduce_max([tf.reduce_min(known), 1.0])
     is_taken = tf.reduce_all([tf.math.is_finite(v) for v in [loss, *norms]])
-    is_taken &= (loss <= bound) | (num == 0)
-    is_spike = is_taken & (num >= _LEAST_KNOWN) & _is_spike(loss, known, median)
+    is_taken &= loss <= bound  # Infinite before the first loss.
+    is_spike = is_taken & (num >= _LEAST_KNOWN) & _is_spike(loss, known)
     self._remember(loss, is_taken)
     return is_taken, is_spike
 
@@ -67,8 +67,9 @@ class StepGuard(tf.Module):
     self._num_skipped.assign(tf.where(is_taken, zero, self._num_skipped + 1))
 
 
-def _is_spike(loss, known, median):
+def _is_spike(loss, known):
   """See `StepGuard`; `known` are sorted losses."""
+  median = _median(known)
   deviation = _median(tf.sort(tf.abs(known - median)))
   return loss > median + tf.maximum(
     _SPIKE_MARGIN, _SPIKE_DEVIATIONS * deviation
@@ -86,6 +87,6 @@ def _variable(value, name):
 
 
 def _median(ordered):
-  """The lower median of sorted values; 0 if there are none."""
-  middle = (tf.shape(ordered)[0] - 1) // 2
-  return tf.reduce_sum(ordered[middle : middle + 1])
+  """The upper median of sorted values; 0 if there are none."""
+  size = tf.shape(ordered)[0]
+  return tf.reduce_sum(ordered[size // 2 : size // 2 + 1])

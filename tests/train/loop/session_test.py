@@ -279,7 +279,7 @@ class TrainingTest(tf.test.TestCase):
       self.assertAllEqual(weight, average)
 
   def test_an_exploded_loss_is_recovered_from(self):
-    """It is finite, but a thousand times the losses before."""
+    """It is finite, but more than a hundred times the losses before."""
     config = overrides.override(
       self.config, ['model.tail=none', 'run.skips_to_restore=2', *_QUICK]
     )
