@@ -35,6 +35,7 @@ from train.serving import model_card
 from train.serving import sample_export
 from train.storage import files
 from train.storage import label_names
+from train.storage import reading
 from train.storage import run_folder
 from train.systems.flow import models
 
@@ -340,7 +341,7 @@ class LabelTest(parameterized.TestCase):
     folder.write_labels(names)
     by_label = dict(zip(names, range(len(names))))
     folder.write_metrics({'step': 2, 'bits_by_label': by_label})
-    folder.append_metrics('eval', 2, bits_by_label=by_label)
+    folder.append_metrics('note', 2, bits_by_label=by_label)
     self.assertEqual(folder.read_metrics_file()['bits_by_label'], by_label)
     (row,) = folder.read_metrics()
     self.assertEqual(row['bits_by_label'], by_label)
@@ -373,12 +374,12 @@ class LabelTest(parameterized.TestCase):
     index = prepare_lib.prepare(
       source, decoder, str(self.root / 'records'), num_workers=0, max_skipped=1
     )
-    self._check_skipped(files.read_lines(index.path(records.SKIPPED_FILE)))
+    self._check_skipped(reading.read_lines(index.path(records.SKIPPED_FILE)))
     log = self.root / 'skipped_files.jsonl'
     skip_log.SkipLog(source, log).record(
       readers.DecodeError(str(path), 'no video stream')
     )
-    self._check_skipped(files.read_lines(log))
+    self._check_skipped(reading.read_lines(log))
     skip_log.SkipLog(source, log)
 
   def _check_skipped(self, rows):

@@ -137,7 +137,7 @@ class SystemTest(tf.test.TestCase):
       ('model.dequantisation=legacy', 'No such config key'),
       ('data.num_frames=1', 'num_frames of at least 2'),
       ('model.loss=wgan', "takes .*'hinge', but got 'wgan'"),
-      ('model.discriminator_rate_factor=0', 'must be float, above 0.0'),
+      ('model.discriminator_rate_factor=0', 'must be float, at least 1e-06'),
     ):
       with self.assertRaisesRegex(fields.ConfigError, message):
         configs.check(overrides.override(self.config, [wrong]))
