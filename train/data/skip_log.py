@@ -10,6 +10,7 @@ import threading
 from absl import logging
 import tensorflow as tf
 
+from train import failures
 from train.data import sources
 from train.data.decoding import readers
 from train.storage import files
@@ -62,10 +63,10 @@ class SkipLog:
         return
       self._noted.add(key)
       if error.reason == readers.ENDS_EARLY:
-        logging.warning('Used in part: %s', error)
+        logging.warning('Used in part: %s', failures.printable(error))
       else:
         self._skipped[error.path] = error
-        logging.warning('Skipped %s', error)
+        logging.warning('Skipped %s', failures.printable(error))
       if self._path and key not in self._written:
         self._written.add(key)
         line = {
