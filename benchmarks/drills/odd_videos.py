@@ -110,6 +110,8 @@ def write(path, numbers, codec='libx264', times=None, **options):
   rotation = options.pop('rotation', 0)
   with av.open(path, 'w', options=options.pop('container', {})) as container:
     stream = container.add_stream(codec, rate=rate)
+    # Otherwise the bytes would depend on the number of processors.
+    stream.codec_context.thread_count = 1
     stream.width = stream.height = side
     stream.pix_fmt = pix_fmt
     stream.options = {k: str(v) for k, v in options.items()}
