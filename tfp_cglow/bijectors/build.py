@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
 import math
+from typing import NamedTuple
 from typing import Optional
 from typing import Union
 
@@ -92,33 +93,17 @@ def build_glow(
       not fit.
   """
   checks.check_dtype('dtype', dtype)
-  frame_shape = _check_shape(output_shape, num_glow_blocks)
   spec = specs.GlowSpec(
     num_glow_blocks, steps, first, labels, pyramid, networks
   )
-  check_spec(spec, frame_shape, context, vector_channels)
-  conditions = _conditions(context, vector_channels, labels, frame_shape)
-  whole = conditions[-1]
-  networks = check_networks(networks)
+  frame_shape, conditions, networks = check_spec(
+    spec, output_shape, context, vector_channels
+  )
   rng = np.random.default_rng(seed)
   first = _build_first(rng, first, frame_shape, conditions, networks, dtype)
-  if isinstance(pyramid, specs.Pyramid):
-    # Without steps, nothing would read the pyramid.
-    pyramid = (
-      context_pyramid.build_context_pyramid(
-        whole.channels,
-        num_glow_blocks,
-        pyramid.channels,
-        seed=build_blocks.draw_seed(rng),
-        network_dtype=networks.dtype,
-        padding=networks.padding,
-        dtype=dtype,
-      )
-      if whole is not None and steps is not None
-      else None
-    )
+  pyramid = _build_pyramid(rng, spec, conditions.whole, networks, dtype)
   level_channels = _channels_of_levels(
-    pyramid, frame_shape, whole, num_glow_blocks, dtype
+    pyramid, frame_shape, conditions.whole, num_glow_blocks, dtype
   )
   blocks = build_blocks.build_blocks(
     rng, steps, frame_shape[-1], level_channels, networks, dtype
@@ -145,6 +130,11 @@ def check_spec(spec, output_shape, context=None, vector_channels=None):
     spec: `GlowSpec`.
     output_shape: See `build_glow`; so are the other arguments.
 
+  Returns:
+    frame_shape: List `[H, W, C]`.
+    conditions: `_Conditions`.
+    networks: `Networks` with a `tf.DType`.
+
   Raises:
     ValueError: see `build_glow`.
   """
@@ -153,10 +143,10 @@ def check_spec(spec, output_shape, context=None, vector_channels=None):
   _check_conditions(context, vector_channels, spec.labels)
   _check_first(spec.first, frame_shape, context)
   _check_pyramid(spec.pyramid)
-  *_, whole = _conditions(context, vector_channels, spec.labels, frame_shape)
-  if whole is None:
+  conditions = _conditions(context, vector_channels, spec.labels, frame_shape)
+  if conditions.whole is None:
     _check_needs(spec.first, spec.pyramid)
-  check_networks(spec.networks)
+  return frame_shape, conditions, check_networks(spec.networks)
 
 
 def _check_shape(output_shape, num_glow_blocks):
@@ -252,14 +242,21 @@ def _check_needs(first, pyramid):
       )
 
 
-def _conditions(context, vector_channels, labels, frame_shape):
+class _Conditions(NamedTuple):
   """What networks see: a map, a vector, and both as one map.
 
-  Returns:
+  Attributes:
     maps: `Context`, with the labels' images; or None.
     vector_channels: Python `int`, with the labels' embedding; or None.
     whole: `Context`, or None.
   """
+
+  maps: Optional[specs.Context]
+  vector_channels: Optional[int]
+  whole: Optional[specs.Context]
+
+
+def _conditions(context, vector_channels, labels, frame_shape):
   given = context or specs.Context(0, frames=0)
   of_label = _label_map_shape(labels, frame_shape)
   of_label = 0 if of_label is None else of_label[-1]
@@ -270,7 +267,7 @@ def _conditions(context, vector_channels, labels, frame_shape):
     specs.Context(channels, given.frames) if channels else None
     for channels in (of_maps, of_maps + of_vector)
   )
-  return maps, of_vector or None, whole
+  return _Conditions(maps, of_vector or None, whole)
 
 
 def _num_even_halvings(height, width):
@@ -283,7 +280,6 @@ def _build_first(rng, first, frame_shape, conditions, networks, dtype):
   """`ContextAffine`, `ContextMixture` or None."""
   if first is None:
     return None
-  maps, vector_channels, whole = conditions
   kwargs = {
     'seed': build_blocks.draw_seed(rng),
     'networks': networks,
@@ -291,10 +287,31 @@ def _build_first(rng, first, frame_shape, conditions, networks, dtype):
   }
   if isinstance(first, specs.LevelMixture):
     return context_mixture.build_context_mixture(
-      frame_shape, maps, first, vector_channels=vector_channels, **kwargs
+      frame_shape,
+      conditions.maps,
+      first,
+      vector_channels=conditions.vector_channels,
+      **kwargs,
     )
   return context_affine.build_context_affine(
-    frame_shape[-1], whole, first, **kwargs
+    frame_shape[-1], conditions.whole, first, **kwargs
+  )
+
+
+def _build_pyramid(rng, spec, whole, networks, dtype):
+  """The network of the context, or None."""
+  if not isinstance(spec.pyramid, specs.Pyramid):
+    return spec.pyramid
+  if whole is None or spec.steps is None:  # Nothing would read it.
+    return None
+  return context_pyramid.build_context_pyramid(
+    whole.channels,
+    spec.num_glow_blocks,
+    spec.pyramid.channels,
+    seed=build_blocks.draw_seed(rng),
+    network_dtype=networks.dtype,
+    padding=networks.padding,
+    dtype=dtype,
   )
 
 

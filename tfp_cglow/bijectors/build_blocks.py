@@ -34,11 +34,7 @@ def build_blocks(rng, steps, channels, level_channels, networks, dtype):
 
   Returns:
     List of lists of bijectors, fine to coarse, see `Glow`.
-
-  Raises:
-    ValueError: if `steps` is of a wrong kind or its fields do not fit.
   """
-  check_steps(steps)
   blocks = []
   for level in level_channels:
     if blocks:  # The block before is not the last.

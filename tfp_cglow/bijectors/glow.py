@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 from typing import Optional
 
@@ -307,8 +306,7 @@ class Glow(conditional_bijector.ConditionalBijector):
         vectors.append(of_label[..., 0, 0, :])
       else:
         maps.append(of_label)
-    size = self._output_shape[:2]
-    return _Seen(_joined(maps, 3), _joined(vectors, 1), size)
+    return _seen_of(maps, vectors, self._output_shape[:2])
 
   def _pyramid(self, context):
     if context is None or self._context_network is None:
@@ -368,11 +366,11 @@ class Glow(conditional_bijector.ConditionalBijector):
 
   def _walk_inverse(self, step_fn, y, **conditions):
     seen = self._seen(y, **conditions)
-    if self._first is not None:
-      y = step_fn(self._first, y, **seen.by(self._first))
-    context = seen.whole()
+    context = seen.whole
     if context is not None:
       y, context = shapes.align_leading(y, context)
+    if self._first is not None:
+      y = step_fn(self._first, y, **seen.by(self._first))
     latents = []
     for i, (block, level) in enumerate(
       zip(self._blocks, self._pyramid(context))
@@ -402,7 +400,7 @@ class Glow(conditional_bijector.ConditionalBijector):
 
   def _walk_forward(self, step_fn, x, **conditions):
     seen = self._seen(x, **conditions)
-    context = seen.whole()
+    context = seen.whole
     latents = self.split_latent(x)
     if context is not None:
       context, *latents = shapes.align_leading(context, *latents)
@@ -455,33 +453,37 @@ def _check_event(glow, data, event_ndims):
 
 
 class _Seen(NamedTuple):
-  """What networks see of the conditions; either part may be None.
+  """What networks see of the conditions; each part may be None.
 
   Attributes:
     maps: `[..., H, W, D]`, the context and the label's image.
     vector: `[..., V]`, the vector and the label's embedding.
-    size: `[H, W]`.
+    whole: `[..., H, W, D + V]`, both as one map.
   """
 
   maps: Optional[tf.Tensor]
   vector: Optional[tf.Tensor]
-  size: Sequence[int]
-
-  def whole(self):
-    """Both as one map `[..., H, W, D + V]`; or None."""
-    if self.vector is None:
-      return self.maps
-    ones = tf.ones([*self.size, 1], self.vector.dtype)
-    repeated = ones * self.vector[..., tf.newaxis, tf.newaxis, :]
-    return _joined([m for m in (self.maps, repeated) if m is not None], 3)
+  whole: Optional[tf.Tensor]
 
   def by(self, bijector):
     """The kwargs of the first bijector, which may take a vector."""
     expected = getattr(bijector, 'conditions', {})
     if 'vector' not in expected:
-      return _conditions_of(bijector, self.whole())
+      return _conditions_of(bijector, self.whole)
     given = {'context': self.maps, 'vector': self.vector}
     return {name: given[name] for name in expected}
+
+
+def _seen_of(maps, vectors, size):
+  """`_Seen` of lists of maps and of vectors, for frames of a size `[H, W]`."""
+  vector = _joined(vectors, num_dims=1)
+  if vector is None:
+    whole = _joined(maps, num_dims=3)
+    return _Seen(whole, None, whole)
+  ones = tf.ones([*size, 1], vector.dtype)
+  repeated = ones * vector[..., tf.newaxis, tf.newaxis, :]
+  whole = _joined([*maps, repeated], num_dims=3)
+  return _Seen(_joined(maps, num_dims=3), vector, whole)
 
 
 def _joined(parts, num_dims):

@@ -45,10 +45,10 @@ class Mean(tfk.metrics.Mean):
 class GuardedModel(tfk.Model):
   """Trains on clips, on one replica or on several in sync.
 
-  A step that the `StepGuard` does not take, as its loss or gradients are not
-  finite on any replica or its loss has exploded, is skipped:
-  it changes neither the weights nor the optimiser, the weights' average or the
-  step counter. If every step of an epoch is skipped, its means are NaN. A
+  A step that the `StepGuard` does not take, because its loss or gradients are
+  not finite on some replica or its loss has exploded, is skipped: it changes
+  neither the weights nor the optimiser, the weights' average or the step
+  counter. If every step of an epoch is skipped, its means are NaN. A
   subclass defines `submodels` and `parameter_groups`, calls
   `begin_training` at the end of `compile`, and returns `guarded_step(...)` from
   `train_step` and `measured(...)` from `test_step`.

@@ -209,8 +209,9 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModel):
   ) -> None:
     """Configures training.
 
-    A step whose loss or gradients are not finite is skipped: it changes neither
-    the weights nor the optimiser, the weights' average or the step counter.
+    A step whose loss or gradients are not finite, or whose loss is a hundred
+    times the least of the last 64, is skipped: it changes neither the weights
+    nor the optimiser, the weights' average or the step counter.
 
     Args:
       optimizer: A `tf_keras` optimiser without gradient clipping of its own.

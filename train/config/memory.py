@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import pathlib
 
-from absl import logging
-
 import tfp_cglow
 from train.config import fields
 from train.config import models
@@ -35,17 +33,13 @@ def check(needs):
     ConfigError: with the estimate, the machine's memory and the largest part.
   """
   total, available = sum(needs.values()), available_bytes()
-  words = (
-    f'at least {_shown(total)} of memory, and this machine has '
-    f'{_shown(available)}'
-  )
   if total > available:
     part = max(needs, key=needs.get)
     raise fields.ConfigError(
-      f'This config needs {words}; the largest part is {part}: '
+      f'This config needs at least {_shown(total)} of memory, and this machine '
+      f'has {_shown(available)}; the largest part is {part}: '
       f'{_shown(needs[part])}.'
     )
-  logging.info('This config needs %s.', words)
 
 
 def of_training(config, num_workers=1, has_gpu=False):

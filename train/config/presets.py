@@ -40,8 +40,8 @@ _PAPER = configs.Config(
     label_weight=0.0,
     dequantisation='legacy',
   ),
-  # The paper names no warm-up. Without one, the first step of Adam takes the
-  # head from 2.3 to 2.7 to 950 to 27,000 bits/dim (natvid, three seeds).
+  # The paper names no warm-up. Without one, Adam's first step takes the head
+  # from 2.5 bits/dim to between 953 and 26,740 (natvid, three seeds).
   optimiser=configs.Optimiser(
     learning_rate=1e-4, final_learning_rate=1e-4, warmup_steps=100
   ),
@@ -138,8 +138,8 @@ PRESETS = {
   # Real video; takes minutes on two cores.
   'demo': _DEMO,
   # Moving shapes. The tail takes the label, which says how they move. The whole
-  # preset was not run; its tail was: 71 minutes of one core. The judge prefers
-  # videos of sharp levels.
+  # preset was not run; its tail was. The judge prefers continuations of sharp
+  # levels.
   'shapes': dataclasses.replace(
     _DEMO,
     preset='shapes',

@@ -8,7 +8,6 @@ import difflib
 import hashlib
 import mimetypes
 import os
-import re
 from typing import Optional
 import unicodedata
 
@@ -42,7 +41,6 @@ __all__ = [
   'warn_untrained',
 ]
 
-_REMOTE = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*://')
 # Files that are no videos or images: texts, and files of desktops and phones.
 _SIDECARS = (
   *('.txt', '.csv', '.json', '.jsonl', '.md', '.xml', '.yaml', '.yml', '.srt'),
@@ -570,7 +568,11 @@ def _is_flat(root, kind):
 
 
 def _is_remote(path):
-  return _REMOTE.match(path) is not None
+  if '://' not in path:
+    return False
+  from tfp_cglow.internal import plain_paths  # See `read_bytes`.
+
+  return plain_paths.is_remote(path)
 
 
 def _gfile(function, path):

@@ -185,8 +185,8 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       vector = conditional_bijector.check_vector(
         self.name, vector, self._vector_channels, frame.dtype
       )
-      pixel = 2.0 * vector[..., tf.newaxis, tf.newaxis, :]
-      frame, vector = shapes.align_leading(frame, pixel)
+      vector = 2.0 * vector[..., tf.newaxis, tf.newaxis, :]
+      frame, vector = shapes.align_leading(frame, vector)
     if context is not None:
       context = conditional_bijector.check_context(
         self.name,
@@ -268,9 +268,9 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
 
   def _walk_base(self, method, frame, told, centre):
     """Maps the coarsest group to the other side; see `_walk_scale`."""
-    told = told.maps(frame)
+    maps = told.maps(frame)
     moved, levels, log_det = self._base.walk(
-      method, frame, tf.concat(told, axis=-1) if told else None
+      method, frame, tf.concat(maps, axis=-1) if maps else None
     )
     reference = None
     if centre is not None:
@@ -513,8 +513,9 @@ def build_context_mixture(
     return of_context + (vector_channels or 0)
 
   def network(scale, num_known):
+    of_known = num_known * channels * _NUM_FEATURES
     return mixture_network.build_mixture_network(
-      told_channels(scale) + of_places + num_known * channels * _NUM_FEATURES,
+      told_channels(scale) + of_places + of_known,
       channels,
       _NUM_FEATURES,
       grid_mixture.NUM_PARAMETERS * mixture.components,
@@ -532,16 +533,13 @@ def build_context_mixture(
   if mixture.base is None:
     coarsest = [network(halvings, 0)]
   else:
-    base = autoregressive_levels.build_autoregressive_levels(
+    base = _build_base(
       [height >> halvings, width >> halvings, channels],
-      mixture.levels,
-      mixture.base,
-      context=specs.Context(told_channels(halvings), context_frames)
-      if told_channels(halvings)
-      else None,
-      seed=int(rng.integers(2**31)),
-      networks=networks,
-      dtype=dtype,
+      mixture,
+      specs.Context(told_channels(halvings), context_frames),
+      rng,
+      networks,
+      dtype,
     )
   return ContextMixture(
     coarsest
@@ -559,6 +557,19 @@ def build_context_mixture(
     base=base,
     dtype=dtype,
     name=name,
+  )
+
+
+def _build_base(output_shape, mixture, context, rng, networks, dtype):
+  """The `AutoregressiveLevels` of the coarsest group."""
+  return autoregressive_levels.build_autoregressive_levels(
+    output_shape,
+    mixture.levels,
+    mixture.base,
+    context=context if context.channels else None,
+    seed=int(rng.integers(2**31)),
+    networks=networks,
+    dtype=dtype,
   )
 
 
