@@ -91,6 +91,17 @@ class PaddingTest(tf.test.TestCase, parameterized.TestCase):
       expected[..., h : 2 * h, w : 2 * w, :],
     )
 
+  @parameterized.parameters(
+    (1, 1, 1), (2, 2, 1), (3, 2, 2), (4, 1, 2), (4, 0, 2), (4, 1, 0), (4, 0, 0)
+  )
+  def test_wrap_continues_maps_of_any_size(self, size, before, after):
+    x = np.random.default_rng(0).standard_normal([2, size, 3])
+    widths = [(0, 0), (before, after), (0, 0)]
+    self.assertAllEqual(
+      convolutional.wrap(tf.constant(x), -2, before, after),
+      np.pad(x, widths, mode='wrap'),
+    )
+
   def test_wrap_in_a_network(self):
     init, apply = convolutional.conv_network(4, padding='wrap')
     params = _randomised(init(0, 2, 2))

@@ -177,15 +177,7 @@ sys.exit(code)
 
 class ProgramTest(tf.test.TestCase):
   def test_a_late_sigterm_does_not_change_the_exit_code(self):
-    program = subprocess.Popen(
-      [sys.executable, '-c', _ENDING],
-      cwd=_ROOT,
-      stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE,
-      text=True,
-    )
-    self.addCleanup(program.kill)
-    self.assertEqual(program.stdout.readline(), 'ready\n')
+    program = self._start(_ENDING)
     program.send_signal(signal.SIGTERM)
     self.assertEqual(program.stdout.readline(), 'ending\n')
     program.send_signal(signal.SIGTERM)
@@ -194,9 +186,9 @@ class ProgramTest(tf.test.TestCase):
     self.assertLen(stderr.splitlines(), 2)  # Noted, and stopped.
     self.assertNotIn('Traceback', stderr)
 
-  def _start(self, mode=''):
+  def _start(self, code):
     program = subprocess.Popen(
-      [sys.executable, '-c', textwrap.dedent(_PROGRAM).format(mode=mode)],
+      [sys.executable, '-c', textwrap.dedent(code)],
       cwd=_ROOT,
       stdout=subprocess.PIPE,
       stderr=subprocess.PIPE,
@@ -208,7 +200,7 @@ class ProgramTest(tf.test.TestCase):
 
   def test_saves_and_exits_with_its_code(self):
     for number in (signal.SIGTERM, signal.SIGINT):
-      program = self._start()
+      program = self._start(_PROGRAM.format(mode=''))
       program.send_signal(number)
       out, err = program.communicate(timeout=60)
       self.assertEqual(program.returncode, interrupts.EXIT_CODE)
@@ -216,7 +208,7 @@ class ProgramTest(tf.test.TestCase):
       self.assertLen(err.splitlines(), 1, err)
 
   def test_second_sigint_ends_it_at_once(self):
-    program = self._start('deaf')
+    program = self._start(_PROGRAM.format(mode='deaf'))
     program.send_signal(signal.SIGINT)
     while 'SIGINT' not in (line := program.stderr.readline()):
       self.assertNotEmpty(line)

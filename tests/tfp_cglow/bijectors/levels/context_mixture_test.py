@@ -159,6 +159,9 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
       few.inverse(y, context=context, vector=vector),
       many.inverse(y, context=whole),
     )
+    rows = few.inverse(y, context=context, vector=[[0.3], [0.7]])
+    self.assertAllClose(rows[0], many.inverse(y, context=whole))
+    self.assertNotAllClose(rows[0], rows[1])
 
   @_kinds
   def test_what_depends_on_what(self, num_groups, has_context):
