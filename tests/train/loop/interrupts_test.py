@@ -10,9 +10,10 @@ from unittest import mock
 
 import tensorflow as tf
 
+from train import failures
 from train.loop import interrupts
 
-_ROOT = pathlib.Path(interrupts.__file__).parents[2]
+_ROOT = pathlib.Path(failures.__file__).parents[1]
 _PROGRAM = """
 import sys
 import time
