@@ -18,6 +18,7 @@ import PIL.Image
 
 from train import flags
 from train import main
+from train.config import older_presets
 from train.config import presets
 from train.data.sets import moving_shapes
 from train.storage import run_folder
@@ -273,9 +274,13 @@ class MainTest(parameterized.TestCase):
     self.assertNotIn('tensorflow', done.stderr)
 
   def test_presets_of_the_flag_are_the_presets(self):
-    self.assertEqual(
-      flags.FLAGS['preset'].parser.enum_values, list(presets.PRESETS)
-    )
+    flag = flags.FLAGS['preset']
+    shown = [n for n in presets.PRESETS if n not in older_presets.PRESETS]
+    self.assertEqual(flag.parser.enum_values, shown)
+    for name in presets.PRESETS:
+      self.assertEqual(flag.parser.parse(name), name)
+    with self.assertRaisesRegex(ValueError, 'should be one of <demo'):
+      flag.parser.parse('cglow_large')
 
   def test_positional_arguments_are_refused(self):
     with self.assertRaises(app.UsageError):

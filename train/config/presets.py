@@ -7,69 +7,13 @@ import tfp_cglow
 from train.config import configs
 from train.config import data_sets
 from train.config import models
+from train.config import older_presets
+from train.config import paper_presets
 
 __all__ = ['PRESETS']
 
 # 'stored' is faster than 'reversible' if the activations fit into memory.
 _AffineSteps = functools.partial(tfp_cglow.AffineSteps, gradients='stored')
-_PaperSteps = functools.partial(
-  tfp_cglow.AdditiveSteps, num_steps=32, hidden_channels=512
-)
-# The older rows of our tables were trained without mirrored clips.
-_AS_IT_IS = data_sets.Natvid(symmetry='none')
-_PAPER_HEAD = models.Head(
-  num_glow_blocks=4,
-  steps=_PaperSteps(),
-  labels=tfp_cglow.LabelImages(init_std=1.0),
-)
-_PAPER_TAIL = models.Tail(
-  num_glow_blocks=4,
-  steps=_PaperSteps(num_steps=1),
-  memory=tfp_cglow.ResidualMemory(16),
-)
-
-# The paper's sizes (appendix); the docs list what its text leaves open.
-_PAPER = configs.Config(
-  preset='paper',
-  data=data_sets.MomentsInTime(
-    frame_size=64, num_frames=30, max_source_frames=30
-  ),
-  model=models.Flow(
-    head=_PAPER_HEAD,
-    tail=_PAPER_TAIL,
-    label_weight=0.0,
-    dequantisation='legacy',
-  ),
-  # The paper names no warm-up. Without one, Adam's first step takes the head
-  # from 2.5 bits/dim to between 953 and 26,740 (natvid, three seeds).
-  optimiser=configs.Optimiser(
-    learning_rate=1e-4, final_learning_rate=1e-4, warmup_steps=100
-  ),
-  run=configs.Run(
-    steps=12_375,  # One pass over 99% of 100,000 clips at batch size 8.
-    eval_every=2000,
-    checkpoint_every=500,
-    sample_frames=30,
-  ),
-)
-
-# The GAN as the paper describes it (section V), with the flow's batch size,
-# least-squares losses and the learning rate of the author's code.
-_GAN_PAPER = configs.Config(
-  preset='gan_paper',
-  data=_AS_IT_IS,
-  model=models.Gan(),
-  optimiser=configs.Optimiser(
-    learning_rate=1e-3, final_learning_rate=1e-3, warmup_steps=0
-  ),
-  run=configs.Run(
-    steps=400,
-    log_every=10,
-    eval_every=200,
-    checkpoint_every=200,
-    temperature=1.0,
-  ),
-)
 
 # The best that two cores learn in minutes: mixtures of levels. The head draws
 # the coarsest 8x8 pixels one after another.
@@ -104,35 +48,7 @@ _DEMO = configs.Config(
   ),
 )
 
-# Our affine flow; a step costs about as much as one of paper_small. On natvid,
-# two previous frames and `MovedFrame` do not lower bits/dim, but they make
-# continuations better than copying the last frame.
-_CGLOW_SMALL = configs.Config(
-  preset='cglow_small',
-  data=_AS_IT_IS,
-  model=models.Flow(
-    head=models.Head(
-      steps=_AffineSteps(num_steps=8), labels=tfp_cglow.LabelPriors()
-    ),
-    tail=models.Tail(
-      steps=_AffineSteps(),
-      first=tfp_cglow.FrameAffine(tfp_cglow.MovedFrame()),
-      pyramid=tfp_cglow.Pyramid(16),
-      previous_frames=2,
-    ),
-  ),
-  optimiser=configs.Optimiser(learning_rate=3e-3, final_learning_rate=2e-4),
-  run=configs.Run(steps=700),
-)
-
-_MIXTURE_HEAD = models.Head(
-  steps=_AffineSteps(num_steps=2, hidden_channels=32),
-  first=tfp_cglow.LevelMixture(halvings=2),
-  labels=tfp_cglow.LabelEmbedding(),
-)
-
 _SMOKE_STEPS = _AffineSteps(num_steps=1, hidden_channels=8)
-
 
 PRESETS = {
   # Real video; takes minutes on two cores.
@@ -201,7 +117,7 @@ PRESETS = {
         memory=tfp_cglow.ResidualMemory(16),
       ),
     ),
-    data=dataclasses.replace(_AS_IT_IS, num_frames=4, overfit_clips=1),
+    data=data_sets.Natvid(symmetry='none', num_frames=4, overfit_clips=1),
     optimiser=configs.Optimiser(learning_rate=3e-3, final_learning_rate=1e-4),
     run=configs.Run(
       steps=400,
@@ -212,87 +128,6 @@ PRESETS = {
       num_samples=1,
     ),
   ),
-  'gan_paper': _GAN_PAPER,
-  # Settings that keep the GAN from saturating, found by experiment
-  # (docs/gan.md).
-  'gan_stable': dataclasses.replace(
-    _GAN_PAPER,
-    preset='gan_stable',
-    model=models.Gan(
-      continued_fraction=0.5,
-      loss='hinge',
-      diversity_weight=0.4,
-      saturation_weight=1.0,
-      spectral_normalisation=True,
-      zero_start=True,
-      discriminator_rate_factor=3.0,
-      beta_1=0.5,
-    ),
-    optimiser=configs.Optimiser(
-      learning_rate=2e-4, final_learning_rate=4e-5, warmup_steps=0, ema=0.99
-    ),
-  ),
-  'paper': _PAPER,
-  # Our model; a step costs about as much as one of the paper's.
-  'cglow': dataclasses.replace(
-    _PAPER,
-    preset='cglow',
-    model=models.Flow(
-      head=dataclasses.replace(
-        _PAPER_HEAD,
-        steps=tfp_cglow.AffineSteps(num_steps=32, hidden_channels=512),
-        labels=tfp_cglow.LabelPriors(),
-      ),
-      tail=models.Tail(
-        steps=tfp_cglow.AffineSteps(num_steps=8, hidden_channels=128),
-        first=tfp_cglow.FrameAffine(tfp_cglow.MovedFrame()),
-        pyramid=tfp_cglow.Pyramid(16),
-        previous_frames=2,
-        memory=tfp_cglow.GruMemory(8),
-      ),
-    ),
-    optimiser=configs.Optimiser(
-      learning_rate=1e-4, final_learning_rate=1e-4, warmup_steps=500
-    ),
-  ),
-  # The paper's architecture, with sizes and learning rate that take minutes on
-  # two cores. Frames are quantised; without that, bits/dim would not bound a
-  # code length.
-  'paper_small': configs.Config(
-    preset='paper_small',
-    data=_AS_IT_IS,
-    model=models.Flow(
-      head=dataclasses.replace(
-        _PAPER_HEAD,
-        steps=_PaperSteps(num_steps=8, hidden_channels=64, gradients='stored'),
-      ),
-      tail=dataclasses.replace(
-        _PAPER_TAIL,
-        steps=_PaperSteps(num_steps=1, hidden_channels=256, gradients='stored'),
-      ),
-      label_weight=0.0,
-    ),
-  ),
-  'cglow_small': _CGLOW_SMALL,
-  # cglow_small with `LevelMixture` as first bijector and small flows after it:
-  # the best model of docs/density.md.
-  'cglow_mixture': dataclasses.replace(
-    _CGLOW_SMALL,
-    preset='cglow_mixture',
-    data=data_sets.Natvid(symmetry='mirror'),
-    model=models.Flow(
-      head=_MIXTURE_HEAD,
-      tail=models.Tail(
-        num_glow_blocks=1,
-        steps=_AffineSteps(num_steps=1, hidden_channels=16),
-        first=tfp_cglow.LevelMixture(),
-        pyramid=tfp_cglow.Pyramid(16),
-        previous_frames=2,
-        frames_per_step=2,
-      ),
-      label_weight=0.0,
-    ),
-  ),
   # Fashion-MNIST at 28x28 and 8 bits, to compare with a published number.
   'fashion': configs.Config(
     preset='fashion',
@@ -301,7 +136,11 @@ PRESETS = {
     ),
     model=models.Flow(
       n_bits=8,
-      head=dataclasses.replace(_MIXTURE_HEAD, num_glow_blocks=2, labels=None),
+      head=models.Head(
+        num_glow_blocks=2,
+        steps=_AffineSteps(num_steps=2, hidden_channels=32),
+        first=tfp_cglow.LevelMixture(halvings=2),
+      ),
     ),
     optimiser=configs.Optimiser(learning_rate=2e-3, final_learning_rate=1e-4),
     run=configs.Run(
@@ -361,4 +200,6 @@ PRESETS = {
       sample_frames=30,
     ),
   ),
+  **paper_presets.PRESETS,
+  **older_presets.PRESETS,
 }
