@@ -10,11 +10,16 @@ x = normal_quantile(F(y))
 
 So uniform noise of one level's width costs no bits: the code length of noisy
 data is that of the levels. Data `y` and latent `x` are real numbers.
+
+Beyond the grid, where there are no data, `x` is linear in `y`, with the slope
+at which the density per level begins with the mass that is left.
 """
+
+import math
+import statistics
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 __all__ = [
   'CategoricalLevels',
@@ -30,11 +35,7 @@ _LEAST_TAIL = 1e-37  # Nearer to 0 or 1, the normal quantile would overflow.
 
 
 class LevelDistribution:
-  """Base class: elementwise maps between data and a normal.
-
-  Beyond the grid, where there are no data, the density falls exponentially;
-  each side has the mass `tail_mass`.
-  """
+  """Base class: elementwise maps between data and a normal."""
 
   def __init__(self, num_levels, tail_mass=LEAST_MASS):
     """Creates the distributions.
@@ -46,6 +47,10 @@ class LevelDistribution:
     """
     self._num_levels = num_levels
     self._tail_mass = tail_mass
+    # The latent at the grid's lower edge, and its change per level below it.
+    self._edge, self._slope = (
+      _tail(tail_mass) if tail_mass else (-math.inf, 0.0)
+    )
 
   def probabilities(self):
     """The mass of every level, `[..., L]`."""
@@ -68,11 +73,10 @@ class LevelDistribution:
     before = tf.nn.relu(-position)
     after = tf.nn.relu(position - self._num_levels)
     x = _normal_quantile(below + within * mass, above + (1.0 - within) * mass)
-    beyond = before + after
     if self._tail_mass:
-      tail = _quantile_of_log(self._log_tail(x.dtype) - beyond)
-      x = tf.where(beyond > 0, tf.where(before > 0, tail, -tail), x)
-    return x, self._log_det(mass, beyond, x), level
+      x = tf.where(before > 0, self._edge - self._slope * before, x)
+      x = tf.where(after > 0, self._slope * after - self._edge, x)
+    return x, self._log_det(mass, before + after, x), level
 
   def from_normal(self, x):
     """Undoes `to_normal`: `y`, log |dx/dy| and `y`'s level, all `[...]`."""
@@ -83,7 +87,7 @@ class LevelDistribution:
     within = tf.where(
       x < 0, (lower - below) / mass, 1.0 - (upper - above) / mass
     )
-    before, after = self._tail_distance(x), self._tail_distance(-x)
+    before, after = self._distance_below(x), self._distance_below(-x)
     position = level + tf.clip_by_value(within, 0.0, 1.0) - before + after
     y = position / self._num_levels - 0.5
     return y, self._log_det(mass, before + after, x), level
@@ -105,20 +109,15 @@ class LevelDistribution:
 
   def _log_det(self, mass, beyond, x):
     """log |dx/dy|; `beyond` is y's distance from the grid, in levels."""
-    log_mass = tf.where(
-      beyond > 0, self._log_tail(x.dtype) - beyond, tf.math.log(mass)
-    )
-    return log_mass + np.log(self._num_levels) - _log_normal(x)
+    within = tf.math.log(mass) - _log_normal(x)
+    log_slope = math.log(self._slope) if self._slope else -math.inf
+    return tf.where(beyond > 0, log_slope, within) + np.log(self._num_levels)
 
-  def _tail_distance(self, x):
-    """Distance in levels of y below the grid; zero if y is not below it."""
+  def _distance_below(self, x):
+    """y's distance from the grid in levels; zero if y is not below it."""
     if not self._tail_mass:
       return tf.zeros_like(x)
-    return tf.nn.relu(self._log_tail(x.dtype) - _log_normal_cdf(x))
-
-  def _log_tail(self, dtype):
-    log_tail = np.log(self._tail_mass) if self._tail_mass else -np.inf
-    return tf.constant(log_tail, dtype)
+    return tf.nn.relu(self._edge - x) / self._slope
 
 
 class CategoricalLevels(LevelDistribution):
@@ -227,20 +226,11 @@ def _normal_cdf(x):
   return 0.5 * tf.math.erfc(-x / np.sqrt(2.0))
 
 
-def _log_normal_cdf(x):
-  return tfp.distributions.Normal(tf.zeros([], x.dtype), 1.0).log_cdf(x)
-
-
-def _quantile_of_log(log_mass):
-  """x with log Phi(x) = `log_mass`, at most log(1e-5); by Newton's method.
-
-  Phi(x) itself would be 0 in float32 from x = -14 on.
-  """
-  x = -tf.sqrt(-2.0 * log_mass)
-  for _ in range(4):
-    log_cdf = _log_normal_cdf(x)
-    x -= (log_cdf - log_mass) * tf.exp(log_cdf - _log_normal(x))
-  return x
+def _tail(mass):
+  """x with Phi(x) = `mass`, and the slope s with s phi(x) = `mass`."""
+  normal = statistics.NormalDist()
+  edge = normal.inv_cdf(mass)
+  return edge, mass / normal.pdf(edge)
 
 
 def _normal_quantile(lower, upper):

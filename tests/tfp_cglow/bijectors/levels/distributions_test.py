@@ -64,6 +64,29 @@ class LevelDistributionTest(tf.test.TestCase, parameterized.TestCase):
     share = tf.reduce_mean(tf.one_hot(tf.cast(level, tf.int32), _LEVELS), 0)
     self.assertAllClose(share, distribution.probabilities(), atol=0.02)
 
+  @parameterized.parameters((_categorical,), (_mixture,))
+  def test_beyond_the_grid(self, make):
+    distribution = make()
+    outside = np.array([-0.5 - 20.0 / _LEVELS, -0.6, -0.5 - 1e-9])
+    y = np.concatenate([outside, -outside[::-1]])[:, np.newaxis]
+    y = tf.constant(y + np.zeros([1, 7]))
+    x, log_det, _ = distribution.to_normal(y)
+    step = 1e-6
+    slope = distribution.to_normal(y - step)[0] - x
+    self.assertAllClose(tf.math.log(-slope / step)[:2], log_det[:2], 1e-5)
+    self.assertAllClose(x, -x[::-1])  # As much mass on both sides.
+    self.assertAllClose(distribution.from_normal(x)[0], y)
+    self.assertAllClose(distribution.from_normal(x)[1], log_det)
+    # The density begins with a level's least mass, where the grid has ended.
+    inside, _, _ = distribution.to_normal(
+      tf.fill([7], tf.constant(-0.5, tf.float64))
+    )
+    self.assertAllClose(x[2], inside, 1e-6)
+    density = tf.exp(distribution.log_density(y))
+    self.assertAllClose(
+      density[2] / _LEVELS, np.full([7], distributions.LEAST_MASS), 1e-6
+    )
+
   def test_extreme_latents(self):
     for make in (_categorical, lambda: _tempered(1.0, 0.5)):
       for x in (-40.0, 40.0):
