@@ -136,12 +136,8 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
     )
 
   def _inverse_rows(self, frame, context, tempering):
-    level_of = lambda y: tf.clip_by_value(
-      tf.floor((y + 0.5) * self._network.num_levels),
-      0.0,
-      self._network.num_levels - 1.0,
-    )
-    features = self._network.features(level_of(frame), context)
+    levels = distributions.level_of(frame, self._network.num_levels)
+    features = self._network.features(levels, context)
     if tempering is not None:
       tempering = [t[:, tf.newaxis] for t in tempering]
     return self._channels('to_normal', features, frame, tempering)

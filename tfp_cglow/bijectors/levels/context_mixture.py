@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import functools
 import math
 from typing import NamedTuple
 from typing import Optional
@@ -168,8 +169,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     Returns:
       A `ContextMixture`, the bijector of the tempered distribution.
     """
-    base = self._base and self._base.tempered(temperature, min_p)
-    return self.copy(base=base, tempering=(temperature, min_p))
+    return self.copy(tempering=(temperature, min_p))
 
   def _forward_and_ildj(self, x, **conditions):
     return self._walk('from_normal', x, **conditions)
@@ -196,6 +196,11 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
         dtype=frame.dtype,
       )
       frame, context = shapes.align_leading(frame, context)
+    leading, whole = tf.shape(frame)[:-3], tf.shape(frame)
+    # Some operations take few axes, so the leading ones become one.
+    rows = lambda t: tf.reshape(t, [-1, *t.shape[-3:]])
+    if context is not None:
+      context = rows(context)
       features = self._context_features(context, channels)
       if self._context_frames:
         previous = (context[..., :channels] + 0.5) * self._num_levels - 0.5
@@ -203,10 +208,18 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
           motion.neighbours(previous, self._motion_radius, self._padding),
           axis=-1,
         )
-    moved, _, _, log_det = self._walk_scale(
-      method, self._networks, frame, _Told(features, vector), centre
+    told = _Told(
+      features,
+      None if vector is None else rows(vector),
+      self._tempering
+      and [
+        tf.reshape(tf.broadcast_to(t, leading), [-1]) for t in self._tempering
+      ],
     )
-    return moved, log_det
+    moved, _, _, log_det = self._walk_scale(
+      method, self._networks, rows(frame), told, centre
+    )
+    return tf.reshape(moved, whole), tf.reshape(log_det, leading)
 
   def _walk_scale(self, method, networks, frame, told, centre, depth=0):
     """Maps a frame, or its first quarter of pixels, to the other side.
@@ -269,7 +282,10 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
   def _walk_base(self, method, frame, told, centre):
     """Maps the coarsest group to the other side; see `_walk_scale`."""
     maps = told.maps(frame)
-    moved, levels, log_det = self._base.walk(
+    base = self._base
+    if told.tempering is not None:
+      base = base.tempered(*told.tempering)
+    moved, levels, log_det = base.walk(
       method, frame, tf.concat(maps, axis=-1) if maps else None
     )
     reference = None
@@ -304,35 +320,66 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     if centre is not None:
       reference = self._moved(network, features, centre)
     around = self._start(values, like) if reference is None else reference
-    by_channel = lambda t: tf.unstack(t, axis=-1)
-    moved, levels, seen, log_det = [], [], [], 0.0
-    for c, (of_channel, middle) in enumerate(
-      zip(by_channel(values), by_channel(around))
-    ):
-      mixture = self._tempered(
-        grid_mixture.GridMixture(
-          network.head(c, features, seen), middle, self._num_levels
-        )
-      )
-      value, ildj, level = getattr(mixture, method)(of_channel)
-      moved.append(value)
-      levels.append(level)
-      seen.append(
-        self._level_features(
-          level[..., tf.newaxis],
-          None if centre is None else middle[..., tf.newaxis],
-        )
-      )
-      log_det += tf.reduce_sum(ildj, [-2, -1])
-    moved, levels = tf.stack(moved, axis=-1), tf.stack(levels, axis=-1)
+    features_of = lambda level, channel: self._level_features(
+      level[..., tf.newaxis],
+      None if reference is None else reference[..., channel, tf.newaxis],
+    )
+    # The levels of data are known, so all channels are moved together.
+    move = self._to_normal if method == 'to_normal' else self._from_normal
+    moved, levels, log_det = move(
+      functools.partial(network.head, features=features),
+      values,
+      around,
+      features_of,
+      told.tempering,
+    )
     return moved, levels, reference, log_det
 
-  def _tempered(self, mixture):
-    """The mixtures of a group's pixels `[..., h, w]`, tempered if wanted."""
-    if self._tempering is None:
+  def _to_normal(self, head, values, around, features_of, tempering):
+    """Maps data of a group to latents.
+
+    Args:
+      head: Function of a channel and of the features of the channels before.
+      values: `[..., h, w, C]`, data.
+      around: `[..., h, w, C]`, centres of the mixtures, in levels.
+      features_of: Function of the levels `[..., h, w]` of a channel and of the
+        channel.
+      tempering: See `_Told`.
+
+    Returns:
+      Latents and levels, `[..., h, w, C]`, and log |dx/dy| `[...]`, nats.
+    """
+    levels = distributions.level_of(values, self._num_levels)
+    by_channel = tf.unstack(levels, axis=-1)
+    seen = [features_of(level, c) for c, level in enumerate(by_channel[:-1])]
+    raw = [head(c, known=seen[:c]) for c in range(len(by_channel))]
+    mixture = self._mixture(tf.stack(raw, axis=-2), around, tempering)
+    moved, log_det, levels = mixture.to_normal(values)
+    return moved, levels, tf.reduce_sum(log_det, [-3, -2, -1])
+
+  def _from_normal(self, head, values, around, features_of, tempering):
+    """Maps latents of a group to data, channel by channel; see `_to_normal`."""
+    moved, levels, seen, log_det = [], [], [], 0.0
+    for c, (of_channel, middle) in enumerate(
+      zip(tf.unstack(values, axis=-1), tf.unstack(around, axis=-1))
+    ):
+      mixture = self._mixture(head(c, known=seen), middle, tempering)
+      value, ildj, level = mixture.from_normal(of_channel)
+      moved.append(value)
+      levels.append(level)
+      seen.append(features_of(level, c))
+      log_det += tf.reduce_sum(ildj, [-2, -1])
+    return tf.stack(moved, axis=-1), tf.stack(levels, axis=-1), log_det
+
+  def _mixture(self, raw, around, tempering):
+    """The mixtures of values `[N, ...]`, tempered if wanted."""
+    mixture = grid_mixture.GridMixture(raw, around, self._num_levels)
+    if tempering is None:
       return mixture
-    of_pixels = [t[..., tf.newaxis, tf.newaxis] for t in self._tempering]
-    return distributions.TemperedLevels(mixture, *of_pixels)
+    ones = [1] * (around.shape.rank - 1)
+    return distributions.TemperedLevels(
+      mixture, *(tf.reshape(t, [-1, *ones]) for t in tempering)
+    )
 
   def _moved(self, network, features, centre):
     """The previous frame `[..., h, w, C]`, moved as the network predicts."""
@@ -374,15 +421,17 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
 
 
 class _Told(NamedTuple):
-  """What networks see of the conditions.
+  """What is given for all groups of frames `[N, h, w, C]`.
 
   Attributes:
-    features: `[..., h, w, D]`, of the context; or None.
-    vector: `[..., 1, 1, V]`, or None.
+    features: `[N, h, w, D]`, of the context; or None.
+    vector: `[N, 1, 1, V]`, or None.
+    tempering: Temperature and `min_p`, `[N]`; or None.
   """
 
   features: Optional[tf.Tensor]
   vector: Optional[tf.Tensor]
+  tempering: Optional[Sequence[tf.Tensor]]
 
   def coarser(self, depth):
     """Of every 2x2 pixels after `depth` halvings, see `_MOST_APART`."""
@@ -403,12 +452,9 @@ class _Told(NamedTuple):
 
 def _coordinates(like):
   """The coordinates `[..., h, w, 2]` of pixels, from -1 to 1."""
-  rows, columns = (
-    tf.linspace(tf.constant(-1.0, like.dtype), 1.0, n)
-    for n in like.shape[-3:-1]
-  )
-  places = tf.stack(tf.meshgrid(rows, columns, indexing='ij'), axis=-1)
-  return places + tf.zeros_like(like[..., :1])
+  rows, columns = (np.linspace(-1.0, 1.0, n) for n in like.shape[-3:-1])
+  places = np.stack(np.meshgrid(rows, columns, indexing='ij'), axis=-1)
+  return tf.constant(places, like.dtype) + tf.zeros_like(like[..., :1])
 
 
 def _check_num_groups(networks, base):

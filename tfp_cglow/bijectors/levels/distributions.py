@@ -26,12 +26,19 @@ __all__ = [
   'LEAST_MASS',
   'LevelDistribution',
   'TemperedLevels',
+  'level_of',
 ]
 
 # The least mass of a level, and of each side beyond the grid. With it the
 # inverse is accurate in float32, and no value costs more than 17 bits.
 LEAST_MASS = 1e-5
 _LEAST_TAIL = 1e-37  # Nearer to 0 or 1, the normal quantile would overflow.
+
+
+def level_of(y, num_levels):
+  """The levels 0..L-1 of data `[...]`; the nearest one of data beyond them."""
+  position = tf.floor((y + 0.5) * num_levels)
+  return tf.clip_by_value(position, 0.0, num_levels - 1.0)
 
 
 class LevelDistribution:
@@ -67,7 +74,7 @@ class LevelDistribution:
   def to_normal(self, y):
     """Maps data to a normal: `x`, log |dx/dy| and `y`'s level, all `[...]`."""
     position = (y + 0.5) * self._num_levels
-    level = tf.clip_by_value(tf.floor(position), 0.0, self._num_levels - 1.0)
+    level = level_of(y, self._num_levels)
     within = tf.clip_by_value(position - level, 0.0, 1.0)
     below, mass, above = self._masses(level)
     before = tf.nn.relu(-position)
@@ -111,7 +118,8 @@ class LevelDistribution:
     """log |dx/dy|; `beyond` is y's distance from the grid, in levels."""
     within = tf.math.log(mass) - _log_normal(x)
     log_slope = math.log(self._slope) if self._slope else -math.inf
-    return tf.where(beyond > 0, log_slope, within) + np.log(self._num_levels)
+    outside = tf.constant(log_slope, x.dtype)
+    return tf.where(beyond > 0, outside, within) + np.log(self._num_levels)
 
   def _distance_below(self, x):
     """y's distance from the grid in levels; zero if y is not below it."""

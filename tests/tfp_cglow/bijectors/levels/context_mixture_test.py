@@ -108,6 +108,23 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
     chances = 2.0 ** (-4 * bits)
     self.assertGreater(tf.reduce_max(chances), 2 * tf.reduce_min(chances))
 
+  @parameterized.parameters(tf.float32, tf.float64)
+  def test_any_number_of_leading_dimensions(self, dtype):
+    mixture = tfp_cglow.build_context_mixture(
+      [4, 4, 3],
+      tfp_cglow.Context(3, 1),
+      tfp_cglow.LevelMixture(4, 1, motion_radius=1),
+      dtype=dtype,
+    )
+    y = tf.cast(_uniform(6, 4, 4, 3), dtype)
+    context = tf.cast(_uniform(6, 4, 4, 3, seed=1), dtype)
+    x = mixture.inverse(y, context=context)
+    nested = [tf.reshape(t, [2, 1, 3, 4, 4, 3]) for t in (x, y, context)]
+    of_nested = mixture.inverse(nested[1], context=nested[2])
+    self.assertAllClose(of_nested, nested[0], 1e-5, 1e-5)
+    again = mixture.forward(tf.identity(of_nested), context=nested[2])
+    self.assertAllClose(again, nested[1], 1e-5, 1e-5)
+
   def test_context_of_coarse_groups(self):
     # The whole context reaches the first pixel, but not in more channels than
     # the second halving has.
@@ -263,7 +280,9 @@ class NetworkTest(tf.test.TestCase):
       network.features = lambda *a, i=i, f=features: (
         calls.append((i, 'features')) or f(*a)
       )
-      network.head = lambda c, *a, i=i, f=head: calls.append((i, c)) or f(c, *a)
+      network.head = lambda c, i=i, f=head, **k: (
+        calls.append((i, c)) or f(c, **k)
+      )
     once = [(i, part) for i in range(4) for part in ('features', 0, 1)]
     flow = tfd.TransformedDistribution(
       tfd.Sample(tfd.Normal(0.0, 1.0), [4, 4, 2]), mixture
