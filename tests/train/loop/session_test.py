@@ -20,6 +20,7 @@ from train.config import presets
 from train.data import datasets
 from train.data.sets import moving_shapes
 from train.loop import callbacks
+from train.loop import finished
 from train.loop import recovery
 from train.loop import session
 from train.runs import loading
@@ -107,6 +108,9 @@ class TrainingTest(tf.test.TestCase):
     )
     self.assertNotEmpty(os.listdir(self.folder.tensorboard))
     self.assertLen(self.folder.read_labels(), 8)
+
+  def test_it_is_finished(self):
+    self.assertTrue(finished.is_finished(self.config, self.folder))
 
   def test_label_parameters_are_watched(self):
     rows = [r for r in self.folder.read_metrics() if r['kind'] == 'train']
@@ -333,6 +337,7 @@ class TrainingTest(tf.test.TestCase):
     shutil.copytree(self.workdir, workdir)
     folder = run_folder.RunFolder(workdir)
     shutil.rmtree(folder.exports)
+    self.assertFalse(finished.is_finished(self.config, folder))
     safe = 'step 6 of 6 is safe: the same command goes on'
     with patch, self.assertRaisesRegex(errors.UserError, safe):
       session.train(self.config, workdir)
