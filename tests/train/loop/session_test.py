@@ -28,6 +28,7 @@ from train.runs import weights
 from train.serving import sample_export
 from train.storage import checkpoints as checkpoints_lib
 from train.storage import files
+from train.storage import origin
 from train.storage import run_folder
 from train.systems.flow import models
 
@@ -391,7 +392,9 @@ class TrainingTest(tf.test.TestCase):
       ),
     ):
       session.train(config, workdir, options)
-    rows = run_folder.RunFolder(workdir).read_metrics()
+    folder = run_folder.RunFolder(workdir)
+    self.assertEqual(origin.words(folder.path), 'run:head')
+    rows = folder.read_metrics()
     # Before training it was no identity, nor adapted anew.
     self.assertEqual([r['model'] for r in rows if 'model' in r], ['start'])
 
