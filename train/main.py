@@ -11,6 +11,7 @@ from absl import flags as absl_flags  # noqa: E402
 from absl import logging  # noqa: E402
 
 from train import flags  # noqa: E402
+from train import quiet_start  # noqa: E402
 
 FLAGS = flags.FLAGS
 absl_flags.adopt_module_key_flags(flags)  # --help shows them.
@@ -99,6 +100,7 @@ def _run_or_stop():
   from train.loop import interrupts
 
   with interrupts.Interrupts(ends_process=True) as stop:
+    quiet_start.import_tensorflow()
     _run(FLAGS.mode, stop)
 
 

@@ -9,12 +9,16 @@ import pathlib
 
 from absl import app
 from absl import flags
-import tensorflow as tf
 
-from tfp_cglow.internal import plain_paths
-from train import failures
-from train.samples import sample_files
-from train.storage import label_names
+from train import quiet_start
+
+quiet_start.import_tensorflow()
+import tensorflow as tf  # noqa: E402
+
+from tfp_cglow.internal import plain_paths  # noqa: E402
+from train import failures  # noqa: E402
+from train.samples import sample_files  # noqa: E402
+from train.storage import label_names  # noqa: E402
 
 _NUM_VIDEOS = flags.DEFINE_integer(
   'videos', 4, 'Number of videos to sample.', lower_bound=1
