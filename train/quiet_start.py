@@ -38,9 +38,9 @@ def import_tensorflow():
 def quiet():
   """Within, `is_noise` lines do not appear on standard error.
 
-  Import TensorFlow in it. It does nothing if that is imported already, because a
-  process with threads should not fork, or if the user asks for more lines with
-  TF_CPP_MIN_LOG_LEVEL=0 or 1.
+  Import TensorFlow in it. It does nothing if that is imported already, because
+  a process with threads should not fork, or if the user asks for more lines
+  with TF_CPP_MIN_LOG_LEVEL=0 or 1.
   """
   is_wanted = os.environ.get(_LEVEL, '2') < '2'
   if is_wanted or 'tensorflow' in sys.modules or not hasattr(os, 'fork'):
