@@ -118,7 +118,7 @@ def _sample_export(export, folder, num_frames):
       sys.executable,
       '-m',
       'train.serving.sample_export',
-      f'--output={_sampled(folder)}',
+      f'--stem={_sampled(folder)}',
       f'--frames={num_frames}',
       '--',  # The path may begin with a dash.
       str(export),
@@ -152,6 +152,7 @@ def sample(
   seed,
   which,
   num_interpolated,
+  output=None,
 ):
   """Samples videos from a run's checkpoint; `temperatures` are strings."""
   try:
@@ -161,7 +162,15 @@ def sample(
       f'--temperature expects numbers, but got {temperatures}.'
     ) from e
   paths = loading.sample_run(
-    workdir, labels, num_frames, numbers, seed, which, num_interpolated, min_p
+    workdir,
+    labels,
+    num_frames,
+    numbers,
+    seed,
+    which,
+    num_interpolated,
+    min_p,
+    output,
   )
   print('\n'.join(paths))
 

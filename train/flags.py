@@ -195,6 +195,16 @@ _flag(
 )
 
 
+_flag(
+  flags.DEFINE_string,
+  'output',
+  None,
+  "folder for the samples; the run's samples/ if not given. The files get the "
+  'next free number.',
+  modes=('sample',),
+)
+
+
 def check():
   """Raises `UsageError` for flags that the mode does not use."""
   for name, modes in _MODES_OF.items():

@@ -76,6 +76,7 @@ def _run(mode, stop):
       FLAGS.seed,
       which,
       FLAGS.interpolate,
+      FLAGS.output,
     ),
     'export': lambda: commands.export(workdir, which),
     'report': lambda: commands.report(workdir, which),

@@ -26,8 +26,8 @@ _NUM_VIDEOS = flags.DEFINE_integer(
 _NUM_FRAMES = flags.DEFINE_integer(
   'frames', 8, 'Number of frames of each.', lower_bound=1
 )
-_OUTPUT = flags.DEFINE_string(
-  'output', '', 'Path of a GIF and a PNG strip, without the ending.'
+_STEM = flags.DEFINE_string(
+  'stem', '', 'Path of a GIF, an MP4 and a PNG strip, without the ending.'
 )
 
 
@@ -78,8 +78,8 @@ def main(argv):
 def _write_samples(path):
   videos = sample(path, _NUM_VIDEOS.value, _NUM_FRAMES.value)
   print(f'Sampled {videos.dtype} {list(videos.shape)} from {path}')
-  if _OUTPUT.value:
-    for path in sample_files.save_videos(_OUTPUT.value, videos):
+  if _STEM.value:
+    for path in sample_files.save_videos(_STEM.value, videos):
       print(path)
 
 

@@ -155,17 +155,29 @@ class TrainingTest(tf.test.TestCase):
       # Two real and two drawn videos, each below a line of words.
       self.assertEqual(image.shape, (2 * 2 * (16 * 4 + 16), 4 * 16 * 4, 3))
       self.assertGreater(image.std(), 1.0)
-      self.assertTrue(path.with_suffix('.gif').exists())
+      for ending in ('.gif', '.mp4'):
+        self.assertTrue(path.with_suffix(ending).exists())
 
   def test_sampling_by_label_name(self):
     name = self.folder.read_labels()[3]
-    gif, png = loading.sample_run(self.workdir, [name, '0'], 5, [1.0], seed=1)
+    gif, png, mp4 = loading.sample_run(
+      self.workdir, [name, '0'], 5, [1.0], seed=1
+    )
     self.assertEqual(
       np.asarray(Image.open(png)).shape, (2 * 16 * 4, 5 * 16 * 4, 3)
     )
-    first = pathlib.Path(gif).read_bytes()
-    loading.sample_run(self.workdir, [name, '0'], 5, [1.0], seed=1)
-    self.assertEqual(pathlib.Path(gif).read_bytes(), first)
+    other = os.path.join(self.root, 'elsewhere', 'samples')
+    again = loading.sample_run(
+      self.workdir, [name, '0'], 5, [1.0], seed=1, output=other
+    )
+    self.assertEqual(
+      sorted(again),
+      [f'{other}/sampled_0001.{x}' for x in ('gif', 'mp4', 'png')],
+    )
+    for path, first in zip(again, (gif, png, mp4)):
+      self.assertEqual(
+        pathlib.Path(path).read_bytes(), pathlib.Path(first).read_bytes()
+      )
 
   def test_sampling_at_several_temperatures_and_between_two(self):
     shape = (2 * 16 * 4, 3 * 16 * 4, 3)
@@ -173,7 +185,7 @@ class TrainingTest(tf.test.TestCase):
       (dict(temperatures=[0.0, 1.0]), 2),
       (dict(temperatures=[0.7], num_interpolated=4), 4),
     ):
-      _, png = loading.sample_run(self.workdir, ['0'], 3, seed=1, **values)
+      _, png, _ = loading.sample_run(self.workdir, ['0'], 3, seed=1, **values)
       image = np.asarray(Image.open(png))
       self.assertEqual(image.shape, (num_rows * shape[0] // 2, *shape[1:]))
       rows = np.split(image, num_rows)

@@ -118,12 +118,15 @@ class PageTest(absltest.TestCase):
     )
     folder.metrics_file.write_text('{')
     (folder.samples / 'a.gif').write_text('no gif')
+    for number in range(1, 7):
+      (folder.samples / f'sampled_000{number}.gif').write_text('no gif')
     origin.write(workdir, [('/home/ann smith/runs/old', 'head')], [])
     html = page_lib.write([workdir]).read_text('utf-8')
-    for word in ('ann smith', str(workdir.parent), '\u202e'):
+    for word in ('ann smith', str(workdir.parent), '\u202e', 'sampled_0002'):
       self.assertNotIn(word, html)
     for word in (
       *('cat/1.mp4', 'dog/2.mp4', 'my run/checkpoints/x is bad'),
+      *('a.gif is left out', 'sampled_0003.gif', 'sampled_0006.gif'),
       *('of old:head (--init_from)', 'INIT_FROM stands for old:head'),
     ):
       self.assertIn(word, html)
