@@ -16,6 +16,7 @@ from train.config import fields
 from train.config import overrides
 from train.config import presets
 from train.data import inputs
+from train.inspect import look
 from train.loop import finished
 from train.loop import session
 from train.report import page
@@ -30,6 +31,7 @@ __all__ = [
   'ablate',
   'evaluate',
   'export',
+  'inspect',
   'make_config',
   'pack',
   'prepare',
@@ -178,6 +180,13 @@ def sample(
 def export(workdir, which):
   """Exports a run's checkpoint again."""
   print(loading.export_run(workdir, which))
+
+
+def inspect(config, folder):
+  """Looks at a data set; writes inspect.html to `folder`, None: this one."""
+  found, path = look.write(config, folder or '.')
+  print(look.text(found))
+  print(path)
 
 
 def prepare(config, folder, runner):

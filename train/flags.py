@@ -25,13 +25,13 @@ def _flag(define, name, default, *arguments, modes=(), **options):
   return define(name, default, *middle, text, **options)
 
 
-_BEGINS = ('train', 'prepare', 'ablate')
+_BEGINS = ('train', 'inspect', 'prepare', 'ablate')
 _LOADS = ('evaluate', 'sample', 'export', 'report', 'pack')
 _flag(
   flags.DEFINE_enum,
   'mode',
   'train',
-  ['train', 'prepare', 'ablate', *_LOADS],
+  [*_BEGINS, *_LOADS],
   'What to do.',
 )
 _flag(
@@ -199,9 +199,9 @@ _flag(
   flags.DEFINE_string,
   'output',
   None,
-  "folder for the samples; the run's samples/ if not given. The files get the "
-  'next free number.',
-  modes=('sample',),
+  "folder for the files. sample: the run's samples/ if not given; files get "
+  'the next free number. inspect: this folder if not given.',
+  modes=('sample', 'inspect'),
 )
 
 

@@ -49,12 +49,13 @@ def _run(mode, stop):
   workdir = FLAGS.workdir or os.path.join('runs', FLAGS.preset)
   which = FLAGS.checkpoint
   config = None
-  if mode in ('train', 'prepare'):
+  if mode in ('train', 'prepare', 'inspect'):
     config = commands.make_config(FLAGS.preset, _assignments())
   modes = {
     'train': lambda: commands.train(
       config, workdir, FLAGS.init_from, FLAGS.strategy, stop
     ),
+    'inspect': lambda: commands.inspect(config, FLAGS.output),
     'prepare': lambda: commands.prepare(config, FLAGS.output_dir, FLAGS.runner),
     'ablate': lambda: commands.ablate(
       FLAGS.preset,

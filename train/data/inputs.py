@@ -21,7 +21,7 @@ from train.data.records import record_inputs
 from train.data.records import records
 from train.data.records import short_records
 
-__all__ = ['Inputs', 'make_inputs', 'resolve']
+__all__ = ['Inputs', 'listed', 'make_inputs', 'prepare', 'resolve']
 
 
 class Inputs:
@@ -144,6 +144,29 @@ def make_inputs(config, skipped_log):
   if not is_overfit:  # Fixed clips do not have all labels.
     clip_batches.check_labels(clips)
   return Inputs(config, clips)
+
+
+def listed(config):
+  """The files of a data set, and how they are decoded.
+
+  Args:
+    config: `Config`.
+
+  Returns:
+    A `sources.Source` and a `decode.Decoder`.
+
+  Raises:
+    ConfigError, DataError: if the data set cannot be used, or has no files of
+      its own.
+  """
+  data = resolve(config).data
+  if not isinstance(data, data_sets.Listed):
+    raise sources.DataError(
+      f'Expected a data set of video or image files, but {data.name} has none '
+      'that can be looked at.'
+    )
+  source = _source(data)
+  return source, _decoder(data, source)
 
 
 def prepare(config, folder, runner=None):
