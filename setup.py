@@ -42,6 +42,7 @@ setuptools.setup(
   license='Apache-2.0',
   packages=setuptools.find_packages(include=['tfp_cglow*', 'train*']),
   package_data={'tfp_cglow': ['py.typed'], 'train.report': ['templates/*']},
+  entry_points={'console_scripts': ['tfp-cglow = train.console:main']},
   python_requires='>=3.9',
   install_requires=REQUIRED,
   extras_require={

@@ -100,6 +100,7 @@ FIELDS = {
     ]""",
   },
   'tests/examples_test': {'data': '["README.md"]'},
+  'tests/train/console_test': {'data': '["setup.py"]'},
   'tests/train/errors_test': {'data': 'glob(["train/**/*.py"])'},
   'train/report/page': {'data': 'glob(["train/report/templates/*"])'},
 }

@@ -1,7 +1,8 @@
 """Tries an installed wheel: `cd EMPTY; ENV/bin/python try_wheel.py README.md`.
 
 In a folder without the source tree: README's first Python example, the smallest
-preset of `python -m train.main`, and the package's metadata.
+preset of the command `tfp-cglow`, which is `python -m train.main`, and the
+package's metadata.
 """
 
 import importlib.metadata
@@ -27,10 +28,18 @@ def main():
   assert (package / 'py.typed').is_file(), package
   print('README example:', names['nats'].shape, names['samples'].shape)
 
-  command = '-m train.main --preset=smoke --workdir=run'.split()
-  subprocess.run([sys.executable, *command], check=True)
+  command = pathlib.Path(sys.executable).with_name('tfp-cglow')
+  helps = [_help(command), _help(sys.executable, '-m', 'train.main')]
+  assert helps[0] == helps[1], helps
+  subprocess.run([command, '--preset=smoke', '--workdir=run'], check=True)
   assert pathlib.Path('run/export/1/saved_model.pb').is_file()
-  print(f'train.main of {package.parent} trained and exported.')
+  print(f'{command} trained and exported with {package.parent}.')
+
+
+def _help(*command):
+  """What a program prints with --help."""
+  done = subprocess.run([*command, '--help'], capture_output=True, check=False)
+  return done.stdout
 
 
 if __name__ == '__main__':

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from absl import app
+from absl import logging
 
 from train import failures
 from train.ablation import grid
@@ -15,18 +16,22 @@ from train.config import fields
 from train.config import overrides
 from train.config import presets
 from train.data import inputs
+from train.inspect import look
+from train.loop import finished
 from train.loop import session
 from train.report import page
 from train.runs import loading
 from train.runs import pack as pack_lib
 from train.serving import export as export_lib
 from train.storage import name_lists
+from train.storage import run_folder
 from train.systems import systems
 
 __all__ = [
   'ablate',
   'evaluate',
   'export',
+  'inspect',
   'make_config',
   'pack',
   'prepare',
@@ -58,25 +63,54 @@ def make_config(preset, assignments):
 
 
 def train(config, workdir, init_from, strategy, stop=None):
-  """Trains or resumes a run, prints its numbers, samples from its export."""
-  options = session.Options(init_from, strategy)
-  metrics, folder = session.train(config, workdir, options, stop)
+  """Trains or resumes a run, prints its numbers, samples from its export.
+
+  Of a run that is finished it prints the numbers that were measured.
+  """
+  folder = run_folder.RunFolder(workdir)
+  is_finished = finished.is_finished(config, folder)
+  if is_finished:
+    metrics = folder.read_metrics_file()
+    logging.info(
+      '%s is finished: all %d steps are trained and measured. To measure it '
+      'again: --mode=evaluate.',
+      workdir,
+      config.run.steps,
+    )
+  else:
+    options = session.Options(init_from, strategy)
+    metrics, folder = session.train(config, workdir, options, stop)
   if metrics is None:  # Only the chief prints.
     return
+  _show_results(config, metrics, folder)
+  system, export = systems.of(config), _export(folder)
+  is_sampled = is_finished and _sampled(folder).with_suffix('.gif').is_file()
+  if export.exists() and system.has_head and not is_sampled:
+    _sample_export(export, folder, 8 if system.has_tail else 1)
+
+
+def _show_results(config, metrics, folder):
+  """Prints a run's numbers and where its results are."""
   system = systems.of(config)
   print(f'\n{system.format_table(metrics)}\n')
-  version = export_lib.newest_version(folder.exports)
-  export = folder.exports / str(version)
   for name, path in (
     ('Samples', folder.samples),
     ('TensorBoard', folder.tensorboard),
-    ('SavedModel', export),
+    ('SavedModel', _export(folder)),
   ):
     if path.exists():
       print(f'{name + ":":13}{path}')
   sys.stdout.flush()
-  if version is not None and system.has_head:
-    _sample_export(export, folder, 8 if system.has_tail else 1)
+
+
+def _export(folder):
+  """The path of the newest SavedModel, which need not exist."""
+  return folder.exports / str(export_lib.newest_version(folder.exports))
+
+
+def _sampled(folder):
+  """The path of the samples from the SavedModel, without ending."""
+  return folder.samples / 'from_saved_model'
 
 
 def _sample_export(export, folder, num_frames):
@@ -86,7 +120,7 @@ def _sample_export(export, folder, num_frames):
       sys.executable,
       '-m',
       'train.serving.sample_export',
-      f'--output={folder.samples / "from_saved_model"}',
+      f'--stem={_sampled(folder)}',
       f'--frames={num_frames}',
       '--',  # The path may begin with a dash.
       str(export),
@@ -120,6 +154,7 @@ def sample(
   seed,
   which,
   num_interpolated,
+  output=None,
 ):
   """Samples videos from a run's checkpoint; `temperatures` are strings."""
   try:
@@ -129,7 +164,15 @@ def sample(
       f'--temperature expects numbers, but got {temperatures}.'
     ) from e
   paths = loading.sample_run(
-    workdir, labels, num_frames, numbers, seed, which, num_interpolated, min_p
+    workdir,
+    labels,
+    num_frames,
+    numbers,
+    seed,
+    which,
+    num_interpolated,
+    min_p,
+    output,
   )
   print('\n'.join(paths))
 
@@ -137,6 +180,13 @@ def sample(
 def export(workdir, which):
   """Exports a run's checkpoint again."""
   print(loading.export_run(workdir, which))
+
+
+def inspect(config, folder):
+  """Looks at a data set; writes inspect.html to `folder`, None: this one."""
+  found, path = look.write(config, folder or '.')
+  print(look.text(found))
+  print(path)
 
 
 def prepare(config, folder, runner):

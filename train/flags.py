@@ -33,13 +33,13 @@ class PresetParser(flags.EnumParser):
     return argument if argument in _OLDER_PRESETS else super().parse(argument)
 
 
-_BEGINS = ('train', 'prepare', 'ablate')
+_BEGINS = ('train', 'inspect', 'prepare', 'ablate')
 _LOADS = ('evaluate', 'sample', 'export', 'report', 'pack')
 _flag(
   flags.DEFINE_enum,
   'mode',
   'train',
-  ['train', 'prepare', 'ablate', *_LOADS],
+  [*_BEGINS, *_LOADS],
   'What to do.',
 )
 flags.DEFINE(
@@ -204,6 +204,16 @@ _flag(
   modes=('sample',),
   lower_bound=2,
   upper_bound=1000,
+)
+
+
+_flag(
+  flags.DEFINE_string,
+  'output',
+  None,
+  "folder for the files. sample: the run's samples/ if not given; files get "
+  'the next free number. inspect: this folder if not given.',
+  modes=('sample', 'inspect'),
 )
 
 

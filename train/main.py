@@ -11,6 +11,7 @@ from absl import flags as absl_flags  # noqa: E402
 from absl import logging  # noqa: E402
 
 from train import flags  # noqa: E402
+from train import quiet_start  # noqa: E402
 
 FLAGS = flags.FLAGS
 absl_flags.adopt_module_key_flags(flags)  # --help shows them.
@@ -48,12 +49,13 @@ def _run(mode, stop):
   workdir = FLAGS.workdir or os.path.join('runs', FLAGS.preset)
   which = FLAGS.checkpoint
   config = None
-  if mode in ('train', 'prepare'):
+  if mode in ('train', 'prepare', 'inspect'):
     config = commands.make_config(FLAGS.preset, _assignments())
   modes = {
     'train': lambda: commands.train(
       config, workdir, FLAGS.init_from, FLAGS.strategy, stop
     ),
+    'inspect': lambda: commands.inspect(config, FLAGS.output),
     'prepare': lambda: commands.prepare(config, FLAGS.output_dir, FLAGS.runner),
     'ablate': lambda: commands.ablate(
       FLAGS.preset,
@@ -75,6 +77,7 @@ def _run(mode, stop):
       FLAGS.seed,
       which,
       FLAGS.interpolate,
+      FLAGS.output,
     ),
     'export': lambda: commands.export(workdir, which),
     'report': lambda: commands.report(workdir, which),
@@ -99,6 +102,7 @@ def _run_or_stop():
   from train.loop import interrupts
 
   with interrupts.Interrupts(ends_process=True) as stop:
+    quiet_start.import_tensorflow()
     _run(FLAGS.mode, stop)
 
 

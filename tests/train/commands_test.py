@@ -10,6 +10,8 @@ from absl.testing import parameterized
 
 from train import commands
 from train import failures
+from train.config import presets
+from train.evaluation import held_out_table
 from train.serving import sample_export
 from train.storage import run_folder
 
@@ -52,6 +54,65 @@ class SampleExportTest(parameterized.TestCase):
     self.assertEqual(code, 2)
     self.assertRegex(stderr.getvalue(), f'^error: .*{folder}.*\n$')
     self.assertLen(stderr.getvalue().splitlines(), 1)
+
+
+class FinishedTest(parameterized.TestCase):
+  """The command of a run that has ended."""
+
+  def setUp(self):
+    super().setUp()
+    self.config = presets.PRESETS['smoke']
+    self.folder = run_folder.RunFolder(self.create_tempdir().full_path)
+    self.folder.create()
+    self.folder.claim(self.config)
+    self.folder.write_metrics({'step': 6, 'num_valid_clips': 90})
+    for name in ('step_6_generated', 'step_6_continued', 'from_saved_model'):
+      (self.folder.samples / f'{name}.gif').touch()
+    (self.folder.exports / '1').mkdir(parents=True)
+
+  def _train(self):
+    """Runs the command without the work.
+
+    Returns:
+      Names of the functions that would have worked, and the output.
+    """
+    stdout, called = io.StringIO(), []
+    result = {'step': 6}, self.folder
+    with (
+      contextlib.redirect_stdout(stdout),
+      mock.patch.object(
+        commands.session,
+        'train',
+        lambda *_: called.append('train') or result,
+      ),
+      mock.patch.object(
+        commands, '_sample_export', lambda *_: called.append('sample')
+      ),
+      mock.patch.object(
+        held_out_table, 'format_table', lambda metrics: f'TABLE {metrics}'
+      ),
+    ):
+      commands.train(self.config, str(self.folder.path), None, 'default')
+    return called, stdout.getvalue()
+
+  def test_does_nothing_again_and_shows_the_results(self):
+    with self.assertLogs('absl', 'INFO') as logs:
+      called, output = self._train()
+    self.assertEmpty(called)
+    self.assertRegex(
+      logs.records[0].getMessage(), 'is finished: all 6 steps.*--mode=evaluate'
+    )
+    self.assertIn("TABLE {'step': 6, 'num_valid_clips': 90}", output)
+    for path in (self.folder.samples, self.folder.exports / '1'):
+      self.assertIn(str(path), output)
+
+  def test_an_interrupted_end_is_made_again(self):
+    self.folder.metrics_file.unlink()
+    self.assertEqual(self._train()[0], ['train', 'sample'])
+
+  def test_samples_of_the_export_that_are_missing(self):
+    (self.folder.samples / 'from_saved_model.gif').unlink()
+    self.assertEqual(self._train()[0], ['sample'])
 
 
 if __name__ == '__main__':

@@ -252,6 +252,7 @@ class MainTest(parameterized.TestCase):
     ('config', {'mode': 'sample', 'set': ['run.temperature=0.1']}, 'keeps its'),
     ('data', {'mode': 'sample', 'data_dir': 'x'}, '--data_dir is for'),
     ('output', {'output_dir': 'x'}, '--output_dir is for --mode=prepare'),
+    ('output_of_samples', {'output': 'x'}, '--output is for --mode=sample, '),
     ('pack_where', {'mode': 'pack'}, 'needs --output_dir'),
   )
   def test_flags_that_do_not_fit_the_mode_are_refused(self, values, message):

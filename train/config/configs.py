@@ -70,7 +70,7 @@ class Run:
   Attributes:
     steps: Number of training steps.
     batch_size: Clips in a step, over all replicas.
-    log_every: Steps between two lines of the log.
+    log_every: Steps between two rows of metrics.jsonl.
     eval_every: Steps between two evaluations.
     checkpoint_every: Steps between two checkpoints.
     keep_checkpoints: Number of newest checkpoints that are kept.

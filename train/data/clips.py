@@ -54,6 +54,7 @@ class Clips:
     self._disk = cache_dir and disk_cache.DiskCache(cache_dir, decoder)
     self._max_file_bytes = max_file_bytes
     self._stops = _file_stops(source)
+    self._gives = {}  # Whether a region gave a clip, of those that were read.
 
   def read(self, region, position=0.0):
     """One clip.
@@ -72,7 +73,7 @@ class Clips:
     """
     clip = self._read(region, position)
     if decode.is_blank(clip):
-      raise readers.DecodeError(region.path, 'blank frames')
+      raise readers.DecodeError(region.path, readers.BLANK)
     return clip
 
   def _read(self, region, position):
@@ -91,10 +92,25 @@ class Clips:
   def read_or_skip(self, region, position=0.0):
     """Like `read`, but records a region that fails and returns `None`."""
     try:
-      return self.read(region, position)
+      clip = self.read(region, position)
     except readers.DecodeError as e:
       self.skips.record(e)
+      self._gives.setdefault(region, False)
       return None
+    self._gives[region] = True
+    return clip
+
+  def is_usable(self, region):
+    """Whether a region gives clips, as far as is known.
+
+    A region that was not read yet is usable unless an earlier session skipped
+    its file.
+
+    Args:
+      region: A `sources.Region` of the source.
+    """
+    is_skipped = region.path in self.skips.skipped_before
+    return self._gives.get(region, not is_skipped)
 
   def _window(self, region, stop, position):
     num_windows = stop - region.start - self.num_frames + 1

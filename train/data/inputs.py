@@ -19,8 +19,9 @@ from train.data.decoding import decode
 from train.data.records import prepare as prepare_lib
 from train.data.records import record_inputs
 from train.data.records import records
+from train.data.records import short_records
 
-__all__ = ['Inputs', 'make_inputs', 'resolve']
+__all__ = ['Inputs', 'listed', 'make_inputs', 'prepare', 'resolve']
 
 
 class Inputs:
@@ -37,11 +38,14 @@ class Inputs:
 
   @property
   def num_train_clips(self):
-    return self._clips.source.num_train_clips
+    """Clips of an epoch, without those of files known to be skipped."""
+    usable = filter(self._clips.is_usable, self._clips.source.train)
+    return sum(region.weight for region in usable)
 
   @property
   def num_valid_clips(self):
-    return self._clips.source.num_valid_clips
+    """Held-out clips, without those of files known to be skipped."""
+    return sum(map(self._clips.is_usable, self._clips.source.valid))
 
   def train_dataset(self, step, rows=None):
     """Endless batches `(frames uint8 [B, T, H, W, C], label int32 [B])`.
@@ -122,7 +126,7 @@ def make_inputs(config, skipped_log):
   """
   data = config.data
   if isinstance(data, data_sets.Tfrecord):
-    return _record_inputs(config)
+    return _record_inputs(config, skipped_log)
   if isinstance(data, data_sets.Tfds):
     return _tfds_inputs(config)
   source = _source(data)
@@ -140,6 +144,29 @@ def make_inputs(config, skipped_log):
   if not is_overfit:  # Fixed clips do not have all labels.
     clip_batches.check_labels(clips)
   return Inputs(config, clips)
+
+
+def listed(config):
+  """The files of a data set, and how they are decoded.
+
+  Args:
+    config: `Config`.
+
+  Returns:
+    A `sources.Source` and a `decode.Decoder`.
+
+  Raises:
+    ConfigError, DataError: if the data set cannot be used, or has no files of
+      its own.
+  """
+  data = resolve(config).data
+  if not isinstance(data, data_sets.Listed):
+    raise sources.DataError(
+      f'Expected a data set of video or image files, but {data.name} has none '
+      'that can be looked at.'
+    )
+  source = _source(data)
+  return source, _decoder(data, source)
 
 
 def prepare(config, folder, runner=None):
@@ -184,7 +211,7 @@ def prepare(config, folder, runner=None):
   )
 
 
-def _record_inputs(config):
+def _record_inputs(config, skipped_log):
   data = config.data
   if not data.data_dir:
     raise sources.DataError(
@@ -199,7 +226,7 @@ def _record_inputs(config):
       f'config asks for {wanted}: --set data.frame_size={index.size} --set '
       f'data.channels={index.channels}, or prepare it again.'
     )
-  return record_inputs.RecordInputs(
+  made = record_inputs.RecordInputs(
     index,
     data.num_frames,
     config.run.batch_size,
@@ -207,6 +234,8 @@ def _record_inputs(config):
     data_service=data.data_service,
     symmetry=data.known_symmetry,
   )
+  short_records.note(index, data.num_frames, skipped_log)
+  return made
 
 
 def _tfds_inputs(config):

@@ -16,7 +16,7 @@ from train.data.decoding import readers
 from train.storage import files
 from train.storage import reading
 
-__all__ = ['SkipLog']
+__all__ = ['Lines', 'SkipLog']
 
 
 class SkipLog:
@@ -38,9 +38,8 @@ class SkipLog:
       DataError: if the file at `path` is not such a log.
     """
     self._num_files = len(source.paths)
-    self._path = path
+    self._lines = Lines(path)
     self._max_skipped = max_skipped
-    self._written = _logged_keys(path)
     self._skipped = {}
     self._noted = set()
     self._error = None
@@ -55,6 +54,14 @@ class SkipLog:
     with self._lock:
       return dict(self._skipped)
 
+  @property
+  def skipped_before(self):
+    """Frozen set of the paths that earlier sessions skipped.
+
+    Without those of which a blank window was skipped: other windows may do.
+    """
+    return self._lines.skipped_before
+
   def record(self, error):
     """Notes a `readers.DecodeError`; only the first one of a path is kept."""
     key = _key(error.path, error.reason)
@@ -67,19 +74,7 @@ class SkipLog:
       else:
         self._skipped[error.path] = error
         logging.warning('Skipped %s', failures.printable(error))
-      if self._path and key not in self._written:
-        self._written.add(key)
-        line = {
-          'path': error.path,
-          'reason': error.reason,
-          'message': error.message,
-        }
-        try:
-          files.append_line(self._path, line)
-        except OSError as e:
-          raise sources.DataError(
-            f'Cannot write {self._path}: {e.strerror}.'
-          ) from e
+      self._lines.add(error)
 
   def check(self):
     """Raises if too many files were skipped, or a dataset has failed.
@@ -113,20 +108,66 @@ class SkipLog:
       raise self._error from None
 
 
+class Lines:
+  """The file of a log: a line of JSON for each file, written once.
+
+  Attributes:
+    skipped_before: Frozen set of `str`, see `SkipLog.skipped_before`.
+  """
+
+  def __init__(self, path):
+    """Reads the lines that are there.
+
+    Args:
+      path: `str` or `None`: nothing is written.
+
+    Raises:
+      DataError: if the file at `path` is not such a log.
+    """
+    self._path = path
+    rows = _logged(path)
+    self._written = {_key(*row) for row in rows}
+    partly = (readers.ENDS_EARLY, readers.BLANK)
+    self.skipped_before = frozenset(p for p, why in rows if why not in partly)
+
+  def add(self, error):
+    """Writes a `readers.DecodeError`, unless its file has a line.
+
+    Raises:
+      DataError: if it cannot be written.
+    """
+    key = _key(error.path, error.reason)
+    if not self._path or key in self._written:
+      return
+    self._written.add(key)
+    line = {
+      'path': error.path,
+      'reason': error.reason,
+      'message': error.message,
+    }
+    try:
+      files.append_line(self._path, line)
+    except OSError as e:
+      raise sources.DataError(
+        f'Cannot write {self._path}: {e.strerror}.'
+      ) from e
+
+
 def _key(path, reason):
   """What has one line: a file that is left out, or one that ends early."""
   return path, reason == readers.ENDS_EARLY
 
 
-def _logged_keys(path):
+def _logged(path):
+  """The lines of a log: list of (path, reason)."""
   if not path or not os.path.exists(path):
-    return set()
+    return []
   try:
     with open(path, 'rb') as f:
       is_log = f.read(1) in (b'', b'{')
     if is_log:
       rows = reading.read_lines(path)
-      return {_key(row['path'], row.get('reason')) for row in rows}
+      return [(row['path'], row.get('reason')) for row in rows]
     problem = 'the file is not one'
   except (OSError, KeyError) as e:
     problem = repr(e)

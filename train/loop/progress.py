@@ -1,6 +1,7 @@
 """Shows the progress of training, on a terminal or in a log."""
 
 import datetime
+import math
 import shutil
 import sys
 import time
@@ -8,6 +9,8 @@ import time
 from absl import logging
 
 __all__ = ['Progress', 'format_values']
+
+_SECONDS_BETWEEN_LINES = 60.0  # Without a terminal.
 
 _OF_GANS = {
   'generator_loss': 'losses: generator',
@@ -54,7 +57,8 @@ class Progress:
   """Shows the step, the time left and numbers.
 
   A terminal shows them at its end, rewritten in place; lines that are logged
-  meanwhile stay above. Without a terminal each call logs a line.
+  meanwhile stay above. Without a terminal it logs a line a minute, and the
+  first and the last step; metrics.jsonl has the other steps.
   """
 
   def __init__(self, initial_step, num_steps, stream=None):
@@ -71,6 +75,7 @@ class Progress:
     self._num_rows = 0  # Rows of the terminal that are rewritten next.
     self._since = (initial_step, time.perf_counter())
     self._is_shown = False
+    self._line_time = -math.inf  # When the latest line was logged.
     if self._is_terminal:
       logging.get_absl_handler().addFilter(self._keep_rows)
 
@@ -89,13 +94,20 @@ class Progress:
       width = shutil.get_terminal_size().columns - 1
       self._rewrite(_wrap(texts, width))
     if not self._is_terminal:  # Or no longer.
-      logging.info('%s', ', '.join(texts))
+      self._log(step, ', '.join(texts))
 
   def close(self):
     """Ends the rewriting; the last numbers stay on the terminal."""
     if self._is_terminal:
       self._keep_rows(None)
       logging.get_absl_handler().removeFilter(self._keep_rows)
+
+  def _log(self, step, line):
+    now = time.perf_counter()
+    is_due = now - self._line_time >= _SECONDS_BETWEEN_LINES
+    if is_due or step >= self._num_steps:
+      self._line_time = now
+      logging.info('%s', line)
 
   def _time_left(self, step):
     since_step, since = self._since

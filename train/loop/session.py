@@ -32,6 +32,7 @@ from train.samples import sample_files
 from train.storage import checkpoints as checkpoints_lib
 from train.storage import files
 from train.storage import lock
+from train.storage import origin
 from train.storage import run_folder
 from train.systems import systems
 
@@ -184,10 +185,7 @@ class _Training:
   def _begin(self):
     """Copies another run's weights, adapts ActNorm, measures both states."""
     model, valid = self.model, self.inputs.valid_dataset()
-    if self.options.init_from is not None:
-      mismatches = weights.init_from(model, self.options.init_from)
-      for mismatch in mismatches:
-        logging.warning('--init_from: not copied: %s', mismatch)
+    self._copy_weights()
     logging.info('Evaluating the untrained model.')
     evaluate = functools.partial(self.system.evaluate, model, valid)
     untrained = evaluate(self.workers)
@@ -203,6 +201,20 @@ class _Training:
       start = parameter_watch.sample(groups['labels'])
       self.folder.write_arrays(_LABEL_START, {'labels': start})
     self.checkpoints.save(0)  # So that there is always one to restore.
+
+  def _copy_weights(self):
+    """Copies the weights that --init_from names, and notes whose they are."""
+    spec, mismatches = self.options.init_from, []
+    if spec is not None:
+      mismatches = weights.init_from(self.model, spec)
+    for mismatch in mismatches:
+      logging.warning('--init_from: not copied: %s', mismatch)
+    if not self.workers.is_chief:
+      return
+    if spec is None:
+      origin.clear(self.folder.path)
+    else:
+      origin.write(self.folder.path, weights.runs_of(spec), mismatches)
 
   def _batches(self, step):
     rows = self.workers.rows(self.config.run.batch_size)

@@ -7,6 +7,7 @@ import numpy as np
 from train.config import configs
 from train.config import overrides
 from train.evaluation import paired
+from train.report import data_differences
 from train.report import gallery
 from train.report import sections
 
@@ -60,13 +61,14 @@ def _runs(named):
   columns += ('label bits', 'PSNR against a copy', 'training s')
   rows = [_row(name, run) for name, run in named.items()]
   blocks = [
+    *map(sections.Text, data_differences.sentences(named)),
     sections.Table(
       columns,
       rows,
       'Held-out bits/dim ± standard error over clips; label bits are '
       'calibrated; PSNR of the mean of samples minus PSNR of the last frame '
       'repeated, in dB, at the first and the last horizon.',
-    )
+    ),
   ]
   differences = _paired(named)
   if differences:
@@ -128,17 +130,13 @@ def _difference(run, first, part):
   labels = [r.scores.get('label') for r in (run, first)]
   if any(x is None for x in (*both, *labels)):
     return None
-  if not (_same_data(run, first) and np.array_equal(*labels)):
+  if data_differences.keys(run, first) or not np.array_equal(*labels):
     return None
   a, b = ([x.reshape([len(x), -1]).mean(axis=1)] for x in both)
   difference = paired.paired_difference(a, b)
   return (
     f'{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]'
   )
-
-
-def _same_data(run, other):
-  return configs.data_of(run.config) == configs.data_of(other.config)
 
 
 def _differences(named):

@@ -57,6 +57,7 @@ def commands(run):
   workdir = shlex.quote(f'runs/{run.name}')
   train = ['python -m train.main', f'--preset={preset}']
   train += [f'--set {shlex.quote(text)}' for text in shown]
+  train += ['--init_from=INIT_FROM'] * bool(run.origin)
   return '\n'.join(
     [
       ' \\\n    '.join([*train, f'--workdir={workdir}']),

@@ -13,6 +13,7 @@ import zipfile
 from train import shown_text
 from train.config import configs
 from train.storage import files
+from train.storage import origin
 from train.storage import reading
 from train.storage import run_folder
 from train.systems import systems
@@ -41,6 +42,7 @@ class RunData:
     scores: `dict` of arrays, scores.npz; empty if there is none.
     skipped: List of `dict`, skipped_files.jsonl.
     problems: Tuple of `str`, messages about files that could not be read.
+    origin: `str`, the runs whose weights it started from; '': none.
   """
 
   folder: run_folder.RunFolder
@@ -51,6 +53,7 @@ class RunData:
   scores: dict
   skipped: list
   problems: tuple = ()
+  origin: str = ''
 
   @property
   def name(self):
@@ -115,7 +118,8 @@ def read(workdir):
       problems.append(f'{pathlib.Path(path).name} cannot be read: {e}')
       return default
 
-  scores = folder.scores_file
+  scores, started = folder.scores_file, folder.path / origin.FILE
+  started_from = attempt(lambda: origin.words(folder.path), started, '')
   return RunData(
     folder,
     config,
@@ -127,6 +131,7 @@ def read(workdir):
       lambda: reading.read_lines(folder.skipped_log), folder.skipped_log, []
     ),
     tuple(problems),
+    started_from,
   )
 
 

@@ -15,6 +15,7 @@ from train.report import sections
 __all__ = ['sections_of']
 
 _MAX_VIDEO_BYTES = 8_000_000
+_MAX_SAMPLED = 4  # Files of --mode=sample, the newest ones.
 
 
 def sections_of(run, which='newest'):
@@ -99,7 +100,7 @@ def _videos(run):
     'ones.',
   )
   rows, problems = [], []
-  for path in sorted(run.folder.samples.glob('*.gif')):
+  for path in _gifs(run.folder.samples):
     try:
       data = path.read_bytes()
       with pil.open(path) as image:
@@ -117,6 +118,14 @@ def _videos(run):
     return [*problems, *_shown([figure])], figure
   figure = dataclasses.replace(figure, rows=tuple(rows))
   return [*problems, sections.Shown(figure)], figure
+
+
+def _gifs(folder):
+  """The paths of the GIFs to show."""
+  found = sorted(folder.glob('*.gif'))
+  sampled = [p for p in found if p.name.startswith('sampled_')]
+  left_out = set(sampled[:-_MAX_SAMPLED])
+  return [p for p in found if p not in left_out]
 
 
 def _invertibility(run):

@@ -38,6 +38,8 @@ def facts(run):
       + ('' if run.is_finished else ': not finished'),
     ),
   ]
+  if run.origin:
+    rows.append(('weights at the start', f'of {run.origin} (--init_from)'))
   for key, name in (('train', 'training'), ('valid', 'held-out')):
     if f'num_{key}_clips' in run.metrics:
       rows.append((f'{name} clips', str(run.metrics[f'num_{key}_clips'])))
@@ -140,9 +142,8 @@ def reproduction(run):
   return [
     *blocks,
     sections.Text(
-      'The same versions on a machine of the same kind give the same numbers. '
-      'The config does not say whether the run started from another '
-      '(--init_from).'
+      'The same versions on a machine of the same kind give the same numbers.'
+      + f' INIT_FROM stands for {run.origin}.' * bool(run.origin)
     ),
     sections.Details(
       'What made this report', [sections.Table(('', ''), reproduce.versions())]

@@ -4,11 +4,13 @@ import dataclasses
 
 import tf_keras as tfk
 
+from train import errors
 from train.config import configs
 from train.config import fields
 from train.config import memory
 from train.data import inputs as inputs_lib
 from train.data import sources
+from train.samples import numbered
 from train.samples import sample_files
 from train.samples import sweeps
 from train.storage import checkpoints as checkpoints_lib
@@ -127,8 +129,9 @@ def sample_run(
   which='newest',
   num_interpolated=None,
   min_p=None,
+  output=None,
 ):
-  """Samples videos from a run's checkpoint.
+  """Samples videos from a run's checkpoint into files with a new number.
 
   Args:
     workdir: Path.
@@ -141,9 +144,11 @@ def sample_run(
     num_interpolated: Python `int`, number of videos that interpolate between
       two drawn videos of each label; None: one drawn video of each label.
     min_p: Float, see `Glow.tempered`, for a flow; None: the config's.
+    output: Path of the folder to write to, or None: the run's samples/.
 
   Returns:
-    Paths of the files written.
+    Paths of the files written: sampled_0001.gif, .png and .mp4, or of the next
+    number.
   """
   run = load(workdir, which)
   system, settings = run.system, run.config.run
@@ -161,30 +166,34 @@ def sample_run(
     ids = ids or list(range(len(run.label_names)))
     num_videos = len(ids) * len(temperatures) * (num_interpolated or 1)
     memory.check(memory.of_videos(run.config, num_videos, num_frames))
-    if num_interpolated is None:
-      videos = sweeps.temperature_sweep(
-        run.sampler, ids, num_frames, temperatures, seed, **others
-      )
-    elif not system.has_likelihood:
-      raise ValueError(
-        f'--interpolate is for flows, but this run trains {system.name}.'
-      )
-    elif len(temperatures) > 1:
-      raise ValueError(
-        '--interpolate expects one temperature, but got '
-        f'{", ".join(map(str, temperatures))}.'
-      )
-    else:
-      videos = sweeps.between_two(
-        run.sampler, ids, num_frames, temperatures[0], seed, num_interpolated
-      )
+    if num_interpolated is not None:
+      _check_interpolation(system, temperatures)
+    with numbered.new_stem(output or run.folder.samples, 'sampled') as stem:
+      if num_interpolated is None:
+        videos = sweeps.temperature_sweep(
+          run.sampler, ids, num_frames, temperatures, seed, **others
+        )
+      else:
+        videos = sweeps.between_two(
+          run.sampler, ids, num_frames, temperatures[0], seed, num_interpolated
+        )
+      return sample_files.save_videos(stem, videos.numpy())
+  except errors.UserError:
+    raise
   except ValueError as e:
     raise fields.ConfigError(str(e)) from e
-  with files.reporting(run.folder.samples):
-    run.folder.samples.mkdir(exist_ok=True)  # A packed run has none.
-  return sample_files.save_videos(
-    run.folder.samples / 'sampled', videos.numpy()
-  )
+
+
+def _check_interpolation(system, temperatures):
+  if not system.has_likelihood:
+    raise fields.ConfigError(
+      f'--interpolate is for flows, but this run trains {system.name}.'
+    )
+  if len(temperatures) > 1:
+    raise fields.ConfigError(
+      '--interpolate expects one temperature, but got '
+      f'{", ".join(map(str, temperatures))}.'
+    )
 
 
 def export_run(workdir, which='newest'):

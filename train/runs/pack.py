@@ -9,6 +9,7 @@ from train.runs import loading
 from train.serving import model_card
 from train.storage import checkpoints
 from train.storage import files
+from train.storage import origin
 from train.storage import run_folder
 
 __all__ = ['pack_run']
@@ -80,7 +81,10 @@ def _write(run, folder):
     run.model.flow,
     label_names=run.label_names if run.model.flow.takes_labels else None,
     data=model_card.data_facts(
-      config, metrics.get('num_train_clips'), metrics.get('num_valid_clips')
+      config,
+      metrics.get('num_train_clips'),
+      metrics.get('num_valid_clips'),
+      origin.words(run.folder.path),
     ),
     config=overrides.to_values(config),
     metrics=metrics,

@@ -13,7 +13,7 @@ from train.storage import name_lists
 from train.storage import run_folder
 from train.systems import systems
 
-__all__ = ['init_from', 'variables_by_path']
+__all__ = ['init_from', 'runs_of', 'variables_by_path']
 
 # Parts that are copied with a part: the memory makes the tail's state.
 _WITH = {'tail': ('memory',)}
@@ -56,8 +56,17 @@ def init_from(model, spec):
     CheckpointError: if the run's checkpoints are damaged.
     ConfigError: if the run has no checkpoint, or nothing fits.
   """
+  return sum((_init_from_one(model, *run) for run in runs_of(spec)), [])
+
+
+def runs_of(spec):
+  """The runs of a spec, see `init_from`: list of (path, part), part '' for all.
+
+  Args:
+    spec: `str`.
+  """
   specs = name_lists.split(spec, lambda one: os.path.isdir(_path_of(one)[0]))
-  return sum((_init_from_one(model, one) for one in specs), [])
+  return [_path_of(one) for one in specs]
 
 
 def _path_of(spec):
@@ -68,8 +77,8 @@ def _path_of(spec):
   return path, part
 
 
-def _init_from_one(model, spec):
-  path, part = _path_of(spec)
+def _init_from_one(model, path, part):
+  spec = f'{path}:{part}' if part else path
   parts = model.submodels()
   if part and part not in parts:
     raise fields.ConfigError(

@@ -1,4 +1,4 @@
-"""Writes sampled videos as GIFs and PNG strips."""
+"""Writes sampled videos as GIFs, MP4s and PNG strips."""
 
 import io
 
@@ -8,6 +8,7 @@ from PIL import Image
 from PIL import ImageDraw
 
 from train import shown_text
+from train.samples import mp4
 from train.storage import files
 
 __all__ = [
@@ -24,24 +25,23 @@ _CAPTION = 16  # Height of the line of text above a row, pixels.
 
 
 def save_videos(stem, videos, frames_per_second=8):
-  """Writes videos as one GIF, side by side, and one PNG, a row for each.
+  """Writes videos as a GIF and an MP4, side by side, and a PNG, a row for each.
 
   Args:
     stem: Path without ending.
     videos: uint8 `[N, T, H, W, C]`, C 1 or 3.
-    frames_per_second: Number, speed of the GIF.
+    frames_per_second: Number, speed of GIF and MP4.
 
   Returns:
-    List of the two paths.
+    List of the paths: the GIF, the PNG and, of more than one frame, the MP4.
   """
   videos = as_rgb(videos)
-  side_by_side = np.concatenate(list(videos), axis=2)  # [T, H, N*W, 3]
   strip = _enlarge(_strip(videos))
-  return _save(stem, side_by_side, strip, frames_per_second)
+  return _save(stem, videos, strip, frames_per_second)
 
 
 def save_comparison(stem, real, generated, captions=None, frames_per_second=8):
-  """Writes real clips above generated ones: a GIF and a PNG strip.
+  """Writes real clips above generated ones: a GIF, an MP4 and a PNG strip.
 
   Args:
     stem: Path without ending.
@@ -50,22 +50,20 @@ def save_comparison(stem, real, generated, captions=None, frames_per_second=8):
       frame.
     captions: List of N pairs of `str`, the words above the real and the
       generated video of the strip; None: no words.
-    frames_per_second: Number, speed of the GIF.
+    frames_per_second: Number, speed of GIF and MP4.
 
   Returns:
-    List of the two paths.
+    List of the paths, see `save_videos`.
   """
   real, generated = as_rgb(real), as_rgb(generated)
   num_frames = max(real.shape[1], generated.shape[1])
   rows = [_hold(v, num_frames) for v in (real, generated)]
-  movie = np.concatenate(
-    [np.concatenate(list(r), axis=2) for r in rows], axis=1
-  )
+  above = np.concatenate(rows, axis=2)  # [N, T, 2 H, W, 3]
   pairs = np.stack(rows, axis=1).reshape(-1, *rows[0].shape[1:])
   strip = _enlarge(_strip(pairs))
   if captions is not None:
     strip = _captioned(strip, [text for pair in captions for text in pair])
-  return _save(stem, movie, strip, frames_per_second)
+  return _save(stem, above, strip, frames_per_second)
 
 
 def psnr(real, generated):
@@ -121,19 +119,30 @@ def _captioned(strip, captions):
   return image
 
 
-def _save(stem, movie, strip, frames_per_second):
+def _save(stem, videos, strip, frames_per_second):
+  """Writes videos `[N, T, H, W, 3]` and a Pillow image; returns the paths."""
+  png = io.BytesIO()
+  strip.save(png, format='PNG')
+  encoded = {
+    'gif': _gif(stem, videos, frames_per_second),
+    'png': png.getvalue(),
+  }
+  if videos.shape[1] > 1:
+    movie = mp4.enlarged(mp4.grid(videos), videos.shape[3])
+    encoded['mp4'] = mp4.encode(movie, frames_per_second)
+  for ending, data in encoded.items():
+    files.write_atomically(f'{stem}.{ending}', data)
+  return [f'{stem}.{ending}' for ending in encoded]
+
+
+def _gif(stem, videos, frames_per_second):
+  """The videos side by side: `bytes`."""
+  movie = np.concatenate(list(videos), axis=2)  # [T, H, N*W, 3]
   most = _MOST_PIXELS // _SCALE
   if max(movie.shape[1:3]) > most:
     logging.warning('%s.gif shows a part: a GIF cannot be larger.', stem)
     movie = movie[:, :most, :most]
-  gif = encode_gif([_enlarge(f) for f in movie], frames_per_second)
-  png = io.BytesIO()
-  strip.save(png, format='PNG')
-  paths = []
-  for ending, data in (('gif', gif), ('png', png.getvalue())):
-    paths.append(f'{stem}.{ending}')
-    files.write_atomically(paths[-1], data)
-  return paths
+  return encode_gif([_enlarge(f) for f in movie], frames_per_second)
 
 
 def _enlarge(image):

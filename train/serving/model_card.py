@@ -37,13 +37,15 @@ seeds give equal frames on equal versions of TensorFlow and equal hardware.
 """
 
 
-def data_facts(config, num_train_clips=None, num_valid_clips=None):
+def data_facts(config, num_train_clips=None, num_valid_clips=None, origin=''):
   """Facts for a card about the data that a run was trained on.
 
   Args:
     config: A run's `Config`.
     num_train_clips: `int` or None.
     num_valid_clips: `int` or None.
+    origin: `str`, the runs whose weights it started from; their data count,
+      too.
 
   Returns:
     `dict` for `model_card`.
@@ -55,6 +57,7 @@ def data_facts(config, num_train_clips=None, num_valid_clips=None):
     'training clips': num_train_clips,
     'held-out clips': num_valid_clips,
     'frames a clip': config.data.num_frames,
+    'weights at the start': f'of the run {origin}' if origin else None,
     'licence': _LICENCES.get(dataset.partition(':')[0], _UNKNOWN),
   }
   return {k: v for k, v in facts.items() if v is not None}

@@ -9,12 +9,16 @@ import pathlib
 
 from absl import app
 from absl import flags
-import tensorflow as tf
 
-from tfp_cglow.internal import plain_paths
-from train import failures
-from train.samples import sample_files
-from train.storage import label_names
+from train import quiet_start
+
+quiet_start.import_tensorflow()
+import tensorflow as tf  # noqa: E402
+
+from tfp_cglow.internal import plain_paths  # noqa: E402
+from train import failures  # noqa: E402
+from train.samples import sample_files  # noqa: E402
+from train.storage import label_names  # noqa: E402
 
 _NUM_VIDEOS = flags.DEFINE_integer(
   'videos', 4, 'Number of videos to sample.', lower_bound=1
@@ -22,8 +26,8 @@ _NUM_VIDEOS = flags.DEFINE_integer(
 _NUM_FRAMES = flags.DEFINE_integer(
   'frames', 8, 'Number of frames of each.', lower_bound=1
 )
-_OUTPUT = flags.DEFINE_string(
-  'output', '', 'Path of a GIF and a PNG strip, without the ending.'
+_STEM = flags.DEFINE_string(
+  'stem', '', 'Path of a GIF, an MP4 and a PNG strip, without the ending.'
 )
 
 
@@ -74,8 +78,8 @@ def main(argv):
 def _write_samples(path):
   videos = sample(path, _NUM_VIDEOS.value, _NUM_FRAMES.value)
   print(f'Sampled {videos.dtype} {list(videos.shape)} from {path}')
-  if _OUTPUT.value:
-    for path in sample_files.save_videos(_OUTPUT.value, videos):
+  if _STEM.value:
+    for path in sample_files.save_videos(_STEM.value, videos):
       print(path)
 
 

@@ -199,6 +199,43 @@ class BadFilesTest(TreeTest):
     )
     self.assertEqual(lines[0]['reason'], 'cannot be opened')
 
+  def test_regions_that_give_no_clip_are_not_usable(self):
+    self.break_file('dark', 1)
+    self.break_file('light', 4)
+    path = os.path.join(self.root, 'skipped_files.jsonl')
+    clips = self.clips(max_skipped=0.5, path=path)
+    regions = self.source.train + self.source.valid
+    self.assertTrue(all(map(clips.is_usable, regions)))  # Nothing is read yet.
+    for _ in range(2):
+      take(clip_batches.train_dataset(clips, 8, 0), 1)
+      take(clip_batches.valid_dataset(clips, 8), -1)
+      names = {r.path for r in regions if not clips.is_usable(r)}
+      self.assertEqual(
+        {os.path.relpath(name, self.root) for name in names},
+        {'dark/1.mp4', 'light/4.mp4'},
+      )
+    # A later session knows them from the log, until they can be read.
+    clips = self.clips(path=path)
+    self.assertEqual({r.path for r in regions if not clips.is_usable(r)}, names)
+    write_ramp(os.path.join(self.root, 'dark/1.mp4'), 24, 8)
+    self.assertIsNotNone(clips.read_or_skip(self.source.train[1]))
+    self.assertTrue(clips.is_usable(self.source.train[1]))
+
+  def test_a_blank_window_does_not_make_a_file_unusable(self):
+    path = os.path.join(self.root, 'skipped_files.jsonl')
+    region = self.source.train[0]
+    for reason in (readers.BLANK, readers.ENDS_EARLY):
+      error = readers.DecodeError(region.path, reason)
+      self.clips(path=path).skips.record(error)
+    self.assertTrue(self.clips(path=path).is_usable(region))
+    clips = self.clips()
+    self.assertIsNotNone(clips.read_or_skip(region))
+    with mock.patch.object(
+      clips, 'read', side_effect=readers.DecodeError(region.path, readers.BLANK)
+    ):
+      self.assertIsNone(clips.read_or_skip(region, 0.5))
+    self.assertTrue(clips.is_usable(region))
+
   def test_replacement_leaves_the_other_draws_alone(self):
     whole = first_values(self.train(num_frames=8, batch_size=8, num=3))
     self.break_file('dark', 1)

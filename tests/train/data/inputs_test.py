@@ -1,4 +1,5 @@
 import os
+from unittest import mock
 
 from absl.testing import absltest
 import numpy as np
@@ -34,6 +35,33 @@ class InputsTest(absltest.TestCase):
     num_valid = sum(len(y) for _, y in made.valid_dataset())
     self.assertEqual(num_valid, made.num_valid_clips)
     self.assertEqual(made.check_skips(), 0)
+
+  def test_skipped_files_are_not_counted(self):
+    config = overrides.override(self.config, ['data.max_skipped=0.5'])
+    source = inputs._source(config.data)
+    for region in source.train[1], source.valid[1]:
+      with open(region.path, 'w') as f:
+        f.write('no video')
+    made = inputs.make_inputs(config, self.log)
+    num_valid = sum(len(y) for _, y in made.valid_dataset())
+    self.assertEqual(made.num_valid_clips, len(source.valid) - 1)
+    self.assertEqual(made.num_valid_clips, num_valid)
+    for _ in made.train_dataset(0).take(len(source.train)):
+      pass
+    self.assertEqual(made.num_train_clips, len(source.train) - 1)
+
+  def test_short_records_are_named_when_training_begins(self):
+    folder = os.path.join(self.create_tempdir().full_path, 'records')
+    # No worker processes, which would import TensorFlow each.
+    with mock.patch.object(os, 'cpu_count', return_value=0):
+      inputs.prepare(self.config, folder)
+    config = overrides.override(
+      self.config, ['data=tfrecord', f'data.data_dir={folder}']
+    )
+    with mock.patch.object(inputs.short_records, 'note') as note:
+      inputs.make_inputs(config, self.log)
+    (index, *others), _ = note.call_args
+    self.assertEqual((index.folder, *others), (folder, 4, self.log))
 
   def test_overfitting_validates_on_what_it_trains_on(self):
     config = overrides.override(self.config, ['data.overfit_clips=1'])

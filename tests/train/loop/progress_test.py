@@ -39,7 +39,7 @@ class ProgressTest(tf.test.TestCase):
       ', '.join(progress.format_values(values)), 'head 4.2500 bits/dim, 31.2'
     )
 
-  def test_a_file_gets_a_plain_line_each_time(self):
+  def test_a_file_gets_plain_lines(self):
     stream = io.StringIO()
     shown = progress.Progress(10, 40, stream)
     with self.assertLogs(logging.get_absl_logger(), 'INFO') as logs:
@@ -57,12 +57,27 @@ class ProgressTest(tf.test.TestCase):
       shown = progress.Progress(500, 1000, io.StringIO())
       lines = []
       # The first 20 steps take 60 s, tracing; then a step takes 1 s.
-      for step, clock.return_value in ((520, 160.0), (540, 180.0)):
+      for step, clock.return_value in ((520, 160.0), (580, 220.0)):
         with self.assertLogs(logging.get_absl_logger(), 'INFO') as logs:
           shown.show(step, [])
         lines.append(logs.records[0].getMessage())
     self.assertEqual(lines[0], 'step 520/1000, 0:24:00 left')
-    self.assertEqual(lines[1], 'step 540/1000, 0:07:40 left')
+    self.assertEqual(lines[1], 'step 580/1000, 0:07:00 left')
+
+  def test_a_file_gets_a_line_a_minute_and_the_last_step(self):
+    with (
+      unittest.mock.patch.object(progress.time, 'perf_counter') as clock,
+      self.assertLogs(logging.get_absl_logger(), 'INFO') as logs,
+    ):
+      clock.return_value = 0.0
+      shown = progress.Progress(0, 200, io.StringIO())
+      for step in range(1, 201):  # A step takes 1 s.
+        clock.return_value = float(step)
+        shown.show(step, [])
+    steps = [r.getMessage().partition('/')[0] for r in logs.records]
+    self.assertEqual(
+      steps, ['step 1', 'step 61', 'step 121', 'step 181', 'step 200']
+    )
 
   def test_a_terminal_is_rewritten(self):
     stream = _Terminal()
@@ -92,11 +107,11 @@ class ProgressTest(tf.test.TestCase):
       self.assertLogs(logging.get_absl_logger(), 'INFO') as logs,
     ):
       shown.show(20, ['head 2'])
-      shown.show(30, ['head 3'])
+      shown.show(100, ['head 3'])
     shown.close()
     lines = [r.getMessage() for r in logs.records]
     self.assertLen(lines, 2)
-    self.assertIn('step 30/100', lines[1])
+    self.assertIn('step 100/100', lines[1])
 
   def test_a_log_line_stays_on_the_terminal(self):
     stream = _Terminal()

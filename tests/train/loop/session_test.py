@@ -20,6 +20,7 @@ from train.config import presets
 from train.data import datasets
 from train.data.sets import moving_shapes
 from train.loop import callbacks
+from train.loop import finished
 from train.loop import recovery
 from train.loop import session
 from train.runs import loading
@@ -27,6 +28,7 @@ from train.runs import weights
 from train.serving import sample_export
 from train.storage import checkpoints as checkpoints_lib
 from train.storage import files
+from train.storage import origin
 from train.storage import run_folder
 from train.systems.flow import models
 
@@ -108,6 +110,9 @@ class TrainingTest(tf.test.TestCase):
     self.assertNotEmpty(os.listdir(self.folder.tensorboard))
     self.assertLen(self.folder.read_labels(), 8)
 
+  def test_it_is_finished(self):
+    self.assertTrue(finished.is_finished(self.config, self.folder))
+
   def test_label_parameters_are_watched(self):
     rows = [r for r in self.folder.read_metrics() if r['kind'] == 'train']
     self.assertGreater(rows[-1]['labels_gradient_norm'], 0)
@@ -150,17 +155,29 @@ class TrainingTest(tf.test.TestCase):
       # Two real and two drawn videos, each below a line of words.
       self.assertEqual(image.shape, (2 * 2 * (16 * 4 + 16), 4 * 16 * 4, 3))
       self.assertGreater(image.std(), 1.0)
-      self.assertTrue(path.with_suffix('.gif').exists())
+      for ending in ('.gif', '.mp4'):
+        self.assertTrue(path.with_suffix(ending).exists())
 
   def test_sampling_by_label_name(self):
     name = self.folder.read_labels()[3]
-    gif, png = loading.sample_run(self.workdir, [name, '0'], 5, [1.0], seed=1)
+    gif, png, mp4 = loading.sample_run(
+      self.workdir, [name, '0'], 5, [1.0], seed=1
+    )
     self.assertEqual(
       np.asarray(Image.open(png)).shape, (2 * 16 * 4, 5 * 16 * 4, 3)
     )
-    first = pathlib.Path(gif).read_bytes()
-    loading.sample_run(self.workdir, [name, '0'], 5, [1.0], seed=1)
-    self.assertEqual(pathlib.Path(gif).read_bytes(), first)
+    other = os.path.join(self.root, 'elsewhere', 'samples')
+    again = loading.sample_run(
+      self.workdir, [name, '0'], 5, [1.0], seed=1, output=other
+    )
+    self.assertEqual(
+      sorted(again),
+      [f'{other}/sampled_0001.{x}' for x in ('gif', 'mp4', 'png')],
+    )
+    for path, first in zip(again, (gif, png, mp4)):
+      self.assertEqual(
+        pathlib.Path(path).read_bytes(), pathlib.Path(first).read_bytes()
+      )
 
   def test_sampling_at_several_temperatures_and_between_two(self):
     shape = (2 * 16 * 4, 3 * 16 * 4, 3)
@@ -168,7 +185,7 @@ class TrainingTest(tf.test.TestCase):
       (dict(temperatures=[0.0, 1.0]), 2),
       (dict(temperatures=[0.7], num_interpolated=4), 4),
     ):
-      _, png = loading.sample_run(self.workdir, ['0'], 3, seed=1, **values)
+      _, png, _ = loading.sample_run(self.workdir, ['0'], 3, seed=1, **values)
       image = np.asarray(Image.open(png))
       self.assertEqual(image.shape, (num_rows * shape[0] // 2, *shape[1:]))
       rows = np.split(image, num_rows)
@@ -333,6 +350,7 @@ class TrainingTest(tf.test.TestCase):
     shutil.copytree(self.workdir, workdir)
     folder = run_folder.RunFolder(workdir)
     shutil.rmtree(folder.exports)
+    self.assertFalse(finished.is_finished(self.config, folder))
     safe = 'step 6 of 6 is safe: the same command goes on'
     with patch, self.assertRaisesRegex(errors.UserError, safe):
       session.train(self.config, workdir)
@@ -386,7 +404,9 @@ class TrainingTest(tf.test.TestCase):
       ),
     ):
       session.train(config, workdir, options)
-    rows = run_folder.RunFolder(workdir).read_metrics()
+    folder = run_folder.RunFolder(workdir)
+    self.assertEqual(origin.words(folder.path), 'run:head')
+    rows = folder.read_metrics()
     # Before training it was no identity, nor adapted anew.
     self.assertEqual([r['model'] for r in rows if 'model' in r], ['start'])
 

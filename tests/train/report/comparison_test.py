@@ -1,9 +1,13 @@
+import dataclasses
+
 from absl.testing import absltest
+from absl.testing import parameterized
 import numpy as np
 
 from train.config import overrides
 from train.config import presets
 from train.report import comparison
+from train.report import data_differences
 from train.report import run_data
 from train.storage import run_folder
 
@@ -32,7 +36,7 @@ def _section(sections, anchor):
   return found.blocks
 
 
-class ComparisonTest(absltest.TestCase):
+class ComparisonTest(parameterized.TestCase):
   def test_names_are_unique(self):
     runs = [_run(path=f'/{k}/run') for k in 'abc']
     names = list(comparison.unique_names(runs))
@@ -50,7 +54,34 @@ class ComparisonTest(absltest.TestCase):
     for other in (_run([1.5, 2.5], assignments=['data.num_frames=5']), _run()):
       named = {'a': _run([2.0, 3.0]), 'b': other}
       blocks = _section(comparison.sections_of(named)[0], 'runs')
-      self.assertLen(blocks, 1)
+      self.assertLen([b for b in blocks if b.kind == 'table'], 1)
+
+  @parameterized.parameters(
+    ('data.num_frames=5', r'b and a have different data \(data.num_frames\)'),
+    ('data.data_dir=/y', r'different places \(data.data_dir\).*only if'),
+    ('data=natvid', 'different data sets, natvid and shapes'),
+    ('model.n_bits=4', r'different data \(model.n_bits\)'),
+  )
+  def test_different_data_are_named_in_words(self, change, words):
+    named = {'a': _run([2.0, 3.0]), 'b': _run([1.5, 2.5], assignments=[change])}
+    text, *_ = _section(comparison.sections_of(named)[0], 'runs')
+    self.assertRegex(text.text, words)
+    self.assertNotIn('/y', text.text)
+
+  def test_different_clips_of_the_same_settings_are_named(self):
+    named = {'a': _run([2.0, 3.0]), 'b': _run([1.5, 2.5])}
+    self.assertEmpty(data_differences.sentences(named))
+    scores = {**named['b'].scores, 'label': np.array([0, 1, 1])}
+    named['b'] = dataclasses.replace(named['b'], scores=scores)
+    (sentence,) = data_differences.sentences(named)
+    self.assertRegex(sentence, r'different held-out clips \(3 and 2\)')
+
+  def test_the_first_differing_run_does_not_hide_another(self):
+    change = ['data.num_frames=5']
+    named = {k: _run() for k in 'abc'}
+    named['b'] = _run(assignments=change)
+    (sentence,) = data_differences.sentences(named)
+    self.assertStartsWith(sentence, 'b and a')
 
   def test_what_differs(self):
     named = {

@@ -10,6 +10,7 @@ from train.report import figures
 from train.report import page as page_lib
 from train.report import sections
 from train.storage import files
+from train.storage import origin
 from train.storage import run_folder
 
 # 52360154 if it is evaluated: no time or version has these digits.
@@ -117,10 +118,17 @@ class PageTest(absltest.TestCase):
     )
     folder.metrics_file.write_text('{')
     (folder.samples / 'a.gif').write_text('no gif')
+    for number in range(1, 7):
+      (folder.samples / f'sampled_000{number}.gif').write_text('no gif')
+    origin.write(workdir, [('/home/ann smith/runs/old', 'head')], [])
     html = page_lib.write([workdir]).read_text('utf-8')
-    for word in ('ann smith', str(workdir.parent), '\u202e'):
+    for word in ('ann smith', str(workdir.parent), '\u202e', 'sampled_0002'):
       self.assertNotIn(word, html)
-    for word in ('cat/1.mp4', 'dog/2.mp4', 'my run/checkpoints/x is bad'):
+    for word in (
+      *('cat/1.mp4', 'dog/2.mp4', 'my run/checkpoints/x is bad'),
+      *('a.gif is left out', 'sampled_0003.gif', 'sampled_0006.gif'),
+      *('of old:head (--init_from)', 'INIT_FROM stands for old:head'),
+    ):
       self.assertIn(word, html)
     both = page_lib.write([workdir, workdir]).read_text('utf-8')
     self.assertNotIn(str(workdir.parent), both)

@@ -1,3 +1,4 @@
+import dataclasses
 import shlex
 
 from absl.testing import absltest
@@ -47,6 +48,12 @@ class ReproduceTest(absltest.TestCase):
     self.assertNotIn('/home/me', text)
     self.assertNotIn('/somewhere', text)
     self.assertIn('--set data.data_dir=DATA_DIR', text)
+
+  def test_weights_of_another_run(self):
+    config = presets.PRESETS['smoke']
+    self.assertNotIn('--init_from', reproduce.commands(_run(config)))
+    run = dataclasses.replace(_run(config), origin='a:head')
+    self.assertIn('--init_from=INIT_FROM', reproduce.commands(run))
 
   def test_names_are_quoted(self):
     text = reproduce.commands(_run(presets.PRESETS['smoke'], 'a; rm -r b'))

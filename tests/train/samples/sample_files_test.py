@@ -1,6 +1,7 @@
 import os
 
 from absl.testing import absltest
+import av
 import numpy as np
 from PIL import Image
 
@@ -11,12 +12,25 @@ def _videos(num, frames, value, channels=3):
   return np.full([num, frames, 4, 4, channels], value, np.uint8)
 
 
+def _decoded(path):
+  """The frames of an MP4: uint8 `[T, H, W, 3]`."""
+  with av.open(path) as container:
+    frames = container.decode(video=0)
+    return np.stack([f.to_ndarray(format='rgb24') for f in frames])
+
+
 class SamplesTest(absltest.TestCase):
   def test_comparison_has_real_above_generated(self):
     stem = os.path.join(self.create_tempdir().full_path, 'x')
     real, generated = _videos(2, 3, 200), _videos(2, 5, 50)
     generated[:, 4] = 90
-    gif, png = sample_files.save_comparison(stem, real, generated)
+    gif, png, mp4 = sample_files.save_comparison(stem, real, generated)
+    # The MP4 has the same: real above generated, two side by side.
+    movie = _decoded(mp4)
+    self.assertEqual(movie.shape, (5, 512, 512, 3))
+    np.testing.assert_allclose(movie[:, :256], 200, atol=2)
+    np.testing.assert_allclose(movie[:4, 256:], 50, atol=2)
+    np.testing.assert_allclose(movie[4, 256:], 90, atol=2)
     with Image.open(gif) as movie:
       self.assertEqual(movie.n_frames, 2)  # GIFs merge equal frames.
       self.assertEqual(movie.size, (2 * 4 * 4, 2 * 4 * 4))
@@ -30,7 +44,7 @@ class SamplesTest(absltest.TestCase):
   def test_captions_are_above_the_rows(self):
     stem = os.path.join(self.create_tempdir().full_path, 'x')
     real, generated = _videos(1, 2, 200), _videos(1, 2, 50)
-    _, png = sample_files.save_comparison(
+    _, png, _ = sample_files.save_comparison(
       stem, real, generated, [('猫: real', 'cat: drawn')]
     )
     strip = np.asarray(Image.open(png))[..., 0]
@@ -41,17 +55,25 @@ class SamplesTest(absltest.TestCase):
 
   def test_gray_videos(self):
     stem = os.path.join(self.create_tempdir().full_path, 'x')
-    _, png = sample_files.save_videos(stem, _videos(1, 2, 7, channels=1))
+    _, png, mp4 = sample_files.save_videos(stem, _videos(1, 2, 7, channels=1))
+    np.testing.assert_allclose(_decoded(mp4), 7, atol=2)
     np.testing.assert_array_equal(np.asarray(Image.open(png)), 7)
 
   def test_a_gif_shows_a_part_of_what_is_too_wide(self):
     stem = os.path.join(self.create_tempdir().full_path, 'wide')
     videos = np.zeros([40, 2, 4, 512, 3], np.uint8)
-    gif, png = sample_files.save_videos(stem, videos)
+    gif, png, mp4 = sample_files.save_videos(stem, videos)
+    # The MP4 has five rows of eight.
+    self.assertEqual(_decoded(mp4).shape, (2, 5 * 4, 4096, 3))
     with Image.open(gif) as image:
       self.assertEqual(image.size, (65532, 16))
     with Image.open(png) as image:
       self.assertEqual(image.size, (4096, 640))
+
+  def test_a_picture_is_no_movie(self):
+    stem = os.path.join(self.create_tempdir().full_path, 'x')
+    paths = sample_files.save_videos(stem, _videos(2, 1, 7))
+    self.assertEqual(paths, [f'{stem}.gif', f'{stem}.png'])
 
   def test_psnr(self):
     real = np.zeros([2, 4, 4, 3], np.uint8)

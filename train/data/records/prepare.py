@@ -149,7 +149,7 @@ def prepare_file(decoder, region):
   """
   frames, error = decoder.read(region.path, region.start, region.stop)
   if decode.is_blank(frames):
-    raise readers.DecodeError(region.path, 'blank frames')
+    raise readers.DecodeError(region.path, readers.BLANK)
   return frames, error
 
 

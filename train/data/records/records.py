@@ -37,6 +37,7 @@ __all__ = [
   'SKIPPED_FILE',
   'Shard',
   'encode',
+  'key_of',
   'parse_clip',
   'parse_record',
   'read_index',
@@ -366,6 +367,13 @@ def parse_record(index, example):
   parsed = _parse(index, example)
   frames = _decode(index, parsed['frames'], 0, parsed['num_frames'])
   return frames, tf.cast(parsed['label'], tf.int32)
+
+
+def key_of(example):
+  """The name of an example, a string `Tensor` `[]`: `str`."""
+  features = {'key': tf.io.FixedLenFeature([], tf.string)}
+  parsed = tf.io.parse_single_example(example, features)
+  return parsed['key'].numpy().decode('utf-8', 'backslashreplace')
 
 
 def parse_clip(index, example, num_frames, start):

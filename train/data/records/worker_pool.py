@@ -19,6 +19,7 @@ from typing import Any
 from typing import Optional
 
 from train import errors
+from train import quiet_start
 
 __all__ = ['WorkerCrash', 'WorkerPool', 'WorkerStartError']
 
@@ -239,12 +240,13 @@ def _take(iterator, count):
 def _work(pipe, payload):
   """The main loop of a worker, until its pipe or its parent ends."""
   signal.signal(signal.SIGINT, signal.SIG_IGN)
-  threading.Thread(target=_end_with_parent, daemon=True).start()
   try:
-    function = pickle.loads(payload)
+    with quiet_start.quiet():  # It forks, so before there are threads.
+      function = pickle.loads(payload)
   except Exception as e:
     pipe.send(('failed', _picklable(e)))
     return
+  threading.Thread(target=_end_with_parent, daemon=True).start()
   pipe.send(('ready', None))
   while True:
     try:

@@ -10,6 +10,7 @@ from train.evaluation.judges import verdict_lines
 from train.samples import continuations
 from train.serving import export as export_lib
 from train.serving import model_card
+from train.storage import origin
 from train.systems import base
 from train.systems.flow import models
 
@@ -160,6 +161,7 @@ class FlowSystem(base.System):
         self.config,
         metrics.get('num_train_clips'),
         metrics.get('num_valid_clips'),
+        origin.words(folder.path),
       ),
     }
     names = None if model.flow.num_labels is None else folder.read_labels()

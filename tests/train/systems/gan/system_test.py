@@ -111,8 +111,8 @@ class SystemTest(tf.test.TestCase):
 
   def test_sampled_by_label(self):
     name = self.folder.read_labels()[2]
-    gif, png = loading.sample_run(self.workdir, [name, '0'], 5, [], seed=1)
-    self.assertTrue(os.path.exists(gif) and os.path.exists(png))
+    paths = loading.sample_run(self.workdir, [name, '0'], 5, [], seed=1)
+    self.assertTrue(all(map(os.path.exists, paths)))
 
   def test_measured_again(self):
     again, config = loading.evaluate_run(self.workdir)

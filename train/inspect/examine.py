@@ -1,0 +1,116 @@
+"""Looks at the files of a data set, a few frames of each, before training."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import time
+
+from absl import logging
+import av
+import numpy as np
+
+from tfp_cglow.internal import plain_paths
+from train.data.decoding import readers
+from train.data.records import worker_pool
+
+__all__ = ['File', 'examine', 'examine_file']
+
+_LOG_SECONDS = 10.0
+_FILE_SECONDS = 60.0  # Limit on the wall time of one file.
+_MAX_WORKERS = 4  # Each imports TensorFlow.
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+  """What was seen of a file.
+
+  Attributes:
+    path: `str`.
+    num_frames: `int`, 0 if it is not known.
+    frames: uint8 `[3, size, size, C]`, its first, middle and last frame, or
+      None.
+    container: `dict` of `str`: size, rate, codec and rotation, as far as FFmpeg
+      knows them.
+    problem: `str`, why it gives no clip; '' if it gives one.
+  """
+
+  path: str
+  num_frames: int = 0
+  frames: object = None
+  container: dict = dataclasses.field(default_factory=dict)
+  problem: str = ''
+
+
+def examine(paths, decoder, num_frames, max_seconds):
+  """Looks at files in worker processes, until the time is over.
+
+  Args:
+    paths: List of `str`.
+    decoder: A `decode.Decoder`.
+    num_frames: `int`, number of frames of a clip.
+    max_seconds: Float; no file is begun later than so many seconds after the
+      first.
+
+  Returns:
+    List of `File`, those that were looked at.
+  """
+  begin, logged, found = time.monotonic(), 0.0, []
+  look = functools.partial(examine_file, decoder=decoder, num_frames=num_frames)
+  for path, result in _results(look, paths):
+    if isinstance(result, Exception):  # The worker crashed, or took too long.
+      result = File(path, problem=f'cannot be decoded: {result}')
+    found.append(result)
+    seconds = time.monotonic() - begin
+    if seconds - logged >= _LOG_SECONDS:
+      logged = seconds
+      logging.info('Looked at %d of %d files.', len(found), len(paths))
+    if seconds > max_seconds:
+      break
+  return found
+
+
+def _results(look, paths):
+  """Yields pairs of a path and its `File` or exception."""
+  num_workers = min(os.cpu_count() or 0, _MAX_WORKERS, len(paths))
+  if num_workers < 2:
+    yield from ((path, look(path)) for path in paths)
+    return
+  with worker_pool.WorkerPool(look, num_workers, _FILE_SECONDS) as pool:
+    yield from pool.map(paths)
+
+
+def examine_file(path, decoder, num_frames):
+  """Decodes a first, middle and last frame of a file: `File`."""
+  container = _container(path)
+  try:
+    count = decoder.num_frames(path)
+    if not count:
+      return File(path, 0, None, container, 'no frames')
+    places = (0, count // 2, count - 1)
+    frames = np.concatenate([decoder.clip(path, k, 1) for k in places])
+  except readers.DecodeError as e:
+    words = f'{e.reason}{e.message and f" ({e.message})"}'
+    return File(path, 0, None, container, words)
+  problem = ''
+  if count < num_frames:
+    problem = f'too few frames (expected {num_frames}, got {count})'
+  return File(path, count, frames, container, problem)
+
+
+def _container(path):
+  """What FFmpeg says of a file: `dict` of `str`, empty for other files."""
+  try:
+    with av.open(plain_paths.plain(path), metadata_errors='ignore') as opened:
+      video = opened.streams.video[0]
+      frame = next(opened.decode(video))
+      rate = video.average_rate
+      return {
+        'size': f'{frame.width}x{frame.height}',
+        'rate': f'{float(rate):.4g}' if rate else '',
+        'codec': video.codec_context.name,
+        'rotation': f'{frame.rotation % 360:.0f}',
+      }
+  except (av.FFmpegError, OSError, ValueError, IndexError, StopIteration):
+    return {}

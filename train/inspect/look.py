@@ -1,0 +1,171 @@
+"""Looks at a data set before training: a page and a short table."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+
+from train.config import memory
+from train.data import inputs
+from train.inspect import examine
+from train.inspect import inspection
+from train.report import figures
+from train.report import page
+from train.report import sections
+from train.storage import files
+
+__all__ = ['text', 'write']
+
+_MOST_FILES = 2000
+_MAX_SECONDS = 90.0
+_MOST_ROWS = 50  # Of a table on the page.
+_MOST_PICTURES = 8  # Of a label.
+_LABEL_COLUMNS = (
+  *('label', 'training files', 'clips', 'held-out files', 'clips', 'skipped'),
+)
+
+
+def write(config, folder):
+  """Looks at the data set of a config and writes `inspect.html`.
+
+  Args:
+    config: `Config`.
+    folder: Path of the folder for the page, which is created.
+
+  Returns:
+    The `Inspection`, and the page's path.
+
+  Raises:
+    ConfigError, DataError: if the data set cannot be listed.
+    RunFolderError: if the page cannot be written.
+  """
+  source, decoder = inputs.listed(config)
+  folder = pathlib.Path(folder)
+  files.check_is_local(folder)
+  with files.reporting(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+  num_frames = config.data.num_frames
+  seen = examine.examine(
+    _spread(source.paths), decoder, num_frames, _MAX_SECONDS
+  )
+  found = inspection.Inspection(
+    source, seen, config.data.max_skipped, num_frames
+  )
+  path = folder / 'inspect.html'
+  files.write_atomically(path, page.render(_page(config, found)))
+  return found, path
+
+
+def text(found):
+  """The short table: `str`.
+
+  Args:
+    found: `Inspection`.
+  """
+  rows = [_LABEL_COLUMNS, *found.labels()]
+  widths = [max(map(len, column)) for column in zip(*rows)]
+  lines = [
+    '  '.join(
+      [row[0].ljust(widths[0])]
+      + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
+    )
+    for row in rows
+  ]
+  lines += [f'{name}: {value}' for name, value in _facts(found)]
+  return '\n'.join([*lines, '', *(f'- {line}' for line in _advice(found))])
+
+
+def _spread(paths):
+  """At most `_MOST_FILES` of the paths, evenly spread."""
+  places = np.linspace(0, len(paths) - 1, min(len(paths), _MOST_FILES))
+  return [paths[round(k)] for k in places]
+
+
+def _advice(found):
+  return found.advice() or ['Nothing to be done: the data set can be used.']
+
+
+def _facts(found):
+  """Facts of all files: list of (name, value)."""
+  facts = [('frames of a file (least, middle, most)', found.lengths())]
+  for key, name in (
+    ('size', 'sizes'),
+    ('rate', 'frames a second'),
+    ('codec', 'codecs'),
+    ('rotation', 'turned by degrees'),
+  ):
+    facts.append((f'{name} (files)', found.counts(key) or 'not known'))
+  return facts
+
+
+def _page(config, found):
+  source = found.source
+  made = [
+    sections.Section(
+      'advice', 'What to do', list(map(sections.Text, _advice(found)))
+    ),
+    sections.Section(
+      'labels', 'Labels', [sections.Table(_LABEL_COLUMNS, found.labels())]
+    ),
+    sections.Section(
+      'files', 'Files', [sections.Table(('', ''), _facts(found))]
+    ),
+    sections.Section('skipped', 'Skipped files', [_skipped(found)]),
+    sections.Section('equal', 'Nearly equal files', [_pairs(found)]),
+    sections.Section('pictures', 'Pictures', [sections.Shown(_sheet(found))]),
+    sections.Section('memory', 'Memory of training', [_memory(config)]),
+  ]
+  data_dir = getattr(config.data, 'data_dir', None)
+  places = [(data_dir, 'DATA_DIR')] if data_dir else []
+  return page.Page(
+    f'The data set {source.name}', f'Preset {config.preset}', made, [], places
+  )
+
+
+def _table(columns, rows, none):
+  """A table of the first rows, or the words for none."""
+  if not rows:
+    return sections.Text(none)
+  more = len(rows) - _MOST_ROWS
+  return sections.Table(
+    columns, rows[:_MOST_ROWS], f'And {more} more.' * (more > 0)
+  )
+
+
+def _skipped(found):
+  rows = [(found.name(f.path), f.problem) for f in found.skipped]
+  return _table(('file', 'why'), rows, 'None.')
+
+
+def _pairs(found):
+  rows = [
+    (a, b, 'one is held out' if is_split else '')
+    for a, b, is_split in sorted(found.pairs(), key=lambda pair: not pair[2])
+  ]
+  return _table(('file', 'and', 'split'), rows, 'None were found.')
+
+
+def _sheet(found):
+  """The first frames of each label's files, as a `Figure`."""
+  by_path = {f.path: f.frames for f in found.files if f.frames is not None}
+  rows = []
+  of_label = inspection.by_label(found.source.train + found.source.valid)
+  for label, name in enumerate(found.source.label_names[:_MOST_ROWS]):
+    own = {r.path for r in of_label[label]}
+    shown = sorted(own & by_path.keys())[:_MOST_PICTURES]
+    images = [figures.picture(by_path[p][:1], found.name(p)) for p in shown]
+    if images:
+      rows.append(figures.Row(name, tuple(images)))
+  return figures.Figure(
+    'pictures',
+    'First frames',
+    'Of some files of each label, as training sees them.',
+    rows=tuple(rows),
+  )
+
+
+def _memory(config):
+  needs = memory.of_training(config)
+  rows = [(name, f'{size / 2**20:,.0f} MiB') for name, size in needs.items()]
+  return sections.Table(('what', 'at least'), rows)
