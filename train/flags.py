@@ -49,8 +49,9 @@ _flag(
   'dataset',
   None,
   "the data set. Videos: 'natvid'; 'shapes', 'shapes:motion', "
-  "'shapes:appearance', 'shapes:occluder', 'shapes:blink'; 'folder' (files "
-  "<data_dir>/<label>/<video>); 'moments_in_time'. Images: 'image_folder', "
+  "'shapes:appearance', 'shapes:occluder', 'shapes:blink'; 'movement', "
+  "'balls', 'moving_mnist'; 'folder' (files <data_dir>/<label>/<video>); "
+  "'moments_in_time'. Images: 'image_folder', "
   "'celeba', 'fashion_mnist', 'orl_faces'. Both: 'tfds:NAME'; 'tfrecord' "
   '(records that --mode=prepare wrote).',
   modes=_BEGINS,
