@@ -28,8 +28,8 @@ def override(config, assignments):
 
   `model.tail.first=level_mixture` replaces a part by one of another kind.
   Fields that both kinds inherit from a common base keep their values, if these
-  were changed; all others take the new kind's defaults. `model.tail.first.halvings=1` sets a
-  field of a part.
+  were changed; all others take the new kind's defaults.
+  `model.tail.first.halvings=1` sets a field of a part.
 
   Args:
     config: A config dataclass.
