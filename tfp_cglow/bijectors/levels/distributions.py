@@ -51,6 +51,13 @@ class LevelDistribution:
     """The mass of every level, `[..., L]`."""
     raise NotImplementedError
 
+  def mean_level(self):
+    """The mean level, `[...]`; mass beyond the grid is of the outer levels."""
+    masses = self.probabilities()
+    levels = tf.range(self._num_levels, dtype=masses.dtype)
+    beyond = (self._num_levels - 1.0) * self._tail_mass
+    return tf.reduce_sum(masses * levels, axis=-1) + beyond
+
   def _masses(self, level):
     """Mass below a level, of the level, and above it, each `[...]`."""
     raise NotImplementedError
