@@ -10,7 +10,7 @@ FLAGS = flags.FLAGS
 # `presets.PRESETS`.
 _PRESETS = (
   'demo shapes smoke overfit gan_paper gan_stable paper cglow paper_small '
-  'cglow_small cglow_mixture fashion faces bair'
+  'cglow_small cglow_mixture fashion faces bair balls movement moving_mnist'
 ).split()
 # The modes that use a flag; `check` refuses the flag with any other mode.
 _MODES_OF = {}
