@@ -139,7 +139,7 @@ _RUN_OF_SETS = configs.Run(
   eval_every=2000,
   checkpoint_every=500,
   temperature=1.0,
-  quality_samples=5,
+  quality_samples=0,
 )
 
 
@@ -189,9 +189,7 @@ PRESETS = {
       min_p=0.02,
       export_max_frames=None,
     ),
-    run=dataclasses.replace(
-      _RUN_OF_SETS, steps=5000, sample_frames=100, quality_given=10
-    ),
+    run=dataclasses.replace(_RUN_OF_SETS, steps=6000, sample_frames=100),
   ),
   # The coarse pixels are drawn one after another: they decide the direction.
   'movement': dataclasses.replace(
@@ -231,7 +229,7 @@ PRESETS = {
       label_weight=0.0,
       export_max_frames=None,
     ),
-    run=dataclasses.replace(_RUN_OF_SETS, sample_frames=20, quality_given=10),
+    run=dataclasses.replace(_RUN_OF_SETS, steps=3000, sample_frames=20),
   ),
   # For tests; takes seconds.
   'smoke': configs.Config(

@@ -53,10 +53,8 @@ class LevelDistribution:
 
   def mean_level(self):
     """The mean level, `[...]`; mass beyond the grid is of the outer levels."""
-    masses = self.probabilities()
-    levels = tf.range(self._num_levels, dtype=masses.dtype)
-    beyond = (self._num_levels - 1.0) * self._tail_mass
-    return tf.reduce_sum(masses * levels, axis=-1) + beyond
+    _, above = self._edges()  # The probabilities of at least level 1, 2, ...
+    return tf.reduce_sum(above, axis=-1)
 
   def _masses(self, level):
     """Mass below a level, of the level, and above it, each `[...]`."""
