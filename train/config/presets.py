@@ -181,7 +181,7 @@ PRESETS = {
       tail=dataclasses.replace(
         _TAIL,
         first=tfp_cglow.LevelMixture(
-          num_blocks=4, hidden_channels=32, strip_pooling=True, motion_radius=2
+          num_blocks=4, hidden_channels=48, strip_pooling=True, motion_radius=2
         ),
         frames_per_step=4,
       ),
@@ -189,7 +189,7 @@ PRESETS = {
       min_p=0.02,
       export_max_frames=None,
     ),
-    run=dataclasses.replace(_RUN_OF_SETS, steps=6000, sample_frames=100),
+    run=dataclasses.replace(_RUN_OF_SETS, steps=8000, sample_frames=100),
   ),
   # The coarse pixels are drawn one after another: they decide the direction.
   'movement': dataclasses.replace(
@@ -210,7 +210,7 @@ PRESETS = {
       min_p=0.02,
       export_max_frames=None,
     ),
-    run=dataclasses.replace(_RUN_OF_SETS, sample_frames=5),
+    run=dataclasses.replace(_RUN_OF_SETS, steps=3500, sample_frames=5),
   ),
   # Targets are drawn from the grey levels, contexts keep them.
   'moving_mnist': dataclasses.replace(
@@ -229,7 +229,7 @@ PRESETS = {
       label_weight=0.0,
       export_max_frames=None,
     ),
-    run=dataclasses.replace(_RUN_OF_SETS, steps=3000, sample_frames=20),
+    run=dataclasses.replace(_RUN_OF_SETS, steps=6000, sample_frames=20),
   ),
   # For tests; takes seconds.
   'smoke': configs.Config(
