@@ -147,6 +147,11 @@ def training_seconds(rows):
 
 
 def _reference_bits(config, inputs):
+  if config.model.dequantisation == 'drawn':  # Its targets are no frames.
+    return {
+      'marginal_histogram_bits_per_dim': None,
+      'previous_pixel_histogram_bits_per_dim': None,
+    }
   num_batches = -(-_MAX_REFERENCE_CLIPS // config.run.batch_size)
   train_clips = [
     frames.numpy()
