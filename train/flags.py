@@ -9,8 +9,8 @@ FLAGS = flags.FLAGS
 # Literals, because --help must not import TensorFlow; a test compares them with
 # `presets.PRESETS`.
 _PRESETS = (
-  'demo shapes smoke overfit fashion faces bair gan_paper gan_stable paper '
-  'cglow paper_small'
+  'demo shapes smoke overfit fashion faces bair balls movement moving_mnist '
+  'gan_paper gan_stable paper cglow paper_small'
 ).split()
 _OLDER_PRESETS = ('cglow_small', 'cglow_mixture')
 # The modes that use a flag; `check` refuses the flag with any other mode.
@@ -61,8 +61,9 @@ _flag(
   'dataset',
   None,
   "the data set. Videos: 'natvid'; 'shapes', 'shapes:motion', "
-  "'shapes:appearance', 'shapes:occluder', 'shapes:blink'; 'folder' (files "
-  "<data_dir>/<label>/<video>); 'moments_in_time'. Images: 'image_folder', "
+  "'shapes:appearance', 'shapes:occluder', 'shapes:blink'; 'movement', "
+  "'balls', 'moving_mnist'; 'folder' (files <data_dir>/<label>/<video>); "
+  "'moments_in_time'. Images: 'image_folder', "
   "'celeba', 'fashion_mnist', 'orl_faces'. Both: 'tfds:NAME'; 'tfrecord' "
   '(records that --mode=prepare wrote).',
   modes=_BEGINS,

@@ -251,6 +251,45 @@ class Glow(conditional_bijector.ConditionalBijector):
     ]
     return self.copy(blocks=blocks)
 
+  @property
+  def gives_mean_levels(self) -> bool:
+    """Python `bool`: whether `mean_levels` is known.
+
+    It is if the first bijector is a `ContextMixture` without halvings, frames
+    have one channel, and neither steps nor a label's prior come after it.
+    """
+    is_last = self._label_prior is None and all(
+      len(block) == 1 for block in self._blocks
+    )
+    is_apart = getattr(self._first, 'gives_mean_levels', False)
+    return is_last and is_apart and self._output_shape[-1] == 1
+
+  def mean_levels(
+    self, **conditions: tf.types.experimental.TensorLike
+  ) -> tf.Tensor:
+    """The mean level of every pixel under a standard normal base.
+
+    Args:
+      **conditions: As for `inverse`, with a context.
+
+    Returns:
+      `[..., H, W, 1]`, 0 to L - 1.
+
+    Raises:
+      ValueError: unless `gives_mean_levels`.
+    """
+    if not self.gives_mean_levels:
+      raise ValueError(
+        f'`{self.name}` does not know the mean of its levels: that takes a '
+        '`LevelMixture` without halvings, frames of one channel, and no steps '
+        'and no `LabelPriors` after it.'
+      )
+    context = tf.convert_to_tensor(conditions['context'], dtype=self.dtype)
+    like = tf.zeros_like(context[..., :1])
+    seen = self._seen(like, **self.checked(like, 3, conditions))
+    like, _ = shapes.align_leading(like, seen.whole)
+    return self._first.mean_levels(like, **seen.by(self._first))
+
   def log_prob_by_label(
     self,
     frames: tf.types.experimental.TensorLike,

@@ -172,7 +172,7 @@ class LevelMixture:
   base: Optional[AutoregressiveBase] = None
   components: int = settings.hidden(5)
   hidden_channels: int = settings.number(64, 1, 2**14)
-  num_blocks: int = settings.hidden(2)
+  num_blocks: int = settings.number(2, 1, 64)
   strip_pooling: bool = False
   motion_radius: int = settings.number(0, 0, 16)
 

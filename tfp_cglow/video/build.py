@@ -58,7 +58,7 @@ def build_video_flow(
       it, or no part takes a label.
     n_bits: Python `int`, 1..8, bits of the quantised frames. It sets the
       `levels` of a `LevelMixture` to `2**n_bits`.
-    dequantisation: 'matched' or 'legacy', see `VideoFlow`.
+    dequantisation: 'matched', 'legacy' or 'drawn', see `VideoFlow`.
     seed: Python `int`; None: from the operating system.
     name: Python `str`.
 
@@ -121,6 +121,7 @@ def check_video_flow(
   Args, Raises: see `build_video_flow`.
   """
   likelihood.check_n_bits(n_bits)
+  likelihood.check_dequantisation(dequantisation, n_bits)
   _check_parts(head, tail, dequantisation)
   num_labels = _num_labels(head, tail, num_labels)
   if head is not None:

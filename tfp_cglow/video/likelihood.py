@@ -7,12 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfp_cglow.internal import checks
+
 __all__ = [
   'bits_per_dim',
   'dequantise',
   'frame_noise',
   'latent_noise',
   'quantise',
+  'share_of_white',
   'to_uint8',
 ]
 
@@ -82,6 +85,17 @@ def check_n_bits(n_bits):
     raise ValueError(f'`n_bits` must be in 1..8, but got {n_bits}.')
 
 
+def check_dequantisation(dequantisation, n_bits):
+  """Raises ValueError for an unknown kind, or if `n_bits` does not fit it."""
+  kinds = ('matched', 'legacy', 'drawn')
+  checks.check_choice('dequantisation', dequantisation, kinds)
+  if dequantisation == 'drawn' and n_bits != 1:
+    raise ValueError(
+      "dequantisation 'drawn' draws black or white, so `n_bits` must be 1, but "
+      f'got {n_bits}.'
+    )
+
+
 def to_unit(frames, dtype=tf.float32):
   """Frames as floats in [0, 1]: divides uint8 by 256, checks floats."""
   frames = tf.convert_to_tensor(frames, name='frames')
@@ -104,6 +118,12 @@ def to_unit(frames, dtype=tf.float32):
   )
   with tf.control_dependencies([] if check is None else [check]):
     return tf.cast(frames, dtype)
+
+
+def share_of_white(frames, dtype=tf.float32):
+  """Frames as shares of white, in [0, 1]: divides uint8 by 255."""
+  unit = to_unit(frames, dtype)
+  return unit * (256.0 / 255.0) if frames.dtype == tf.uint8 else unit
 
 
 def requantise(values, n_bits):

@@ -229,7 +229,7 @@ def encode(flow, frames, label=None):
   if flow.head is None and frames.shape[1] == 1:
     raise ValueError('A model without a head needs at least two frames a clip.')
   label = label if label is None else tf.convert_to_tensor(label)
-  is_legacy = flow.dequantisation == 'legacy'
+  is_legacy = flow.dequantisation == 'legacy'  # Others have `n_bits`.
   targets = likelihood.quantise(frames, 8 if is_legacy else flow.n_bits)
   latents = []
   if flow.head is not None:

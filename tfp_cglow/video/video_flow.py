@@ -19,6 +19,7 @@ from tfp_cglow.internal import replicas
 from tfp_cglow.video import context_processor
 from tfp_cglow.video import densities
 from tfp_cglow.video import likelihood
+from tfp_cglow.video import prediction
 from tfp_cglow.video import rollout
 from tfp_cglow.video import video_targets
 
@@ -81,7 +82,10 @@ class VideoFlow(tf.Module):
         with.
       dequantisation: 'matched', as above. Or 'legacy', as in the paper: frames
         keep their 8 bits and get noise of width 2**-n_bits, also in contexts;
-        the resulting bits/dim are no bound on a code length.
+        the resulting bits/dim are no bound on a code length. Or 'drawn', for
+        grey levels that mean the probability of white, with `n_bits` 1: targets
+        are white at random, contexts keep their 8 bits. The expected code
+        length of the targets is their cross entropy with the grey levels.
       name: Python `str`.
 
     Raises:
@@ -91,7 +95,7 @@ class VideoFlow(tf.Module):
     likelihood.check_n_bits(n_bits)
     _check_parts(head, tail, memory)
     checks.check_choice('previous_frames', previous_frames, (1, 2))
-    checks.check_choice('dequantisation', dequantisation, ('matched', 'legacy'))
+    likelihood.check_dequantisation(dequantisation, n_bits)
     self.frame_shape = tuple(int(d) for d in frame_shape)
     self.num_dims = int(np.prod(self.frame_shape))
     self.head, self.tail, self.memory = head, tail, memory
@@ -208,6 +212,40 @@ class VideoFlow(tf.Module):
     frames = self._check_frames(frames)
     clips = tf.range(tf.shape(frames)[0])
     return densities.classify(self, frames, seed, clips)
+
+  @property
+  def gives_predictive_mean(self) -> bool:
+    """Python `bool`: whether `predictive_mean` needs no samples."""
+    return self.tail is not None and self.tail.gives_mean_levels
+
+  def predictive_mean(
+    self,
+    frames: tf.types.experimental.TensorLike,
+    label: Optional[tf.types.experimental.TensorLike] = None,
+    num_samples: Optional[int] = None,
+    seed: tf.types.experimental.TensorLike = 0,
+  ) -> tf.Tensor:
+    """The mean of each frame given the true frames before it.
+
+    It minimises the expected squared error. It is the mean of what `sample`
+    draws at temperature 1: with `num_samples` of that many draws, without it
+    exactly, which takes a tail that gives its mean (`Glow.gives_mean_levels`).
+
+    Args:
+      frames: uint8 or float `[B, T, H, W, C]`.
+      label: See `log_prob`.
+      num_samples: Python `int` K >= 1, draws of each frame; None: exact.
+      seed: Python `int` or int32 `[2]`, of the draws.
+
+    Returns:
+      Float `[B, T - 1, H, W, C]`, frames 1..T-1, in units of uint8: 0 to 255.
+
+    Raises:
+      ValueError: if there is no tail, a shape does not fit, or `num_samples` is
+        missing for a tail that does not give its mean.
+    """
+    frames, label = self.check(frames, label)
+    return prediction.predictive_mean(self, frames, label, num_samples, seed)
 
   def check(
     self,

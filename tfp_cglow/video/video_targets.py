@@ -80,7 +80,7 @@ def noisy_targets(flow, frames, seed, clips, subset_size=None):
   times = tf.range(1, num_frames)
   if subset_size is not None:
     times = _some(times, seed, -1, subset_size)
-  draw = _legacy_frames if flow.dequantisation == 'legacy' else _matched_frames
+  draw = _NOISY_FRAMES[flow.dequantisation]
   clean, first, later = draw(flow, frames, seed, clips, times)
   contexts = None
   if flow.tail is not None:
@@ -102,7 +102,7 @@ def some_frames(flow, frames, seed, clips, subset_size):
     `[B, n, H, W, C]`.
   """
   times = _some(tf.range(tf.shape(frames)[1]), seed, -3, subset_size)
-  draw = _legacy_frames if flow.dequantisation == 'legacy' else _matched_frames
+  draw = _NOISY_FRAMES[flow.dequantisation]
   return draw(flow, frames, seed, clips, times)[2]
 
 
@@ -132,6 +132,33 @@ def _legacy_frames(flow, frames, seed, clips, times):
   )
   noisy = likelihood.to_unit(frames) - 0.5 + noise / 2.0**flow.n_bits
   return noisy, noisy[:, 0], tf.gather(noisy, times, axis=1)
+
+
+def _drawn_frames(flow, frames, seed, clips, times):
+  """Targets of two levels, drawn with the grey as probability of white.
+
+  A uniform number below the grey gives white. Divided by the grey, or by its
+  distance from white, it is uniform again: the noise within the level.
+  """
+  drawn = tf.concat([[0], times], axis=0)
+  white = likelihood.share_of_white(tf.gather(frames, drawn, axis=1))
+  uniform = likelihood.frame_noise(seed, clips, drawn, flow.frame_shape)
+  is_white = uniform < white
+  noise = tf.where(
+    is_white,
+    uniform / tf.where(is_white, white, 1.0),
+    (uniform - white) / tf.where(is_white, 1.0, 1.0 - white),
+  )
+  level = tf.cast(is_white, noise.dtype)
+  noisy = (level + tf.clip_by_value(noise, 0.0, 1.0 - 2.0**-20)) / 2.0 - 0.5
+  return likelihood.to_unit(frames) - 0.5, noisy[:, 0], noisy[:, 1:]
+
+
+_NOISY_FRAMES = {
+  'matched': _matched_frames,
+  'legacy': _legacy_frames,
+  'drawn': _drawn_frames,
+}
 
 
 def contexts_of(flow, clean):
@@ -177,14 +204,16 @@ def next_state(flow, state, frame):
 
 
 def clean_given(flow, frames):
-  """Given frames as they enter contexts: bin centres; with 'legacy', 8 bits."""
-  if flow.dequantisation == 'legacy':
-    return likelihood.to_unit(frames) - 0.5
-  return likelihood.quantise(frames, flow.n_bits)
+  """Given frames as they enter contexts: 8 bits; if 'matched', bin centres."""
+  if flow.dequantisation == 'matched':
+    return likelihood.quantise(frames, flow.n_bits)
+  return likelihood.to_unit(frames) - 0.5
 
 
 def clean_generated(flow, frame):
   """A generated frame as it is returned and enters contexts."""
   if flow.dequantisation == 'legacy':
     return tf.clip_by_value(frame, -0.5, 0.5 - 2.0**-9)
+  if flow.dequantisation == 'drawn':
+    return tf.where(frame < 0, -0.5, 0.5 - 2.0**-9)  # Black, white.
   return likelihood.requantise(frame, flow.n_bits)

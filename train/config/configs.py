@@ -123,6 +123,9 @@ class Config:
   data: Union[
     data_sets.Natvid,
     data_sets.Shapes,
+    data_sets.Movement,
+    data_sets.Balls,
+    data_sets.MovingMnist,
     data_sets.FashionMnist,
     data_sets.OrlFaces,
     data_sets.Folder,

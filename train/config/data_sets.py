@@ -10,6 +10,7 @@ from typing import Optional
 from train.config import fields
 
 __all__ = [
+  'Balls',
   'Celeba',
   'Clips',
   'FashionMnist',
@@ -17,8 +18,11 @@ __all__ = [
   'ImageFolder',
   'Listed',
   'MomentsInTime',
+  'Movement',
+  'MovingMnist',
   'Natvid',
   'OrlFaces',
+  'Rendered',
   'Shapes',
   'Tfds',
   'Tfrecord',
@@ -144,6 +148,63 @@ class Shapes(Listed):
     # The bar of 'occluder' and the mosaic of 'blink' have fixed places.
     has_places = self.variant in ('occluder', 'blink')
     return 'none' if has_places else 'wrap'
+
+
+@dataclasses.dataclass(frozen=True)
+class Rendered(Listed):
+  """Public sets that a program draws, rendered into `data_dir` on first use.
+
+  Video i of a part is the same for everybody, whatever the numbers of videos.
+
+  Attributes:
+    train_videos: Number of training videos.
+    valid_videos: Number of held-out videos.
+  """
+
+  train_videos: int = _number(1000, least=1, most=1_000_000)
+  valid_videos: int = _number(100, least=1, most=1_000_000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Movement(Rendered):
+  """A shape that leaves the centre in one of eight directions (VideoFlow's).
+
+  Attributes:
+    labels: 'direction' or 'shape', what the label says.
+  """
+
+  num_frames: int = _number(5, least=1, most=10_000)
+  frame_size: int = _number(64, least=2, most=8192)
+  train_videos: int = _number(9000, least=1, most=1_000_000)
+  valid_videos: int = _number(1000, least=1, most=1_000_000)
+  labels: Literal['direction', 'shape'] = 'direction'
+
+
+@dataclasses.dataclass(frozen=True)
+class Balls(Rendered):
+  """Three balls that bounce in a box (Sutskever's), grey, without labels."""
+
+  num_frames: int = _number(100, least=1, most=10_000)
+  frame_size: int = _number(30, least=2, most=8192)
+  channels: Literal[1, 3] = 1
+  train_videos: int = _number(4000, least=1, most=1_000_000)
+  valid_videos: int = _number(200, least=1, most=1_000_000)
+
+
+@dataclasses.dataclass(frozen=True)
+class MovingMnist(Rendered):
+  """Two bouncing digits, grey; the digits are downloaded (1.4 MB).
+
+  Attributes:
+    labels: 'pair' (55 labels, both digits) or 'first' (10 labels, one digit).
+  """
+
+  num_frames: int = _number(20, least=1, most=10_000)
+  frame_size: int = _number(64, least=2, most=8192)
+  channels: Literal[1, 3] = 1
+  train_videos: int = _number(10_000, least=1, most=1_000_000)
+  valid_videos: int = _number(1000, least=1, most=1_000_000)
+  labels: Literal['pair', 'first'] = 'pair'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -44,7 +44,8 @@ class Flow:
 
   Attributes:
     n_bits: Bits of the quantised frames' values.
-    dequantisation: 'matched', or 'legacy' (the paper's).
+    dequantisation: 'matched', 'legacy' (the paper's) or 'drawn' (grey levels
+      are probabilities of white; n_bits 1), see `tfp_cglow.VideoFlow`.
     head: The model of first frames, or None.
     tail: The model of the frames after the first, or None.
     label_weight: Weight of the label's cross entropy in the loss, see
@@ -60,7 +61,7 @@ class Flow:
   """
 
   n_bits: int = _number(5, least=1, below=9)
-  dequantisation: Literal['matched', 'legacy'] = 'matched'
+  dequantisation: Literal['matched', 'legacy', 'drawn'] = 'matched'
   head: Optional[Head] = None
   tail: Optional[Tail] = None
   label_weight: float = _number(1.0, least=0.0, most=1e6)

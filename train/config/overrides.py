@@ -27,9 +27,9 @@ def override(config, assignments):
   """Applies `key=value` assignments, one after another.
 
   `model.tail.first=level_mixture` replaces a part by one of another kind.
-  Fields that both kinds inherit from a common base keep their values; the
-  others take the new kind's defaults. `model.tail.first.halvings=1` sets a
-  field of a part.
+  Fields that both kinds inherit from a common base keep their values, if these
+  were changed; all others take the new kind's defaults.
+  `model.tail.first.halvings=1` sets a field of a part.
 
   Args:
     config: A config dataclass.
@@ -92,7 +92,7 @@ def _part(field, key, current, text):
 
 
 def _shared(current, cls):
-  """Values of the fields that `current` and `cls` have from a common base."""
+  """Changed values of the fields that both kinds have from a common base."""
   if not dataclasses.is_dataclass(current):
     return {}
   bases = [c for c in type(current).__mro__ if c in cls.__mro__]
@@ -102,7 +102,9 @@ def _shared(current, cls):
     if dataclasses.is_dataclass(base)
     for f in dataclasses.fields(base)
   ]
-  return {name: getattr(current, name) for name in names}
+  defaults = {f.name: f.default for f in dataclasses.fields(current)}
+  values = {name: getattr(current, name) for name in names}
+  return {k: v for k, v in values.items() if v != defaults[k]}
 
 
 def _unknown_key(whole, config, key, path):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from train.config import data_sets
 from train.data import sources
+from train.data.sets import balls
 from train.data.sets import images
 from train.data.sets import moments
+from train.data.sets import movement
+from train.data.sets import moving_mnist
 from train.data.sets import moving_shapes
 from train.data.sets import natvid
 from train.data.sets import orl_faces
@@ -17,7 +20,8 @@ __all__ = ['make_source']
 def make_source(data):
   """Lists a data set's files.
 
-  On first use natvid and the ORL faces are downloaded, and shapes rendered.
+  On first use natvid, the ORL faces and the digits of moving_mnist are
+  downloaded, and the sets that a program draws are rendered.
 
   Args:
     data: A `train.config.data_sets.Listed`.
@@ -59,6 +63,15 @@ def _shapes(data):
     valid_fraction=data.valid_fraction,
     videos_per_label=data.videos_per_label,
     split_seed=data.split_seed,
+  )
+
+
+def _rendered(function, data, **own):
+  return function(
+    train_videos=data.train_videos,
+    valid_videos=data.valid_videos,
+    folder=data.data_dir or None,
+    **own,
   )
 
 
@@ -106,6 +119,13 @@ def _required(data, what):
 _SOURCES = {
   data_sets.Natvid: _natvid,
   data_sets.Shapes: _shapes,
+  data_sets.Movement: lambda data: _rendered(
+    movement.movement_source, data, labels=data.labels
+  ),
+  data_sets.Balls: lambda data: _rendered(balls.balls_source, data),
+  data_sets.MovingMnist: lambda data: _rendered(
+    moving_mnist.moving_mnist_source, data, labels=data.labels
+  ),
   data_sets.Folder: _folder,
   data_sets.MomentsInTime: _moments,
   data_sets.ImageFolder: _image_folder,

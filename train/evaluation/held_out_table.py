@@ -1,5 +1,6 @@
 """The held-out numbers of a run as text."""
 
+from train.evaluation import protocol_lines
 from train.evaluation.judges import verdict_lines
 
 __all__ = ['format_table', 'label_lines', 'rows']
@@ -24,7 +25,8 @@ def format_table(metrics):
   for name, *values in rows(metrics):
     cells = ''.join(f'{"-" if v is None else f"{v:.3f}":>8}' for v in values)
     lines.append(f'{name:32}{cells}')
-  lines += _source_lines(metrics) + _verdict(metrics) + label_lines(metrics)
+  lines += _source_lines(metrics) + protocol_lines.protocol_lines(metrics)
+  lines += _verdict(metrics) + label_lines(metrics)
   lines += _continuation_lines(metrics)
   lines += verdict_lines.verdict_lines(metrics)
   return '\n'.join(lines)

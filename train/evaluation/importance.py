@@ -34,7 +34,7 @@ def importance_weighted_bits(flow, dataset, num_samples):
     (None for a part that the model lacks), and num_samples.
 
   Raises:
-    ValueError: if K < 1, or for a model with 'legacy' dequantisation.
+    ValueError: if K < 1, or for a model whose dequantisation is not 'matched'.
   """
   _check(flow, num_samples)
   log_prob = tf.function(flow.log_prob)
@@ -54,11 +54,11 @@ def importance_weighted_bits(flow, dataset, num_samples):
 
 
 def _check(flow, num_samples):
-  if flow.dequantisation == 'legacy':
+  if flow.dequantisation != 'matched':
     raise ValueError(
-      "Expected a model with dequantisation 'matched', but got 'legacy': its "
-      'noise is not one level wide, so its bits/dim bound no code length that '
-      'more draws could tighten.'
+      "Expected a model with dequantisation 'matched', but got "
+      f'{flow.dequantisation!r}: its bits/dim bound no code length of the '
+      'frames that more draws of noise could tighten.'
     )
   if num_samples < 1:
     raise ValueError(f'`num_samples` must be at least 1, got {num_samples}.')

@@ -6,6 +6,7 @@ import numpy as np
 from train.config import fields
 from train.evaluation import breakdown
 from train.evaluation import importance
+from train.evaluation import protocols
 from train.evaluation import published
 from train.evaluation import references
 from train.evaluation.judges import judging
@@ -63,6 +64,7 @@ def measure(
       metrics[f'{name}_{key}'] = values[-1] if values else None
   metrics.update(_reference_bits(config, inputs))
   metrics['published'] = published.numbers_for(config)
+  metrics['protocol'] = protocols.measure(flow, config, inputs, scores)
   metrics['num_train_clips'] = inputs.num_train_clips
   metrics['num_valid_clips'] = inputs.num_valid_clips
   metrics['seconds'] = training_seconds(rows)
@@ -110,8 +112,9 @@ def _means(scores):
 
 
 def _check_importance(flow, num_samples):
-  if num_samples is not None and flow.dequantisation == 'legacy':
-    raise no_bound("a flow with dequantisation 'legacy' has none")
+  if num_samples is not None and flow.dequantisation != 'matched':
+    kind = flow.dequantisation
+    raise no_bound(f'a flow with dequantisation {kind!r} has none')
 
 
 def no_bound(why):
@@ -144,6 +147,11 @@ def training_seconds(rows):
 
 
 def _reference_bits(config, inputs):
+  if config.model.dequantisation == 'drawn':  # Its targets are no frames.
+    return {
+      'marginal_histogram_bits_per_dim': None,
+      'previous_pixel_histogram_bits_per_dim': None,
+    }
   num_batches = -(-_MAX_REFERENCE_CLIPS // config.run.batch_size)
   train_clips = [
     frames.numpy()

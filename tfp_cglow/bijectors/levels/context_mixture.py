@@ -177,8 +177,71 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
   def _inverse_and_ildj(self, y, **conditions):
     return self._walk('to_normal', y, **conditions)
 
+  @property
+  def gives_mean_levels(self):
+    """Python `bool`: whether no pixel is conditioned on another one."""
+    return not self._num_halvings and self._base is None
+
+  def mean_levels(self, like, context=None, vector=None):
+    """The mean of every level, by the sum over the levels.
+
+    Each mean is that of the level's own distribution, so no level may depend on
+    another one: there are no halvings, and frames have one channel.
+
+    Args:
+      like: `[..., H, W, 1]`, of the shape of the frames; only that is used.
+      context: See `conditions`.
+      vector: See `conditions`.
+
+    Returns:
+      `[..., H, W, 1]`, 0 to L - 1.
+
+    Raises:
+      ValueError: if a level depends on another one.
+    """
+    if not self.gives_mean_levels or like.shape[-1] != 1:
+      raise ValueError(
+        f'`{self.name}` gives the means of levels without halvings, for frames '
+        f'of one channel, but has {self._num_halvings} halving(s), and frames '
+        f'have {like.shape[-1]} channel(s).'
+      )
+    whole, like, told, centre = self._conditioned(like, context, vector)
+    network = self._networks[0]
+    features = self._group_features(network, like, told, [])
+    around = self._start(like, None)
+    if centre is not None:
+      around = self._moved(network, features, centre)
+    raw = network.head(0, features, [])
+    # One frame at a time: all levels of all frames would take much memory.
+    means = tf.map_fn(
+      lambda row: grid_mixture.GridMixture(
+        row[0], row[1][..., 0], self._num_levels
+      ).mean_level(),
+      (raw, around),
+      fn_output_signature=tf.TensorSpec(raw.shape[-3:-1], raw.dtype),
+    )
+    return tf.reshape(means, whole)
+
   def _walk(self, method, frame, context=None, vector=None):
     """Maps a frame to the other side; returns this and log |dx/dy|."""
+    whole, frame, told, centre = self._conditioned(frame, context, vector)
+    moved, _, _, log_det = self._walk_scale(
+      method, self._networks, frame, told, centre
+    )
+    return tf.reshape(moved, whole), tf.reshape(log_det, whole[:-3])
+
+  def _conditioned(self, frame, context, vector):
+    """Checks the conditions, and makes one axis of the leading ones.
+
+    Args:
+      frame: `[..., H, W, C]`.
+      context: See `conditions`, or None.
+      vector: See `conditions`, or None.
+
+    Returns:
+      The shape `[..., H, W, C]`; the frames `[N, H, W, C]`; a `_Told`; and the
+      levels `[N, H, W, n C]` to centre mixtures on, see `_walk_scale`, or None.
+    """
     _check_size(self.name, frame.shape[-3:-1], self._num_halvings)
     channels, features, centre = frame.shape[-1], None, None
     if vector is not None:
@@ -216,10 +279,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
         tf.reshape(tf.broadcast_to(t, leading), [-1]) for t in self._tempering
       ],
     )
-    moved, _, _, log_det = self._walk_scale(
-      method, self._networks, rows(frame), told, centre
-    )
-    return tf.reshape(moved, whole), tf.reshape(log_det, leading)
+    return whole, rows(frame), told, centre
 
   def _walk_scale(self, method, networks, frame, told, centre, depth=0):
     """Maps a frame, or its first quarter of pixels, to the other side.
@@ -312,10 +372,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     Returns:
       See `_walk_scale`.
     """
-    seen = told.maps(values)
-    if not self._context_frames:
-      seen.append(_coordinates(values))
-    features = network.features(tf.concat([*seen, *known], axis=-1))
+    features = self._group_features(network, values, told, known)
     reference = None
     if centre is not None:
       reference = self._moved(network, features, centre)
@@ -334,6 +391,13 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       told.tempering,
     )
     return moved, levels, reference, log_det
+
+  def _group_features(self, network, values, told, known):
+    """The network's features of one group of pixels, see `_walk_group`."""
+    seen = told.maps(values)
+    if not self._context_frames:
+      seen.append(_coordinates(values))
+    return network.features(tf.concat([*seen, *known], axis=-1))
 
   def _to_normal(self, head, values, around, features_of, tempering):
     """Maps data of a group to latents.

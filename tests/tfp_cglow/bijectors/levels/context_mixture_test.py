@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import tfp_cglow
+from tfp_cglow.bijectors.levels import distributions
 
 tfd = tfp.distributions
 
@@ -293,6 +294,50 @@ class NetworkTest(tf.test.TestCase):
     calls.clear()
     flow.log_prob(tf.identity(y), bijector_kwargs=kwargs)
     self.assertEqual(calls, once)
+
+
+class MeanLevelsTest(parameterized.TestCase, tf.test.TestCase):
+  @parameterized.parameters(True, False)
+  def test_is_the_sum_over_all_frames(self, has_context):
+    num_levels, size = 3, 2
+    mixture = _mixture(1, has_context, num_levels=num_levels, size=size)
+    conditions = {}
+    if has_context:
+      conditions['context'] = _uniform(2, size, size, 2)
+    levels = np.array(
+      list(itertools.product(range(num_levels), repeat=size**2))
+    ).reshape([-1, 1, size, size, 1])
+    frames = tf.constant((levels + 0.5) / num_levels - 0.5)
+    x, log_det = (
+      mixture.inverse(frames, **conditions),
+      mixture.inverse_log_det_jacobian(frames, 3, **conditions),
+    )
+    log_prob = log_det + tf.reduce_sum(
+      tfd.Normal(tf.zeros([], tf.float64), 1.0).log_prob(x), [-3, -2, -1]
+    )
+    masses = np.exp(log_prob) / num_levels ** (size**2)  # [frames, rows]
+    # The mass beyond the grid, 1e-5 on each side, is of the outer levels.
+    beyond = distributions.LEAST_MASS
+    inside = 1.0 - 2.0 * beyond
+    self.assertAllClose(masses.sum(0), masses[0] * 0 + inside ** (size**2))
+    expected = (masses[..., None, None, None] * levels).sum(0)
+    expected = expected / inside ** (size**2 - 1) + beyond * (num_levels - 1)
+    like = tf.zeros([size, size, 1], tf.float64)
+    means = mixture.mean_levels(like, **conditions)
+    self.assertAllClose(
+      np.broadcast_to(means, expected.shape), expected, rtol=1e-9, atol=1e-12
+    )
+    self.assertGreater(np.std(means), 1e-3)
+
+  def test_levels_that_depend_on_others_are_refused(self):
+    for num_groups, channels in ((4, 1), (1, 3)):
+      mixture = _mixture(num_groups, channels=channels)
+      self.assertEqual(mixture.gives_mean_levels, num_groups == 1)
+      with self.assertRaisesRegex(ValueError, 'gives the means of levels'):
+        mixture.mean_levels(
+          tf.zeros([4, 4, channels], tf.float64),
+          context=_uniform(4, 4, 2 * channels),
+        )
 
 
 if __name__ == '__main__':
