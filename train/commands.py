@@ -68,7 +68,9 @@ def train(config, workdir, init_from, strategy, stop=None):
   Of a run that is finished it prints the numbers that were measured.
   """
   folder = run_folder.RunFolder(workdir)
-  is_finished = finished.is_finished(config, folder)
+  # Several workers agree on it in the session.
+  is_alone = strategy != 'multi_worker'
+  is_finished = is_alone and finished.is_finished(config, folder)
   if is_finished:
     metrics = folder.read_metrics_file()
     logging.info(
@@ -85,7 +87,7 @@ def train(config, workdir, init_from, strategy, stop=None):
   _show_results(config, metrics, folder)
   system, export = systems.of(config), _export(folder)
   is_sampled = is_finished and _sampled(folder).with_suffix('.gif').is_file()
-  if export.exists() and system.has_head and not is_sampled:
+  if export and system.has_head and not is_sampled:
     _sample_export(export, folder, 8 if system.has_tail else 1)
 
 
@@ -98,14 +100,15 @@ def _show_results(config, metrics, folder):
     ('TensorBoard', folder.tensorboard),
     ('SavedModel', _export(folder)),
   ):
-    if path.exists():
+    if path and path.exists():
       print(f'{name + ":":13}{path}')
   sys.stdout.flush()
 
 
 def _export(folder):
-  """The path of the newest SavedModel, which need not exist."""
-  return folder.exports / str(export_lib.newest_version(folder.exports))
+  """The path of the newest SavedModel, or None."""
+  version = export_lib.newest_version(folder.exports)
+  return None if version is None else folder.exports / str(version)
 
 
 def _sampled(folder):

@@ -255,14 +255,16 @@ class Glow(conditional_bijector.ConditionalBijector):
   def gives_mean_levels(self) -> bool:
     """Python `bool`: whether `mean_levels` is known.
 
-    It is if the first bijector is a `ContextMixture` without halvings, frames
-    have one channel, and neither steps nor a label's prior come after it.
+    It is if there is a context, frames have one channel, the first bijector is
+    a `ContextMixture` without halvings that is not tempered, and neither steps
+    nor a label's prior come after it.
     """
     is_last = self._label_prior is None and all(
       len(block) == 1 for block in self._blocks
     )
     is_apart = getattr(self._first, 'gives_mean_levels', False)
-    return is_last and is_apart and self._output_shape[-1] == 1
+    is_grey = self._output_shape[-1] == 1
+    return 'context' in self.conditions and is_last and is_apart and is_grey
 
   def mean_levels(
     self, **conditions: tf.types.experimental.TensorLike
@@ -281,8 +283,8 @@ class Glow(conditional_bijector.ConditionalBijector):
     if not self.gives_mean_levels:
       raise ValueError(
         f'`{self.name}` does not know the mean of its levels: that takes a '
-        '`LevelMixture` without halvings, frames of one channel, and no steps '
-        'and no `LabelPriors` after it.'
+        'context, a `LevelMixture` without halvings and without tempering, '
+        'frames of one channel, and no steps and no `LabelPriors` after it.'
       )
     context = tf.convert_to_tensor(conditions['context'], dtype=self.dtype)
     like = tf.zeros_like(context[..., :1])

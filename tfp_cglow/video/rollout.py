@@ -238,9 +238,12 @@ def encode(flow, frames, label=None):
     latents.append(first[:, tf.newaxis])
   if flow.tail is not None and frames.shape[1] != 1:
     kwargs = flow.label_kwargs(flow.tail, label, time=True)
-    contexts = video_targets.contexts_of(
-      flow, video_targets.clean_given(flow, frames)
-    )
+    clean = video_targets.clean_given(flow, frames)
+    if flow.dequantisation == 'drawn':  # `decode` sees black and white frames.
+      num_given = int(flow.head is None)
+      decoded = video_targets.clean_generated(flow, targets[:, num_given:])
+      clean = tf.concat([clean[:, :num_given], decoded], axis=1)
+    contexts = video_targets.contexts_of(flow, clean)
     latents.append(
       flow.tail.inverse(targets[:, 1:], context=contexts, **kwargs)
     )

@@ -37,6 +37,8 @@ _OF_NO_BITS = (
   'data.cache',
   'data.cache_gigabytes',
   'data.max_skipped',
+  'data.max_train_frames',
+  'data.train_videos',
   'data.record_encoding',
   'data.record_compression',
 )

@@ -1,7 +1,4 @@
-"""Presets of older rows of the tables in docs/, which `--help` does not list.
-
-The presets that it lists are better and take no longer.
-"""
+"""Presets of older rows of the tables in docs/; `--help` leaves them out."""
 
 import dataclasses
 import functools

@@ -92,7 +92,7 @@ def _part(field, key, current, text):
 
 
 def _shared(current, cls):
-  """Changed values of the fields that both kinds have from a common base."""
+  """Values of the fields of a common base, with the same default in both."""
   if not dataclasses.is_dataclass(current):
     return {}
   bases = [c for c in type(current).__mro__ if c in cls.__mro__]
@@ -102,9 +102,15 @@ def _shared(current, cls):
     if dataclasses.is_dataclass(base)
     for f in dataclasses.fields(base)
   ]
-  defaults = {f.name: f.default for f in dataclasses.fields(current)}
-  values = {name: getattr(current, name) for name in names}
-  return {k: v for k, v in values.items() if v != defaults[k]}
+  before, after = (
+    {f.name: f.default for f in dataclasses.fields(kind)}
+    for kind in (current, cls)
+  )
+  return {
+    name: getattr(current, name)
+    for name in names
+    if before[name] == after[name]
+  }
 
 
 def _unknown_key(whole, config, key, path):

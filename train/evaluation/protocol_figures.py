@@ -13,6 +13,8 @@ KEYS = {
     'data.frame_size': 30,
     'data.channels': 1,
     'data.overfit_clips': 0,
+    'model.n_bits': 8,
+    'model.dequantisation': 'matched',
   },
   'movement': {
     'data.num_frames': 5,
@@ -33,12 +35,13 @@ KEYS = {
 }
 
 
-def _figure(title, value, source, note):
+def _figure(title, value, source, note, is_bound=False):
   return {
     'title': title,
     'value': value,
     'source': source,
     'note': note,
+    'is_bound': is_bound,
     'is_seen': False,
   }
 
@@ -94,6 +97,12 @@ FIGURES = {
     ),
     _figure('VPN baseline', 110.1, _VPN, _OTHER_DIGITS),
     _figure('VPN', 87.6, _VPN, _OTHER_DIGITS),
-    _figure('lower bound of the original set', 86.3, _VPN, _OTHER_DIGITS),
+    _figure(
+      'lower bound of the original set',
+      86.3,
+      _VPN,
+      _OTHER_DIGITS,
+      is_bound=True,
+    ),
   ),
 }

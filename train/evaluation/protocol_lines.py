@@ -47,9 +47,7 @@ def protocol_lines(metrics):
 
 
 def _published_bound(found):
-  bounds = [
-    row['value'] for row in found['published'] if 'lower bound' in row['title']
-  ]
+  bounds = [row['value'] for row in found['published'] if row.get('is_bound')]
   return bounds[0] if bounds else None
 
 

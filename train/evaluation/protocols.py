@@ -47,11 +47,13 @@ def measure(flow, config, inputs, scores):
   if result is None:
     return None
   values = result.pop('values')  # [N], of clips.
-  error = np.std(values, ddof=1) / np.sqrt(len(values))
+  error = None
+  if len(values) > 1:
+    error = float(np.std(values, ddof=1) / np.sqrt(len(values)))
   return {
     **result,
     'value': float(np.mean(values)),
-    'standard_error': float(error) if len(values) > 1 else None,
+    'standard_error': error,
     'published': published(config),
   }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from train import errors
-from train.serving import export as export_lib
 from train.systems import systems
 
 __all__ = ['is_finished']
@@ -43,4 +42,9 @@ def _has_samples(config, folder):
 def _has_export(config, folder):
   if not systems.of(config).exports:
     return True
-  return export_lib.newest_version(folder.exports) is not None
+  # Others are of --mode=export, perhaps of an earlier step.
+  return any(
+    row['step'] == config.run.steps
+    and (folder.exports / str(row['version'])).is_dir()
+    for row in folder.read_metrics('export')
+  )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import os
 import time
 from typing import Optional
 
@@ -376,7 +377,9 @@ class _Training:
         sample_files.save_comparison(stem, frames, clips, captions)
     folder.write_metrics(metrics)
     if self.system.exports:
-      self.system.export(model, folder)
+      path = self.system.export(model, folder)
+      version = int(os.path.basename(path))
+      folder.append_metrics('export', config.run.steps, version=version)
     return metrics
 
 

@@ -55,6 +55,24 @@ class PredictiveMeanTest(parameterized.TestCase, tf.test.TestCase):
     self.assertLess(np.sqrt(np.mean(distance**2)), 1.5)
     self.assertGreater(np.std(exact), 5)
 
+  def test_drawn_frames_are_decoded(self):
+    flow = _flow(dequantisation='drawn', n_bits=1)
+    frames = _frames(num_frames=4)
+    decoded = flow.decode(flow.encode(frames), first=frames[:, 0])
+    self.assertAllEqual(decoded[:, 1:] > 127, frames[:, 1:] > 127)
+
+  def test_only_what_has_a_mean_gives_it(self):
+    flow = _flow()
+    context = tf.zeros([2, _SIZE, _SIZE, 2])
+    self.assertTrue(flow.tail.gives_mean_levels)
+    with self.assertRaisesRegex(ValueError, 'without tempering'):
+      flow.tail.tempered(0.5, 0.1).mean_levels(context=context)
+    glow = tfp_cglow.build_glow(
+      [_SIZE, _SIZE, 1], 1, None, first=tfp_cglow.LevelMixture(4)
+    )
+    with self.assertRaisesRegex(ValueError, 'takes a context'):
+      glow.mean_levels()
+
   def test_samples_are_those_of_the_model(self):
     flow, frames = _flow(), _frames(num_frames=2)
     drawn = flow.sample(

@@ -75,6 +75,12 @@ class OverrideTest(parameterized.TestCase):
       tfp_cglow.AdditiveSteps(num_steps=7, gradients='stored'),
     )
 
+  def test_another_kind_keeps_no_field_with_another_default(self):
+    config = overrides.override(
+      presets.PRESETS['movement'], ['data.channels=1', 'data=balls']
+    )
+    self.assertEqual(config.data, data_sets.Balls(channels=1))
+
   def test_another_kind_without_a_common_base_has_its_own_defaults(self):
     config = overrides.override(_DEMO, ['model.tail.first=level_mixture'])
     self.assertEqual(config.model.tail.first, tfp_cglow.LevelMixture())

@@ -19,6 +19,7 @@ class FinishedTest(parameterized.TestCase):
     for name in ('generated', 'continued'):
       (folder.samples / f'step_{config.run.steps}_{name}.gif').touch()
     (folder.exports / '1').mkdir(parents=True)
+    folder.append_metrics('export', config.run.steps, version=1)
     return folder
 
   def test_a_run_with_all_of_its_end(self):
@@ -42,6 +43,11 @@ class FinishedTest(parameterized.TestCase):
     config = overrides.override(_SMOKE, ['model.export_max_frames=none'])
     folder.claim(_SMOKE)
     self.assertFalse(finished.is_finished(config, folder))  # Another config.
+
+  def test_an_export_of_an_earlier_step(self):
+    folder = self._folder()
+    (folder.exports / '1').rename(folder.exports / '2')
+    self.assertFalse(finished.is_finished(_SMOKE, folder))
 
   def test_what_the_config_does_not_ask_for(self):
     config = overrides.override(

@@ -179,8 +179,9 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
 
   @property
   def gives_mean_levels(self):
-    """Python `bool`: whether no pixel is conditioned on another one."""
-    return not self._num_halvings and self._base is None
+    """Python `bool`: whether no pixel depends on another, and T is 1."""
+    is_apart = not self._num_halvings and self._base is None
+    return is_apart and self._tempering is None
 
   def mean_levels(self, like, context=None, vector=None):
     """The mean of every level, by the sum over the levels.
@@ -201,9 +202,9 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     """
     if not self.gives_mean_levels or like.shape[-1] != 1:
       raise ValueError(
-        f'`{self.name}` gives the means of levels without halvings, for frames '
-        f'of one channel, but has {self._num_halvings} halving(s), and frames '
-        f'have {like.shape[-1]} channel(s).'
+        f'`{self.name}` gives the means of levels without halvings and without '
+        f'tempering, for frames of one channel, but has {self._num_halvings} '
+        f'halving(s), and frames have {like.shape[-1]} channel(s).'
       )
     whole, like, told, centre = self._conditioned(like, context, vector)
     network = self._networks[0]
@@ -259,6 +260,8 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
         dtype=frame.dtype,
       )
       frame, context = shapes.align_leading(frame, context)
+      if vector is not None:
+        _, vector = shapes.align_leading(frame, vector)
     leading, whole = tf.shape(frame)[:-3], tf.shape(frame)
     # Some operations take few axes, so the leading ones become one.
     rows = lambda t: tf.reshape(t, [-1, *t.shape[-3:]])

@@ -109,6 +109,23 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
     chances = 2.0 ** (-4 * bits)
     self.assertGreater(tf.reduce_max(chances), 2 * tf.reduce_min(chances))
 
+  def test_context_with_more_leading_dimensions_than_the_vector(self):
+    mixture = tfp_cglow.build_context_mixture(
+      [4, 4, 1],
+      tfp_cglow.Context(1, 1),
+      tfp_cglow.LevelMixture(4, 1),
+      vector_channels=2,
+    )
+    for i, v in enumerate(mixture.trainable_variables):
+      v.assign(0.3 * tf.random.stateless_normal(v.shape, [0, i]))
+    y, context, vector = (
+      tf.cast(_uniform(*shape), tf.float32)
+      for shape in ([3, 4, 4, 1], [2, 3, 4, 4, 1], [3, 2])
+    )
+    x = mixture.inverse(y, context=context, vector=vector)
+    rows = [mixture.inverse(y, context=c, vector=vector) for c in context]
+    self.assertAllClose(x, rows, 1e-5, 1e-5)
+
   @parameterized.parameters(tf.float32, tf.float64)
   def test_any_number_of_leading_dimensions(self, dtype):
     mixture = tfp_cglow.build_context_mixture(
