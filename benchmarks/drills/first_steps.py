@@ -10,7 +10,9 @@ Prints JSON: for each seed, the bits/dim of head and tail on held-out clips
 after adaptation and after the steps, those of the steps' batches, the norms of
 their gradients, the skipped steps, and for each of head and tail:
 
-- `largest_over_first`: the largest loss of a step divided by the first one;
+- `largest_over_first`: the largest loss of a step divided by the first one. The
+  start is adapted to the first batch, so a deep flow may be much worse on the
+  second one, whatever the step between them;
 - `has_learned`: whether the held-out loss is lower after the steps.
 """
 

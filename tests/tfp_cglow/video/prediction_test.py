@@ -58,7 +58,7 @@ class PredictiveMeanTest(parameterized.TestCase, tf.test.TestCase):
   def test_drawn_frames_are_decoded(self):
     flow = _flow(dequantisation='drawn', n_bits=1)
     frames = _frames(num_frames=4)
-    decoded = flow.decode(flow.encode(frames), first=frames[:, 0])
+    decoded = flow.decode(flow.encode(frames), first_frames=frames[:, 0])
     self.assertAllEqual(decoded[:, 1:] > 127, frames[:, 1:] > 127)
 
   def test_only_what_has_a_mean_gives_it(self):
