@@ -65,7 +65,9 @@ def quiet():
     sys.stderr.flush()
     os.dup2(kept, 2)  # Closes the pipe, which ends the child.
     os.close(kept)
-    os.waitpid(child, 0)
+    # A parent that ignores SIGCHLD hands that on, and there is no child left.
+    with contextlib.suppress(ChildProcessError):
+      os.waitpid(child, 0)
 
 
 def is_noise(line, has_gpu):

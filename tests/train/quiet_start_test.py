@@ -66,7 +66,7 @@ class QuietStartTest(parameterized.TestCase):
     self.assertTrue(quiet_start.is_noise(_NO_GPU, has_gpu=False))
     self.assertFalse(quiet_start.is_noise(_NO_GPU, has_gpu=True))
 
-  def _run(self, *arguments, level='2'):
+  def _run(self, *arguments, level='2', start=None):
     """Runs `_PROGRAM`; returns its exit code and standard error."""
     root = pathlib.Path(main.__file__).parents[1]
     done = subprocess.run(
@@ -75,6 +75,7 @@ class QuietStartTest(parameterized.TestCase):
       env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': level},
       stderr=subprocess.PIPE,
       check=False,
+      preexec_fn=start,
     )
     return done.returncode, done.stderr
 
@@ -86,6 +87,12 @@ class QuietStartTest(parameterized.TestCase):
       b'F0000 00:00:1.5 1 a.cc:5] needs AVX512F\nno end of lineafter\n'
       + _ONE_DNN,
     )
+
+  def test_a_parent_that_ignores_ended_children(self):
+    ignore = lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    code, stderr = self._run(start=ignore)
+    self.assertEqual(code, 0, stderr)
+    self.assertIn(b'after\n', stderr)
 
   def test_the_last_words_of_a_process_that_aborts(self):
     code, stderr = self._run('abort')

@@ -54,6 +54,7 @@ class Clips:
     self._disk = cache_dir and disk_cache.DiskCache(cache_dir, decoder)
     self._max_file_bytes = max_file_bytes
     self._stops = _file_stops(source)
+    self._held_out = frozenset(source.valid)  # They have one window each.
     self._gives = {}  # Whether a region gave a clip, of those that were read.
 
   def read(self, region, position=0.0):
@@ -95,7 +96,9 @@ class Clips:
       clip = self.read(region, position)
     except readers.DecodeError as e:
       self.skips.record(e)
-      self._gives.setdefault(region, False)
+      # Of a blank training window, others of its region may show something.
+      if e.reason != readers.BLANK or region in self._held_out:
+        self._gives.setdefault(region, False)
       return None
     self._gives[region] = True
     return clip

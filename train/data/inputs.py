@@ -19,7 +19,6 @@ from train.data.decoding import decode
 from train.data.records import prepare as prepare_lib
 from train.data.records import record_inputs
 from train.data.records import records
-from train.data.records import short_records
 
 __all__ = ['Inputs', 'listed', 'make_inputs', 'prepare', 'resolve']
 
@@ -87,6 +86,9 @@ class Inputs:
     self._clips.skips.check()
     return len(self._clips.skips)
 
+  def note_left_out(self, skipped_log):
+    """Does nothing: clips that fail are noted when they are read."""
+
   @contextlib.contextmanager
   def raising(self):
     """Within, turns an error inside tf.data back into its DataError."""
@@ -126,7 +128,7 @@ def make_inputs(config, skipped_log):
   """
   data = config.data
   if isinstance(data, data_sets.Tfrecord):
-    return _record_inputs(config, skipped_log)
+    return _record_inputs(config)
   if isinstance(data, data_sets.Tfds):
     return _tfds_inputs(config)
   source = _source(data)
@@ -211,7 +213,7 @@ def prepare(config, folder, runner=None):
   )
 
 
-def _record_inputs(config, skipped_log):
+def _record_inputs(config):
   data = config.data
   if not data.data_dir:
     raise sources.DataError(
@@ -226,7 +228,7 @@ def _record_inputs(config, skipped_log):
       f'config asks for {wanted}: --set data.frame_size={index.size} --set '
       f'data.channels={index.channels}, or prepare it again.'
     )
-  made = record_inputs.RecordInputs(
+  return record_inputs.RecordInputs(
     index,
     data.num_frames,
     config.run.batch_size,
@@ -234,8 +236,6 @@ def _record_inputs(config, skipped_log):
     data_service=data.data_service,
     symmetry=data.known_symmetry,
   )
-  short_records.note(index, data.num_frames, skipped_log)
-  return made
 
 
 def _tfds_inputs(config):

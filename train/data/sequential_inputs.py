@@ -118,6 +118,13 @@ class SequentialInputs:
     """The number of files that were skipped."""
     return 0
 
+  def note_left_out(self, skipped_log):
+    """Names what is left out from the start, in the log and in a file.
+
+    Args:
+      skipped_log: Path of the run's log of skipped files.
+    """
+
   @contextlib.contextmanager
   def raising(self):
     """Within, turns a TensorFlow error about the data into a DataError."""

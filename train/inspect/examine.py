@@ -12,6 +12,7 @@ import av
 import numpy as np
 
 from tfp_cglow.internal import plain_paths
+from train.data.decoding import decode
 from train.data.decoding import readers
 from train.data.records import worker_pool
 
@@ -46,6 +47,9 @@ class File:
 def examine(paths, decoder, num_frames, max_seconds):
   """Looks at files in worker processes, until the time is over.
 
+  The order is shuffled, always in the same way, so that files of all labels are
+  seen if the time is short.
+
   Args:
     paths: List of `str`.
     decoder: A `decode.Decoder`.
@@ -54,11 +58,12 @@ def examine(paths, decoder, num_frames, max_seconds):
       first.
 
   Returns:
-    List of `File`, those that were looked at.
+    List of `File`, those that were looked at, sorted by path.
   """
   begin, logged, found = time.monotonic(), 0.0, []
   look = functools.partial(examine_file, decoder=decoder, num_frames=num_frames)
-  for path, result in _results(look, paths):
+  order = np.random.default_rng(0).permutation(len(paths))
+  for path, result in _results(look, [paths[k] for k in order]):
     if isinstance(result, Exception):  # The worker crashed, or took too long.
       result = File(path, problem=f'cannot be decoded: {result}')
     found.append(result)
@@ -68,15 +73,13 @@ def examine(paths, decoder, num_frames, max_seconds):
       logging.info('Looked at %d of %d files.', len(found), len(paths))
     if seconds > max_seconds:
       break
-  return found
+  return sorted(found, key=lambda file: file.path)
 
 
 def _results(look, paths):
   """Yields pairs of a path and its `File` or exception."""
-  num_workers = min(os.cpu_count() or 0, _MAX_WORKERS, len(paths))
-  if num_workers < 2:
-    yield from ((path, look(path)) for path in paths)
-    return
+  # At least one: this process has no limit on time, and must not crash.
+  num_workers = max(1, min(os.cpu_count() or 1, _MAX_WORKERS, len(paths)))
   with worker_pool.WorkerPool(look, num_workers, _FILE_SECONDS) as pool:
     yield from pool.map(paths)
 
@@ -93,10 +96,17 @@ def examine_file(path, decoder, num_frames):
   except readers.DecodeError as e:
     words = f'{e.reason}{e.message and f" ({e.message})"}'
     return File(path, 0, None, container, words)
-  problem = ''
-  if count < num_frames:
-    problem = f'too few frames (expected {num_frames}, got {count})'
+  problem = _problem(frames, count, num_frames)
   return File(path, count, frames, container, problem)
+
+
+def _problem(frames, count, num_frames):
+  """Why a file that can be decoded gives no clip; '' if it gives one."""
+  if count < num_frames:
+    return f'too few frames (expected {num_frames}, got {count})'
+  if decode.is_blank(frames):
+    return f'{readers.BLANK} (the first, middle and last one)'
+  return ''
 
 
 def _container(path):

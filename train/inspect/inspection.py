@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import os
 
+from train.config import data_sets
 from train.data import sources
 from train.inspect import near_equal
 
@@ -30,19 +31,23 @@ class Inspection:
   Attributes:
     source: `sources.Source`.
     files: List of `examine.File`.
-    max_skipped: Float, the fraction of the files that may be skipped.
-    num_frames: Python `int`, number of frames of a clip.
+    data: The `data_sets.Listed` of the config.
   """
 
   source: sources.Source
   files: list
-  max_skipped: float
-  num_frames: int
+  data: data_sets.Listed
 
   @property
   def skipped(self):
     """The files that give no clip: list of `examine.File`."""
     return [f for f in self.files if f.problem]
+
+  @property
+  def has_shared_files(self):
+    """Whether a file has clips of more than one label."""
+    regions = self.source.train + self.source.valid
+    return len({(r.path, r.label) for r in regions}) > len(self.source.paths)
 
   def name(self, path):
     """A file's label and name: `str`."""
@@ -116,17 +121,21 @@ class Inspection:
       return []
     share = len(self.skipped) / len(self.files)
     text = f'{len(self.skipped)} of {len(self.files)} files will be skipped.'
-    if share > self.max_skipped:
+    if share > self.data.max_skipped:
       text += (
-        f' That is more than data.max_skipped={self.max_skipped:g}, and '
-        'training would stop: remove them, or allow it with --set '
-        f'data.max_skipped={min(1.0, round(share + 0.01, 2)):g}.'
+        f' That is more than the fraction {self.data.max_skipped:g}, and '
+        'training would stop. '
       )
-    known = [f.num_frames for f in self.files if f.num_frames]
-    if any(n < self.num_frames for n in known):
+      more = min(1.0, round(share + 0.01, 2))
+      text += _one_of(
+        'remove them', self._setting('allow it', 'max_skipped', f'{more:g}')
+      )
+    # A video has at least two frames.
+    lengths = [f.num_frames for f in self.files if f.num_frames > 1]
+    if lengths and min(lengths) < self.data.num_frames:
       text += (
         ' Some are shorter than a clip; shorter clips use them: --set '
-        f'data.num_frames={max(1, min(known))}.'
+        f'data.num_frames={min(lengths)}.'
       )
     return [text]
 
@@ -134,28 +143,54 @@ class Inspection:
     spoiling = [pair for pair in self.pairs() if pair[2]]
     if not spoiling:
       return []
+    is_video = isinstance(self.data, data_sets.Videos)
+    choices = _one_of(
+      'remove one of each',
+      'split by hand (--dataset=moments_in_time)' if is_video else '',
+    )
     return [
       f'{len(spoiling)} pair(s) of nearly equal files are on both sides of the '
-      'split, which makes held-out numbers too good. Remove one of each, or '
-      'split by hand (--dataset=moments_in_time).'
+      f'split, which makes held-out numbers too good. {choices}'
     ]
 
   def _of_labels(self):
     rows = self.labels()
     found = []
+    choices = _one_of(
+      'add videos',
+      self._setting('choose another split', 'split_seed', '...'),
+      self._setting('leave the label out', 'only_labels', '...'),
+    )
     for column, part in ((2, 'training'), (4, 'held-out')):
       none = [row[0] for row in rows if row[column] == '0']
       if none:
-        found.append(
-          f'No {part} clip of {", ".join(none[:5])}. Add videos, choose '
-          'another split (--set data.split_seed=1), or leave the label out '
-          '(--set data.only_labels=...).'
-        )
+        found.append(f'No {part} clip of {", ".join(none[:5])}. {choices}')
     num_held_out = sum(int(row[4]) for row in rows)
     if num_held_out < _FEW_CLIPS:
+      choices = _one_of(
+        'add videos',
+        self._more_held_out('valid_fraction'),
+        self._more_held_out('valid_videos'),
+      )
       found.append(
         f'{num_held_out} held-out clips say nothing of labels, {_FEW_CLIPS} '
-        'are the least. Add videos, or hold out more of them: --set '
-        'data.valid_fraction=0.3 or more.'
+        f'are the least. {choices}'
       )
     return found
+
+  def _more_held_out(self, key):
+    """The words for another value of a key that says how much is held out."""
+    now = f'..., more than the present {getattr(self.data, key, None)}'
+    return self._setting('hold out more of them', key, now)
+
+  def _setting(self, what, key, value):
+    """What a key does, with the flag; '' if the data set has no such key."""
+    keys = {field.name for field in dataclasses.fields(self.data)}
+    return f'{what} (--set data.{key}={value})' if key in keys else ''
+
+
+def _one_of(*choices):
+  """A sentence that offers those choices that are not ''."""
+  *first, last = [choice for choice in choices if choice]
+  text = f'{", ".join(first)}, or {last}' if first else last
+  return f'{text[0].upper()}{text[1:]}.'

@@ -45,13 +45,10 @@ def write(config, folder):
   files.check_is_local(folder)
   with files.reporting(folder):
     folder.mkdir(parents=True, exist_ok=True)
-  num_frames = config.data.num_frames
   seen = examine.examine(
-    _spread(source.paths), decoder, num_frames, _MAX_SECONDS
+    _spread(source.paths), decoder, config.data.num_frames, _MAX_SECONDS
   )
-  found = inspection.Inspection(
-    source, seen, config.data.max_skipped, num_frames
-  )
+  found = inspection.Inspection(source, seen, config.data)
   path = folder / 'inspect.html'
   files.write_atomically(path, page.render(_page(config, found)))
   return found, path
@@ -113,7 +110,7 @@ def _page(config, found):
     ),
     sections.Section('skipped', 'Skipped files', [_skipped(found)]),
     sections.Section('equal', 'Nearly equal files', [_pairs(found)]),
-    sections.Section('pictures', 'Pictures', [sections.Shown(_sheet(found))]),
+    sections.Section('pictures', 'Pictures', [_pictures(found)]),
     sections.Section('memory', 'Memory of training', [_memory(config)]),
   ]
   data_dir = getattr(config.data, 'data_dir', None)
@@ -144,6 +141,15 @@ def _pairs(found):
     for a, b, is_split in sorted(found.pairs(), key=lambda pair: not pair[2])
   ]
   return _table(('file', 'and', 'split'), rows, 'None were found.')
+
+
+def _pictures(found):
+  if found.has_shared_files:
+    return sections.Text(
+      'Left out: a file has clips of several labels, and which label its first '
+      'frame has is not known here.'
+    )
+  return sections.Shown(_sheet(found))
 
 
 def _sheet(found):

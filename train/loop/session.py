@@ -119,6 +119,8 @@ class _Training:
     if workers.is_chief:
       folder.claim(self.config)
       folder.write_labels(self.inputs.label_names)
+      # Only now the folder's log is this run's.
+      self.inputs.note_left_out(folder.skipped_log)
     self.checkpoints = checkpoints_lib.Checkpoints(
       checkpoints_lib.parts_of(self.model),
       folder.checkpoints,

@@ -28,10 +28,11 @@ the optimiser's state, so training cannot be resumed.
 def pack_run(workdir, destination, which='newest'):
   """Writes a run folder with a checkpoint's weights, without optimiser state.
 
-  The folder holds config.json, labels.txt, metrics.json, model_card.md and one
-  checkpoint, a third of the size of one with Adam's state. The config leaves
-  out places on this machine (`configs.PLACES`). The folder appears only when
-  all of it is written.
+  The folder holds config.json, labels.txt, metrics.json, model_card.md, the
+  run's init_from.json if it has one, and one checkpoint, a third of the size of
+  one with Adam's state. Places on this machine are left out: those of the
+  config (`configs.PLACES`), and the folders of the runs in init_from.json. The
+  folder appears only when all of it is written.
 
   Args:
     workdir: Path of the run.
@@ -70,6 +71,7 @@ def _write(run, folder):
   folder.samples.rmdir()
   folder.claim(config)
   folder.write_labels(run.label_names)
+  origin.copy(run.folder.path, folder.path)
   metrics = run.folder.read_metrics_file()
   # metrics.json is of the run's end; another checkpoint has other numbers.
   metrics = metrics if metrics.get('step') == run.step else {}

@@ -128,8 +128,7 @@ def _save(stem, videos, strip, frames_per_second):
     'png': png.getvalue(),
   }
   if videos.shape[1] > 1:
-    movie = mp4.enlarged(mp4.grid(videos), videos.shape[3])
-    encoded['mp4'] = mp4.encode(movie, frames_per_second)
+    encoded['mp4'] = _mp4(stem, videos, frames_per_second)
   for ending, data in encoded.items():
     files.write_atomically(f'{stem}.{ending}', data)
   return [f'{stem}.{ending}' for ending in encoded]
@@ -143,6 +142,15 @@ def _gif(stem, videos, frames_per_second):
     logging.warning('%s.gif shows a part: a GIF cannot be larger.', stem)
     movie = movie[:, :most, :most]
   return encode_gif([_enlarge(f) for f in movie], frames_per_second)
+
+
+def _mp4(stem, videos, frames_per_second):
+  """The videos in rows: `bytes`."""
+  movie = mp4.grid(videos)
+  if mp4.is_cut(movie):
+    logging.warning('%s.mp4 shows a part: players take no larger MP4.', stem)
+  frames = mp4.enlarged(movie, videos.shape[3])
+  return mp4.encode(frames, frames_per_second)
 
 
 def _enlarge(image):

@@ -27,7 +27,8 @@ def open_frames(path):
     ValueError: if the file is damaged or holds something else.
   """
   try:
-    frames = np.load(path, mmap_mode='r')
+    # `np.load` would also open archives and pickles.
+    frames = np.lib.format.open_memmap(path, mode='r')
   except (OSError, EOFError) as e:
     raise ValueError(str(e)) from None
   is_whole = frames.ndim == 4 and frames.dtype == np.uint8

@@ -8,7 +8,7 @@ import os
 from train.storage import files
 from train.storage import reading
 
-__all__ = ['FILE', 'clear', 'words', 'write']
+__all__ = ['FILE', 'clear', 'copy', 'words', 'write']
 
 FILE = 'init_from.json'
 
@@ -39,6 +39,25 @@ def clear(folder):
     (folder / FILE).unlink(missing_ok=True)
 
 
+def copy(folder, target):
+  """Copies a run's note, if it has one, without places on this machine.
+
+  Args:
+    folder: `pathlib.Path` of the run.
+    target: `pathlib.Path` of the folder that is to have the note.
+
+  Raises:
+    RunFolderError, JsonError: see `words`; or it cannot be written.
+  """
+  runs, left_out = _read(folder / FILE)
+  for path, _ in runs:
+    # The form of the lines of `weights.init_from`.
+    here, there = f' {path} has ', f' {_name(path)} has '
+    left_out = [line.replace(here, there) for line in left_out]
+  if runs:
+    write(target, [(_name(path), part) for path, part in runs], left_out)
+
+
 def words(folder):
   """The note in words, without places on this machine.
 
@@ -53,21 +72,32 @@ def words(folder):
     RunFolderError: if a value is of another type than was written.
     JsonError: if it is not valid JSON.
   """
-  path = folder / FILE
+  runs, left_out = _read(folder / FILE)
+  names = [
+    f'{_name(path)}:{part}' if part else _name(path) for path, part in runs
+  ]
+  text = ', '.join(names)
+  return text + (f'; {len(left_out)} weights not copied' if left_out else '')
+
+
+def _read(path):
+  """The arguments of `write`; no runs if there is no note."""
   if not path.exists():
-    return ''
+    return [], []
   values = reading.read_json(path)
   runs, left_out = values.get('runs'), values.get('not_copied')
   if not isinstance(runs, list) or not isinstance(left_out, list):
     raise files.RunFolderError(
       f'{path}: expected `runs` and `not_copied` to be lists.'
     )
-  text = ', '.join(_one(str(path), run) for run in runs)
-  return text + (f'; {len(left_out)} weights not copied' if left_out else '')
+  return [_one(str(path), run) for run in runs], list(map(str, left_out))
 
 
 def _one(where, run):
   run = run if isinstance(run, dict) else {}
   reading.require(where, run, {'path': str, 'part': str})
-  name = os.path.basename(os.path.abspath(run['path']))
-  return f'{name}:{run["part"]}' if run['part'] else name
+  return run['path'], run['part']
+
+
+def _name(path):
+  return os.path.basename(os.path.abspath(path))

@@ -228,13 +228,16 @@ class BadFilesTest(TreeTest):
       error = readers.DecodeError(region.path, reason)
       self.clips(path=path).skips.record(error)
     self.assertTrue(self.clips(path=path).is_usable(region))
-    clips = self.clips()
-    self.assertIsNotNone(clips.read_or_skip(region))
-    with mock.patch.object(
-      clips, 'read', side_effect=readers.DecodeError(region.path, readers.BLANK)
-    ):
-      self.assertIsNone(clips.read_or_skip(region, 0.5))
-    self.assertTrue(clips.is_usable(region))
+    blank = readers.DecodeError(region.path, readers.BLANK)
+    for is_first in (False, True):
+      clips = self.clips()
+      if not is_first:
+        self.assertIsNotNone(clips.read_or_skip(region))
+      with mock.patch.object(clips, 'read', side_effect=blank):
+        self.assertIsNone(clips.read_or_skip(region, 0.5))
+        self.assertIsNone(clips.read_or_skip(self.source.valid[0]))
+      self.assertTrue(clips.is_usable(region))
+      self.assertFalse(clips.is_usable(self.source.valid[0]))  # One window.
 
   def test_replacement_leaves_the_other_draws_alone(self):
     whole = first_values(self.train(num_frames=8, batch_size=8, num=3))

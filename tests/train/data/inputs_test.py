@@ -9,6 +9,7 @@ from train.config import overrides
 from train.config import presets
 from train.data import inputs
 from train.data import sources
+from train.data.records import short_records
 from train.data.sets import moving_shapes
 from train.data.sets import natvid
 
@@ -50,7 +51,7 @@ class InputsTest(absltest.TestCase):
       pass
     self.assertEqual(made.num_train_clips, len(source.train) - 1)
 
-  def test_short_records_are_named_when_training_begins(self):
+  def test_short_records_are_named_on_demand_only(self):
     folder = os.path.join(self.create_tempdir().full_path, 'records')
     # No worker processes, which would import TensorFlow each.
     with mock.patch.object(os, 'cpu_count', return_value=0):
@@ -58,8 +59,10 @@ class InputsTest(absltest.TestCase):
     config = overrides.override(
       self.config, ['data=tfrecord', f'data.data_dir={folder}']
     )
-    with mock.patch.object(inputs.short_records, 'note') as note:
-      inputs.make_inputs(config, self.log)
+    with mock.patch.object(short_records, 'note') as note:
+      made = inputs.make_inputs(config, self.log)
+      note.assert_not_called()
+      made.note_left_out(self.log)
     (index, *others), _ = note.call_args
     self.assertEqual((index.folder, *others), (folder, 4, self.log))
 

@@ -15,6 +15,7 @@ from train.runs import weights
 from train.storage import checkpoint_files as on_disk
 from train.storage import checkpoints
 from train.storage import files
+from train.storage import origin
 from train.storage import run_folder
 from train.systems.flow import models
 
@@ -113,9 +114,17 @@ class PackRunTest(absltest.TestCase):
 
   def test_says_nothing_of_this_machine(self):
     _, folder = self._make_run()
+    origin.write(
+      folder.path,
+      [('/home/me/a', 'head'), ('/home/me/a b', 'tail')],
+      ['head/x: /home/me/a has none', 'tail: /home/me/a b has none'],
+    )
     pack.pack_run(folder.path, self.packed)
     config = run_folder.RunFolder(self.packed).read_config()
     self.assertEqual(config.data.data_dir, '')
+    self.assertEqual(
+      origin.words(self.packed), 'a:head, a b:tail; 2 weights not copied'
+    )
     for path in self.packed.rglob('*'):
       if path.is_file():
         self.assertNotIn(b'/home/me', path.read_bytes(), path)

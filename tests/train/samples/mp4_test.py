@@ -1,6 +1,7 @@
 """Tests of mp4.py: what is encoded is decoded again."""
 
 import io
+import tracemalloc
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -39,7 +40,7 @@ class Mp4Test(parameterized.TestCase):
   def test_pixels_stay_sharp(self):
     pixels = np.random.default_rng(0).integers(0, 256, [3, 16, 16, 1])
     pixels = np.tile(pixels.astype(np.uint8), 3)  # Grey.
-    large = mp4.enlarged(pixels, 16)
+    large = np.stack(list(mp4.enlarged(pixels, 16)))
     self.assertEqual(large.shape, (3, 256, 256, 3))
     np.testing.assert_array_equal(large[:, ::16, ::16], pixels)
     _, frames = _decoded(mp4.encode(large, 8))
@@ -57,7 +58,18 @@ class Mp4Test(parameterized.TestCase):
   )
   def test_sizes(self, size, width, expected):
     movie = np.zeros([2, *size, 3], np.uint8)
-    self.assertEqual(mp4.enlarged(movie, width).shape, (2, *expected, 3))
+    shapes = [frame.shape for frame in mp4.enlarged(movie, width)]
+    self.assertEqual(shapes, 2 * [(*expected, 3)])
+    self.assertEqual(mp4.is_cut(movie), max(size) > 4096)
+
+  def test_frames_are_enlarged_one_at_a_time(self):
+    movie = np.zeros([400, 15, 15, 3], np.uint8)  # 268 times as large.
+    tracemalloc.start()
+    self.addCleanup(tracemalloc.stop)
+    for frame in mp4.enlarged(movie, 15):
+      self.assertEqual(frame.shape, (270, 270, 3))
+    _, peak = tracemalloc.get_traced_memory()
+    self.assertLess(peak, 10 * 270 * 270 * 3)
 
   def test_a_grid_has_all_videos_in_order(self):
     videos = np.zeros([20, 3, 16, 16, 3], np.uint8)

@@ -70,6 +70,15 @@ class SamplesTest(absltest.TestCase):
     with Image.open(png) as image:
       self.assertEqual(image.size, (4096, 640))
 
+  def test_an_mp4_shows_a_part_of_what_is_too_high(self):
+    stem = os.path.join(self.create_tempdir().full_path, 'high')
+    videos = np.zeros([1, 2, 4100, 2, 3], np.uint8)
+    with self.assertLogs('absl', 'WARNING') as logs:
+      _, _, mp4 = sample_files.save_videos(stem, videos)
+    (message,) = [r.getMessage() for r in logs.records]
+    self.assertStartsWith(message, f'{stem}.mp4 shows a part')
+    self.assertEqual(_decoded(mp4).shape, (2, 4096, 2, 3))
+
   def test_a_picture_is_no_movie(self):
     stem = os.path.join(self.create_tempdir().full_path, 'x')
     paths = sample_files.save_videos(stem, _videos(2, 1, 7))

@@ -1,3 +1,4 @@
+import json
 import pathlib
 
 from absl.testing import absltest
@@ -26,6 +27,28 @@ class OriginTest(parameterized.TestCase):
     origin.clear(self.folder)
     self.assertEqual(origin.words(self.folder), '')
     self.assertEmpty(list(self.folder.iterdir()))
+
+  def test_a_copy_names_no_place(self):
+    target = self.folder / 'packed'
+    target.mkdir()
+    origin.copy(self.folder, target)
+    self.assertEmpty(list(target.iterdir()))
+    origin.write(
+      self.folder,
+      [('/home/ann/a', 'head'), ('/home/ann/a b/', '')],
+      ['head/x: /home/ann/a has none', 'tail/y: /home/ann/a b/ has none'],
+    )
+    origin.copy(self.folder, target)
+    self.assertEqual(
+      json.loads((target / origin.FILE).read_text()),
+      {
+        'runs': [
+          {'path': 'a', 'part': 'head'},
+          {'path': 'a b', 'part': ''},
+        ],
+        'not_copied': ['head/x: a has none', 'tail/y: a b has none'],
+      },
+    )
 
   @parameterized.parameters(
     '{',

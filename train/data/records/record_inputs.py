@@ -17,6 +17,7 @@ from tfp_cglow.internal import plain_paths
 from train.data import sequential_inputs
 from train.data import sources
 from train.data.records import records
+from train.data.records import short_records
 
 __all__ = ['RecordInputs']
 
@@ -113,6 +114,10 @@ class RecordInputs(sequential_inputs.SequentialInputs):
   def check_skips(self):
     """The number of files that were skipped when the records were prepared."""
     return self._index.num_skipped
+
+  def note_left_out(self, skipped_log):
+    """Names records that are too short; see `short_records.note`."""
+    short_records.note(self._index, self._num_frames, skipped_log)
 
   def _check(self):
     longest = max([0, *self._train.frames, *self._valid.frames])

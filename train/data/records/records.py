@@ -370,8 +370,8 @@ def parse_record(index, example):
 
 
 def key_of(example):
-  """The name of an example, a string `Tensor` `[]`: `str`."""
-  features = {'key': tf.io.FixedLenFeature([], tf.string)}
+  """The name of an example, a string `Tensor` `[]`: `str`; '' if none."""
+  features = {'key': tf.io.FixedLenFeature([], tf.string, default_value='')}
   parsed = tf.io.parse_single_example(example, features)
   return parsed['key'].numpy().decode('utf-8', 'backslashreplace')
 

@@ -19,7 +19,8 @@ def note(index, num_frames, path):
   """Logs how many records are too short, and the names of the first ones.
 
   Only the first shard with such records is read, for the names. A record's name
-  is its file in the data set's folder, and the range of its frames.
+  is its file in the data set's folder, and the range of its frames, or, if that
+  is not in the record, its place.
 
   Args:
     index: `records.Index`.
@@ -53,9 +54,10 @@ def _named(index, shard, num_frames):
   """The first short records of a shard: list of (name, number of frames)."""
   found = []
   dataset = tf.data.TFRecordDataset(index.path(shard.file), index.compression)
-  for example, count in zip(dataset, shard.frames):
+  for number, (example, count) in enumerate(zip(dataset, shard.frames)):
     if count < num_frames:
-      found.append((records.key_of(example), count))
+      key = records.key_of(example) or f'{shard.file}, record {number}'
+      found.append((key, count))
     if len(found) == _MOST_NAMED:
       break
   return found

@@ -1,5 +1,6 @@
 """Tests of frame_arrays.py: files of raw frames through the decoder."""
 
+import io
 import os
 
 import numpy as np
@@ -53,6 +54,22 @@ class FrameArraysTest(tf.test.TestCase):
     os.truncate(path, 20)
     with self.assertRaisesRegex(readers.DecodeError, 'cannot be opened'):
       decode.Decoder(4).frames(path)
+
+  def test_archives_and_pickles_are_refused(self):
+    archive, objects = io.BytesIO(), io.BytesIO()
+    np.savez(archive, np.zeros([2, 4, 4, 1], np.uint8))
+    np.save(objects, np.array([{}]))
+    for number, content in enumerate(
+      (archive.getvalue(), objects.getvalue(), b'PK\x03\x04 cut short', b'')
+    ):
+      name = f'{number}{frame_files.SUFFIX}'
+      path = os.path.join(self.folder, name)
+      with open(path, 'wb') as f:
+        f.write(content)
+      with self.assertRaisesRegex(
+        readers.DecodeError, f'{name}: cannot be opened'
+      ):
+        decode.Decoder(4).frames(path)
 
   def test_clips_of_a_rendered_set(self):
     data = data_sets.Balls(

@@ -1,5 +1,6 @@
 """Tests of short_records.py: what is left out is named."""
 
+import dataclasses
 import json
 import os
 from unittest import mock
@@ -8,6 +9,7 @@ from absl import logging
 from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
+import tensorflow as tf
 
 from train.data.records import records
 from train.data.records import short_records
@@ -72,6 +74,25 @@ class ShortRecordsTest(parameterized.TestCase):
     self.assertRegex(
       logs.records[0].getMessage(),
       r': cat/0_0 \(3\), .*, cat/0_4 \(3\), \.\.\.$',
+    )
+
+  def test_records_without_a_name_are_named_by_their_place(self):
+    encode = records.encode
+
+    def nameless(*args):
+      record = encode(*args)
+      example = tf.train.Example.FromString(record.example)
+      del example.features.feature['key']
+      example = example.SerializeToString()
+      return dataclasses.replace(record, example=example)
+
+    with mock.patch.object(records, 'encode', nameless):
+      index = self._index([9, 3, 2], [9])
+    short_records.note(index, 8, self.log)
+    file = 'train-00000-of-00002.tfrecord'
+    self.assertEqual(
+      [line['path'] for line in self._lines()],
+      [f'{file}, record 1', f'{file}, record 2'],
     )
 
   def test_nothing_is_said_or_read_if_all_are_long_enough(self):
