@@ -153,6 +153,27 @@ def _rows_of_glow():
       yield entrance, call, what, value, {}, pattern
 
 
+class MeanLevelsTest(tf.test.TestCase):
+  def test_refuses_every_bad_condition(self):
+    glow = tfp_cglow.build_glow(
+      [4, 4, 1],
+      1,
+      None,
+      context=tfp_cglow.Context(2, 1),
+      vector_channels=3,
+      first=tfp_cglow.LevelMixture(4),
+    )
+    good = {k: v for k, v in _GOOD.items() if k != 'label'}
+    self.assertEqual(glow.mean_levels(**good).shape, [2, 4, 4, 1])
+    for what, changed, pattern in _BAD_CONDITIONS:
+      with self.subTest(what):
+        conditions = {**good, **changed}
+        conditions = {k: v for k, v in conditions.items() if v is not None}
+        bound = functools.partial(glow.mean_levels, **conditions)
+        # The context says how many rows there are.
+        _refuses(self, bound, f'{pattern}|vector', glow)
+
+
 class GlowTest(tf.test.TestCase, parameterized.TestCase):
   def test_every_entrance_refuses_every_bad_input(self):
     glow = _build_glow()
@@ -269,6 +290,9 @@ _VIDEO_ENTRANCES = {
   ),
   'VideoFlow.round_trip_errors': lambda m, x, label: m.flow.round_trip_errors(
     x, label
+  ),
+  'VideoFlow.predictive_mean': lambda m, x, label: m.flow.predictive_mean(
+    x, label, num_samples=1
   ),
   'VideoGlow.adapt': lambda m, x, label: m.adapt(x, label),
   'VideoGlow.fit': lambda m, x, label: m.fit(x, label, verbose=0),
@@ -412,7 +436,7 @@ class VideoTest(tf.test.TestCase):
 
 # What takes no data, and what the tables above call by another name.
 _NO_DATA = {
-  'Glow': 'copy level_shapes split_latent checked',
+  'Glow': 'copy level_shapes split_latent checked mean_levels',
   'VideoFlow': 'submodels parameter_groups label_log_prior label_kwargs',
   'VideoGlow': (
     'submodels parameter_groups module_variables saved_modules get_config '

@@ -9,7 +9,7 @@ FLAGS = flags.FLAGS
 # Literals, because --help must not import TensorFlow; a test compares them with
 # `presets.PRESETS`.
 _PRESETS = (
-  'demo shapes smoke overfit fashion faces bair balls movement moving_mnist '
+  'demo shapes balls movement moving_mnist smoke overfit fashion faces bair '
   'gan_paper gan_stable paper cglow paper_small'
 ).split()
 _OLDER_PRESETS = ('cglow_small', 'cglow_mixture')

@@ -286,8 +286,9 @@ class Glow(conditional_bijector.ConditionalBijector):
         'context, a `LevelMixture` without halvings and without tempering, '
         'frames of one channel, and no steps and no `LabelPriors` after it.'
       )
-    context = tf.convert_to_tensor(conditions['context'], dtype=self.dtype)
-    like = tf.zeros_like(context[..., :1])
+    # A wrong context is named by `checked`.
+    leading = tf.shape(conditions.get('context', 0.0))[:-3]
+    like = tf.zeros(tf.concat([leading, self._output_shape], 0), self.dtype)
     seen = self._seen(like, **self.checked(like, 3, conditions))
     like, _ = shapes.align_leading(like, seen.whole)
     return self._first.mean_levels(like, **seen.by(self._first))
