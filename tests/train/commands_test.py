@@ -69,6 +69,7 @@ class FinishedTest(parameterized.TestCase):
     for name in ('step_6_generated', 'step_6_continued', 'from_saved_model'):
       (self.folder.samples / f'{name}.gif').touch()
     (self.folder.exports / '1').mkdir(parents=True)
+    self.folder.append_metrics('export', 6, version=1)
 
   def _train(self):
     """Runs the command without the work.
