@@ -19,6 +19,7 @@ from train.config import overrides
 from train.config import presets
 from train.data import datasets
 from train.data.sets import moving_shapes
+from train.evaluation import measuring
 from train.loop import callbacks
 from train.loop import finished
 from train.loop import recovery
@@ -352,13 +353,21 @@ class TrainingTest(tf.test.TestCase):
     shutil.rmtree(folder.exports)
     self.assertFalse(finished.is_finished(self.config, folder))
     safe = 'step 6 of 6 is safe: the same command goes on'
-    with patch, self.assertRaisesRegex(errors.UserError, safe):
-      session.train(self.config, workdir)
-    self.assertEmpty(
-      [p for p in folder.path.rglob('.*') if p.name != '.lock' and p.is_file()]
+    # The faults come after it, and it takes long.
+    measured = unittest.mock.patch.object(
+      measuring, 'measure', lambda *_: dict(self.metrics)
     )
-    metrics, _ = session.train(self.config, workdir)
+    with measured:
+      with patch, self.assertRaisesRegex(errors.UserError, safe):
+        session.train(self.config, workdir)
+      self.assertEmpty(
+        [
+          p for p in folder.path.rglob('.*') if p.name != '.lock' and p.is_file()
+        ]
+      )
+      metrics, _ = session.train(self.config, workdir)
     self.assertEqual(metrics['step'], 6)
+    self.assertTrue(finished.is_finished(self.config, folder))
     return folder
 
   def test_samples_that_cannot_be_written(self):
