@@ -62,9 +62,9 @@ _RUN_OF_SETS = configs.Run(
 PRESETS = {
   # Real video; takes minutes on two cores.
   'demo': _DEMO,
-  # Moving shapes. The tail takes the label, which says how they move. The whole
-  # preset was not run; its tail was. The judge prefers continuations of sharp
-  # levels.
+  # Moving shapes. The tail takes the label, which says how they move. The judge
+  # prefers continuations of sharp levels (docs/samples.md). The head was not
+  # trained yet, the tail was.
   'shapes': dataclasses.replace(
     _DEMO,
     preset='shapes',

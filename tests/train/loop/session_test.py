@@ -360,11 +360,8 @@ class TrainingTest(tf.test.TestCase):
     with measured:
       with patch, self.assertRaisesRegex(errors.UserError, safe):
         session.train(self.config, workdir)
-      self.assertEmpty(
-        [
-          p for p in folder.path.rglob('.*') if p.name != '.lock' and p.is_file()
-        ]
-      )
+      hidden = [p for p in folder.path.rglob('.*') if p.is_file()]
+      self.assertEmpty([p for p in hidden if p.name != '.lock'])
       metrics, _ = session.train(self.config, workdir)
     self.assertEqual(metrics['step'], 6)
     self.assertTrue(finished.is_finished(self.config, folder))
