@@ -71,7 +71,7 @@ class FinishedTest(parameterized.TestCase):
     (self.folder.exports / '1').mkdir(parents=True)
     self.folder.append_metrics('export', 6, version=1)
 
-  def _train(self):
+  def _train(self, strategy='default'):
     """Runs the command without the work.
 
     Returns:
@@ -93,7 +93,7 @@ class FinishedTest(parameterized.TestCase):
         held_out_table, 'format_table', lambda metrics: f'TABLE {metrics}'
       ),
     ):
-      commands.train(self.config, str(self.folder.path), None, 'default')
+      commands.train(self.config, str(self.folder.path), None, strategy)
     return called, stdout.getvalue()
 
   def test_does_nothing_again_and_shows_the_results(self):
@@ -106,6 +106,9 @@ class FinishedTest(parameterized.TestCase):
     self.assertIn("TABLE {'step': 6, 'num_valid_clips': 90}", output)
     for path in (self.folder.samples, self.folder.exports / '1'):
       self.assertIn(str(path), output)
+
+  def test_workers_look_together(self):
+    self.assertIn('train', self._train('multi_worker')[0])
 
   def test_an_interrupted_end_is_made_again(self):
     self.folder.metrics_file.unlink()

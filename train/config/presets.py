@@ -50,14 +50,34 @@ _DEMO = configs.Config(
 
 _SMOKE_STEPS = _AffineSteps(num_steps=1, hidden_channels=8)
 
-_RUN_OF_SETS = configs.Run(
-  steps=4000,
-  log_every=10,
-  eval_every=2000,
-  checkpoint_every=500,
-  temperature=1.0,
-  quality_samples=0,
-)
+
+def _public_set(name, data, first, steps, frames_per_step=2, **flow):
+  """A preset for a set with published numbers (docs/benchmarks.md).
+
+  Its steps are chosen for at most an hour of two cores, from the time of one.
+  The protocols score the frames after the first, so there is no head.
+  """
+  tail = dataclasses.replace(
+    _TAIL, first=first, frames_per_step=frames_per_step
+  )
+  return configs.Config(
+    preset=name,
+    data=data,
+    model=models.Flow(
+      tail=tail, label_weight=0.0, export_max_frames=None, **flow
+    ),
+    optimiser=_DEMO.optimiser,
+    run=configs.Run(
+      steps=steps,
+      log_every=10,
+      eval_every=2000,
+      checkpoint_every=500,
+      sample_frames=data.num_frames,
+      temperature=1.0,
+      quality_samples=0,
+    ),
+  )
+
 
 PRESETS = {
   # Real video; takes minutes on two cores.
@@ -85,67 +105,37 @@ PRESETS = {
       _DEMO.run, steps=4000, sample_frames=32, temperature=0.5
     ),
   ),
-  # Public sets with published numbers (docs/benchmarks.md); up to an hour each
-  # on two cores. Their protocols score the frames after the first, so there is
-  # no head. Without halvings the mean of the next frame is exact.
-  'balls': dataclasses.replace(
-    _DEMO,
-    preset='balls',
-    data=data_sets.Balls(),
-    model=models.Flow(
-      n_bits=8,
-      tail=dataclasses.replace(
-        _TAIL,
-        first=tfp_cglow.LevelMixture(
-          num_blocks=4, hidden_channels=48, strip_pooling=True, motion_radius=2
-        ),
-        frames_per_step=4,
-      ),
-      label_weight=0.0,
-      min_p=0.02,
-      export_max_frames=None,
+  'balls': _public_set(
+    'balls',
+    data_sets.Balls(),
+    # Without halvings the mean of the next frame is exact.
+    tfp_cglow.LevelMixture(
+      num_blocks=4, hidden_channels=48, strip_pooling=True, motion_radius=2
     ),
-    run=dataclasses.replace(_RUN_OF_SETS, steps=8000, sample_frames=100),
+    steps=8000,
+    frames_per_step=4,
+    n_bits=8,
+    min_p=0.02,
   ),
-  # The coarse pixels are drawn one after another: they decide the direction.
-  'movement': dataclasses.replace(
-    _DEMO,
-    preset='movement',
-    data=data_sets.Movement(train_videos=9500, valid_videos=500),
-    model=models.Flow(
-      n_bits=8,
-      tail=dataclasses.replace(
-        _TAIL,
-        first=tfp_cglow.LevelMixture(
-          halvings='all',
-          base=tfp_cglow.AutoregressiveBase(),
-          hidden_channels=32,
-        ),
-      ),
-      label_weight=0.0,
-      min_p=0.02,
-      export_max_frames=None,
+  'movement': _public_set(
+    'movement',
+    data_sets.Movement(train_videos=9500, valid_videos=500),
+    # The coarse pixels are drawn one after another: they decide the direction.
+    tfp_cglow.LevelMixture(
+      halvings='all', base=tfp_cglow.AutoregressiveBase(), hidden_channels=32
     ),
-    run=dataclasses.replace(_RUN_OF_SETS, steps=3500, sample_frames=5),
+    steps=3500,
+    n_bits=8,
+    min_p=0.02,
   ),
-  # Targets are drawn from the grey levels, contexts keep them.
-  'moving_mnist': dataclasses.replace(
-    _DEMO,
-    preset='moving_mnist',
-    data=data_sets.MovingMnist(valid_videos=200),
-    model=models.Flow(
-      n_bits=1,
-      dequantisation='drawn',
-      tail=dataclasses.replace(
-        _TAIL,
-        first=tfp_cglow.LevelMixture(
-          halvings=2, hidden_channels=32, motion_radius=4
-        ),
-      ),
-      label_weight=0.0,
-      export_max_frames=None,
-    ),
-    run=dataclasses.replace(_RUN_OF_SETS, steps=6000, sample_frames=20),
+  'moving_mnist': _public_set(
+    'moving_mnist',
+    data_sets.MovingMnist(valid_videos=200),
+    tfp_cglow.LevelMixture(halvings=2, hidden_channels=32, motion_radius=4),
+    steps=6000,
+    n_bits=1,
+    # Targets are drawn from the grey levels, contexts keep them.
+    dequantisation='drawn',
   ),
   # For tests; takes seconds.
   'smoke': configs.Config(

@@ -44,7 +44,6 @@ def _has_export(config, folder):
     return True
   # Others are of --mode=export, perhaps of an earlier step.
   return any(
-    row['step'] == config.run.steps
-    and (folder.exports / str(row['version'])).is_dir()
+    (folder.exports / str(row['version'])).is_dir()
     for row in folder.read_metrics('export')
   )

@@ -150,6 +150,12 @@ class ConfigsTest(parameterized.TestCase):
     self.assertEqual(configs.data_of(same), configs.data_of(_DEMO))
     self.assertNotEqual(configs.data_of(other), configs.data_of(_DEMO))
 
+  @parameterized.parameters('train_videos=9', 'max_train_frames=9')
+  def test_training_clips_change_no_held_out_data(self, assignment):
+    balls = presets.PRESETS['balls']
+    fewer = overrides.override(balls, [f'data.{assignment}'])
+    self.assertEqual(configs.data_of(fewer), configs.data_of(balls))
+
   def test_choices_are_kept(self):
     before = configs.Config(data=data_sets.Folder(decode_device='cuda'))
     now = configs.Config(data=data_sets.Folder())

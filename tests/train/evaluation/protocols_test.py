@@ -106,6 +106,7 @@ class PublishedTest(parameterized.TestCase):
   @parameterized.parameters(
     ('balls', 'data.frame_size=32', 'data.frame_size is 32, there 30'),
     ('balls', 'data.num_frames=20', 'data.num_frames is 20, there 100'),
+    ('balls', 'model.n_bits=5', 'model.n_bits is 5, there 8'),
     ('movement', 'model.n_bits=5', 'model.n_bits is 5, there 8'),
     ('moving_mnist', 'data.channels=3', 'data.channels is 3, there 1'),
   )

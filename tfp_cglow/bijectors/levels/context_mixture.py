@@ -245,43 +245,41 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     """
     _check_size(self.name, frame.shape[-3:-1], self._num_halvings)
     channels, features, centre = frame.shape[-1], None, None
+    given = {}
     if vector is not None:
       vector = conditional_bijector.check_vector(
         self.name, vector, self._vector_channels, frame.dtype
       )
-      vector = 2.0 * vector[..., tf.newaxis, tf.newaxis, :]
-      frame, vector = shapes.align_leading(frame, vector)
+      given['vector'] = 2.0 * vector[..., tf.newaxis, tf.newaxis, :]
     if context is not None:
-      context = conditional_bijector.check_context(
+      given['context'] = conditional_bijector.check_context(
         self.name,
         context,
         self._context_channels,
         like=frame.shape[-3:-1].as_list(),
         dtype=frame.dtype,
       )
-      frame, context = shapes.align_leading(frame, context)
-      if vector is not None:
-        _, vector = shapes.align_leading(frame, vector)
+    frame, *aligned = shapes.align_leading(frame, *given.values())
     leading, whole = tf.shape(frame)[:-3], tf.shape(frame)
     # Some operations take few axes, so the leading ones become one.
     rows = lambda t: tf.reshape(t, [-1, *t.shape[-3:]])
+    given = dict(zip(given, map(rows, aligned)))
     if context is not None:
-      context = rows(context)
-      features = self._context_features(context, channels)
+      features = self._context_features(given['context'], channels)
       if self._context_frames:
-        previous = (context[..., :channels] + 0.5) * self._num_levels - 0.5
+        previous = given['context'][..., :channels] + 0.5
         centre = tf.concat(
-          motion.neighbours(previous, self._motion_radius, self._padding),
+          motion.neighbours(
+            previous * self._num_levels - 0.5,
+            self._motion_radius,
+            self._padding,
+          ),
           axis=-1,
         )
-    told = _Told(
-      features,
-      None if vector is None else rows(vector),
-      self._tempering
-      and [
-        tf.reshape(tf.broadcast_to(t, leading), [-1]) for t in self._tempering
-      ],
-    )
+    tempering = self._tempering and [
+      tf.reshape(tf.broadcast_to(t, leading), [-1]) for t in self._tempering
+    ]
+    told = _Told(features, given.get('vector'), tempering)
     return whole, rows(frame), told, centre
 
   def _walk_scale(self, method, networks, frame, told, centre, depth=0):
