@@ -38,6 +38,7 @@ __all__ = [
   'read_bytes',
   'read_text',
   'resolve_labels',
+  'set_folder',
   'warn_untrained',
 ]
 
@@ -124,6 +125,16 @@ def default_cache_dir():
   """
   home = os.path.join('~', '.cache', 'tfp_cglow')
   return os.path.expanduser(os.environ.get('TFP_CGLOW_CACHE') or home)
+
+
+def set_folder(name, folder=None):
+  """The absolute path of a data set's own folder, which need not exist.
+
+  Args:
+    name: `str`, name of the data set.
+    folder: `str`, or `None`: `name` in `default_cache_dir()`.
+  """
+  return absolute_path(folder or os.path.join(default_cache_dir(), name))
 
 
 def folder_source(

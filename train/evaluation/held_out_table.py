@@ -18,8 +18,10 @@ def format_table(metrics):
   Returns:
     `str`, several lines.
   """
+  num_clips = metrics.get('num_valid_clips')
+  of_clips = '' if num_clips is None else f' ({num_clips} clips)'
   lines = [
-    f'Held-out bits/dim ({metrics["num_valid_clips"]} clips)',
+    f'Held-out bits/dim{of_clips}',
     f'{"":32}{"head":>8}{"tail":>8}',
   ]
   for name, *values in rows(metrics):

@@ -27,6 +27,11 @@ class HeldOutTableTest(absltest.TestCase):
     self.assertEqual(lines[4].split(), ['trained', 'flow', '2.071', '-'])
     self.assertEqual(lines[6].split()[-2:], ['-', '1.675'])
 
+  def test_needs_no_number_of_clips(self):
+    metrics = {k: v for k, v in _METRICS.items() if k != 'num_valid_clips'}
+    first = held_out_table.format_table(metrics).splitlines()[0]
+    self.assertEqual(first, 'Held-out bits/dim')
+
   def test_label_information_is_a_line(self):
     metrics = {
       **_METRICS,

