@@ -138,7 +138,7 @@ def temperatures(shown):
     'temperatures',
     'Temperature sweep',
     'Videos from the same noise at the temperature above each column; at 0 '
-    'every level is the likeliest one.',
+    'every level is the likeliest one, apart from those of a base.',
     columns=tuple(f'{t:g}' for t in _TEMPERATURES),
   )
   num_frames = 1 if shown.has_no_tail else _MAX_FRAMES

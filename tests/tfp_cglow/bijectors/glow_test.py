@@ -274,6 +274,19 @@ class TemperedTest(tf.test.TestCase, parameterized.TestCase):
     self.assertNotAllEqual(cold.forward(z), cold.forward(-2 * z))
     self.assertAllEqual(glow.tempered(1.0, 0.0).forward(z), glow.forward(z))
 
+  def test_a_base_is_not_tempered(self):
+    mixture = tfp_cglow.LevelMixture(
+      4, 1, tfp_cglow.AutoregressiveBase(16, 1), hidden_channels=4
+    )
+    glow = tfp_cglow.build_glow([8, 8, 1], 1, None, first=mixture)
+    z = tf.random.stateless_normal([3, 64], [0, 0])
+    cold = glow.tempered([0.0, 0.5, 1.0], [0.0, 0.9, 0.0]).forward(z)
+    own = glow.forward(z)
+    coarsest = lambda y: y[:, ::2, ::2]
+    self.assertAllEqual(coarsest(cold), coarsest(own))
+    for row in range(2):
+      self.assertNotAllEqual(cold[row], own[row])
+
   def test_conditions_and_functions(self):
     glow = self._glow(
       context=tfp_cglow.Context(1), first=tfp_cglow.FrameAffine()

@@ -39,13 +39,15 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
   the whole frame, such as how many objects there are. `inverse` is one pass of
   the network, `forward` a loop over the pixels; its graph does not grow with
   their number.
+
+  It is never tempered. An object begins somewhere, but hardly ever at the pixel
+  that is drawn now; sharper levels would drop it at every pixel in turn.
   """
 
   def __init__(
     self,
     network,
     context_channels=None,
-    tempering=None,
     dtype=tf.float32,
     validate_args=False,
     name='autoregressive_levels',
@@ -55,8 +57,6 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
     Args:
       network: `PixelTransformer`.
       context_channels: Python `int`, K; None: takes no context.
-      tempering: Temperature and `min_p`, float `[...]`, see `TemperedLevels`;
-        None: not tempered.
       dtype: `tf.DType` of data and latent.
       validate_args: Python `bool`.
       name: Python `str`.
@@ -64,7 +64,6 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
     parameters = dict(locals())
     self._network = network
     self._context_channels = context_channels
-    self._tempering = tempering
     super().__init__(
       forward_min_event_ndims=3,
       validate_args=validate_args,
@@ -82,10 +81,6 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
         self._context_channels, *self._network.size
       )
     }
-
-  def tempered(self, temperature, min_p):
-    """A copy whose levels are tempered, see `TemperedLevels`."""
-    return self.copy(tempering=(temperature, min_p))
 
   def _forward_and_ildj(self, x, context=None):
     y, _, ildj = self.walk('from_normal', x, self._checked(x, context))
@@ -127,7 +122,7 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
     rows = lambda t: tf.reshape(t, [-1, t.shape[-3] * t.shape[-2], t.shape[-1]])
     known = None if context is None else rows(context)
     walk = self._inverse_rows if method == 'to_normal' else self._forward_rows
-    moved, levels, log_det = walk(rows(frame), known, self._tempering_of(frame))
+    moved, levels, log_det = walk(rows(frame), known)
     whole = tf.shape(frame)
     return (
       tf.reshape(moved, whole),
@@ -135,14 +130,12 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
       tf.reshape(log_det, leading),
     )
 
-  def _inverse_rows(self, frame, context, tempering):
+  def _inverse_rows(self, frame, context):
     levels = distributions.level_of(frame, self._network.num_levels)
     features = self._network.features(levels, context)
-    if tempering is not None:
-      tempering = [t[:, tf.newaxis] for t in tempering]
-    return self._channels('to_normal', features, frame, tempering)
+    return self._channels('to_normal', features, frame)
 
-  def _forward_rows(self, latent, context, tempering):
+  def _forward_rows(self, latent, context):
     num = latent.shape[1]
     places, caches = self._network.begin(latent, context)
     empty = tf.zeros_like(latent[:, 0])
@@ -155,9 +148,7 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
     def body(index, before, log_det, caches, frames, all_levels):
       features, caches = self._network.step(index, before, places, caches)
       values = tf.gather(latent, index, axis=1)
-      moved, levels, more = self._channels(
-        'from_normal', features, values, tempering
-      )
+      moved, levels, more = self._channels('from_normal', features, values)
       return (
         index + 1,
         levels,
@@ -176,7 +167,7 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
     by_row = lambda a: tf.transpose(a.stack(), [1, 0, 2])
     return by_row(frames), by_row(all_levels), log_det
 
-  def _channels(self, method, features, values, tempering):
+  def _channels(self, method, features, values):
     """Maps the channels of pixels, `[B, n, C]` or `[B, C]`, one by one."""
     moved, levels, log_det = [], [], 0.0
     for c in range(values.shape[-1]):
@@ -184,22 +175,11 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
       distribution = distributions.CategoricalLevels.from_logits(
         tf.cast(logits, values.dtype)
       )
-      if tempering is not None:
-        distribution = distributions.TemperedLevels(distribution, *tempering)
       value, ildj, level = getattr(distribution, method)(values[..., c])
       moved.append(value)
       levels.append(level)
       log_det += tf.reduce_sum(tf.reshape(ildj, [tf.shape(ildj)[0], -1]), -1)
     return tf.stack(moved, axis=-1), tf.stack(levels, axis=-1), log_det
-
-  def _tempering_of(self, frame):
-    """Temperature and `min_p` of the rows `[B]`, or None."""
-    if self._tempering is None:
-      return None
-    return [
-      tf.reshape(tf.broadcast_to(t, tf.shape(frame)[:-3]), [-1])
-      for t in self._tempering
-    ]
 
 
 def build_autoregressive_levels(

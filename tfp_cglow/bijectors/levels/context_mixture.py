@@ -161,6 +161,8 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
   def tempered(self, temperature, min_p):
     """A copy whose levels are tempered, see `TemperedLevels`.
 
+    The levels of a `base` keep their distribution, see `AutoregressiveLevels`.
+
     Args:
       temperature: Float `[...]`, >= 0, that broadcasts to the frames' leading
         dimensions.
@@ -343,10 +345,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
   def _walk_base(self, method, frame, told, centre):
     """Maps the coarsest group to the other side; see `_walk_scale`."""
     maps = told.maps(frame)
-    base = self._base
-    if told.tempering is not None:
-      base = base.tempered(*told.tempering)
-    moved, levels, log_det = base.walk(
+    moved, levels, log_det = self._base.walk(
       method, frame, tf.concat(maps, axis=-1) if maps else None
     )
     reference = None

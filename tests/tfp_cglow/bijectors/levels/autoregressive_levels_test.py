@@ -106,21 +106,6 @@ class AutoregressiveLevelsTest(tf.test.TestCase, parameterized.TestCase):
     for row in range(3):
       self.assertAllClose(bijector.forward(x[row]), together[row])
 
-  def test_tempered_rows(self):
-    bijector = _build()
-    x = tf.random.stateless_normal([3, 2, 3, 2], [0, 0], dtype=tf.float64)
-    tempered = bijector.tempered(
-      tf.constant([1.0, 0.5, 0.0], tf.float64),
-      tf.constant([0.0, 0.1, 0.0], tf.float64),
-    )
-    y = tempered.forward(x)
-    self.assertAllEqual(y[0], bijector.forward(x)[0])
-    self.assertAllClose(tempered.inverse(tf.identity(y)), x)
-    other = tempered.forward(tf.tile(x[:1], [3, 1, 1, 1]))
-    levels = np.floor((other.numpy() + 0.5) * _LEVELS)
-    cold = np.floor((tempered.forward(x).numpy()[2] + 0.5) * _LEVELS)
-    self.assertAllEqual(levels[2], cold)  # The likeliest, whatever the noise.
-
   def test_wrong_arguments(self):
     build = tfp_cglow.build_autoregressive_levels
     with self.assertRaisesRegex(ValueError, 'at most 64 pixels.*16x16'):
