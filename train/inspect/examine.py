@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
 import time
 
-from absl import logging
 import av
 import numpy as np
 
@@ -15,10 +15,10 @@ from tfp_cglow.internal import plain_paths
 from train.data.decoding import decode
 from train.data.decoding import readers
 from train.data.records import worker_pool
+from train.loop import progress
 
 __all__ = ['File', 'examine', 'examine_file']
 
-_LOG_SECONDS = 10.0
 _FILE_SECONDS = 60.0  # Limit on the wall time of one file.
 _MAX_WORKERS = 4  # Each imports TensorFlow.
 
@@ -60,19 +60,18 @@ def examine(paths, decoder, num_frames, max_seconds):
   Returns:
     List of `File`, those that were looked at, sorted by path.
   """
-  begin, logged, found = time.monotonic(), 0.0, []
+  begin, found = time.monotonic(), []
   look = functools.partial(examine_file, decoder=decoder, num_frames=num_frames)
   order = np.random.default_rng(0).permutation(len(paths))
-  for path, result in _results(look, [paths[k] for k in order]):
-    if isinstance(result, Exception):  # The worker crashed, or took too long.
-      result = File(path, problem=f'cannot be decoded: {result}')
-    found.append(result)
-    seconds = time.monotonic() - begin
-    if seconds - logged >= _LOG_SECONDS:
-      logged = seconds
-      logging.info('Looked at %d of %d files.', len(found), len(paths))
-    if seconds > max_seconds:
-      break
+  bar = progress.Progress(0, len(paths), name='file')
+  with contextlib.closing(bar):
+    for path, result in _results(look, [paths[k] for k in order]):
+      if isinstance(result, Exception):  # The worker crashed, or took too long.
+        result = File(path, problem=f'cannot be decoded: {result}')
+      found.append(result)
+      bar.show(len(found), [f'{sum(bool(f.problem) for f in found)} skipped'])
+      if time.monotonic() - begin > max_seconds:
+        break
   return sorted(found, key=lambda file: file.path)
 
 
