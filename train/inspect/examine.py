@@ -10,6 +10,7 @@ import time
 
 import av
 import numpy as np
+import tensorflow as tf
 
 from tfp_cglow.internal import plain_paths
 from train.data.decoding import decode
@@ -60,7 +61,7 @@ def examine(paths, decoder, num_frames, max_seconds):
   Returns:
     List of `File`, those that were looked at, sorted by path.
   """
-  begin, found = time.monotonic(), []
+  begin, found = None, []
   look = functools.partial(examine_file, decoder=decoder, num_frames=num_frames)
   order = np.random.default_rng(0).permutation(len(paths))
   bar = progress.Progress(0, len(paths), name='file')
@@ -70,6 +71,8 @@ def examine(paths, decoder, num_frames, max_seconds):
         result = File(path, problem=f'cannot be decoded: {result}')
       found.append(result)
       bar.show(len(found), [f'{sum(bool(f.problem) for f in found)} skipped'])
+      if begin is None:  # Workers need some seconds to start.
+        begin = time.monotonic()
       if time.monotonic() - begin > max_seconds:
         break
   return sorted(found, key=lambda file: file.path)
@@ -79,8 +82,17 @@ def _results(look, paths):
   """Yields pairs of a path and its `File` or exception."""
   # At least one: this process has no limit on time, and must not crash.
   num_workers = max(1, min(os.cpu_count() or 1, _MAX_WORKERS, len(paths)))
-  with worker_pool.WorkerPool(look, num_workers, _FILE_SECONDS) as pool:
+  with worker_pool.WorkerPool(
+    look, num_workers, _FILE_SECONDS, start=_use_one_core
+  ) as pool:
     yield from pool.map(paths)
+
+
+def _use_one_core():
+  """Limits a worker to one core; it resizes frames with TensorFlow."""
+  tf.config.set_visible_devices([], 'GPU')
+  tf.config.threading.set_intra_op_parallelism_threads(1)
+  tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def examine_file(path, decoder, num_frames):

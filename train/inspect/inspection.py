@@ -49,7 +49,7 @@ class Inspection:
   source: sources.Source
   files: list
   config: configs.Config
-  cost: training_cost.Cost
+  cost: training_cost.Cost = training_cost.Cost()
 
   @property
   def data(self):
@@ -131,7 +131,7 @@ class Inspection:
     known = sorted(f.num_frames for f in self.files if f.num_frames)
     rows = [
       (
-        'frames of a file (least, middle, most)',
+        'frames (least, middle, most)',
         f'{known[0]}, {known[len(known) // 2]}, {known[-1]}'
         if known
         else 'not known',
@@ -152,8 +152,8 @@ class Inspection:
     rows = [('preset', self.config.preset)]
     if cost.num_parameters:
       rows.append(('parameters', f'{cost.num_parameters:,}'))
-    if cost.problem:
-      return [*rows, ('a step', f'not measured. {cost.problem}')]
+    if not cost.step_seconds:
+      return [*rows, ('a step', f'not measured. {cost.problem}'.rstrip())]
     total = cost.start_seconds + run.steps * cost.step_seconds
     clips = sum(int(row[2]) for row in self.labels())
     rows += [
@@ -171,7 +171,8 @@ class Inspection:
     ]
     if clips:
       times = run.steps * run.batch_size / clips
-      rows.append(('each training clip is seen', f'{times:,.3g} times'))
+      digits = 0 if times >= 10 else 1
+      rows.append(('each training clip is seen', f'{times:,.{digits}f} times'))
     if cost.peak_bytes:
       rows.append(('memory', f'{cost.peak_bytes / 2**20:,.0f} MiB of a step'))
     return rows
@@ -193,8 +194,8 @@ class Inspection:
     if len(self.files) == total:
       return []
     return [
-      f'{len(self.files)} of {total} files were looked at, evenly spread: the '
-      'numbers of skipped and equal files are of these.'
+      f'{len(self.files):,} of {total:,} files were looked at, evenly spread, '
+      'to save time: the numbers of skipped and equal files are of these.'
     ]
 
   def _of_skipped(self):

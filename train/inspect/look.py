@@ -106,9 +106,7 @@ def _advice(found):
 def _page(found):
   source, config = found.source, found.config
   made = [
-    sections.Section(
-      'advice', 'What to do', list(map(sections.Text, _advice(found)))
-    ),
+    sections.Section('advice', 'What to do', [sections.List(_advice(found))]),
     sections.Section(
       'labels', 'Labels', [sections.Table(_LABEL_COLUMNS, found.labels())]
     ),
@@ -127,7 +125,7 @@ def _page(found):
   data_dir = getattr(config.data, 'data_dir', None)
   places = [(data_dir, 'DATA_DIR')] if data_dir else []
   return page.Page(
-    f'The data set {source.name}', f'Preset {config.preset}', made, [], places
+    f'Data set: {source.name}', f'Preset {config.preset}', made, [], places
   )
 
 

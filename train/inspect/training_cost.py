@@ -32,7 +32,8 @@ class Cost:
       were not measured.
     peak_bytes: `int`, the greatest memory of the process, or of the GPU; 0 if
       it is not known.
-    problem: `str`, why the step was not measured; '' if it was.
+    problem: `str`, why the step could not be measured; '' if it was, or if that
+      was not asked for.
   """
 
   num_parameters: int = 0
@@ -64,10 +65,12 @@ def measure(config, num_labels, max_seconds):
   except fields.ConfigError as e:
     return Cost(problem=f'Training would be refused. {e}')
   if not max_seconds:
-    return Cost(problem='No time was given to it.')
+    return Cost()
   cost = Cost()
   steps = _Steps(config, num_labels)
-  with worker_pool.WorkerPool(steps, 1, max_seconds) as pool:
+  with worker_pool.WorkerPool(
+    steps, 1, max_seconds, start=tf.config.list_physical_devices
+  ) as pool:
     for _, result in pool.map(['build', 'fit']):
       if isinstance(result, fields.ConfigError):
         raise result
@@ -82,7 +85,7 @@ def _words(error, max_seconds):
   if isinstance(error, worker_pool.WorkerCrash):
     if 'too long' in str(error):
       return f'It takes more than {max_seconds:g} seconds.'
-    return f'{error}. Is there enough memory?'.capitalize()
+    return f'{str(error).capitalize()}. Is there enough memory?'
   (first, *_) = str(error).splitlines() or ['']
   return f'{type(error).__name__}: {first[:200]}'
 
@@ -167,16 +170,13 @@ def _peak_bytes():
 
 def duration(seconds):
   """A duration in words: '8 s', '5 min', '1 h 10 min', '3 days 4 h'."""
-  units = (('day', 86400), ('h', 3600), ('min', 60), ('s', 1))
-  for k, (name, size) in enumerate(units):
-    if seconds >= size or name == 's':
-      break
-  if name in ('min', 's'):  # One unit is enough.
-    return f'{max(1, round(seconds / size))} {name}'
-  small, small_size = units[k + 1]
-  step = 10 if small == 'min' else 1  # About: 1 h 10 min.
-  count = round(seconds / (step * small_size)) * step
-  per = size // small_size
-  big, rest = divmod(count, per)
-  plural = 's' if name == 'day' and big != 1 else ''
-  return f'{big} {name}{plural}' + (f' {rest} {small}' if rest else '')
+  if seconds < 60:
+    return f'{max(1, round(seconds))} s'
+  if seconds < 3600:
+    return f'{round(seconds / 60)} min'
+  if seconds < 86400:
+    hours, tens = divmod(round(seconds / 600), 6)
+    return f'{hours} h' + (f' {tens}0 min' if tens else '')
+  days, hours = divmod(round(seconds / 3600), 24)
+  plural = 's' if days > 1 else ''
+  return f'{days} day{plural}' + (f' {hours} h' if hours else '')
