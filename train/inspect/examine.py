@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import os
+import re
 import time
 
 import av
@@ -20,6 +21,7 @@ from train.loop import progress
 
 __all__ = ['File', 'examine', 'examine_file']
 
+_NUMBER = re.compile(r'^\[Errno \d+\] ')
 _FILE_SECONDS = 60.0  # Limit on the wall time of one file.
 _MAX_WORKERS = 4  # Each imports TensorFlow.
 
@@ -61,18 +63,21 @@ def examine(paths, decoder, num_frames, max_seconds):
   Returns:
     List of `File`, those that were looked at, sorted by path.
   """
-  begin, found = None, []
+  begin = bar = None
+  found = []
   look = functools.partial(examine_file, decoder=decoder, num_frames=num_frames)
   order = np.random.default_rng(0).permutation(len(paths))
-  bar = progress.Progress(0, len(paths), name='file')
-  with contextlib.closing(bar):
+  with contextlib.ExitStack() as stack:
     for path, result in _results(look, [paths[k] for k in order]):
       if isinstance(result, Exception):  # The worker crashed, or took too long.
         result = File(path, problem=f'cannot be decoded: {result}')
       found.append(result)
-      bar.show(len(found), [f'{sum(bool(f.problem) for f in found)} skipped'])
-      if begin is None:  # Workers need some seconds to start.
+      if bar is None:  # Workers need some seconds to start.
         begin = time.monotonic()
+        bar = progress.Progress(1, len(paths), name='file')
+        stack.callback(bar.close)
+      else:
+        bar.show(len(found), [f'{sum(bool(f.problem) for f in found)} skipped'])
       if time.monotonic() - begin > max_seconds:
         break
   return sorted(found, key=lambda file: file.path)
@@ -105,10 +110,15 @@ def examine_file(path, decoder, num_frames):
     places = (0, count // 2, count - 1)
     frames = np.concatenate([decoder.clip(path, k, 1) for k in places])
   except readers.DecodeError as e:
-    words = f'{e.reason}{e.message and f" ({e.message})"}'
-    return File(path, 0, None, container, words)
+    return File(path, 0, None, container, _words(e))
   problem = _problem(frames, count, num_frames)
   return File(path, count, frames, container, problem)
+
+
+def _words(error):
+  """The reason of a `DecodeError`, without the number and the path in it."""
+  message = _NUMBER.sub('', error.message).removesuffix(f": '{error.path}'")
+  return f'{error.reason} ({message})' if message else error.reason
 
 
 def _problem(frames, count, num_frames):

@@ -174,7 +174,13 @@ class Inspection:
       digits = 0 if times >= 10 else 1
       rows.append(('each training clip is seen', f'{times:,.{digits}f} times'))
     if cost.peak_bytes:
-      rows.append(('memory', f'{cost.peak_bytes / 2**20:,.0f} MiB of a step'))
+      rows.append(
+        (
+          'memory',
+          f'{cost.peak_bytes / 2**20:,.0f} MiB in these steps; evaluations, '
+          'samples and the cache of files come on top',
+        )
+      )
     return rows
 
   def advice(self):

@@ -89,7 +89,10 @@ class LookTest(absltest.TestCase):
   def test_skipped_files_have_reasons(self):
     reasons = {os.path.basename(f.path): f.problem for f in self.found.skipped}
     self.assertEqual(set(reasons), {'broken.mp4', 'short.mp4'})
-    self.assertStartsWith(reasons['broken.mp4'], 'cannot be opened')
+    self.assertEqual(
+      reasons['broken.mp4'],
+      'cannot be opened (Invalid data found when processing input)',
+    )
     self.assertEqual(reasons['short.mp4'], 'too few frames (expected 4, got 2)')
 
   def test_a_copy_across_the_split_is_found(self):
