@@ -9,17 +9,20 @@ RUN := .venv/bin/python
 PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # The library's tests and the data pipeline's.
 TFIO_TESTS := tests/conformance_test.py tests/tfp_cglow tests/train/data
+# CI runs some of them.
+NIGHTLY_TESTS ?= tests/conformance_test.py tests/tfp_cglow
 
 .DEFAULT_GOAL := help
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-extras test-tfio setup setup-docs docs test-docs notebooks lint format build-file help
+.PHONY: demo test test-all test-extras test-tfio test-nightly setup setup-docs docs test-docs notebooks lint format build-file help
 
 help:
 	@echo 'make demo        train, evaluate and sample on real video (some minutes)'
 	@echo 'make test        the tests'
 	@echo 'make test-all    the tests, every property of every bijector'
 	@echo 'make test-tfio   the library and data tests with TensorFlow I/O'
+	@echo 'make test-nightly the library tests on nightly builds of TFP and TensorFlow'
 	@echo 'make test-extras the tests of TensorFlow Datasets, Apache Beam and serving'
 	@echo 'make docs        the site of docs/, in build/site'
 	@echo 'make test-docs   runs the cheap commands of docs/'
@@ -48,6 +51,11 @@ test-tfio:
 	  export LD_LIBRARY_PATH="$$(cat build/ffmpeg4/ld-path)"; \
 	fi; \
 	set -x; .venv-tfio/bin/python $(PYTEST) $(TFIO_TESTS)
+
+test-nightly:
+	@.ci/venv .venv-nightly requirements/nightly.txt 10 13 $(PYTHONS)
+	@.venv-nightly/bin/python -m pip list 2>/dev/null | grep -E '^(tf|keras)'
+	.venv-nightly/bin/python $(PYTEST) $(NIGHTLY_TESTS)
 
 # Tests that are skipped without the packages of the extras.
 test-extras: setup

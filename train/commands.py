@@ -185,9 +185,9 @@ def export(workdir, which):
   print(loading.export_run(workdir, which))
 
 
-def inspect(config, folder):
+def inspect(config, folder, step_seconds):
   """Looks at a data set; writes inspect.html to `folder`, None: this one."""
-  found, path = look.write(config, folder or '.')
+  found, path = look.write(config, folder or '.', step_seconds)
   print(look.text(found))
   print(path)
 

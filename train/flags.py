@@ -216,6 +216,16 @@ _flag(
   'the next free number. inspect: this folder if not given.',
   modes=('sample', 'inspect'),
 )
+_flag(
+  flags.DEFINE_float,
+  'step_seconds',
+  60.0,
+  'most seconds for building the model, and again for its first training '
+  'steps, which are measured; 0: none is.',
+  modes=('inspect',),
+  lower_bound=0.0,
+  upper_bound=86400.0,
+)
 
 
 def check():

@@ -55,7 +55,9 @@ def _run(mode, stop):
     'train': lambda: commands.train(
       config, workdir, FLAGS.init_from, FLAGS.strategy, stop
     ),
-    'inspect': lambda: commands.inspect(config, FLAGS.output),
+    'inspect': lambda: commands.inspect(
+      config, FLAGS.output, FLAGS.step_seconds
+    ),
     'prepare': lambda: commands.prepare(config, FLAGS.output_dir, FLAGS.runner),
     'ablate': lambda: commands.ablate(
       FLAGS.preset,

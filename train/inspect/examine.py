@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
+import re
 import time
 
-from absl import logging
 import av
 import numpy as np
+import tensorflow as tf
 
 from tfp_cglow.internal import plain_paths
 from train.data.decoding import decode
 from train.data.decoding import readers
 from train.data.records import worker_pool
+from train.loop import progress
 
 __all__ = ['File', 'examine', 'examine_file']
 
-_LOG_SECONDS = 10.0
+_NUMBER = re.compile(r'^\[Errno \d+\] ')
 _FILE_SECONDS = 60.0  # Limit on the wall time of one file.
 _MAX_WORKERS = 4  # Each imports TensorFlow.
 
@@ -60,19 +63,23 @@ def examine(paths, decoder, num_frames, max_seconds):
   Returns:
     List of `File`, those that were looked at, sorted by path.
   """
-  begin, logged, found = time.monotonic(), 0.0, []
+  begin = bar = None
+  found = []
   look = functools.partial(examine_file, decoder=decoder, num_frames=num_frames)
   order = np.random.default_rng(0).permutation(len(paths))
-  for path, result in _results(look, [paths[k] for k in order]):
-    if isinstance(result, Exception):  # The worker crashed, or took too long.
-      result = File(path, problem=f'cannot be decoded: {result}')
-    found.append(result)
-    seconds = time.monotonic() - begin
-    if seconds - logged >= _LOG_SECONDS:
-      logged = seconds
-      logging.info('Looked at %d of %d files.', len(found), len(paths))
-    if seconds > max_seconds:
-      break
+  with contextlib.ExitStack() as stack:
+    for path, result in _results(look, [paths[k] for k in order]):
+      if isinstance(result, Exception):  # The worker crashed, or took too long.
+        result = File(path, problem=f'cannot be decoded: {result}')
+      found.append(result)
+      if bar is None:  # Workers need some seconds to start.
+        begin = time.monotonic()
+        bar = progress.Progress(1, len(paths), name='file')
+        stack.callback(bar.close)
+      else:
+        bar.show(len(found), [f'{sum(bool(f.problem) for f in found)} skipped'])
+      if time.monotonic() - begin > max_seconds:
+        break
   return sorted(found, key=lambda file: file.path)
 
 
@@ -80,8 +87,17 @@ def _results(look, paths):
   """Yields pairs of a path and its `File` or exception."""
   # At least one: this process has no limit on time, and must not crash.
   num_workers = max(1, min(os.cpu_count() or 1, _MAX_WORKERS, len(paths)))
-  with worker_pool.WorkerPool(look, num_workers, _FILE_SECONDS) as pool:
+  with worker_pool.WorkerPool(
+    look, num_workers, _FILE_SECONDS, start=_use_one_core
+  ) as pool:
     yield from pool.map(paths)
+
+
+def _use_one_core():
+  """Limits a worker to one core; it resizes frames with TensorFlow."""
+  tf.config.set_visible_devices([], 'GPU')
+  tf.config.threading.set_intra_op_parallelism_threads(1)
+  tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def examine_file(path, decoder, num_frames):
@@ -94,10 +110,15 @@ def examine_file(path, decoder, num_frames):
     places = (0, count // 2, count - 1)
     frames = np.concatenate([decoder.clip(path, k, 1) for k in places])
   except readers.DecodeError as e:
-    words = f'{e.reason}{e.message and f" ({e.message})"}'
-    return File(path, 0, None, container, words)
+    return File(path, 0, None, container, _words(e))
   problem = _problem(frames, count, num_frames)
   return File(path, count, frames, container, problem)
+
+
+def _words(error):
+  """The reason of a `DecodeError`, without the number and the path in it."""
+  message = _NUMBER.sub('', error.message).removesuffix(f": '{error.path}'")
+  return f'{error.reason} ({message})' if message else error.reason
 
 
 def _problem(frames, count, num_frames):

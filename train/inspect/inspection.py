@@ -7,13 +7,24 @@ import dataclasses
 import functools
 import os
 
+from train.config import configs
 from train.config import data_sets
+from train.config import memory
 from train.data import sources
 from train.inspect import near_equal
+from train.inspect import training_cost
 
 __all__ = ['Inspection', 'by_label']
 
 _FEW_CLIPS = 30  # Fewer held-out clips say nothing of labels.
+_OTHER_RATE = 1.1  # Rates that differ by this factor are different.
+_NOT_SQUARE = 1.1  # Sides that differ by this factor.
+_MOST_MEMORY = 0.8  # Of the machine's; the run needs more than a step.
+_LONG_SECONDS = 86400.0
+
+
+_SPLIT = 'one is held out'
+_LABELS = 'other labels'
 
 
 def by_label(regions):
@@ -31,12 +42,19 @@ class Inspection:
   Attributes:
     source: `sources.Source`.
     files: List of `examine.File`.
-    data: The `data_sets.Listed` of the config.
+    config: `Config`.
+    cost: `training_cost.Cost`.
   """
 
   source: sources.Source
   files: list
-  data: data_sets.Listed
+  config: configs.Config
+  cost: training_cost.Cost = training_cost.Cost()
+
+  @property
+  def data(self):
+    """The `data_sets.Listed` of the config."""
+    return self.config.data
 
   @property
   def skipped(self):
@@ -73,16 +91,33 @@ class Inspection:
     return near_equal.pairs(self.files)
 
   def pairs(self):
-    """Near-equal files: list of (name, name, whether the split parts them)."""
+    """Near-equal files: list of (name, name, what is wrong with the pair)."""
+    return [
+      (self.name(a.path), self.name(b.path), self._wrong(a.path, b.path))
+      for a, b in self._pairs
+    ]
+
+  def _wrong(self, a, b):
+    words = [_SPLIT] if self._parts[a] != self._parts[b] else []
+    words += [_LABELS] if self._labels[a] != self._labels[b] else []
+    return ', '.join(words)
+
+  @functools.cached_property
+  def _parts(self):
+    """`dict` from paths to whether they are in training, and held out."""
     train, valid = (
       {r.path for r in regions}
       for regions in (self.source.train, self.source.valid)
     )
-    place = lambda file: (file.path in train, file.path in valid)
-    return [
-      (self.name(a.path), self.name(b.path), place(a) != place(b))
-      for a, b in self._pairs
-    ]
+    return {f.path: (f.path in train, f.path in valid) for f in self.files}
+
+  @functools.cached_property
+  def _labels(self):
+    """`dict` from paths to sets of labels."""
+    found = collections.defaultdict(set)
+    for region in self.source.train + self.source.valid:
+      found[region.path].add(region.label)
+    return found
 
   def counts(self, key):
     """How many files have each value of `File.container[key]`: `str`."""
@@ -91,12 +126,62 @@ class Inspection:
     )
     return ', '.join(f'{value} ({n})' for value, n in found.most_common(5))
 
-  def lengths(self):
-    """Least, middle and greatest number of frames: `str`."""
+  def facts(self):
+    """Facts of all files: list of (name, value)."""
     known = sorted(f.num_frames for f in self.files if f.num_frames)
-    if not known:
-      return 'not known'
-    return f'{known[0]}, {known[len(known) // 2]}, {known[-1]}'
+    rows = [
+      (
+        'frames (least, middle, most)',
+        f'{known[0]}, {known[len(known) // 2]}, {known[-1]}'
+        if known
+        else 'not known',
+      )
+    ]
+    for key, name in (
+      ('size', 'sizes'),
+      ('rate', 'frames a second'),
+      ('codec', 'codecs'),
+      ('rotation', 'turned by degrees'),
+    ):
+      rows.append((f'{name} (files)', self.counts(key) or 'not known'))
+    return rows
+
+  def training(self):
+    """What the config's training costs: list of (name, value)."""
+    cost, run = self.cost, self.config.run
+    rows = [('preset', self.config.preset)]
+    if cost.num_parameters:
+      rows.append(('parameters', f'{cost.num_parameters:,}'))
+    if not cost.step_seconds:
+      return [*rows, ('a step', f'not measured. {cost.problem}'.rstrip())]
+    total = cost.start_seconds + run.steps * cost.step_seconds
+    clips = sum(int(row[2]) for row in self.labels())
+    rows += [
+      (
+        'time',
+        f'about {training_cost.duration(total)} for {run.steps:,} steps on '
+        'this machine, without evaluations and samples',
+      ),
+      (
+        'a step',
+        f'{cost.step_seconds:.2g} s for {run.batch_size} clips of '
+        f'{self.data.num_frames} frames, {self.data.frame_size} pixels wide; '
+        f'the first after {training_cost.duration(cost.start_seconds)}',
+      ),
+    ]
+    if clips:
+      times = run.steps * run.batch_size / clips
+      digits = 0 if times >= 10 else 1
+      rows.append(('each training clip is seen', f'{times:,.{digits}f} times'))
+    if cost.peak_bytes:
+      rows.append(
+        (
+          'memory',
+          f'{cost.peak_bytes / 2**20:,.0f} MiB in these steps; evaluations, '
+          'samples and the cache of files come on top',
+        )
+      )
+    return rows
 
   def advice(self):
     """What to do about what was found, with the flag: list of `str`."""
@@ -105,6 +190,9 @@ class Inspection:
       *self._of_skipped(),
       *self._of_pairs(),
       *self._of_labels(),
+      *self._of_rates(),
+      *self._of_sizes(),
+      *self._of_cost(),
     ]
 
   def _of_number(self):
@@ -112,8 +200,8 @@ class Inspection:
     if len(self.files) == total:
       return []
     return [
-      f'{len(self.files)} of {total} files were looked at, evenly spread: the '
-      'numbers of skipped and equal files are of these.'
+      f'{len(self.files):,} of {total:,} files were looked at, evenly spread, '
+      'to save time: the numbers of skipped and equal files are of these.'
     ]
 
   def _of_skipped(self):
@@ -140,18 +228,28 @@ class Inspection:
     return [text]
 
   def _of_pairs(self):
-    spoiling = [pair for pair in self.pairs() if pair[2]]
-    if not spoiling:
-      return []
-    is_video = isinstance(self.data, data_sets.Videos)
-    choices = _one_of(
-      'remove one of each',
-      'split by hand (--dataset=moments_in_time)' if is_video else '',
-    )
-    return [
-      f'{len(spoiling)} pair(s) of nearly equal files are on both sides of the '
-      f'split, which makes held-out numbers too good. {choices}'
-    ]
+    wrong = [words for _, _, words in self.pairs()]
+    found = []
+    if num := sum(_SPLIT in words for words in wrong):
+      is_video = isinstance(self.data, data_sets.Videos)
+      choices = _one_of(
+        'remove one of each',
+        'split by hand (--dataset=moments_in_time)' if is_video else '',
+      )
+      found.append(
+        f'{num} pair(s) of nearly equal files are on both sides of the split, '
+        f'which makes held-out numbers too good. {choices}'
+      )
+    if num := sum(_LABELS in words for words in wrong):
+      found.append(
+        f'{num} pair(s) of nearly equal files have different labels. Remove '
+        'the one with the wrong label.'
+      )
+    if num := wrong.count(''):
+      found.append(
+        f'{num} pair(s) of nearly equal files count twice. Remove one of each.'
+      )
+    return found
 
   def _of_labels(self):
     rows = self.labels()
@@ -175,6 +273,70 @@ class Inspection:
       found.append(
         f'{num_held_out} held-out clips say nothing of labels, {_FEW_CLIPS} '
         f'are the least. {choices}'
+      )
+    return found
+
+  def _of_rates(self):
+    rates = [float(f.container['rate']) for f in self._known('rate')]
+    is_set = self.data.fps is not None or self.data.frame_stride > 1
+    if is_set or not rates or max(rates) < _OTHER_RATE * min(rates):
+      return []
+    setting = self._setting('use one rate', 'fps', f'{min(rates):g}')
+    if not setting:
+      return []
+    return [
+      f'The files have {min(rates):g} to {max(rates):g} frames a second, so '
+      f'the same motion has different speeds. {_one_of(setting)}'
+    ]
+
+  def _of_sizes(self):
+    sizes = [
+      tuple(map(int, f.container['size'].split('x')))
+      for f in self._known('size')
+    ]
+    found = []
+    num = sum(max(size) >= _NOT_SQUARE * min(size) for size in sizes)
+    setting = self._setting('keep them', 'crop', 'letterbox')
+    if num and setting and self.data.crop != 'letterbox':
+      found.append(
+        f'{num} of {len(sizes)} files are not square: the sides are cut off. '
+        f'{_one_of(setting)}'
+      )
+    size = self.data.frame_size
+    if num := sum(min(sides) < size for sides in sizes):
+      smallest = min(map(min, sizes))
+      setting = self._setting('use smaller frames', 'frame_size', smallest)
+      found.append(
+        f'{num} of {len(sizes)} files are smaller than frames of {size} '
+        f'pixels, and would be enlarged. {_one_of(setting)}'
+      )
+    return found
+
+  def _known(self, key):
+    return [f for f in self.files if f.container.get(key)]
+
+  def _of_cost(self):
+    cost, run = self.cost, self.config.run
+    found = []
+    if 'more than' in cost.problem:
+      found.append(
+        f'A training step was not measured. {cost.problem} Allow more time '
+        '(--step_seconds=600), or choose smaller sizes (docs/sizes.md).'
+      )
+    elif cost.problem:
+      found.append(f'A training step was not measured. {cost.problem}')
+    if cost.peak_bytes > _MOST_MEMORY * memory.available_bytes():
+      found.append(
+        f'A step needs {cost.peak_bytes / 2**30:.1f} GiB, nearly all memory '
+        'that there is. Use smaller batches (--set run.batch_size='
+        f'{max(1, run.batch_size // 2)}), shorter clips (data.num_frames) or '
+        'smaller frames (data.frame_size).'
+      )
+    if run.steps * cost.step_seconds > _LONG_SECONDS:
+      found.append(
+        'Training takes more than a day. Use fewer steps (--set run.steps='
+        f'{max(1, int(_LONG_SECONDS / cost.step_seconds))} take one), or a '
+        'smaller model (docs/sizes.md).'
       )
     return found
 

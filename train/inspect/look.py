@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pathlib
+import time
 
+from absl import logging
 import numpy as np
 
 from train.config import memory
 from train.data import inputs
 from train.inspect import examine
 from train.inspect import inspection
+from train.inspect import training_cost
 from train.report import figures
 from train.report import page
 from train.report import sections
@@ -18,7 +21,8 @@ from train.storage import files
 __all__ = ['text', 'write']
 
 _MOST_FILES = 2000
-_MAX_SECONDS = 90.0
+_MAX_SECONDS = 90.0  # For all; files get the rest, but at least so many:
+_LEAST_SECONDS = 30.0
 _MOST_ROWS = 50  # Of a table on the page.
 _MOST_PICTURES = 8  # Of a label.
 _LABEL_COLUMNS = (
@@ -26,31 +30,46 @@ _LABEL_COLUMNS = (
 )
 
 
-def write(config, folder):
+def write(config, folder, step_seconds=0):
   """Looks at the data set of a config and writes `inspect.html`.
 
   Args:
     config: `Config`.
     folder: Path of the folder for the page, which is created.
+    step_seconds: Float, most seconds for building the model, and again for its
+      first training steps; 0: no step is measured.
 
   Returns:
     The `Inspection`, and the page's path.
 
   Raises:
-    ConfigError, DataError: if the data set cannot be listed.
+    ConfigError, DataError: if the data set cannot be listed, or the model not
+      be built.
     RunFolderError: if the page cannot be written.
   """
+  begin = time.monotonic()
   source, decoder = inputs.listed(config)
   folder = pathlib.Path(folder)
   files.check_is_local(folder)
   with files.reporting(folder):
     folder.mkdir(parents=True, exist_ok=True)
+  if step_seconds:
+    logging.info(
+      'Measuring a training step, for at most %g seconds (--step_seconds).',
+      step_seconds,
+    )
+  num_labels = len(source.label_names)
+  cost = training_cost.measure(config, num_labels, step_seconds)
+  left = _MAX_SECONDS - (time.monotonic() - begin)
   seen = examine.examine(
-    _spread(source.paths), decoder, config.data.num_frames, _MAX_SECONDS
+    _spread(source.paths),
+    decoder,
+    config.data.num_frames,
+    max(left, _LEAST_SECONDS),
   )
-  found = inspection.Inspection(source, seen, config.data)
+  found = inspection.Inspection(source, seen, config, cost)
   path = folder / 'inspect.html'
-  files.write_atomically(path, page.render(_page(config, found)))
+  files.write_atomically(path, page.render(_page(found)))
   return found, path
 
 
@@ -69,7 +88,8 @@ def text(found):
     )
     for row in rows
   ]
-  lines += [f'{name}: {value}' for name, value in _facts(found)]
+  facts = [*found.facts(), *found.training()]
+  lines += [f'{name}: {value}' for name, value in facts]
   return '\n'.join([*lines, '', *(f'- {line}' for line in _advice(found))])
 
 
@@ -83,40 +103,29 @@ def _advice(found):
   return found.advice() or ['Nothing to be done: the data set can be used.']
 
 
-def _facts(found):
-  """Facts of all files: list of (name, value)."""
-  facts = [('frames of a file (least, middle, most)', found.lengths())]
-  for key, name in (
-    ('size', 'sizes'),
-    ('rate', 'frames a second'),
-    ('codec', 'codecs'),
-    ('rotation', 'turned by degrees'),
-  ):
-    facts.append((f'{name} (files)', found.counts(key) or 'not known'))
-  return facts
-
-
-def _page(config, found):
-  source = found.source
+def _page(found):
+  source, config = found.source, found.config
   made = [
-    sections.Section(
-      'advice', 'What to do', list(map(sections.Text, _advice(found)))
-    ),
+    sections.Section('advice', 'What to do', [sections.List(_advice(found))]),
     sections.Section(
       'labels', 'Labels', [sections.Table(_LABEL_COLUMNS, found.labels())]
     ),
     sections.Section(
-      'files', 'Files', [sections.Table(('', ''), _facts(found))]
+      'files', 'Files', [sections.Table(('', ''), found.facts())]
     ),
     sections.Section('skipped', 'Skipped files', [_skipped(found)]),
     sections.Section('equal', 'Nearly equal files', [_pairs(found)]),
     sections.Section('pictures', 'Pictures', [_pictures(found)]),
-    sections.Section('memory', 'Memory of training', [_memory(config)]),
+    sections.Section(
+      'training',
+      'Training',
+      [sections.Table(('', ''), found.training()), _memory(config)],
+    ),
   ]
   data_dir = getattr(config.data, 'data_dir', None)
   places = [(data_dir, 'DATA_DIR')] if data_dir else []
   return page.Page(
-    f'The data set {source.name}', f'Preset {config.preset}', made, [], places
+    f'Data set: {source.name}', f'Preset {config.preset}', made, [], places
   )
 
 
@@ -136,11 +145,8 @@ def _skipped(found):
 
 
 def _pairs(found):
-  rows = [
-    (a, b, 'one is held out' if is_split else '')
-    for a, b, is_split in sorted(found.pairs(), key=lambda pair: not pair[2])
-  ]
-  return _table(('file', 'and', 'split'), rows, 'None were found.')
+  rows = sorted(found.pairs(), key=lambda pair: not pair[2])
+  return _table(('file', 'and', 'problem'), rows, 'None were found.')
 
 
 def _pictures(found):
@@ -174,4 +180,7 @@ def _sheet(found):
 def _memory(config):
   needs = memory.of_training(config)
   rows = [(name, f'{size / 2**20:,.0f} MiB') for name, size in needs.items()]
-  return sections.Table(('what', 'at least'), rows)
+  return sections.Details(
+    'What the config needs at least, without a measurement',
+    [sections.Table(('what', 'at least'), rows)],
+  )

@@ -15,7 +15,8 @@ def pairs(files):
   """Pairs of files whose first, middle and last small frames are alike.
 
   They correlate at 0.99 or more, so that another size, codec or brightness does
-  not hide an equal video.
+  not hide an equal video. Each file is paired only with the first that is like
+  it: of many equal files, all pairs would be too many.
 
   Args:
     files: List of `examine.File`; those without frames are left out.
@@ -32,7 +33,11 @@ def pairs(files):
   normal -= normal.mean(axis=1, keepdims=True)
   normal /= np.linalg.norm(normal, axis=1, keepdims=True)
   alike = np.triu(normal @ normal.T >= _LEAST_CORRELATION, k=1)
-  return [(files[kept[a]], files[kept[b]]) for a, b in np.argwhere(alike)]
+  first = alike.argmax(axis=0)
+  return [
+    (files[kept[first[b]]], files[kept[b]])
+    for b in np.flatnonzero(alike.any(axis=0))
+  ]
 
 
 def _vector(frames):

@@ -61,14 +61,16 @@ class Progress:
   first and the last step; metrics.jsonl has the other steps.
   """
 
-  def __init__(self, initial_step, num_steps, stream=None):
+  def __init__(self, initial_step, num_steps, stream=None, name='step'):
     """Starts the clock.
 
     Args:
       initial_step: Python `int`, steps done before.
       num_steps: Python `int`, of the whole run.
       stream: Text stream that may be a terminal; None: standard output.
+      name: Python `str`, what is counted.
     """
+    self._name = name
     self._num_steps = num_steps
     self._stream = sys.stdout if stream is None else stream
     self._is_terminal = self._stream.isatty()
@@ -86,7 +88,7 @@ class Progress:
       step: Python `int`.
       parts: List of `str`, to be joined.
     """
-    texts = [f'step {step}/{self._num_steps}']
+    texts = [f'{self._name} {step}/{self._num_steps}']
     if step < self._num_steps:
       texts.append(f'{self._time_left(step)} left')
     texts += parts

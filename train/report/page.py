@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import pathlib
+import re
 from typing import Any
 
 import jinja2
+import markupsafe
 
 from train import shown_text
 from train.report import ablation
@@ -24,6 +26,8 @@ from train.storage import places as places_lib
 
 __all__ = ['Page', 'render', 'write']
 
+# '--set key=value' or '--flag=value', without a sentence's full stop.
+_FLAG = re.compile(r'--set [\w.]+=(?:\.\.\.|[\w.]*\w)|--\w+(?:=[\w.]*\w)?')
 _TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 
 
@@ -111,6 +115,10 @@ def render(page):
     is_text = type(value) is str and not value.startswith('data:')
     return shown_text.visible(hide(value)) if is_text else value
 
+  def flags(text):
+    escaped = str(markupsafe.escape(shown(text)))
+    return markupsafe.Markup(_FLAG.sub(r'<code>\g<0></code>', escaped))
+
   environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_TEMPLATES),
     autoescape=True,
@@ -119,6 +127,7 @@ def render(page):
     trim_blocks=True,
     lstrip_blocks=True,
   )
+  environment.filters['flags'] = flags
   now = datetime.datetime.now().astimezone()
   template = environment.get_template('page.html')
   return template.render(page=page, date=now.isoformat(' ', 'minutes'))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-__all__ = ['Code', 'Details', 'Section', 'Shown', 'Table', 'Text']
+__all__ = ['Code', 'Details', 'List', 'Section', 'Shown', 'Table', 'Text']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +29,14 @@ class Text:
 
   text: str
   kind = 'text'
+
+
+@dataclasses.dataclass(frozen=True)
+class List:
+  """Sentences of `str`, one below the other; flags are set as code."""
+
+  items: Any
+  kind = 'list'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
 
+from train.config import configs
 from train.config import data_sets
 from train.config import overrides
 from train.config import presets
@@ -22,6 +23,7 @@ from train.inspect import examine
 from train.inspect import inspection
 from train.inspect import look
 from train.inspect import near_equal
+from train.inspect import training_cost
 from train.storage import files
 
 
@@ -87,13 +89,16 @@ class LookTest(absltest.TestCase):
   def test_skipped_files_have_reasons(self):
     reasons = {os.path.basename(f.path): f.problem for f in self.found.skipped}
     self.assertEqual(set(reasons), {'broken.mp4', 'short.mp4'})
-    self.assertStartsWith(reasons['broken.mp4'], 'cannot be opened')
+    self.assertEqual(
+      reasons['broken.mp4'],
+      'cannot be opened (Invalid data found when processing input)',
+    )
     self.assertEqual(reasons['short.mp4'], 'too few frames (expected 4, got 2)')
 
   def test_a_copy_across_the_split_is_found(self):
-    ((a, b, is_split),) = self.found.pairs()
+    ((a, b, problem),) = self.found.pairs()
     self.assertEqual({a, b}, set(map(self.found.name, (self.first, self.copy))))
-    self.assertTrue(is_split)
+    self.assertEqual(problem, 'one is held out, other labels')
 
   def test_says_what_to_do(self):
     advice = '\n'.join(self.found.advice())
@@ -110,10 +115,12 @@ class LookTest(absltest.TestCase):
   def test_facts_of_the_files(self):
     text = look.text(self.found)
     for words in (
-      'frames of a file (least, middle, most): 2, 8, 8',
+      'frames (least, middle, most): 2, 8, 8',
       'sizes (files): 32x32 (12)',
       'codecs (files): h264 (12)',
       'turned by degrees (files): 0 (12)',
+      'preset: smoke',
+      'a step: not measured.',
     ):
       self.assertIn(words, text)
 
@@ -132,7 +139,7 @@ class LookTest(absltest.TestCase):
     self.assertLen(set(chosen), 2000)
     self.assertEqual((chosen[0], chosen[-1]), (paths[0], paths[-1]))
     few = look.inspection.Inspection(
-      self.found.source, self.found.files[:3], self.config.data
+      self.found.source, self.found.files[:3], self.config
     )
     self.assertIn('3 of 13 files were looked at', few.advice()[0])
 
@@ -157,12 +164,17 @@ class ExamineTest(absltest.TestCase):
   def _examine(self, paths, look, max_seconds=1000.0):
     """Looks at paths; each takes ten seconds."""
     results = lambda _, paths: ((path, look(path)) for path in paths)
+    shown = mock.patch.object(examine.progress, 'Progress')
     with (
       mock.patch.object(examine, '_results', results),
       mock.patch.object(examine.time, 'monotonic') as clock,
+      shown as bar,
     ):
       clock.side_effect = range(0, 10000, 10)
-      return examine.examine(paths, None, 4, max_seconds)
+      found = examine.examine(paths, None, 4, max_seconds)
+    bar.return_value.close.assert_called_once_with()
+    self.last_shown = bar.return_value.show.call_args.args
+    return found
 
   def test_all_labels_are_seen_if_the_time_is_short(self):
     paths = [f'{label}/{k:02d}' for label in 'abcd' for k in range(50)]
@@ -178,6 +190,7 @@ class ExamineTest(absltest.TestCase):
     made = {'a': examine.File('a'), 'b': RuntimeError('odd')}
     problems = [f.problem for f in self._examine(['a', 'b'], made.get)]
     self.assertEqual(problems, ['', 'cannot be decoded: odd'])
+    self.assertEqual(self.last_shown, (2, ['1 skipped']))
 
   def test_one_file_on_one_core_has_a_worker(self):
     for cores in (None, 1, 64):
@@ -187,7 +200,7 @@ class ExamineTest(absltest.TestCase):
       ):
         pool.return_value.__enter__.return_value.map.return_value = [('a', 1)]
         self.assertEqual(list(examine._results(abs, ['a'])), [('a', 1)])
-      pool.assert_called_once_with(abs, 1, 60.0)
+      pool.assert_called_once_with(abs, 1, 60.0, start=examine._use_one_core)
 
   def test_files_of_a_single_colour_are_skipped_as_in_training(self):
     folder = self.create_tempdir().full_path
@@ -208,7 +221,9 @@ class SharedFilesTest(absltest.TestCase):
     source = sources.Source('x', ('a', 'b'), regions[:2], regions[2:])
     frames = np.zeros([3, 4, 4, 3], np.uint8)
     found = inspection.Inspection(
-      source, [examine.File('all', 3, frames)], data_sets.FashionMnist()
+      source,
+      [examine.File('all', 3, frames)],
+      configs.Config(data=data_sets.FashionMnist()),
     )
     return look._pictures(found)
 
@@ -236,7 +251,8 @@ class AdviceTest(parameterized.TestCase):
     seen = [examine.File(path, 9, frames) for path in paths[1:3]]
     seen += [examine.File(paths[0], 1, problem='too few frames')]
     seen += [examine.File(paths[3], problem='no frames')]
-    advice = inspection.Inspection(source, seen, data).advice()
+    config = configs.Config(data=data)
+    advice = inspection.Inspection(source, seen, config).advice()
     self.assertLen(advice, 5)
     text = '\n'.join(advice)
     keys = set(re.findall(r'data\.(\w+)', text))
@@ -257,9 +273,80 @@ class AdviceTest(parameterized.TestCase):
     region = sources.Region('a', 0)
     source = sources.Source('x', ('a',), (region,), (region,))
     seen = [examine.File('a', n, problem='x') for n in lengths]
-    text = '\n'.join(inspection.Inspection(source, seen, data).advice())
+    config = configs.Config(data=data)
+    text = '\n'.join(inspection.Inspection(source, seen, config).advice())
     found = re.findall(r'data\.num_frames=(\d+)', text)
     self.assertEqual(found, [] if advised is None else [str(advised)])
+
+  def _advice(self, containers=(), labels=(0, 0, 0), cost=None, **data):
+    """Of three training files with the same frames, so two pairs."""
+    paths = ['x/0', 'x/1', 'x/2']
+    frames = np.random.default_rng(0).integers(0, 256, [3, 32, 32, 3])
+    regions = tuple(map(sources.Region, paths, labels))
+    source = sources.Source('x', ('a', 'b'), regions, ())
+    containers = containers or [{}] * 3
+    seen = [
+      examine.File(path, 9, frames, container)
+      for path, container in zip(paths, containers)
+    ]
+    config = configs.Config(data=data_sets.Folder(frame_size=32, **data))
+    found = inspection.Inspection(
+      source, seen, config, cost or training_cost.Cost()
+    )
+    return '\n'.join(found.advice())
+
+  def test_pairs_in_training(self):
+    text = self._advice(labels=(0, 0, 1))
+    self.assertIn('1 pair(s) of nearly equal files have different', text)
+    self.assertIn('1 pair(s) of nearly equal files count twice', text)
+    self.assertNotIn('both sides', text)
+
+  @parameterized.parameters(
+    ((30, 29.97, 30), {}, None),
+    ((30, 24, 60), {}, '24'),
+    ((30, 24, 60), {'fps': 12.0}, None),
+    ((30, 24, 60), {'frame_stride': 2}, None),
+  )
+  def test_rates(self, rates, data, advised):
+    text = self._advice([{'rate': str(r)} for r in rates], **data)
+    found = re.findall(r'--set data\.fps=([\d.]*\d)', text)
+    self.assertEqual(found, [] if advised is None else [advised])
+
+  def test_sizes(self):
+    containers = [{'size': s} for s in ('64x60', '64x48', '16x64')]
+    text = self._advice(containers)
+    self.assertIn('2 of 3 files are not square', text)
+    self.assertIn('--set data.crop=letterbox', text)
+    self.assertIn('1 of 3 files are smaller than frames of 32 pixels', text)
+    self.assertIn('--set data.frame_size=16', text)
+    self.assertNotIn('square', self._advice(containers, crop='letterbox'))
+
+  def test_cost(self):
+    for cost, words in (
+      (
+        training_cost.Cost(problem='It takes more than 60 seconds.'),
+        '--step_seconds=600',
+      ),
+      (training_cost.Cost(9, 1.0, 0.1, 2**50), '--set run.batch_size=4'),
+      (training_cost.Cost(9, 1.0, 864.0), '--set run.steps=100 take one'),
+    ):
+      self.assertIn(words, self._advice(cost=cost))
+    usual = training_cost.Cost(9, 1.0, 0.1, 2**20)
+    self.assertEqual(self._advice(cost=usual), self._advice())
+
+  def test_training_in_words(self):
+    source = sources.Source(
+      'x', ('a',), (sources.Region('a', 0, weight=4),), ()
+    )
+    cost = training_cost.Cost(12345, 20.0, 4.2, 2**30)
+    rows = dict(
+      inspection.Inspection(source, [], configs.Config(), cost).training()
+    )
+    self.assertEqual(rows['parameters'], '12,345')
+    self.assertStartsWith(rows['time'], 'about 1 h 10 min for 1,000 steps on')
+    self.assertEqual(rows['each training clip is seen'], '2,000 times')
+    self.assertStartsWith(rows['memory'], '1,024 MiB')
+    self.assertStartsWith(rows['a step'], '4.2 s for 8 clips of')
 
 
 class NearEqualTest(parameterized.TestCase):
@@ -277,6 +364,13 @@ class NearEqualTest(parameterized.TestCase):
     ]
     ((first, second),) = near_equal.pairs(made)
     self.assertEqual((first.path, second.path), ('a', 'c'))
+
+  def test_many_equal_files_are_few_pairs(self):
+    frames = np.random.default_rng(0).integers(0, 256, [2, 3, 32, 32, 3])
+    made = [self._file(str(k), frames[k % 2]) for k in range(40)]
+    found = near_equal.pairs(made)
+    self.assertLen(found, 38)
+    self.assertEqual({a.path for a, _ in found}, {'0', '1'})
 
   def test_frames_of_one_colour_are_not_compared(self):
     black = np.zeros([3, 32, 32, 3], np.uint8)

@@ -51,6 +51,12 @@ class ProgressTest(tf.test.TestCase):
     self.assertEqual(lines[0], 'step 20/40, 0:00:00 left, head 1')
     self.assertEqual(lines[1], 'step 40/40, head 2')
 
+  def test_other_things_than_steps(self):
+    shown = progress.Progress(0, 3, io.StringIO(), name='file')
+    with self.assertLogs(logging.get_absl_logger(), 'INFO') as logs:
+      shown.show(3, ['1 skipped'])
+    self.assertEqual(logs.records[0].getMessage(), 'file 3/3, 1 skipped')
+
   def test_time_left(self):
     with unittest.mock.patch.object(progress.time, 'perf_counter') as clock:
       clock.return_value = 100.0

@@ -49,7 +49,7 @@ class WorkerPool:
   which the parent handles, and end with the parent, even if that is killed.
   """
 
-  def __init__(self, function, num_workers, max_seconds=None):
+  def __init__(self, function, num_workers, max_seconds=None, start=None):
     """Starts nothing yet.
 
     Args:
@@ -57,10 +57,12 @@ class WorkerPool:
       num_workers: `int`, at least 1.
       max_seconds: `float` or None, limit on the wall time of one task, without
         the start of its worker.
+      start: Picklable function without arguments, which each worker calls
+        before its first task, or None.
     """
     if num_workers < 1:
       raise ValueError(f'Expected at least one worker, got {num_workers}.')
-    self._payload = pickle.dumps(function)
+    self._payload = pickle.dumps((function, start))
     self._num_workers = num_workers
     self._max_seconds = max_seconds
     self._workers = []
@@ -242,7 +244,9 @@ def _work(pipe, payload):
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   try:
     with quiet_start.quiet():  # It forks, so before there are threads.
-      function = pickle.loads(payload)
+      function, start = pickle.loads(payload)
+      if start is not None:
+        start()
   except Exception as e:
     pipe.send(('failed', _picklable(e)))
     return
