@@ -22,7 +22,6 @@ _NOT_SQUARE = 1.1  # Sides that differ by this factor.
 _MOST_MEMORY = 0.8  # Of the machine's; the run needs more than a step.
 _LONG_SECONDS = 86400.0
 
-
 _SPLIT = 'one is held out'
 _LABELS = 'other labels'
 
@@ -152,7 +151,7 @@ class Inspection:
     rows = [('preset', self.config.preset)]
     if cost.num_parameters:
       rows.append(('parameters', f'{cost.num_parameters:,}'))
-    if not cost.step_seconds:
+    if cost.step_seconds is None:
       return [*rows, ('a step', f'not measured. {cost.problem}'.rstrip())]
     total = cost.start_seconds + run.steps * cost.step_seconds
     clips = sum(int(row[2]) for row in self.labels())
@@ -325,14 +324,14 @@ class Inspection:
       )
     elif cost.problem:
       found.append(f'A training step was not measured. {cost.problem}')
-    if cost.peak_bytes > _MOST_MEMORY * memory.available_bytes():
+    if (cost.peak_bytes or 0) > _MOST_MEMORY * memory.available_bytes():
       found.append(
         f'A step needs {cost.peak_bytes / 2**30:.1f} GiB, nearly all memory '
         'that there is. Use smaller batches (--set run.batch_size='
         f'{max(1, run.batch_size // 2)}), shorter clips (data.num_frames) or '
         'smaller frames (data.frame_size).'
       )
-    if run.steps * cost.step_seconds > _LONG_SECONDS:
+    if run.steps * (cost.step_seconds or 0.0) > _LONG_SECONDS:
       found.append(
         'Training takes more than a day. Use fewer steps (--set run.steps='
         f'{max(1, int(_LONG_SECONDS / cost.step_seconds))} take one), or a '

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import statistics
 import time
+from typing import Optional
 
 import numpy as np
 import tensorflow as tf
@@ -26,20 +27,20 @@ class Cost:
   """What was measured of a config's training.
 
   Attributes:
-    num_parameters: `int`, trainable ones; 0 if they are not known.
+    num_parameters: `int`, trainable ones.
     start_seconds: Float, the time of building and of the first step.
-    step_seconds: Float, the median time of the steps after the first; 0 if they
-      were not measured.
-    peak_bytes: `int`, the greatest memory of the process, or of the GPU; 0 if
-      it is not known.
+    step_seconds: Float, the median time of the steps after the first.
+    peak_bytes: `int`, the greatest memory of the process, or of the GPU.
     problem: `str`, why the step could not be measured; '' if it was, or if that
       was not asked for.
+
+  Numbers are None if they were not measured.
   """
 
-  num_parameters: int = 0
-  start_seconds: float = 0.0
-  step_seconds: float = 0.0
-  peak_bytes: int = 0
+  num_parameters: Optional[int] = None
+  start_seconds: Optional[float] = None
+  step_seconds: Optional[float] = None
+  peak_bytes: Optional[int] = None
   problem: str = ''
 
 
@@ -157,7 +158,7 @@ class _Clock(tfk.callbacks.Callback):
 
 
 def _peak_bytes():
-  """The greatest memory in use so far: of a GPU, else of this process."""
+  """The greatest memory so far, of a GPU, else of this process; or None."""
   if tf.config.list_physical_devices('GPU'):
     return tf.config.experimental.get_memory_info('GPU:0')['peak']
   try:  # Linux; `ru_maxrss` would count what the parent had.
@@ -165,7 +166,7 @@ def _peak_bytes():
       rows = dict(line.split(':', 1) for line in f)
     return int(rows['VmHWM'].split()[0]) * 1024
   except (OSError, KeyError):
-    return 0
+    return None
 
 
 def duration(seconds):
