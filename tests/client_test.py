@@ -268,7 +268,10 @@ class ClientTest(tf.test.TestCase):
       status, answer = _answer(signatures, body)
       self.assertEqual(status, 400)
       self.assertRegex(answer['error'], 'JSON Value')
-    body = {'signature_name': 'sample', 'inputs': {**request, 'num_frames': 2}}
+    body = {
+      'signature_name': 'sample',
+      'inputs': {**request, 'num_frames': [2]},
+    }
     status, answer = _answer(signatures, body)
     self.assertEqual(status, 200)  # One output: no name.
     self.assertAllEqual(np.shape(answer['outputs']), [1, 2, *_SHAPE])
