@@ -62,8 +62,7 @@ class Signature(kserve.Model):
       response_id=request.id or '',
       model_name=self.name,
       infer_outputs=[
-        kserve.InferOutput(name, list(value.shape), specs[name][0], value)
-        for name, value in answer.items()
+        _output(name, specs[name][0], value) for name, value in answer.items()
       ],
       use_binary_outputs=request.use_binary_outputs,
       requested_outputs=request.request_outputs,
@@ -171,6 +170,12 @@ def _metadata(specs):
     {'name': name, 'datatype': datatype, 'shape': shape}
     for name, (datatype, shape) in specs.items()
   ]
+
+
+def _output(name, datatype, value):
+  output = kserve.InferOutput(name, list(value.shape), datatype)
+  output.set_data_from_numpy(value)  # As bytes; KServe makes lists of them.
+  return output
 
 
 def _arrays(tensors):
