@@ -15,7 +15,7 @@ NIGHTLY_TESTS ?= tests/conformance_test.py tests/tfp_cglow
 .DEFAULT_GOAL := help
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-extras test-tfio test-nightly setup setup-docs docs test-docs notebooks lint format build-file help
+.PHONY: demo test test-all test-extras test-tfio test-nightly setup setup-docs docs test-docs notebooks lint format build-file help test-serving
 
 help:
 	@echo 'make demo        train, evaluate and sample on real video (some minutes)'
@@ -24,6 +24,7 @@ help:
 	@echo 'make test-tfio   the library and data tests with TensorFlow I/O'
 	@echo 'make test-nightly the library tests on nightly builds of TFP and TensorFlow'
 	@echo 'make test-extras the tests of TensorFlow Datasets, Apache Beam and serving'
+	@echo 'make test-serving the tests of the server of the Open Inference Protocol'
 	@echo 'make docs        the site of docs/, in build/site'
 	@echo 'make test-docs   runs the cheap commands of docs/'
 	@echo 'make notebooks   runs the notebooks of examples/'
@@ -61,6 +62,11 @@ test-nightly:
 test-extras: setup
 	$(RUN) -m pip install -q --disable-pip-version-check -r requirements/extras.txt
 	$(RUN) $(PYTEST) tests/train/data/tfds_inputs_test.py tests/train/data/records/prepare_test.py tests/train/serving/warmup_test.py
+
+# In an environment of its own: kserve needs an older protobuf.
+test-serving:
+	@.ci/venv .venv-serving requirements/serving.txt 10 13 $(PYTHONS)
+	.venv-serving/bin/python -m pytest tests/savedmodel_v2_test.py tests/v2_server_test.py
 
 setup:
 	@.ci/venv .venv requirements/latest.txt 10 13 $(PYTHONS)

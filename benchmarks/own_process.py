@@ -29,9 +29,9 @@ def run_again(*arguments):
   return json.loads(done.stdout.splitlines()[-1])
 
 
-def status_bytes(key):
-  """A field of Linux's record of this process: VmRSS, or VmHWM, the peak."""
-  with open('/proc/self/status', encoding='ascii') as f:
+def status_bytes(key, process='self'):
+  """A field of Linux's record of a process: VmRSS, or VmHWM, the peak."""
+  with open(f'/proc/{process}/status', encoding='ascii') as f:
     rows = dict(line.split(':', 1) for line in f)
   return int(rows[key].split()[0]) * 1024
 

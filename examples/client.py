@@ -3,10 +3,14 @@
   python examples/client.py export/1 --label=right --output=video.gif
   python examples/client.py http://localhost:8501/v1/models/cglow --label=2
   python examples/client.py localhost:8500 --label=2
+  python examples/client.py v2+http://localhost:8080/cglow --label=2
+  python examples/client.py v2+grpc://localhost:8081/cglow --label=2
 
 The first reads the SavedModel itself and needs TensorFlow; the second asks
-TensorFlow Serving over REST and needs Python and Pillow alone; the third asks
-it over gRPC and needs tensorflow-serving-api.
+TensorFlow Serving over REST and needs Python, NumPy and Pillow alone; the third
+asks it over gRPC and needs tensorflow-serving-api. The last two ask a server of
+the Open Inference Protocol (KServe, Triton), over REST and over gRPC, which
+needs tritonclient[grpc].
 """
 
 import argparse
@@ -24,7 +28,15 @@ import urllib.request
 import numpy as np
 from PIL import Image
 
-__all__ = ['GrpcModel', 'RestModel', 'SavedModel', 'connect', 'stream']
+__all__ = [
+  'GrpcModel',
+  'RestModel',
+  'SavedModel',
+  'V2GrpcModel',
+  'V2RestModel',
+  'connect',
+  'stream',
+]
 
 _DTYPES = {
   'labels': np.int32,
@@ -36,6 +48,10 @@ _DTYPES = {
   'frame': np.uint8,
   'previous_frame': np.uint8,
 }
+# The dtypes of signatures, as the Open Inference Protocol calls them.
+_DATATYPES = {'INT32': '<i4', 'FP32': '<f4', 'UINT8': 'u1'}
+_DATATYPE_NAMES = {np.dtype(v): k for k, v in _DATATYPES.items()}
+_JSON_LENGTH = 'Inference-Header-Content-Length'
 
 
 class RequestError(RuntimeError):
@@ -101,22 +117,13 @@ class RestModel:
 
   def __call__(self, signature, inputs):
     """Calls a signature with `dict`s of arrays."""
-    body = {
+    request = {
       'signature_name': signature,
       'inputs': {k: np.asarray(v).tolist() for k, v in inputs.items()},
     }
-    request = urllib.request.Request(
-      self._url,
-      json.dumps(body).encode('utf-8'),
-      {'Content-Type': 'application/json'},
-    )
-    try:
-      with urllib.request.urlopen(request, timeout=self._timeout) as response:
-        body = response.read()
-    except urllib.error.HTTPError as e:
-      raise RequestError(_error_words(e)) from e
-    except (OSError, ValueError, http.client.HTTPException) as e:
-      raise RequestError(f'No answer from {self._url}: {e!r}') from e
+    headers = {'Content-Type': 'application/json'}
+    body = json.dumps(request).encode('utf-8')
+    body, _ = _post(self._url, body, headers, self._timeout)
     return _arrays(body, self._url)
 
 
@@ -156,8 +163,90 @@ class GrpcModel:
     return {k: self._tf.make_ndarray(v) for k, v in outputs.items()}
 
 
+class V2RestModel:
+  """A model behind the REST API of the Open Inference Protocol (v2).
+
+  A signature is the model NAME-SIGNATURE. Tensors travel as bytes (the
+  protocol's binary extension, which KServe and Triton have): JSON describes
+  them, and their bytes follow in the same order.
+  """
+
+  def __init__(self, url, timeout=60.0):
+    self._base, _, name = url.rpartition('/')
+    if not name or '//' not in self._base:
+      raise RequestError(f'Expected v2+http://HOST:PORT/NAME, but got v2+{url}')
+    self._name, self._timeout = name, timeout
+
+  def __call__(self, signature, inputs):
+    """Calls a signature with `dict`s of arrays."""
+    arrays = {k: np.asarray(v) for k, v in inputs.items()}
+    described = {
+      'inputs': [
+        {
+          'name': name,
+          'shape': list(value.shape),
+          'datatype': _DATATYPE_NAMES[value.dtype],
+          'parameters': {'binary_data_size': value.nbytes},
+        }
+        for name, value in arrays.items()
+      ],
+      'parameters': {'binary_data_output': True},
+    }
+    start = json.dumps(described).encode('utf-8')
+    headers = {
+      'Content-Type': 'application/octet-stream',
+      _JSON_LENGTH: str(len(start)),
+    }
+    url = f'{self._base}/v2/models/{self._name}-{signature}/infer'
+    body = b''.join([start, *(v.tobytes() for v in arrays.values())])
+    body, headers = _post(url, body, headers, self._timeout)
+    return _v2_arrays(body, headers.get(_JSON_LENGTH), url)
+
+
+class V2GrpcModel:
+  """A model behind the gRPC API of the Open Inference Protocol (v2)."""
+
+  def __init__(self, address, timeout=60.0):
+    try:
+      from tritonclient import grpc
+      from tritonclient import utils
+    except ImportError as e:
+      raise RequestError(
+        f'gRPC needs tritonclient[grpc] ({e}); v2+http://... does not.'
+      ) from e
+
+    host, _, self._name = address.rpartition('/')
+    if not host or not self._name:
+      raise RequestError(
+        f'Expected v2+grpc://HOST:PORT/NAME, but got v2+grpc://{address}'
+      )
+    self._grpc, self._errors = grpc, utils.InferenceServerException
+    self._client = grpc.InferenceServerClient(host)
+    self._timeout = timeout
+
+  def __call__(self, signature, inputs):
+    """Calls a signature with `dict`s of arrays."""
+    tensors = []
+    for name, value in inputs.items():
+      datatype = _DATATYPE_NAMES[value.dtype]
+      tensors.append(self._grpc.InferInput(name, list(value.shape), datatype))
+      tensors[-1].set_data_from_numpy(value)
+    name = f'{self._name}-{signature}'
+    try:
+      answer = self._client.infer(name, tensors, client_timeout=self._timeout)
+    except self._errors as e:
+      raise RequestError(e.message()) from e
+    names = [output.name for output in answer.get_response().outputs]
+    return {name: answer.as_numpy(name) for name in names}
+
+
 def connect(model):
   """A callable model of a folder, a URL or HOST:PORT."""
+  scheme, _, rest = model.partition('://')
+  if scheme in ('v2+http', 'v2+https'):
+    return V2RestModel(model.removeprefix('v2+'))
+  if scheme == 'v2+grpc':
+    return V2GrpcModel(rest)
   if urllib.parse.urlsplit(model).scheme in ('http', 'https'):
     return RestModel(model)
   if pathlib.Path(model).is_dir():
@@ -212,7 +301,9 @@ def save_gif(path, frames, frames_per_second=8, scale=4):
 
 def main(arguments):
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('model', help='A folder, a URL or HOST:PORT.')
+  parser.add_argument(
+    'model', help='A folder, a URL or HOST:PORT; v2+URL for the protocol v2.'
+  )
   parser.add_argument('--label', help='Its number; of a folder, or its name.')
   parser.add_argument('--seed', type=_int_in(-(2**31), 2**31 - 1), default=0)
   parser.add_argument('--temperature', type=float, default=1.0)
@@ -273,6 +364,40 @@ def _label_number(model, label):
   return names.index(label)
 
 
+def _post(url, body, headers, timeout):
+  """The body and the headers of an answer; raises RequestError."""
+  try:
+    request = urllib.request.Request(url, body, headers)
+    with urllib.request.urlopen(request, timeout=timeout) as response:
+      return response.read(), response.headers
+  except urllib.error.HTTPError as e:
+    raise RequestError(_error_words(e)) from e
+  except (OSError, ValueError, http.client.HTTPException) as e:
+    raise RequestError(f'No answer from {url}: {e!r}') from e
+
+
+def _v2_arrays(body, json_length, url):
+  """The outputs of an answer of the protocol v2: `dict` of arrays."""
+  try:
+    end = len(body) if json_length is None else int(json_length)
+    arrays = {}
+    for output in json.loads(body[:end])['outputs']:
+      dtype = np.dtype(_DATATYPES[output['datatype']])
+      if 'data' in output:
+        values = np.array(output['data'], dtype)
+      else:
+        size = int(np.prod(output['shape'])) * dtype.itemsize
+        values = np.frombuffer(body[end : end + size], dtype)
+        end += size
+      arrays[output['name']] = values.reshape(output['shape'])
+  except (ValueError, KeyError, TypeError, OverflowError) as e:
+    raise RequestError(
+      f'Expected an answer of the protocol v2 from {url}, but got '
+      f'{body[:60].decode("utf-8", "replace")!r} ({type(e).__name__}: {e}).'
+    ) from e
+  return arrays
+
+
 def _arrays(body, url):
   """The outputs of an answer of the REST API: `dict` of arrays."""
   try:
@@ -292,7 +417,7 @@ def _arrays(body, url):
 
 
 def _error_words(error):
-  """The words of a refusal: TensorFlow Serving sends {"error": WORDS}."""
+  """The words of a refusal: servers send {"error": WORDS}."""
   body = error.read().decode('utf-8', 'replace')
   try:
     return json.loads(body)['error']

@@ -254,6 +254,41 @@ class ClientTest(tf.test.TestCase):
       with self.assertRaisesRegex(self.client.RequestError, words):
         self.client._arrays(body, 'http://host')
 
+  def test_answers_of_the_protocol_v2(self):
+    # tests/v2_server_test.py asks a server.
+    start = (
+      b'{"outputs": [{"name": "frame", "datatype": "UINT8", "shape": [1, 2]}, '
+      b'{"name": "frame_index", "datatype": "INT32", "shape": [1]}, '
+      b'{"name": "x", "datatype": "FP32", "shape": [1], "data": [0.5]}]}'
+    )
+    body = start + b'\x01\xff' + b'\x03\0\0\0'
+    answer = self.client._v2_arrays(body, str(len(start)), 'http://host')
+    self.assertAllEqual(answer['frame'], [[1, 255]])
+    self.assertAllEqual(answer['frame_index'], [3])
+    self.assertAllEqual(answer['x'], [0.5])
+    for bad, length in (
+      (body[:-1], str(len(start))),
+      (body, None),
+      (body, 'x'),
+      (b'{"outputs": [{"name": "frame"}]}', None),
+      (b'<html>', None),
+      (b'[]', None),
+    ):
+      with self.assertRaisesRegex(
+        self.client.RequestError, 'Expected an answer of the protocol v2'
+      ):
+        self.client._v2_arrays(bad, length, 'http://host')
+
+  def test_addresses_of_the_protocol_v2(self):
+    for url, words in (
+      ('v2+http://127.0.0.1:9/cglow', 'No answer from'),
+      ('v2+http://127.0.0.1', r'Expected v2\+http://HOST:PORT/NAME'),
+      ('v2+http://127.0.0.1:9/', r'Expected v2\+http://HOST:PORT/NAME'),
+      ('v2+grpc://127.0.0.1:9', 'Expected v2.grpc://HOST|needs tritonclient'),
+    ):
+      message = self.client.main([url, '--label=1'])
+      self.assertRegex(message, f'^client: .*{words}')
+
   def test_server_takes_only_what_fits(self):
     signatures = self.loaded.signatures
     request = {
@@ -268,7 +303,10 @@ class ClientTest(tf.test.TestCase):
       status, answer = _answer(signatures, body)
       self.assertEqual(status, 400)
       self.assertRegex(answer['error'], 'JSON Value')
-    body = {'signature_name': 'sample', 'inputs': {**request, 'num_frames': 2}}
+    body = {
+      'signature_name': 'sample',
+      'inputs': {**request, 'num_frames': [2]},
+    }
     status, answer = _answer(signatures, body)
     self.assertEqual(status, 200)  # One output: no name.
     self.assertAllEqual(np.shape(answer['outputs']), [1, 2, *_SHAPE])

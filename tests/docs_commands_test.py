@@ -64,6 +64,8 @@ NOT_RUN = {
   'python benchmarks/speed/sizes.py': 'one is run below, the other is alike',
   'benchmarks/': 'minutes, on a quiet machine',
   'python examples/client.py': 'tests/client_test.py runs it',
+  'python examples/serving/server.py': 'tests/v2_server_test.py starts it',
+  'python examples/serving/triton/': 'tests/savedmodel_v2_test.py runs it',
   'saved_model_cli': "TensorFlow's own; the signatures are called below",
   'tensorboard': "TensorBoard's own",
 }

@@ -97,7 +97,7 @@ def _right_request(rng, signature, num_rows=None):
     elif name == 'seed':
       value = rng.integers(-(2**31), 2**31, shape)
     elif name == 'num_frames':
-      value = rng.integers(length, _MAX_FRAMES + 1)
+      value = np.full(shape, rng.integers(length, _MAX_FRAMES + 1))
     elif name == 'frame_index':
       value = rng.integers(0, 2**31 - 1, shape)
     elif name == 'temperature':
@@ -131,7 +131,7 @@ def _wrong_dtype(rng, request):
 def _wrong_rank(rng, request):
   name = rng.choice(sorted(request))
   value = request[name]
-  if value.ndim and rng.random() < 0.5:
+  if rng.random() < 0.5:
     request[name] = value[0]
   else:
     request[name] = value[np.newaxis]
@@ -154,7 +154,7 @@ def _wrong_size(rng, request):
 
 
 def _wrong_rows(rng, request):
-  names = sorted(k for k, v in request.items() if v.ndim)
+  names = sorted(request)
   if len(names) < 2:
     return False
   name = rng.choice(names)
@@ -167,8 +167,7 @@ def _wrong_rows(rng, request):
 def _wrong_batch(rng, request):
   num_rows = int(rng.choice([0, _MAX_ROWS + 1, 3 * _MAX_ROWS]))
   for name, value in request.items():
-    if value.ndim:
-      request[name] = value[np.arange(num_rows) % len(value)]
+    request[name] = value[np.arange(num_rows) % len(value)]
 
 
 def _wrong_length(rng, request):
@@ -181,7 +180,9 @@ def _wrong_length(rng, request):
   if name == 'num_frames':
     given = request['frames'].shape[1] if 'frames' in request else 1
     bad = [given - 1, 0, -1, -(2**31), too_many, 2**31 - 1]
-    request[name] = np.array(rng.choice(bad), np.int32)
+    # One row's, which then differs from others, or all rows'.
+    rows = rng.choice([1, len(request[name])])
+    request[name][:rows] = rng.choice(bad)
   else:
     length = int(rng.choice([0, too_many]))
     index = np.arange(length) % request[name].shape[1]
@@ -244,7 +245,7 @@ def _fuzzed(rng, signature):
 
 def _check_answer(signature, request, answer):
   """The error in an answer, or None."""
-  num_rows = next(len(v) for v in request.values() if v.ndim)
+  num_rows = len(next(iter(request.values())))
   for name, info in signature.outputs.items():
     shape, dtype = _spec(info)
     value = answer[name]

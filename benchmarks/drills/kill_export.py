@@ -138,7 +138,7 @@ def _video(version):
     'seed': tf.constant([[3, 4]]),
     'temperature': tf.constant([1.0]),
     'min_p': tf.constant([0.0]),
-    'num_frames': tf.constant(3),
+    'num_frames': tf.constant([3]),
   }
   return loaded.signatures['sample'](**request)['frames'].numpy().tobytes()
 

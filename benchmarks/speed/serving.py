@@ -94,7 +94,7 @@ def _saved_model_calls():
   first = signatures['first_frame'](**_draw(1))
   calls = {
     f'sample_{rows}x{frames}': functools.partial(
-      signatures['sample'], **_draw(rows), num_frames=tf.constant(frames)
+      signatures['sample'], **_draw(rows), num_frames=tf.fill([rows], frames)
     )
     for rows, frames in _SAMPLES
   }

@@ -41,7 +41,7 @@ def checked(flow, limits, specs, inputs):
   inputs = _after(
     [_check_shape(specs[k], v) for k, v in inputs.items()], inputs
   )
-  inputs = _after(_check_rows(limits, specs, inputs), inputs)
+  inputs = _after(_check_rows(limits, inputs), inputs)
   return _after(_check_values(flow, limits, inputs), inputs)
 
 
@@ -85,13 +85,12 @@ def _check_shape(spec, value):
   )
 
 
-def _check_rows(limits, specs, inputs):
-  names = [k for k in inputs if specs[k].shape.rank]
-  rows = tf.stack([tf.shape(inputs[k])[0] for k in names])
+def _check_rows(limits, inputs):
+  rows = tf.stack([tf.shape(v)[0] for v in inputs.values()])
   return [
     _check(
       tf.reduce_all(rows == rows[0]),
-      f'{", ".join(names)} must have the same number of rows, but got',
+      f'{", ".join(inputs)} must have the same number of rows, but got',
       rows,
     ),
     _check(
@@ -140,9 +139,12 @@ def _check_lengths(flow, limits, inputs):
     checks.append(_check_range('The number of frames', length, low, high))
   if num_frames is not None:
     low = 1 if frames is None else tf.shape(frames)[1]
-    ok = (num_frames >= low) & (num_frames <= high)
+    ok = tf.reduce_all((num_frames >= low) & (num_frames <= high))
     least = '1' if frames is None else 'the number of frames'
     words = f'num_frames must be in [{least}, {high}], but got'
+    checks.append(_check(ok, words, num_frames))
+    ok = tf.reduce_all(num_frames == num_frames[0])
+    words = 'num_frames must be the same in all rows, but got'
     checks.append(_check(ok, words, num_frames))
   if 'latents' in inputs:
     length = tf.shape(inputs['latents'])[1]

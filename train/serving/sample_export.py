@@ -57,7 +57,7 @@ def sample(path, num_videos, num_frames):
     ),
     'temperature': tf.fill([num_videos], 1.0),
     'min_p': tf.fill([num_videos], 0.02),  # As the presets' samples.
-    'num_frames': tf.constant(num_frames),
+    'num_frames': tf.fill([num_videos], num_frames),
   }
   if 'labels' in signature.structured_input_signature[1]:
     file = pathlib.Path(path, 'assets', 'labels.txt')

@@ -40,7 +40,7 @@ def build_signatures(flow, limits):
   decode:       latents, labels -> frames
 
   labels int32 [B]         frame, first_frame uint8 [B, H, W, C]
-  num_frames int32 []      frames uint8 [B, T, H, W, C]
+  num_frames int32 [B]     frames uint8 [B, T, H, W, C]
   log_probs float [B, num_labels]    latents float [B, T, N], N = H * W * C
   head_bits_per_dim float [B], tail_bits_per_dim float [B, T - 1]
   DRAW: seed int32 [B, 2], temperature float [B], min_p float [B], see
@@ -57,7 +57,8 @@ def build_signatures(flow, limits):
   STATE. STATE has `state_map` if the model has a memory, and `previous_frame`
   if its tail sees two frames.
 
-  The answer for a row depends on that row only.
+  The answer for a row depends on that row only. All values of `num_frames` must
+  be equal; it has one for each row, so that servers can join requests.
 
   Args:
     flow: `VideoFlow`, made by `frozen.frozen`; otherwise each request would
@@ -125,16 +126,15 @@ def _specs(flow):
     'previous_frame': (tf.uint8, frame),
     'frame_index': (tf.int32, []),
     'latents': (tf.float32, [None, flow.num_dims]),
+    'num_frames': (tf.int32, []),
   }
   if flow.memory is not None:
     channels = flow.memory.state_channels
     rows['state_map'] = (tf.float32, [*frame[:2], channels])
-  specs = {
+  return {
     name: tf.TensorSpec([None, *shape], dtype, name)
     for name, (dtype, shape) in rows.items()
   }
-  specs['num_frames'] = tf.TensorSpec([], tf.int32, 'num_frames')
-  return specs
 
 
 # The signatures' bodies: functions of the model and of checked inputs.
@@ -142,7 +142,7 @@ def _specs(flow):
 
 def _sample(flow, seed, temperature, min_p, num_frames, labels=None):
   frames = rollout.rollout(
-    flow, labels, None, num_frames, temperature, min_p, seed, _finite_frame
+    flow, labels, None, num_frames[0], temperature, min_p, seed, _finite_frame
   )
   return {'frames': frames}
 
@@ -150,7 +150,7 @@ def _sample(flow, seed, temperature, min_p, num_frames, labels=None):
 def _continue(flow, frames, seed, temperature, min_p, num_frames, labels=None):
   given = video_targets.clean_given(flow, frames)
   frames = rollout.rollout(
-    flow, labels, given, num_frames, temperature, min_p, seed, _finite_frame
+    flow, labels, given, num_frames[0], temperature, min_p, seed, _finite_frame
   )
   return {'frames': frames}
 

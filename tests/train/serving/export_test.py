@@ -93,7 +93,7 @@ class ExportTest(tf.test.TestCase):
       'seed': tf.constant([[1, 2], [3, 4]]),
       'temperature': tf.constant([1.0, 0.5]),
       'min_p': tf.constant([0.0, 0.1]),
-      'num_frames': tf.constant(4),
+      'num_frames': tf.constant([4, 4]),
     }
 
   def setUp(self):
@@ -109,9 +109,8 @@ class ExportTest(tf.test.TestCase):
     self.addCleanup(patch.stop)
 
   def _expected(self):
-    return self.flow.sample(
-      **{k: v.numpy() for k, v in self.request.items()}
-    ).numpy()
+    drawn = {k: v.numpy() for k, v in self.request.items()}
+    return self.flow.sample(**{**drawn, 'num_frames': 4}).numpy()
 
   def test_layout(self):
     self.assertEqual(self.path, self.folder / '1')
@@ -134,7 +133,7 @@ class ExportTest(tf.test.TestCase):
       tf.errors.InvalidArgumentError, r'\[1, 6\], but got.*7'
     ):
       self.signatures['sample'](
-        **{**self.request, 'num_frames': tf.constant(7)}
+        **{**self.request, 'num_frames': tf.constant([7, 7])}
       )
 
   def test_runs_on_tensorflow_alone(self):

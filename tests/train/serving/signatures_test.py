@@ -84,11 +84,11 @@ class SignaturesTest(tf.test.TestCase):
       'min_p': tf.constant([0.0, 0.1, 0.0]),
     }
     cls.requests = {
-      'sample': {**cls.drawn, 'num_frames': tf.constant(5)},
+      'sample': {**cls.drawn, 'num_frames': tf.constant([5, 5, 5])},
       'continue': {
         **cls.drawn,
         'frames': _videos(num_frames=2),
-        'num_frames': tf.constant(5),
+        'num_frames': tf.constant([5, 5, 5]),
       },
       'first_frame': cls.drawn,
       'next_frame': {
@@ -124,6 +124,7 @@ class SignaturesTest(tf.test.TestCase):
       for key, value in request.items():
         self.assertEqual(specs[key].dtype, value.dtype)
         self.assertTrue(specs[key].shape.is_compatible_with(value.shape))
+        self.assertIsNone(specs[key].shape[0])  # Servers join requests there.
     state = self._call('first_frame')
     self.assertEqual(
       {k: (v.dtype, v.shape) for k, v in state.items()},
@@ -166,10 +167,7 @@ class SignaturesTest(tf.test.TestCase):
       together = self.signatures[name](**request)
       for row in range(3):
         alone = self.signatures[name](
-          **{
-            k: v[row : row + 1] if v.shape.rank else v
-            for k, v in request.items()
-          }
+          **{k: v[row : row + 1] for k, v in request.items()}
         )
         for key, value in together.items():
           expected = value[row : row + 1]
@@ -216,8 +214,11 @@ class SignaturesTest(tf.test.TestCase):
     for name, changes, words in (
       ('sample', {'labels': [0, 1, 2]}, r'labels must be in \[0, 1\].*0 1 2'),
       ('sample', {'labels': [0, -1, 0]}, r'labels must be in \[0, 1\]'),
-      ('sample', {'num_frames': 0}, f'num_frames must be in {limit}0'),
-      ('sample', {'num_frames': 6}, f'num_frames must be in {limit}6'),
+      ('sample', {'num_frames': [0] * 3}, f'num_frames must be in {limit}0'),
+      ('sample', {'num_frames': [6] * 3}, f'num_frames must be in {limit}6'),
+      ('sample', {'num_frames': [5, 5, 4]}, 'the same in all rows.*5 5 4'),
+      ('sample', {'num_frames': [5]}, r'same number of rows, but got.*3 1'),
+      ('sample', {'num_frames': 5}, r'num_frames must have the shape \[\?\]'),
       ('sample', {'temperature': [1.0, -0.1, 0]}, 'temperature must be finite'),
       ('sample', {'temperature': [1, np.nan, 0]}, 'temperature must be finite'),
       ('sample', {'min_p': [0.0, 1.0, 0.0]}, 'min_p must be in'),
@@ -225,7 +226,8 @@ class SignaturesTest(tf.test.TestCase):
       ('sample', {'temperature': [1, 1e38, 0]}, 'frame must be finite'),
       ('sample', {'seed': [[1, 2]]}, r'same number of rows, but got.*3 1 3'),
       ('sample', {'seed': [[1], [2], [3]]}, r'seed must have the shape.*3 1'),
-      ('continue', {'num_frames': 1}, r'num_frames must be in .*, 5\].*1'),
+      ('continue', {'num_frames': [1] * 3}, r'num_frames must be in .*, 5\]'),
+      ('continue', {'num_frames': [4, 5, 5]}, 'the same in all rows.*4 5 5'),
       ('continue', {'frames': _videos(3, 6)}, 'number of frames must be in'),
       ('continue', {'frames': _videos(3, 0)}, 'number of frames must be in'),
       ('next_frame', {'frame_index': [0, -1, 0]}, 'frame_index must be in'),
@@ -278,14 +280,14 @@ class PartsTest(parameterized.TestCase, tf.test.TestCase):
     }
     frame = signatures['first_frame'](**drawn)
     self.assertEqual(list(frame), ['frame'])
-    video = signatures['sample'](num_frames=tf.constant(1), **drawn)['frames']
+    video = signatures['sample'](num_frames=tf.constant([1]), **drawn)['frames']
     self.assertAllEqual(video[:, 0], frame['frame'])
     self.assertAllEqual(video, flow.sample(num_frames=1, **drawn))
     latents = signatures['encode'](frames=video, labels=drawn['labels'])
     decoded = signatures['decode'](labels=drawn['labels'], **latents)
     self.assertAllEqual(decoded['frames'], video)
     with self.assertRaisesRegex(tf.errors.InvalidArgumentError, r'\[1, 1\]'):
-      signatures['sample'](num_frames=tf.constant(2), **drawn)
+      signatures['sample'](num_frames=tf.constant([2]), **drawn)
 
   def test_without_a_head_and_labels(self):
     flow = _flow(None, _tail(labels=None, previous_frames=1))
@@ -301,7 +303,7 @@ class PartsTest(parameterized.TestCase, tf.test.TestCase):
     }
     start = _videos(1, 1)
     video = signatures['continue'](
-      frames=start, num_frames=tf.constant(4), **drawn
+      frames=start, num_frames=tf.constant([4]), **drawn
     )['frames']
     answer = {
       'frame': start[:, 0],

@@ -12,7 +12,7 @@ from train.serving import warmup
 def _functions():
   @tf.function
   def sample(*, labels, temperature, num_frames):
-    return {'frames': tf.zeros([tf.size(labels), num_frames]) + temperature}
+    return {'frames': tf.zeros([tf.size(labels), num_frames[0]]) + temperature}
 
   @tf.function
   def next_frame(*, frame, state_map):
@@ -22,7 +22,7 @@ def _functions():
     'sample': sample.get_concrete_function(
       labels=tf.TensorSpec([None], tf.int32),
       temperature=tf.TensorSpec([None], tf.float32),
-      num_frames=tf.TensorSpec([], tf.int32),
+      num_frames=tf.TensorSpec([None], tf.int32),
     ),
     'next_frame': next_frame.get_concrete_function(
       frame=tf.TensorSpec([None, 4, 4, 1], tf.uint8),
@@ -36,7 +36,7 @@ class WarmupTest(tf.test.TestCase):
     requests = warmup.example_requests(_functions())
     self.assertAllEqual(requests['sample']['labels'], [0])
     self.assertAllClose(requests['sample']['temperature'], [1.0])
-    self.assertAllEqual(requests['sample']['num_frames'], 2)
+    self.assertAllEqual(requests['sample']['num_frames'], [2])
     self.assertEqual(requests['next_frame']['frame'].shape, [1, 4, 4, 1])
     self.assertEqual(requests['next_frame']['frame'].dtype, tf.uint8)
     self.assertEqual(requests['next_frame']['state_map'].shape, [1, 2, 2])
@@ -44,7 +44,7 @@ class WarmupTest(tf.test.TestCase):
   def test_images_are_one_frame(self):
     functions = {'sample': _functions()['sample']}
     requests = warmup.example_requests(functions)
-    self.assertAllEqual(requests['sample']['num_frames'], 1)
+    self.assertAllEqual(requests['sample']['num_frames'], [1])
 
   def test_a_warning_without_the_package(self):
     with (
