@@ -39,7 +39,7 @@ _flag(
   flags.DEFINE_enum,
   'mode',
   'train',
-  [*_BEGINS, *_LOADS],
+  [*_BEGINS, *_LOADS, 'play'],
   'What to do.',
 )
 flags.DEFINE(
@@ -215,6 +215,23 @@ _flag(
   "folder for the files. sample: the run's samples/ if not given; files get "
   'the next free number. inspect: this folder if not given.',
   modes=('sample', 'inspect'),
+)
+_flag(
+  flags.DEFINE_integer,
+  'port',
+  7860,
+  "port of the page's address, http://localhost:PORT.",
+  modes=('play',),
+  lower_bound=1,
+  upper_bound=65535,
+)
+_flag(
+  flags.DEFINE_string,
+  'host',
+  '127.0.0.1',
+  'the address to listen on. The default is for this machine only; with '
+  '0.0.0.0 whoever reaches this machine can use the page.',
+  modes=('play',),
 )
 
 
