@@ -13,14 +13,15 @@ TFIO_TESTS := tests/conformance_test.py tests/tfp_cglow tests/train/data
 .DEFAULT_GOAL := help
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-extras test-tfio setup setup-docs docs test-docs notebooks lint format build-file help
+.PHONY: demo play test test-all test-extras test-tfio setup setup-docs docs test-docs notebooks lint format build-file help
 
 help:
 	@echo 'make demo        train, evaluate and sample on real video (some minutes)'
+	@echo 'make play        a local page that draws videos with runs/demo, or WORKDIR=...'
 	@echo 'make test        the tests'
 	@echo 'make test-all    the tests, every property of every bijector'
 	@echo 'make test-tfio   the library and data tests with TensorFlow I/O'
-	@echo 'make test-extras the tests of TensorFlow Datasets, Apache Beam and serving'
+	@echo 'make test-extras the tests of TensorFlow Datasets, Beam, serving, the page'
 	@echo 'make docs        the site of docs/, in build/site'
 	@echo 'make test-docs   runs the cheap commands of docs/'
 	@echo 'make notebooks   runs the notebooks of examples/'
@@ -30,6 +31,10 @@ help:
 
 demo: setup
 	$(RUN) -m train.main
+
+play: setup
+	$(RUN) -m pip install -q --disable-pip-version-check -r requirements/play.txt
+	$(RUN) -m train.main --mode=play --workdir='$(or $(WORKDIR),runs/demo)'
 
 test: setup
 	$(RUN) $(PYTEST) tests
@@ -52,7 +57,7 @@ test-tfio:
 # Tests that are skipped without the packages of the extras.
 test-extras: setup
 	$(RUN) -m pip install -q --disable-pip-version-check -r requirements/extras.txt
-	$(RUN) $(PYTEST) tests/train/data/tfds_inputs_test.py tests/train/data/records/prepare_test.py tests/train/serving/warmup_test.py
+	$(RUN) $(PYTEST) tests/train/data/tfds_inputs_test.py tests/train/data/records/prepare_test.py tests/train/serving/warmup_test.py tests/train/play/page_test.py
 
 setup:
 	@.ci/venv .venv requirements/latest.txt 10 13 $(PYTHONS)

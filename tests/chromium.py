@@ -102,17 +102,31 @@ class Browser:
     self.wait("document.readyState == 'complete'")
 
   def wait(self, expression, seconds=60):
-    """Waits until a JavaScript expression is true; returns its value."""
+    """Waits until a JavaScript expression is true."""
     end = time.monotonic() + seconds
-    while not (value := self.evaluate(expression)):
+    while not self.evaluate(f'!!({expression})'):
       if time.monotonic() > end:
         raise TimeoutError(f'Not true after {seconds} s: {expression}')
       time.sleep(0.05)
-    return value
 
   def evaluate(self, expression):
     result = self.call('Runtime.evaluate', expression=expression)['result']
     return result.get('value')
+
+  def click(self, element):
+    """Clicks as a user does on the element of a JavaScript expression."""
+    self.evaluate(f'({element}).scrollIntoView({{block: "center"}})')
+    box = self.evaluate(f'JSON.stringify(({element}).getBoundingClientRect())')
+    box = json.loads(box)
+    for kind in ('mousePressed', 'mouseReleased'):
+      self.call(
+        'Input.dispatchMouseEvent',
+        type=kind,
+        x=box['x'] + box['width'] / 2,
+        y=box['y'] + box['height'] / 2,
+        button='left',
+        clickCount=1,
+      )
 
   def give(self, selector, path):
     """Gives a file to the <input> that a CSS selector finds."""

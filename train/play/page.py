@@ -86,9 +86,17 @@ class _Fields:
     self.file = gr.File(
       file_types=_FILE_TYPES,
       label=_file_label(player),
-      height=120,
+      height=150,
       visible=has_tail or player.classifies,
       elem_id='file',
+    )
+    self.words = gr.Markdown(elem_id='upload-words')
+    self.strip = gr.Image(
+      show_label=False,
+      visible=False,
+      interactive=False,
+      buttons=[],
+      elem_id='strip',
     )
     self.num_given = gr.Slider(
       1, 2, 1, step=1, label='Frames to begin with', visible=False
@@ -120,7 +128,7 @@ class _Fields:
     )
     with gr.Row():
       self.generate = gr.Button('Generate', variant='primary', min_width=140)
-      self.again = gr.Button('With a new seed', min_width=140)
+      self.again = gr.Button('New seed', min_width=140)
 
   @property
   def of_request(self):
@@ -144,32 +152,35 @@ def _file_label(player):
 
 
 class _Results:
-  """The components that answers fill."""
+  """The components that answers fill: the video beside the probabilities."""
 
   def __init__(self, gr, player):
-    if player.has_tail:
-      self.drawn = gr.Video(
-        label='Video', autoplay=True, loop=True, height=360, elem_id='drawn'
-      )
-    else:
-      self.drawn = gr.Image(
-        label='Image', type='filepath', height=360, elem_id='drawn'
-      )
-    self.drawn_words = gr.Markdown(elem_id='drawn-words')
-    self.words = gr.Markdown(elem_id='upload-words')
-    self.strip = gr.Image(
-      label='Your upload', visible=False, interactive=False, elem_id='strip'
-    )
-    self.probabilities = gr.Label(
-      label='Label probabilities of your upload',
-      num_top_classes=_TOP_LABELS,
-      visible=False,
-      elem_id='probabilities',
-    )
-
-  @property
-  def of_upload(self):
-    return [self.words, self.strip, self.probabilities]
+    with gr.Row():
+      with gr.Column(scale=3, min_width=320):
+        if player.has_tail:
+          self.drawn = gr.Video(
+            show_label=False,
+            autoplay=True,
+            loop=True,
+            height=360,
+            elem_id='drawn',
+          )
+        else:
+          self.drawn = gr.Image(
+            show_label=False,
+            type='filepath',
+            interactive=False,
+            buttons=['download'],
+            height=360,
+            elem_id='drawn',
+          )
+        self.words = gr.Markdown(elem_id='drawn-words')
+      with gr.Column(scale=2, min_width=220, visible=False) as self.beside:
+        self.probabilities = gr.Label(
+          label='Label of your upload',
+          num_top_classes=_TOP_LABELS,
+          elem_id='probabilities',
+        )
 
 
 def _connect(gr, fields, results, player, folder):
@@ -178,22 +189,20 @@ def _connect(gr, fields, results, player, folder):
 
   def look(path):
     """Values of the upload, the given frames and the results of the upload."""
-    hidden = gr.update(value=None, visible=False)
+    hidden = gr.update(visible=False)
     if path is None:
-      return None, gr.update(visible=False), '', hidden, hidden
+      return None, '', hidden, hidden, hidden, None
     try:
       found = answers.look(player, path)
     except Exception as e:  # pylint: disable=broad-except
-      words = _not(e, 'used')
-      return None, gr.update(visible=False), words, hidden, hidden
+      return None, _not(e, 'used'), hidden, hidden, hidden, None
     return (
       found,
-      _given(gr, player, len(found.frames)),
       shown_text.markdown(found.words),
       gr.update(value=found.strip, visible=True),
-      gr.update(
-        value=found.probabilities, visible=found.probabilities is not None
-      ),
+      _given(gr, player, len(found.frames)),
+      gr.update(visible=found.probabilities is not None),
+      found.probabilities,
     )
 
   def draw(found, *values):
@@ -209,14 +218,21 @@ def _connect(gr, fields, results, player, folder):
   fields.file.change(
     look,
     [fields.file],
-    [upload, fields.num_given, *results.of_upload],
-    show_progress_on=results.words,
+    [
+      upload,
+      fields.words,
+      fields.strip,
+      fields.num_given,
+      results.beside,
+      results.probabilities,
+    ],
+    show_progress_on=fields.words,
     **turn,
   )
   drawing = {
     'fn': draw,
     'inputs': [upload, *fields.of_request],
-    'outputs': [results.drawn, results.drawn_words],
+    'outputs': [results.drawn, results.words],
     'show_progress_on': results.drawn,
     'scroll_to_output': True,
     **turn,

@@ -20,7 +20,7 @@ from train.storage import run_folder
 
 __all__ = ['PlayError', 'Player', 'load']
 
-_WORDS = re.compile(r'assertion failed: \[(.*?)\](?: \[(.*?)\])?')
+_WORDS = re.compile(r'assertion failed: \[(.*?)\](?: \[([^\[\]]*)\]+)?$', re.M)
 
 
 class PlayError(errors.UserError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 
 import numpy as np
 
@@ -17,6 +18,7 @@ __all__ = ['STRIP_FRAMES', 'UploadError', 'read', 'strip']
 STRIP_FRAMES = 8
 _LEAST_WIDTH = 96  # Of a frame in a strip, pixels.
 _GAP = 4
+_ERRNO = re.compile(r'\[Errno \d+\] ')  # FFmpeg's numbers say nothing.
 # The decoder's arguments by the data set's fields.
 _FIELDS = {
   'crop': 'crop',
@@ -51,9 +53,10 @@ def read(path, data, most):
     frames, damage = _decoder(data).read(str(path), 0, most)
   except readers.DecodeError as e:
     raise UploadError(
-      f'Expected a picture, GIF or video, but {_words(path, e)}.'
+      f'{_name(path)} cannot be used as a picture, GIF or video: '
+      f'{_words(path, e)}.'
     ) from e
-  return frames, f'{_words(path, damage)}.' if damage else ''
+  return frames, f'{_name(path)} {_words(path, damage)}.' if damage else ''
 
 
 def _decoder(data):
@@ -62,11 +65,14 @@ def _decoder(data):
   return decode.Decoder(data.frame_size, data.channels, **own)
 
 
+def _name(path):
+  return shown_text.visible(path.name)
+
+
 def _words(path, error):
-  """What is wrong with the file, by its own name."""
-  details = error.message.replace(str(path), path.name)
-  words = f'{path.name}: {error.reason}{details and f" ({details})"}'
-  return shown_text.visible(words)
+  """What is wrong with the file."""
+  details = _ERRNO.sub('', error.message.replace(str(path), path.name))
+  return shown_text.visible(f'{error.reason}{details and f" ({details})"}')
 
 
 def strip(frames):

@@ -66,9 +66,7 @@ class DrawTest(parameterized.TestCase):
     with av.open(drawn.path) as container:
       self.assertLen(list(container.decode(video=0)), 6)
       self.assertEqual(container.streams.video[0].width, 256)
-    self.assertEqual(
-      drawn.words, '6 frames of up & <b>down</b>/.., seed 5.'
-    )
+    self.assertEqual(drawn.words, '6 frames of up & <b>down</b>/.., seed 5.')
     self.assertNotEqual(self._draw(player).path, drawn.path)
 
   def test_continues_the_upload(self):

@@ -2,48 +2,16 @@
 
 import pathlib
 import shutil
-from unittest import mock
 
 from absl.testing import absltest
 import numpy as np
 import tensorflow as tf
 
-import tfp_cglow
-from train.config import overrides
+from tests.train.play import tiny_run
 from train.config import presets
 from train.play import player as player_lib
-from train.serving import export
-from train.serving import signatures as signatures_lib
 from train.storage import files
 from train.storage import run_folder
-
-_SHAPE = [4, 4, 3]
-_STEPS = tfp_cglow.AdditiveSteps(1, 4)
-_LABELS = tfp_cglow.LabelPriors(3)
-_HEAD = tfp_cglow.GlowSpec(1, _STEPS, labels=_LABELS)
-_TAIL = tfp_cglow.TailSpec(1, _STEPS, tfp_cglow.FrameAffine(), _LABELS)
-# What the page calls; to trace all takes seconds.
-_CALLED = ('sample', 'continue', 'log_prob', 'classify')
-
-
-def _write_run(workdir, *assignments):
-  """Makes a run's folder without weights; returns its `RunFolder`."""
-  folder = run_folder.RunFolder(workdir)
-  folder.create()
-  config = overrides.override(
-    presets.PRESETS['smoke'], ['data.frame_size=4', *assignments]
-  )
-  folder.claim(config)
-  return folder
-
-
-def _export(flow, folder, label_names):
-  bodies = signatures_lib._bodies
-  called = lambda f: {k: v for k, v in bodies(f).items() if k in _CALLED}
-  with mock.patch.object(signatures_lib, '_bodies', called):
-    export.export_model(
-      flow, folder.exports, label_names=label_names, max_frames=5
-    )
 
 
 class PlayerTest(tf.test.TestCase):
@@ -52,22 +20,16 @@ class PlayerTest(tf.test.TestCase):
     super().setUpClass()
     root = pathlib.Path(absltest.get_default_test_tmpdir(), cls.__name__)
     shutil.rmtree(root, ignore_errors=True)
-    cls.folder = _write_run(root / 'a [run]', 'model.export_max_frames=5')
-    flow = tfp_cglow.build_video_flow(
-      _SHAPE, _HEAD, _TAIL, num_labels=3, seed=0
-    )
-    rng = np.random.default_rng(0)
-    for variable in flow.trainable_variables:
-      variable.assign(0.15 * rng.standard_normal(variable.shape))
-    _export(flow, cls.folder, ['left', 'right', 'up'])
+    cls.folder = tiny_run.make(root / 'a [run]')
     cls.player = player_lib.load(cls.folder.path)
-    cls.clip = rng.integers(0, 256, [4, *_SHAPE]).astype(np.uint8)
+    rng = np.random.default_rng(0)
+    cls.clip = rng.integers(0, 256, [4, *tiny_run.SHAPE]).astype(np.uint8)
 
   def test_says_what_the_model_has(self):
     player = self.player
     self.assertEqual(player.path, self.folder.exports / '1')
-    self.assertEqual(player.frame_shape, _SHAPE)
-    self.assertEqual(player.label_names, ('left', 'right', 'up'))
+    self.assertEqual(player.frame_shape, tiny_run.SHAPE)
+    self.assertEqual(player.label_names, tiny_run.LABELS)
     self.assertTrue(player.has_head and player.has_tail and player.classifies)
     self.assertEqual(player.max_frames, 5)
     self.assertEqual(player.num_scored, 4)  # Of a training clip.
@@ -92,7 +54,9 @@ class PlayerTest(tf.test.TestCase):
   def test_continues(self):
     given = self.clip[:2]
     video = self.player.draw(0, 1, 1.0, 0.0, 4, given)
-    self.assertEqual((video.shape, video.dtype), ((4, *_SHAPE), np.uint8))
+    self.assertEqual(
+      (video.shape, video.dtype), ((4, *tiny_run.SHAPE), np.uint8)
+    )
     # At the model's 32 levels.
     self.assertAllEqual(video[:2] // 8, given // 8)
 
@@ -137,18 +101,18 @@ class RunsTest(absltest.TestCase):
 
   def test_no_export(self):
     path = self.create_tempdir().full_path
-    _write_run(path)
+    tiny_run.write(path)
     words = f'no export: expected a SavedModel in .*--workdir={path}'
     self._check(path, player_lib.PlayError, words)
 
   def test_an_unfinished_export(self):
     path = self.create_tempdir().full_path
-    (_write_run(path).exports / '.unfinished').mkdir(parents=True)
+    (tiny_run.write(path).exports / '.unfinished').mkdir(parents=True)
     self._check(path, player_lib.PlayError, 'no export')
 
   def test_a_broken_export(self):
     path = self.create_tempdir().full_path
-    broken = _write_run(path).exports / '1'
+    broken = tiny_run.write(path).exports / '1'
     broken.mkdir(parents=True)
     self._check(path, player_lib.PlayError, 'export/1 cannot be loaded')
     (broken / 'saved_model.pb').write_bytes(b'no model')
