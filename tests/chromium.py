@@ -10,6 +10,17 @@ __all__ = ['PATH', 'Browser']
 
 PATH = shutil.which('chromium') or shutil.which('chromium-browser')
 
+_SECONDS = 60
+# The middle of an element, if a click there would hit it.
+_PLACE = """(element => {
+  if (!element) return null;
+  element.scrollIntoView({block: 'center'});
+  const box = element.getBoundingClientRect();
+  const x = box.x + box.width / 2, y = box.y + box.height / 2;
+  const hit = document.elementFromPoint(x, y);
+  return element.contains(hit) ? JSON.stringify([x, y]) : null;
+})(%s)"""
+
 
 class Browser:
   """A Chromium that listens on file descriptors: no port, no dependency."""
@@ -101,12 +112,15 @@ class Browser:
     self.call('Page.navigate', url=url)
     self.wait("document.readyState == 'complete'")
 
-  def wait(self, expression, seconds=60):
+  def wait(self, expression, seconds=_SECONDS):
     """Waits until a JavaScript expression is true."""
     end = time.monotonic() + seconds
     while not self.evaluate(f'!!({expression})'):
       if time.monotonic() > end:
-        raise TimeoutError(f'Not true after {seconds} s: {expression}')
+        text = self.evaluate('document.body.innerText')
+        raise TimeoutError(
+          f'Not true after {seconds} s: {expression}\nThe page:\n{text}'
+        )
       time.sleep(0.05)
 
   def evaluate(self, expression):
@@ -114,16 +128,23 @@ class Browser:
     return result.get('value')
 
   def click(self, element):
-    """Clicks as a user does on the element of a JavaScript expression."""
-    self.evaluate(f'({element}).scrollIntoView({{block: "center"}})')
-    box = self.evaluate(f'JSON.stringify(({element}).getBoundingClientRect())')
-    box = json.loads(box)
+    """Clicks as a user does on the element of a JavaScript expression.
+
+    It waits until the element is there, does not move, and is not covered.
+    """
+    end, before = time.monotonic() + _SECONDS, None
+    while (box := self.evaluate(_PLACE % element)) != before or not box:
+      if time.monotonic() > end:
+        raise TimeoutError(f'Cannot be clicked: {element}, at {box}.')
+      before = box
+      time.sleep(0.3)
+    x, y = json.loads(box)
     for kind in ('mousePressed', 'mouseReleased'):
       self.call(
         'Input.dispatchMouseEvent',
         type=kind,
-        x=box['x'] + box['width'] / 2,
-        y=box['y'] + box['height'] / 2,
+        x=x,
+        y=y,
         button='left',
         clickCount=1,
       )

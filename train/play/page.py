@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+from absl import logging
+
 from train import shown_text
 from train.play import answers
 
@@ -255,8 +257,9 @@ def _given(gr, player, num):
 
 
 def _not(error, what):
-  """The Markdown that says why something is not; unknown errors are raised."""
+  """The Markdown that says why something is not; faults are logged."""
   words = answers.sentence(error)
   if words is None:
-    raise error
+    logging.error('Not %s, by a fault.', what, exc_info=error)
+    words = f'A fault of this program ({error!r}); the terminal has more.'
   return f'**Not {what}.** {shown_text.markdown(words)}'

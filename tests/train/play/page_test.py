@@ -220,14 +220,14 @@ class OtherModelsTest(PageTest):
       "document.querySelector('#drawn img')?.naturalWidth == 256"
     )
 
-  def test_an_error_that_nobody_foresaw_does_not_end_the_page(self):
+  def test_a_fault_gets_a_sentence_and_a_traceback(self):
     def fail(*_):
       raise KeyError('a fault')
 
     self._open(draw=fail)
-    self.browser.click(_button('Generate'))
-    self.browser.wait("document.querySelector('.toast-body.error')")
-    self.assertTrue(self.is_shown('#num-frames'))
+    with self.assertLogs('absl', 'ERROR') as logs:
+      self.generate("Not drawn. A fault of this program (KeyError('a fault'))")
+    self.assertIn('in fail', logs.output[0])  # The traceback.
 
 
 if __name__ == '__main__':
