@@ -100,8 +100,14 @@ class _Fields:
       buttons=[],
       elem_id='strip',
     )
+    # A draw that waits for its upload begins with as many as the tail sees.
     self.num_given = gr.Slider(
-      1, 2, 1, step=1, label='Frames to begin with', visible=False
+      1,
+      max(player.num_seen, 2),
+      player.num_seen,
+      step=1,
+      label='Frames to begin with',
+      visible=False,
     )
     with gr.Row():
       self.temperature = gr.Slider(
