@@ -127,18 +127,28 @@ class Browser:
     result = self.call('Runtime.evaluate', expression=expression)['result']
     return result.get('value')
 
-  def click(self, element):
-    """Clicks as a user does on the element of a JavaScript expression.
+  def settle(self, element):
+    """Waits until the element of a JavaScript expression can be clicked.
 
-    It waits until the element is there, does not move, and is not covered.
+    It is there, does not move, and is not covered.
+
+    Args:
+      element: `str`.
+
+    Returns:
+      The place of its middle, `[x, y]`.
     """
     end, before = time.monotonic() + _SECONDS, None
-    while (box := self.evaluate(_PLACE % element)) != before or not box:
+    while (place := self.evaluate(_PLACE % element)) != before or not place:
       if time.monotonic() > end:
-        raise TimeoutError(f'Cannot be clicked: {element}, at {box}.')
-      before = box
+        raise TimeoutError(f'Cannot be clicked: {element}, at {place}.')
+      before = place
       time.sleep(0.3)
-    x, y = json.loads(box)
+    return json.loads(place)
+
+  def click(self, element):
+    """Clicks on an element as a user does, once it has settled."""
+    x, y = self.settle(element)
     for kind in ('mousePressed', 'mouseReleased'):
       self.call(
         'Input.dispatchMouseEvent',

@@ -66,7 +66,7 @@ class PageTest(absltest.TestCase):
 
   def open(self, url, size=_DESKTOP):
     self.browser.open(url, size)
-    self.browser.wait(_button('Generate'))
+    self.browser.settle(_button('Generate'))
 
   def generate(self, words):
     """Clicks; waits for the words about the video."""
