@@ -10,7 +10,7 @@ __all__ = ['PATH', 'Browser']
 
 PATH = shutil.which('chromium') or shutil.which('chromium-browser')
 
-_SECONDS = 60
+_SECONDS = 120
 # The middle of an element, if a click there would hit it.
 _PLACE = """(element => {
   if (!element) return null;

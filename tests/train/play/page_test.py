@@ -97,6 +97,10 @@ class VideosTest(PageTest):
     super().setUpClass()
     folder = tiny_run.make(cls.root / 'run')
     player = player_lib.load(folder.path)
+    # First calls are slow: here, where nothing waits for them.
+    given = player.draw(0, 0, 1.0, 0.0, 4)
+    player.draw(0, 0, 1.0, 0.0, 4, given[:1])
+    player.probabilities(given)
     stack = contextlib.ExitStack()
     cls.addClassCleanup(stack.close)
     cls.url = cls.serve(player, stack)
