@@ -15,15 +15,16 @@ NIGHTLY_TESTS ?= tests/conformance_test.py tests/tfp_cglow
 .DEFAULT_GOAL := help
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-extras test-tfio test-nightly setup setup-docs docs test-docs notebooks lint format build-file help test-serving
+.PHONY: build-file demo docs format help lint notebooks play setup setup-docs test test-all test-docs test-extras test-nightly test-serving test-tfio
 
 help:
 	@echo 'make demo        train, evaluate and sample on real video (some minutes)'
+	@echo 'make play        a local page that draws videos with runs/demo, or WORKDIR=...'
 	@echo 'make test        the tests'
 	@echo 'make test-all    the tests, every property of every bijector'
 	@echo 'make test-tfio   the library and data tests with TensorFlow I/O'
+	@echo 'make test-extras the tests of TensorFlow Datasets, Beam, serving, the page'
 	@echo 'make test-nightly the library tests on nightly builds of TFP and TensorFlow'
-	@echo 'make test-extras the tests of TensorFlow Datasets, Apache Beam and serving'
 	@echo 'make test-serving the tests of the server of the Open Inference Protocol'
 	@echo 'make docs        the site of docs/, in build/site'
 	@echo 'make test-docs   runs the cheap commands of docs/'
@@ -34,6 +35,10 @@ help:
 
 demo: setup
 	$(RUN) -m train.main
+
+play: setup
+	$(RUN) -m pip install -q --disable-pip-version-check -r requirements/play.txt
+	$(RUN) -m train.main --mode=play --workdir='$(or $(WORKDIR),runs/demo)'
 
 test: setup
 	$(RUN) $(PYTEST) tests
@@ -61,7 +66,7 @@ test-nightly:
 # Tests that are skipped without the packages of the extras.
 test-extras: setup
 	$(RUN) -m pip install -q --disable-pip-version-check -r requirements/extras.txt
-	$(RUN) $(PYTEST) tests/train/data/tfds_inputs_test.py tests/train/data/records/prepare_test.py tests/train/serving/warmup_test.py
+	$(RUN) $(PYTEST) tests/train/data/tfds_inputs_test.py tests/train/data/records/prepare_test.py tests/train/serving/warmup_test.py tests/train/play/page_test.py
 
 # In an environment of its own: kserve needs an older protobuf.
 test-serving:

@@ -58,6 +58,7 @@ setuptools.setup(
       'pytest-xdist',
       'ruff',
     ],
+    'play': ['gradio>=6.31,<7'],  # Needs Python 3.10.
     # Of TensorFlow's own version.
     'serving': ['tensorflow-serving-api'],
     'tfds': ['tensorflow-datasets', 'importlib_resources'],

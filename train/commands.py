@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 
 from absl import app
 from absl import logging
@@ -19,6 +20,8 @@ from train.data import inputs
 from train.inspect import look
 from train.loop import finished
 from train.loop import session
+from train.play import player as player_lib
+from train.play import server
 from train.report import page
 from train.runs import loading
 from train.runs import pack as pack_lib
@@ -34,6 +37,7 @@ __all__ = [
   'inspect',
   'make_config',
   'pack',
+  'play',
   'prepare',
   'report',
   'sample',
@@ -217,3 +221,13 @@ def pack(workdir, destination, which):
       '--mode=pack needs --output_dir, a folder that does not exist yet.'
     )
   print(pack_lib.pack_run(workdir, destination, which))
+
+
+def play(workdir, host, port):
+  """Serves a page of the run's newest SavedModel until a signal."""
+  server.check(host, port)
+  player = player_lib.load(workdir)
+  with server.serving(player, os.path.normpath(workdir), host, port) as url:
+    print(f'{player.path} plays at {url} (Ctrl-C ends it)')
+    sys.stdout.flush()
+    threading.Event().wait()  # A signal raises `Interrupted`.

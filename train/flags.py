@@ -39,7 +39,7 @@ _flag(
   flags.DEFINE_enum,
   'mode',
   'train',
-  [*_BEGINS, *_LOADS],
+  [*_BEGINS, *_LOADS, 'play'],
   'What to do.',
 )
 flags.DEFINE(
@@ -225,6 +225,23 @@ _flag(
   modes=('inspect',),
   lower_bound=0.0,
   upper_bound=86400.0,
+)
+_flag(
+  flags.DEFINE_integer,
+  'port',
+  7860,
+  "port of the page's address, http://localhost:PORT.",
+  modes=('play',),
+  lower_bound=1,
+  upper_bound=65535,
+)
+_flag(
+  flags.DEFINE_string,
+  'host',
+  '127.0.0.1',
+  'the address to listen on. The default is for this machine only; with '
+  '0.0.0.0 whoever reaches this machine can use the page.',
+  modes=('play',),
 )
 
 

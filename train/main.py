@@ -84,6 +84,7 @@ def _run(mode, stop):
     'export': lambda: commands.export(workdir, which),
     'report': lambda: commands.report(workdir, which),
     'pack': lambda: commands.pack(workdir, FLAGS.output_dir, which),
+    'play': lambda: commands.play(workdir, FLAGS.host, FLAGS.port),
   }
   modes[mode]()
 

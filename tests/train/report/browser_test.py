@@ -1,17 +1,14 @@
-"""The page in a browser: headless Chromium, driven over its DevTools pipe."""
+"""The page in a browser."""
 
 import json
-import os
 import pathlib
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
 
 from absl.testing import absltest
 import numpy as np
 
+from tests import chromium
 from train.config import overrides
 from train.config import presets
 from train.report import figures
@@ -20,10 +17,8 @@ from train.report import sections
 from train.storage import files
 from train.storage import run_folder
 
-_CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 _DESKTOP, _PHONE = (1280, 900), (390, 844)
 _NASTY = '<img src=x onerror="alert(1)">&"\'{{ 7*7 }}$x^$'
-_SECONDS = 60
 
 # What a test asks the page for.
 _FACTS = """JSON.stringify({
@@ -39,132 +34,6 @@ _FACTS = """JSON.stringify({
   tooSmall: [...document.querySelectorAll('p,td,th,a,figcaption,summary')]
     .filter(e => parseFloat(getComputedStyle(e).fontSize) < 12).length,
 })"""
-
-
-class Browser:
-  """A Chromium that listens on file descriptors: no port, no dependency."""
-
-  def __init__(self, folder):
-    to_browser, self._commands = os.pipe()
-    self._answers, from_browser = os.pipe()
-
-    def place():  # The browser reads descriptor 3 and writes 4.
-      os.dup2(to_browser, 103)
-      os.dup2(from_browser, 104)
-      os.dup2(103, 3)
-      os.dup2(104, 4)
-
-    self._process = subprocess.Popen(
-      [
-        _CHROMIUM,
-        '--headless=new',
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-dev-shm-usage',
-        '--no-first-run',
-        '--remote-debugging-pipe',
-        f'--user-data-dir={folder}',
-        'about:blank',
-      ],
-      stdin=subprocess.DEVNULL,
-      stdout=subprocess.DEVNULL,
-      stderr=subprocess.DEVNULL,
-      preexec_fn=place,
-      close_fds=False,
-    )
-    os.close(to_browser)
-    os.close(from_browser)
-    self._buffer, self._number, self.events = b'', 0, []
-    target = self.call('Target.createTarget', url='about:blank')['targetId']
-    self._session = None
-    self._session = self.call(
-      'Target.attachToTarget', targetId=target, flatten=True
-    )['sessionId']
-    for domain in ('Page', 'Runtime', 'Log', 'Network'):
-      self.call(f'{domain}.enable')
-
-  def close(self):
-    self._process.kill()
-    self._process.wait()
-    os.close(self._commands)
-    os.close(self._answers)
-
-  def call(self, method, **params):
-    self._number += 1
-    request = {'id': self._number, 'method': method, 'params': params}
-    if getattr(self, '_session', None):
-      request['sessionId'] = self._session
-    os.write(self._commands, json.dumps(request).encode() + b'\0')
-    while True:
-      answer = self._read()
-      if answer.get('id') == self._number:
-        if 'error' in answer:
-          raise RuntimeError(f'{method}: {answer["error"]}')
-        return answer['result']
-      self.events.append(answer)
-
-  def _read(self):
-    while b'\0' not in self._buffer:
-      data = os.read(self._answers, 1 << 20)
-      if not data:
-        raise RuntimeError('Chromium has gone.')
-      self._buffer += data
-    message, _, self._buffer = self._buffer.partition(b'\0')
-    return json.loads(message)
-
-  def open(self, path, size, dark=False):
-    """Shows a file; waits until everything in it is loaded."""
-    self.events.clear()
-    width, height = size
-    self.call(
-      'Emulation.setDeviceMetricsOverride',
-      width=width,
-      height=height,
-      deviceScaleFactor=1,
-      mobile=width < 600,
-    )
-    scheme = 'dark' if dark else 'light'
-    self.call(
-      'Emulation.setEmulatedMedia',
-      features=[{'name': 'prefers-color-scheme', 'value': scheme}],
-    )
-    self.call('Page.navigate', url=pathlib.Path(path).resolve().as_uri())
-    end = time.monotonic() + _SECONDS
-    while self.evaluate('document.readyState') != 'complete':
-      if time.monotonic() > end:
-        raise TimeoutError(f'{path} is not loaded after {_SECONDS} s.')
-      time.sleep(0.05)
-
-  def evaluate(self, expression):
-    result = self.call('Runtime.evaluate', expression=expression)['result']
-    return result.get('value')
-
-  def facts(self):
-    return json.loads(self.evaluate(_FACTS))
-
-  def complaints(self):
-    """Console messages, exceptions and log entries."""
-    kinds = (
-      'Runtime.consoleAPICalled',
-      'Runtime.exceptionThrown',
-      'Log.entryAdded',
-    )
-    return [e for e in self.events if e.get('method') in kinds]
-
-  def requests(self):
-    """URLs that the page asked for, but those that hold their own data."""
-    urls = [
-      e['params']['request']['url']
-      for e in self.events
-      if e.get('method') == 'Network.requestWillBeSent'
-    ]
-    return [url for url in urls if not url.startswith('data:')]
-
-  def screenshot(self):
-    """The whole page as a PNG, base64."""
-    return self.call(
-      'Page.captureScreenshot', captureBeyondViewport=True, format='png'
-    )['data']
 
 
 def write_run(workdir, label_names):
@@ -209,7 +78,7 @@ def write_run(workdir, label_names):
   return folder
 
 
-@absltest.skipIf(_CHROMIUM is None, 'There is no Chromium on this machine.')
+@absltest.skipIf(chromium.PATH is None, 'There is no Chromium on this machine.')
 class BrowserTest(absltest.TestCase):
   @classmethod
   def setUpClass(cls):
@@ -217,7 +86,7 @@ class BrowserTest(absltest.TestCase):
     directory = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     cls.addClassCleanup(directory.cleanup)
     cls.root = pathlib.Path(directory.name)
-    cls.browser = Browser(cls.root / 'profile')
+    cls.browser = chromium.Browser(cls.root / 'profile')
     cls.addClassCleanup(cls.browser.close)
     workdir = cls.root / _NASTY.replace('/', '')
     write_run(workdir, [_NASTY, 'plain'])
@@ -225,9 +94,15 @@ class BrowserTest(absltest.TestCase):
     write_run(cls.root / 'other', ['a', 'b'])
     cls.comparison = page_lib.write([workdir, cls.root / 'other'])
 
+  def _open(self, path, size, dark=False):
+    self.browser.open(path.resolve().as_uri(), size, dark)
+
+  def _facts(self):
+    return json.loads(self.browser.evaluate(_FACTS))
+
   def _check(self, path, size, dark=False):
-    self.browser.open(path, size, dark)
-    facts = self.browser.facts()
+    self._open(path, size, dark)
+    facts = self._facts()
     self.assertEqual(self.browser.complaints(), [])
     self.assertEqual(self.browser.requests(), [path.resolve().as_uri()])
     self.assertNotEmpty(facts['images'])
@@ -263,8 +138,8 @@ class BrowserTest(absltest.TestCase):
     def facts_of(html):
       path = self.root / 'broken.html'
       path.write_text(html)
-      self.browser.open(path, _PHONE)
-      return self.browser.facts(), self.browser.complaints()
+      self._open(path, _PHONE)
+      return self._facts(), self.browser.complaints()
 
     facts, complaints = facts_of('<img src=nowhere.png><p>text')
     self.assertEqual([w for _, w in facts['images']], [0])
@@ -282,8 +157,8 @@ class BrowserTest(absltest.TestCase):
     path = self.root / 'wide.html'
     page = page_lib.Page(words, words, made, [])
     path.write_text(page_lib.render(page), 'utf-8')
-    self.browser.open(path, _PHONE)
-    self.assertLessEqual(self.browser.facts()['width'], _PHONE[0])
+    self._open(path, _PHONE)
+    self.assertLessEqual(self._facts()['width'], _PHONE[0])
 
 
 if __name__ == '__main__':
