@@ -41,7 +41,7 @@ class PlayerTest(tf.test.TestCase):
       'seed': [[0, 7]],
       'temperature': [0.5],
       'min_p': [0.1],
-      'num_frames': 3,
+      'num_frames': [3],
     }
     sample = self.player.signatures['sample']
     expected = sample(
