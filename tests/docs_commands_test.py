@@ -121,7 +121,11 @@ CONTEXTS = (
 # Inline flags that are another program's, or only named.
 OTHER_FLAGS = {
   '--enable_batching': 'TensorFlow Serving',
+  '--grpc_port': 'KServe',
+  '--http_port': 'KServe',
   '--kill-on-bad-exit': 'srun',
+  '--max_body_mib': 'examples/serving/server.py',
+  '--model_name': 'KServe',
   '--signal': 'sbatch',
   '--strict': 'mkdocs',
   '--help': 'absl',
@@ -247,7 +251,8 @@ def _check_script(arguments):
     if not argument.startswith('--'):
       continue
     name, _, value = argument[2:].partition('=')
-    if name not in known and name not in main.flags.FLAGS:
+    names = (*known, *main.flags.FLAGS, *(f[2:] for f in OTHER_FLAGS))
+    if name not in names:
       raise ValueError(f'{path} has no flag --{name}.')
     if known.get(name) and value not in known[name]:
       raise ValueError(f'--{name} of {path} is one of {known[name]}.')
@@ -342,6 +347,8 @@ class ParsedTest(parameterized.TestCase):
     known = {key for key, _ in _keys()}
     for text in _inline(page):
       key, separator, value = text.partition('=')
+      if key == 'model.py':  # A file.
+        continue
       if re.fullmatch(r'(data|model|optimiser|run)(\.\w+)+', key):
         with self.subTest(text):
           self.assertIn(key, known)

@@ -41,7 +41,8 @@ def init_from(model, spec):
   """Copies another run's weights into a model, where the shapes agree.
 
   From a run with `ema` the averaged weights are copied. ActNorm's parameters
-  are copied, too, and count as adapted.
+  are copied, too, and count as adapted. The model's own average of its weights
+  begins with the copied ones.
 
   Args:
     model: `VideoGlow` or `VideoGan`, which is changed.
@@ -56,7 +57,12 @@ def init_from(model, spec):
     CheckpointError: if the run's checkpoints are damaged.
     ConfigError: if the run has no checkpoint, or nothing fits.
   """
-  return sum((_init_from_one(model, *run) for run in runs_of(spec)), [])
+  mismatches = []
+  for path, part in runs_of(spec):
+    mismatches += _init_from_one(model, path, part)
+  if model.weight_average is not None:
+    model.weight_average.restart()  # It holds the weights before.
+  return mismatches
 
 
 def runs_of(spec):

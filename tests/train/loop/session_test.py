@@ -458,11 +458,15 @@ class TrainingTest(tf.test.TestCase):
 
   def test_init_from(self):
     config = overrides.override(
-      self.config, ['seed=5', 'model.head.labels=none']
+      self.config, ['seed=5', 'model.head.labels=none', 'optimiser.ema=0.9']
     )
     model = models.build_model(config, 8)
     mismatches = weights.init_from(model, f'{self.workdir}:tail')
     self.assertEmpty(mismatches)
+    copied = [v.numpy() for v in model.flow.tail.trainable_variables]
+    model.weight_average.assign()  # It holds the copied weights.
+    for before, variable in zip(copied, model.flow.tail.trainable_variables):
+      self.assertAllEqual(before, variable)
     self.assertTrue(bool(model.flow.tail.adapted))
     self.assertFalse(bool(model.flow.head.adapted))
     donor = _weights(self.workdir, self.config)

@@ -1,0 +1,273 @@
+"""The networks of `LevelMixture`, written plainly in PyTorch.
+
+A yardstick for `mixture_step.py`: the same convolutions, attention, mixtures
+and likelihood of levels, in the way that somebody who needs no bijector would
+write them. It cannot sample.
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+__all__ = ['Twin']
+
+_FLOOR = 1e-5  # The least mass of a level.
+
+
+class _Network(nn.Module):
+  """`MixtureNetwork` without strip pooling."""
+
+  def __init__(self, num_in, channels, spec, num_places):
+    super().__init__()
+    hidden = spec.hidden_channels
+    self.first = nn.Conv2d(num_in, hidden, 3, padding=1)
+    self.convs = nn.ModuleList(
+      nn.Conv2d(hidden, hidden, 3, padding=1) for _ in range(spec.num_blocks)
+    )
+    self.gates = nn.ModuleList(
+      nn.Conv2d(hidden, 2 * hidden, 1) for _ in range(spec.num_blocks)
+    )
+    self.heads = nn.ModuleList(
+      nn.Sequential(
+        nn.Conv2d(hidden + 2 * c, hidden, 1),
+        nn.ReLU(),
+        nn.Conv2d(hidden, 3 * spec.components, 1),
+      )
+      for c in range(channels)
+    )
+    self.motion = nn.Conv2d(hidden, num_places, 1) if num_places > 1 else None
+
+  def features(self, x):
+    h = self.first(x)
+    for conv, gate in zip(self.convs, self.gates):
+      h = h + F.glu(gate(F.relu(conv(F.relu(h)))), dim=1)
+    return F.relu(h)
+
+
+class _Block(nn.Module):
+  def __init__(self, width, num_heads):
+    super().__init__()
+    self.num_heads = num_heads
+    self.norm_1, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+    self.qkv = nn.Linear(width, 3 * width)
+    self.out = nn.Linear(width, width)
+    self.up = nn.Linear(width, 4 * width)
+    self.down = nn.Linear(4 * width, width)
+
+  def forward(self, x):
+    heads = lambda t: t.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+    q, k, v = map(heads, self.qkv(self.norm_1(x)).chunk(3, dim=-1))
+    attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    x = x + self.out(attended.transpose(1, 2).flatten(2))
+    return x + self.down(F.gelu(self.up(self.norm_2(x))))
+
+
+class _Transformer(nn.Module):
+  """`PixelTransformer` without a prefix."""
+
+  def __init__(self, num_pixels, channels, num_levels, num_in, spec, head_size):
+    super().__init__()
+    width = spec.hidden_channels
+    self.levels = nn.ModuleList(
+      nn.Embedding(num_levels, width) for _ in range(channels)
+    )
+    self.start = nn.Parameter(torch.zeros(1, 1, width))
+    self.places = nn.Parameter(torch.zeros(1, num_pixels, width))
+    self.condition = nn.Linear(num_in, width)
+    self.blocks = nn.ModuleList(
+      _Block(width, width // head_size) for _ in range(spec.num_blocks)
+    )
+    self.norm = nn.LayerNorm(width)
+    self.heads = nn.ModuleList(
+      nn.Sequential(
+        nn.Linear(width, width), nn.GELU(), nn.Linear(width, num_levels)
+      )
+      for _ in range(channels)
+    )
+
+  def forward(self, levels, condition):
+    """Nats `[B]` of levels `[B, C, h, w]`."""
+    levels = levels.long().flatten(2)
+    embedded = [table(levels[:, c]) for c, table in enumerate(self.levels)]
+    tokens = sum(embedded)
+    start = self.start.expand(len(tokens), -1, -1)
+    x = torch.cat([start, tokens[:, :-1]], dim=1)
+    x = x + self.places + self.condition(condition.flatten(2).transpose(1, 2))
+    for block in self.blocks:
+      x = block(x)
+    x, nats = self.norm(x), 0.0
+    for c, head in enumerate(self.heads):
+      logits = head(x).transpose(1, 2)
+      nats = nats - F.cross_entropy(logits, levels[:, c], reduction='none').sum(
+        -1
+      )
+      x = x + embedded[c]
+    return nats
+
+
+class Twin(nn.Module):
+  """The density of a frame's levels, given a context and a vector."""
+
+  def __init__(self, frame, spec, halvings, frames, vector, levels, head_size):
+    """Creates the networks.
+
+    Args:
+      frame: `[C, H, W]`.
+      spec: `tfp_cglow.LevelMixture`.
+      halvings: Number of halvings.
+      frames: Number of context frames.
+      vector: Size of the vector; 0: none.
+      levels: Number of levels.
+      head_size: Channels of a head of the attention.
+    """
+    super().__init__()
+    self.levels, self.halvings, self.frames = levels, halvings, frames
+    self.radius, self.has_base = spec.motion_radius, spec.base is not None
+    channels, height, width = frame
+    of_pixel = channels * (frames + 2 * max(frames - 1, 0))
+    told = lambda scale: 4 ** min(scale, 2) * of_pixel + vector
+    known = 2 * channels
+    places = 0 if frames else 2
+    num_places = (2 * self.radius + 1) ** 2
+    network = lambda scale, n: _Network(
+      told(scale) + places + n * known, channels, spec, num_places
+    )
+    if self.has_base:
+      pixels = (height >> halvings) * (width >> halvings)
+      self.coarsest = _Transformer(
+        pixels, channels, levels, told(halvings), spec.base, head_size
+      )
+    else:
+      self.coarsest = network(halvings, 0)
+    self.finer = nn.ModuleList(
+      network(scale, n) for scale in range(halvings, 0, -1) for n in (1, 2, 3)
+    )
+    start = lambda a, b: torch.linspace(a, b, spec.components)
+    self.register_buffer('start_logits', start(2.0, -2.0))
+    self.register_buffer(
+      'start_widths', start(math.log(0.2), math.log(0.375 * levels))
+    )
+
+  def forward(self, target, context=None, vector=None):
+    """Nats `[B]` of levels `[B, C, H, W]`; the context has levels, too."""
+    told, centre = [], None
+    if context is not None:
+      newest, *older = context.split(target.shape[1], dim=1)
+      scaled = 2.0 * ((context + 0.5) / self.levels - 0.5)
+      told = [scaled, *(self._features(newest - o) for o in older)]
+      edges = [self.radius] * 4
+      padded = F.pad(newest, edges, mode='reflect') if self.radius else newest
+      side = 2 * self.radius + 1
+      height, width = newest.shape[-2:]
+      centre = torch.stack(
+        [
+          padded[..., i : i + height, j : j + width]
+          for i in range(side)
+          for j in range(side)
+        ],
+        dim=1,
+      )
+    told = torch.cat(told, dim=1) if told else None
+    nats, _, _ = self._scale(target, told, vector, centre, 0)
+    return nats
+
+  def _features(self, difference):
+    share = difference * (32.0 / self.levels)
+    return torch.cat([share / 4.0, torch.tanh(share)], dim=1)
+
+  def _maps(self, like, told, vector):
+    maps = [] if told is None else [told]
+    if vector is not None:
+      shape = (-1, -1, *like.shape[-2:])
+      maps.append(2.0 * vector[..., None, None].expand(*shape))
+    return maps
+
+  def _scale(self, target, told, vector, centre, depth):
+    if depth == self.halvings:
+      if self.has_base:
+        condition = torch.cat(self._maps(target, told, vector), dim=1)
+        return self.coarsest(target, condition), target, None
+      return self._group(self.coarsest, target, told, vector, [], centre, None)
+    if told is not None:
+      places = _groups(told)
+      told = torch.cat(places, 1) if depth < 2 else sum(places) / 4.0
+    targets = _groups(target)
+    centres = [None] * 4 if centre is None else _groups(centre)
+    nats, _, moved = self._scale(
+      targets[0], told, vector, centres[0], depth + 1
+    )
+    references = [moved]
+    networks = self.finer[len(self.finer) - 3 * (depth + 1) :][:3]
+    for i, network in enumerate(networks, 1):
+      known = [
+        self._known(t, r) for t, r in zip(targets[:i], references, strict=True)
+      ]
+      more, _, moved = self._group(
+        network, targets[i], told, vector, known, centres[i], targets[0]
+      )
+      nats = nats + more
+      references.append(moved)
+    return nats, target, None if centre is None else _join(references)
+
+  def _known(self, levels, reference):
+    middle = (self.levels - 1) / 2
+    return self._features(levels - (middle if reference is None else reference))
+
+  def _group(self, network, target, told, vector, known, centre, like):
+    seen = self._maps(target, told, vector)
+    if not self.frames:
+      axes = [torch.linspace(-1, 1, n) for n in target.shape[-2:]]
+      grid = torch.stack(torch.meshgrid(*axes, indexing='ij'))
+      seen.append(grid.expand(len(target), -1, -1, -1))
+    features = network.features(torch.cat([*seen, *known], dim=1))
+    reference = None
+    if centre is not None:
+      reference = centre[:, 0]
+      if network.motion is not None:
+        logits = network.motion(features)
+        middle = logits.shape[1] // 2
+        logits = logits + 8.0 * F.one_hot(
+          torch.tensor(middle), logits.shape[1]
+        ).view(1, -1, 1, 1)
+        reference = (logits.softmax(1)[:, :, None] * centre).sum(1)
+    around = like if reference is None else reference
+    if around is None:
+      around = torch.full_like(target, (self.levels - 1) / 2)
+    raw, seen = [], [features]
+    for c, head in enumerate(network.heads):
+      raw.append(head(torch.cat(seen, dim=1)))
+      level = target[:, c : c + 1]
+      of = None if reference is None else reference[:, c : c + 1]
+      seen.append(self._known(level, of))
+    raw = torch.stack(raw, dim=1).unflatten(2, (3, -1))
+    nats = self._log_mass(raw, around, target).sum((1, 2, 3))
+    return nats, target, reference
+
+  def _log_mass(self, raw, around, level):
+    """Log mass of levels `[B, C, h, w]`; `raw` `[B, C, 3, K, h, w]`."""
+    shape = (-1, 1, 1)
+    weights = (raw[:, :, 0] + self.start_logits.view(shape)).softmax(2)
+    at = level[:, :, None] - around[:, :, None]
+    at = at - raw[:, :, 1] * (self.levels / 32.0)
+    scales = 4.0 * torch.tanh(raw[:, :, 2] / 4.0)
+    precision = torch.exp(-scales - self.start_widths.view(shape))
+    upper = torch.sigmoid((at + 0.5) * precision)
+    lower = torch.sigmoid((at - 0.5) * precision)
+    last, first = level == self.levels - 1, level == 0
+    upper = upper.masked_fill(last[:, :, None], 1.0)
+    lower = lower.masked_fill(first[:, :, None], 0.0)
+    mass = (weights * (upper - lower)).sum(2)
+    return torch.log((1.0 - (self.levels + 2) * _FLOOR) * mass + _FLOOR)
+
+
+def _groups(x):
+  return [x[..., i::2, j::2] for i, j in ((0, 0), (1, 1), (0, 1), (1, 0))]
+
+
+def _join(parts):
+  first, both, right, down = parts
+  top = torch.stack([first, right], dim=-1).flatten(-2)
+  bottom = torch.stack([down, both], dim=-1).flatten(-2)
+  return torch.stack([top, bottom], dim=-2).flatten(-3, -2)
