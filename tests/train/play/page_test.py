@@ -135,7 +135,8 @@ class VideosTest(PageTest):
 
   def test_the_name_is_text(self):
     self.open(self.url)
-    self.assertEqual(self.browser.evaluate('document.title'), 'runs/a_b <run>')
+    title = self.browser.evaluate('document.title')
+    self.assertEqual(title, 'runs/a_b <run>: play')
     self.assertIn('runs/a_b <run>', self.browser.evaluate(_text('h1')))
 
   def test_a_new_seed_gives_another_video(self):
