@@ -201,9 +201,7 @@ class Twin(nn.Module):
     references = [moved]
     networks = self.finer[len(self.finer) - 3 * (depth + 1) :][:3]
     for i, network in enumerate(networks, 1):
-      known = [
-        self._known(t, r) for t, r in zip(targets[:i], references, strict=True)
-      ]
+      known = [self._known(t, r) for t, r in zip(targets[:i], references)]
       more, _, moved = self._group(
         network, targets[i], told, vector, known, centres[i], targets[0]
       )
