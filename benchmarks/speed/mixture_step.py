@@ -258,7 +258,7 @@ def _draw(flow, rows):
 
 
 def _measure_video():
-  """Sixteen frames, one row, and two rows of one frame, of the SavedModel."""
+  """Videos of some lengths, one row, drawn by the SavedModel."""
   import tensorflow as tf
 
   from train.systems.flow import models
@@ -271,7 +271,7 @@ def _measure_video():
     result = {}
     for frames in (1, 2, 16, 32):
       call = functools.partial(
-        signatures['sample'], num_frames=tf.constant(frames), **draw
+        signatures['sample'], num_frames=tf.constant([frames]), **draw
       )
       call()
       result[f'video_seconds_{frames}'] = _median_seconds(call)
