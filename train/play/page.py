@@ -109,6 +109,11 @@ class _Fields:
       label='Frames to begin with',
       visible=False,
     )
+    self._add_drawing(gr, player)
+
+  def _add_drawing(self, gr, player):
+    """How the model draws, and the buttons that make it draw."""
+    run = player.config.run
     with gr.Row():
       self.temperature = gr.Slider(
         0,
@@ -221,6 +226,11 @@ def _connect(gr, fields, results, player, folder):
       return None, _not(e, 'drawn')
     return drawn.path, shown_text.markdown(drawn.words)
 
+  _connect_events(gr, fields, results, upload, look, draw)
+
+
+def _connect_events(gr, fields, results, upload, look, draw):
+  """Calls `look` for an upload, and `draw` for a click."""
   # One at a time, in order: a draw waits for the upload before it.
   turn = {'concurrency_limit': 1, 'concurrency_id': 'model'}
   fields.file.change(
