@@ -121,7 +121,8 @@ def _products(flow, part, num_frames):
   """The convolutions and matrix products of a density, from its graph.
 
   Returns:
-    List of (operation's type, shape of the input, shape of the kernel).
+    List of (operation's type, shape of the input, shape of the kernel, keyword
+    arguments).
   """
   import tensorflow as tf
 
@@ -145,26 +146,24 @@ def _products(flow, part, num_frames):
   if set(inside) & set(_PRODUCTS):
     raise ValueError('Expected no products in loops, but the graph has some.')
   return [
-    (op.type, *(t.shape.as_list() for t in op.inputs), dict(_attributes(op)))
+    (op.type, *(t.shape.as_list() for t in op.inputs), _options(op))
     for op in graph.get_operations()
     if op.type in _PRODUCTS
   ]
 
 
-def _attributes(op):
+def _options(op):
+  """Keyword arguments of `tf.nn.conv2d` or `tf.linalg.matmul`: `dict`."""
+  if op.type == 'Conv2D':
+    return {
+      'strides': list(op.get_attr('strides')),
+      'padding': op.get_attr('padding').decode(),
+    }
   names = {
-    'Conv2D': (),
     'MatMul': ('transpose_a', 'transpose_b'),
     'BatchMatMulV2': ('adj_x', 'adj_y'),
   }[op.type]
-  for name in names:
-    yield (
-      name.replace('adj_x', 'transpose_a').replace('adj_y', 'transpose_b'),
-      op.get_attr(name),
-    )
-  if op.type == 'Conv2D':
-    yield 'strides', list(op.get_attr('strides'))
-    yield 'padding', op.get_attr('padding').decode()
+  return dict(zip(('transpose_a', 'transpose_b'), map(op.get_attr, names)))
 
 
 def _floor(products, backward):
@@ -206,7 +205,8 @@ def _frame_seconds(flow, part):
 
   result = {}
   with tempfile.TemporaryDirectory() as folder:
-    signatures, _ = _exported(flow, folder)
+    model = _exported(flow, folder)  # Its signatures do not keep it.
+    signatures = model.signatures
     for rows in (1, 8):
       draw = _draw(flow, rows)
       frames = tf.zeros(
@@ -240,8 +240,7 @@ def _exported(flow, folder):
 
   from train.serving import export
 
-  loaded = tf.saved_model.load(export.export_model(flow, folder))
-  return loaded.signatures, loaded
+  return tf.saved_model.load(export.export_model(flow, folder))
 
 
 def _draw(flow, rows):
@@ -266,7 +265,8 @@ def _measure_video():
   model = models.build_model(_config('both'), _NUM_LABELS)
   model.adapt(*_batch(_BATCH.value))
   with tempfile.TemporaryDirectory() as folder:
-    signatures, _ = _exported(model.flow, folder)
+    exported = _exported(model.flow, folder)
+    signatures = exported.signatures
     draw = _draw(model.flow, 1)
     result = {}
     for frames in (1, 2, 16, 32):
