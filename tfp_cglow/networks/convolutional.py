@@ -63,7 +63,7 @@ def conv2d(x, kernel, bias=None, strides=1, padding='zeros'):
     y = tf.nn.conv2d(x[tf.newaxis], kernel, strides, method)[0]
   else:
     y = tf.nn.conv2d(x, kernel, strides, method)
-  return y if bias is None else y + bias
+  return y if bias is None else tf.nn.bias_add(y, bias)
 
 
 def wrap(x, axis, before, after):

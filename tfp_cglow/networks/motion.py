@@ -25,7 +25,7 @@ def neighbours(frame, radius, padding='zeros'):
   """The frame shifted to every place within a radius.
 
   ```none
-  result[k][i, j] = frame[i + k // K - radius, j + k % K - radius],
+  result[i, j, k] = frame[i + k // K - radius, j + k % K - radius],
   K = 2 radius + 1
   ```
 
@@ -36,7 +36,7 @@ def neighbours(frame, radius, padding='zeros'):
       edges.
 
   Returns:
-    List of `K**2` frames `[..., H, W, C]`, ordered by rows; the middle one is
+    `[..., H, W, K**2, C]`, the places ordered by rows; the middle one is
     `frame`.
 
   Raises:
@@ -51,27 +51,27 @@ def neighbours(frame, radius, padding='zeros'):
     edges = [[0, 0]] * (frame.shape.rank - 3) + [[radius, radius]] * 2
     padded = tf.pad(frame, edges + [[0, 0]], mode='SYMMETRIC')
   size = 2 * radius + 1
-  return [
+  places = [
     padded[..., i : i + height, j : j + width, :]
     for i in range(size)
     for j in range(size)
   ]
+  return tf.stack(places, axis=-2)
 
 
-def blend(frames, logits, centre_logit):
-  """The weighted mean of frames, with softmax weights for each pixel.
+def blend(places, logits, centre_logit):
+  """The weighted mean of each pixel's places, with softmax weights.
 
   Args:
-    frames: List of `n` frames `[..., H, W, C]`.
+    places: `[..., H, W, n, C]`, see `neighbours`.
     logits: `[..., H, W, n]`, logits of the weights.
-    centre_logit: Float, added to the logit of the middle frame.
+    centre_logit: Float, added to the logit of the middle place.
 
   Returns:
     `[..., H, W, C]`.
   """
-  count = len(frames)
+  count = places.shape[-2]
   centre = tf.one_hot(count // 2, count, centre_logit, dtype=logits.dtype)
-  # One split instead of n slices: the gradient of each slice would be a tensor
-  # as large as all weights.
-  weights = tf.split(tf.nn.softmax(logits + centre), count, axis=-1)
-  return sum(w * f for w, f in zip(weights, frames))
+  # Matrix products take half the time of n products and sums.
+  weights = tf.nn.softmax(logits + centre)
+  return tf.linalg.matvec(places, weights, transpose_a=True)

@@ -183,7 +183,7 @@ class PixelTransformer(tf.Module):
     table = self.params['levels'][channel]
     dtype = self._network_dtype or table.dtype
     one_hot = tf.one_hot(tf.cast(level, tf.int32), table.shape[0], dtype=dtype)
-    return tf.linalg.matmul(one_hot, tf.cast(table, dtype))
+    return _product(one_hot, tf.cast(table, dtype))
 
   def _places(self, condition, layer):
     """`[1 or B, N, D]`: place and condition of each pixel."""
@@ -223,7 +223,7 @@ class PixelTransformer(tf.Module):
 
   def _dense(self, layer, x):
     kernel, bias = (tf.cast(layer[k], x.dtype) for k in ('kernel', 'bias'))
-    return tf.linalg.matmul(x, kernel) + bias
+    return tf.nn.bias_add(_product(x, kernel), bias)
 
   def _norm(self, norm, x):
     mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
@@ -231,11 +231,20 @@ class PixelTransformer(tf.Module):
     return (x - mean) * tf.math.rsqrt(variance + _EPSILON) * scale + bias
 
 
+def _product(x, kernel):
+  """`x` `[..., m]` times a matrix `[m, n]`."""
+  # One product for the whole batch. `tf.linalg.matmul` would take one for each
+  # example, and the gradient would hold a matrix for each example.
+  return tf.tensordot(x, kernel, axes=1)
+
+
 def _attend(queries, keys, values, mask):
   """Attention `[B, heads, n, d]`; `mask` `[n, m]`: which keys a query sees."""
+  queries *= queries.shape[-1] ** -0.5
   scores = tf.linalg.matmul(queries, keys, transpose_b=True)
-  scores *= queries.shape[-1] ** -0.5
-  scores = tf.where(mask, scores, tf.constant(-1e9, scores.dtype))
+  # A sum with a small tensor costs less than a choice between large ones.
+  zero, never = (tf.constant(x, scores.dtype) for x in (0.0, -1e9))
+  scores += tf.where(mask, zero, never)
   return tf.linalg.matmul(tf.nn.softmax(scores), values)
 
 

@@ -270,14 +270,13 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       features = self._context_features(given['context'], channels)
       if self._context_frames:
         previous = given['context'][..., :channels] + 0.5
-        centre = tf.concat(
-          motion.neighbours(
-            previous * self._num_levels - 0.5,
-            self._motion_radius,
-            self._padding,
-          ),
-          axis=-1,
+        places = motion.neighbours(
+          previous * self._num_levels - 0.5,
+          self._motion_radius,
+          self._padding,
         )
+        count = motion.num_neighbours(self._motion_radius)
+        centre = shapes.reshape_trailing(places, 2, [count * channels])
     tempering = self._tempering and [
       tf.reshape(tf.broadcast_to(t, leading), [-1]) for t in self._tempering
     ]
@@ -350,8 +349,8 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     )
     reference = None
     if centre is not None:
-      places = tf.split(centre, motion.num_neighbours(self._motion_radius), -1)
-      reference = places[len(places) // 2]
+      places = self._by_place(centre)
+      reference = places[..., places.shape[-2] // 2, :]
     return moved, levels, reference, log_det
 
   def _walk_group(
@@ -449,8 +448,15 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     """The previous frame `[..., h, w, C]`, moved as the network predicts."""
     if not self._motion_radius:
       return centre
-    places = tf.split(centre, motion.num_neighbours(self._motion_radius), -1)
-    return motion.blend(places, network.motion(features), _CENTRE_LOGIT)
+    return motion.blend(
+      self._by_place(centre), network.motion(features), _CENTRE_LOGIT
+    )
+
+  def _by_place(self, centre):
+    """`[..., h, w, n C]` as `[..., h, w, n, C]`, see `_walk_scale`."""
+    count = motion.num_neighbours(self._motion_radius)
+    channels = centre.shape[-1] // count
+    return shapes.reshape_trailing(centre, 1, [count, channels])
 
   def _start(self, values, like):
     """The centres of mixtures if there is no previous frame."""

@@ -16,6 +16,9 @@ NUM_PARAMETERS = 3  # Of each component: logit, location, log-scale.
 # in shares of the number of levels.
 _NARROWEST, _WIDEST = 0.2, 0.375
 _LOGITS = (2.0, -2.0)
+# Levels up to where an outer level reaches. Its logistics are exactly 0 or 1
+# there, and so are their derivatives.
+_FAR = 1e9
 
 
 class GridMixture(distributions.LevelDistribution):
@@ -66,21 +69,20 @@ class GridMixture(distributions.LevelDistribution):
 
   def _masses(self, level):
     """Mass below a level, of the level, and above it, each `[...]`."""
+    half = tf.constant(0.5, level.dtype)
+    # The outer levels also have the mass beyond them.
+    to_lower = tf.where(level < 0.5, _FAR, half)
+    to_upper = tf.where(level > self._num_levels - 1.5, _FAR, half)
     at = level[..., tf.newaxis] - self._locations
-    lower, upper = (at - 0.5) * self._precisions, (at + 0.5) * self._precisions
-    is_first = level[..., tf.newaxis] < 0.5
-    is_last = level[..., tf.newaxis] > self._num_levels - 1.5
-    zero, one = tf.zeros_like(at), tf.ones_like(at)
+    lower = (at - to_lower[..., tf.newaxis]) * self._precisions
+    upper = (at + to_upper[..., tf.newaxis]) * self._precisions
     # sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(a - b)).
-    mass = tf.where(is_last, one, tf.sigmoid(upper))
-    mass *= tf.where(is_first, one, tf.sigmoid(-lower))
-    mass *= tf.where(is_first | is_last, one, -tf.math.expm1(-self._precisions))
-    below = tf.where(is_first, zero, tf.sigmoid(lower))
-    above = tf.where(is_last, zero, tf.sigmoid(-upper))
+    width = (to_lower + to_upper)[..., tf.newaxis] * self._precisions
+    mass = tf.sigmoid(upper) * tf.sigmoid(-lower) * -tf.math.expm1(-width)
     return (
-      self._mix(below, level + 1.0),
+      self._mix(tf.sigmoid(lower), level + 1.0),
       self._mix(mass, tf.ones_like(level)),
-      self._mix(above, self._num_levels - level),
+      self._mix(tf.sigmoid(-upper), self._num_levels - level),
     )
 
   def _mix(self, of_components, num_floors):
