@@ -23,9 +23,7 @@ class MotionTest(tf.test.TestCase, parameterized.TestCase):
   def test_wrap_shifts_around_the_edges(self):
     places = motion.neighbours(tf.constant(self.frame), 1, padding='wrap')
     self.assertAllEqual(places[..., 4, :], self.frame)
-    self.assertAllEqual(
-      places[..., 2, :], np.roll(self.frame, [1, -1], [1, 2])
-    )
+    self.assertAllEqual(places[..., 2, :], np.roll(self.frame, [1, -1], [1, 2]))
 
   def test_no_motion_is_the_frame_alone(self):
     places = motion.neighbours(tf.constant(self.frame), 0)
