@@ -38,7 +38,8 @@ def adapt(
     bijector: A `Glow`, `Scan` of `FlowStep`s, `FlowStep` or `ActNorm` whose
       ActNorm parameters are `tf.Variable`s; or a `tfb.Chain` or `Conditioned`
       of these. A bijector without an ActNorm is only applied.
-    frames: `[..., H, W, C]`, dequantised data.
+    frames: `[..., H, W, C]`, dequantised data; some hundred pixels for each
+      channel at the coarsest level, such as 16 frames or more.
     **conditions: Conditions, as `bijector.inverse` takes them.
 
   Returns:
@@ -47,8 +48,9 @@ def adapt(
   Raises:
     TypeError: if `bijector` is no `tfb.Bijector`.
     ValueError: if `bijector` is a `Glow` that was adapted before, or contains
-      an ActNorm that `adapt` cannot reach; if frames, a condition or a result
-      are not finite; or if a condition does not fit.
+      an ActNorm that `adapt` cannot reach; if frames are integers or, for a `Glow`,
+      whole numbers such as bytes; if frames, a condition or a result are not
+      finite; or if a condition does not fit.
     RuntimeError: if called inside a `tf.function`, or outside of `Strategy.run`
       for variables of several replicas.
   """
@@ -81,6 +83,7 @@ def initial_values(bijector, frames, /, **conditions):
       f'`adapt` expects a bijector, but got {type(bijector).__name__}.'
     )
   replicas.check_replica_context('adapt', bijector.variables)
+  checks.check_not_integer(bijector.name, 'frames', frames)
   frames = tf.convert_to_tensor(frames, dtype_hint=bijector.dtype)
   if frames.dtype != (bijector.dtype or frames.dtype):
     raise ValueError(
@@ -199,6 +202,7 @@ def _(bijector: glow_lib.Glow, y, found, /, label=None, **conditions):
       f'`{bijector.name}` is adapted already; adapting it again would '
       "overwrite ActNorm's trained parameters."
     )
+  glow_lib.check_not_bytes(bijector, y)
   step_fn = lambda part, y, **kwargs: _adapt(part, y, found, **kwargs)
   x = bijector.walk_inverse(step_fn, y, label=label, **conditions)
   if bijector.adapted is not None:

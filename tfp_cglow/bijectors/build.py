@@ -69,8 +69,10 @@ def build_glow(
       the first bijector and the labels' prior.
     context: `Context`, describes the condition `context`; None: the flow takes
       no context.
-    vector_channels: Python `int`, size of the condition `vector`; None: the
-      flow takes no vector.
+    vector_channels: Python `int` D, size of the condition `vector`, `[..., D]`
+      of `dtype`, which networks see at every pixel; None: the flow takes no
+      vector. If the vector has places in it, give coordinates as `context`:
+      networks do not know where a pixel lies.
     labels: `LabelPriors`, `LabelEmbedding` or `LabelImages`, with `num_labels`;
       None: the flow takes no label.
     first: `FrameAffine`, or `LevelMixture` with `levels`: the bijector nearest

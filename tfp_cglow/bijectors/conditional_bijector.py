@@ -184,6 +184,10 @@ class ConditionalBijector(tfp.bijectors.Bijector):
     """`dict` from the name of each condition to a description of its value."""
     return {}
 
+  def _call_inverse(self, y, name, **kwargs):
+    checks.check_not_integer(self.name, 'data', y)
+    return super()._call_inverse(y, name, **kwargs)
+
   def _augmented_forward(self, x, **conditions):
     conditions = self.checked(x, self.forward_min_event_ndims, conditions)
     return self._forward_and_ildj(x, **conditions)
@@ -239,6 +243,7 @@ class ConditionalBijector(tfp.bijectors.Bijector):
       x: The latents.
       ildj: Log-det of the inverse's Jacobian, nats.
     """
+    checks.check_not_integer(self.name, 'data', y)
     y = tf.convert_to_tensor(y, dtype_hint=self.dtype)
     return one_pass.inverse_and_ldj(self, y, event_ndims, conditions)
 

@@ -484,6 +484,16 @@ def _assert_range(glow, frames):
   )
 
 
+def check_not_bytes(glow, frames):
+  """Raises ValueError for eager frames that are bytes: whole numbers to 255."""
+  most = float(tf.reduce_max(tf.abs(frames)))
+  if most > _MOST and bool(tf.reduce_all(frames == tf.round(frames))):
+    raise ValueError(
+      f'`{glow.name}` expects frames with a density, but got whole numbers up '
+      f'to {most:g}. `quantise` and `dequantise` map bytes to [-0.5, 0.5).'
+    )
+
+
 def _check_event(glow, data, event_ndims):
   """Raises unless data are frames, for `event_ndims` 3, or latents, for 1."""
   kind, expected = 'frames', glow.output_shape

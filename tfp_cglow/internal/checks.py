@@ -1,5 +1,7 @@
 """Checks of arguments. Errors say what was expected and what came."""
 
+import numbers
+
 import tensorflow as tf
 
 __all__ = [
@@ -8,6 +10,7 @@ __all__ = [
   'check_dtype',
   'check_finite',
   'check_kind',
+  'check_not_integer',
 ]
 
 
@@ -34,9 +37,24 @@ def check_choice(name, value, choices):
 
 
 def check_at_least(name, value, least):
-  """Raises ValueError unless `value` is None or at least `least`."""
-  if value is not None and value < least:
-    raise ValueError(f'`{name}` must be at least {least}, but got {value}.')
+  """Raises ValueError unless `value` is None or a number >= `least`."""
+  if value is None:
+    return
+  if not isinstance(value, numbers.Real) or value < least:
+    raise ValueError(f'`{name}` must be at least {least}, but got {value!r}.')
+
+
+def check_not_integer(owner, name, values):
+  """Raises ValueError if an array or a tensor holds integers.
+
+  TensorFlow silently converts integers of NumPy where floats are wanted.
+  """
+  dtype = getattr(values, 'dtype', None)
+  if dtype is not None and tf.as_dtype(dtype).is_integer:
+    raise ValueError(
+      f'`{owner}` expects float {name}, but got {tf.as_dtype(dtype).name}. '
+      '`quantise` and `dequantise` map bytes to [-0.5, 0.5).'
+    )
 
 
 def check_dtype(name, dtype):

@@ -98,7 +98,7 @@ def valid_dataset(clips, batch_size, num_parallel=4):
 
   Args:
     clips: A `Clips`.
-    batch_size: `int`; the last batch may be smaller.
+    batch_size: `int`; batches of long clips are smaller, as the last may be.
     num_parallel: `int`, number of clips decoded at a time.
 
   Returns:
@@ -138,7 +138,8 @@ def _fixed_dataset(clips, regions, batch_size, num_parallel):
     num_parallel_calls=num_parallel,
     deterministic=True,
   )
-  return feeding.prefetched(dataset.unbatch().batch(batch_size))
+  at_once = feeding.clips_at_once(batch_size, clips.num_frames)
+  return feeding.prefetched(dataset.unbatch().batch(at_once))
 
 
 def check_labels(clips):

@@ -8,7 +8,17 @@ import threading
 import numpy as np
 import tensorflow as tf
 
-__all__ = ['Rows', 'WaitCounter', 'prefetched', 'to_device']
+__all__ = [
+  'Rows',
+  'WaitCounter',
+  'clips_at_once',
+  'prefetched',
+  'to_device',
+]
+
+# Frames that are evaluated at once. All frames of many long clips would need
+# gigabytes, and most of the time would be spent on getting this memory.
+_MOST_FRAMES = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +41,21 @@ class Rows:
   @classmethod
   def all(cls, batch_size):
     return cls(0, batch_size, batch_size)
+
+
+def clips_at_once(batch_size, num_frames):
+  """Clips of a batch whose frames are all used: at most `batch_size`.
+
+  Training takes some frames of each clip, evaluation all of them.
+
+  Args:
+    batch_size: `int`, clips of a training batch.
+    num_frames: `int`, frames of a clip.
+
+  Returns:
+    `int`, at least 1.
+  """
+  return max(1, min(batch_size, _MOST_FRAMES // num_frames))
 
 
 def prefetched(dataset):

@@ -208,4 +208,5 @@ class SequentialInputs:
       return self._clip(example, lambda windows: tf.minimum(first, windows - 1))
 
     dataset = dataset.map(clip, num_parallel_calls=4, deterministic=True)
-    return feeding.prefetched(dataset.batch(self._batch_size))
+    at_once = feeding.clips_at_once(self._batch_size, self._num_frames)
+    return feeding.prefetched(dataset.batch(at_once))

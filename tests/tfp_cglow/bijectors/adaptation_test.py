@@ -172,6 +172,19 @@ class AdaptTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllClose(tfp_cglow.adapt(shifts, y), y - 3.0)
     self.assertAllClose(tfp_cglow.adapt(tfb.Invert(shifts), y), y + 3.0)
 
+  @parameterized.parameters('uint8', 'int32', 'float32')
+  def test_bytes_are_refused(self, dtype):
+    glow = tfp_cglow.build_glow([4, 4, 3], 2, tfp_cglow.AdditiveSteps(1, 4))
+    frames = np.random.default_rng(0).integers(0, 256, [8, 4, 4, 3])
+    with self.assertRaisesRegex(ValueError, '`quantise` and `dequantise`'):
+      tfp_cglow.adapt(glow, frames.astype(dtype))
+    self.assertFalse(bool(glow.adapted))
+    if dtype != 'float32':
+      with self.assertRaisesRegex(ValueError, f'float data, but got {dtype}'):
+        glow.inverse(frames.astype(dtype))
+      with self.assertRaisesRegex(ValueError, f'float data, but got {dtype}'):
+        glow.inverse_and_log_det(frames.astype(dtype))
+
   def test_no_bijector(self):
     base = tfp.distributions.Sample(tfp.distributions.Normal(0.0, 1.0), [4])
     glow = tfp_cglow.build_glow([2, 2, 1], 1, tfp_cglow.AdditiveSteps(1, 4))

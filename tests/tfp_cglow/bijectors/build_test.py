@@ -219,6 +219,7 @@ class BuildGlowTest(tf.test.TestCase, parameterized.TestCase):
     ('no_blocks', {'num_glow_blocks': 0}, 'at least 1, but got 0'),
     ('no_channels', {'context': tfp_cglow.Context(0)}, 'at least 1.*got 0'),
     ('no_vector', {'vector_channels': 0}, 'at least 1.*got 0'),
+    ('a_list', {'vector_channels': [5]}, 'at least 1, but got .5.'),
     ('no_labels', {'labels': tfp_cglow.LabelPriors(0)}, 'at least 1.*got 0'),
     (
       'no_embedding',

@@ -37,6 +37,14 @@ class WaitCounterTest(tf.test.TestCase):
     self.assertLess(counter.seconds, 0.2)
 
 
+class ClipsAtOnceTest(tf.test.TestCase):
+  def test_long_clips_come_in_small_batches(self):
+    self.assertEqual(feeding.clips_at_once(8, 16), 8)
+    self.assertEqual(feeding.clips_at_once(32, 16), 16)
+    self.assertEqual(feeding.clips_at_once(32, 100), 2)
+    self.assertEqual(feeding.clips_at_once(32, 1000), 1)
+
+
 class PrefetchedTest(tf.test.TestCase):
   def test_has_no_thread_that_tunes(self):
     dataset = feeding.prefetched(tf.data.Dataset.range(3))
