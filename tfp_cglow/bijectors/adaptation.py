@@ -48,9 +48,9 @@ def adapt(
   Raises:
     TypeError: if `bijector` is no `tfb.Bijector`.
     ValueError: if `bijector` is a `Glow` that was adapted before, or contains
-      an ActNorm that `adapt` cannot reach; if frames are integers or, for a `Glow`,
-      whole numbers such as bytes; if frames, a condition or a result are not
-      finite; or if a condition does not fit.
+      an ActNorm that `adapt` cannot reach; if frames are integers or, for a
+      `Glow`, whole numbers such as bytes; if frames, a condition or a result
+      are not finite; or if a condition does not fit.
     RuntimeError: if called inside a `tf.function`, or outside of `Strategy.run`
       for variables of several replicas.
   """
