@@ -16,9 +16,10 @@ __all__ = [
   'to_device',
 ]
 
-# Frames that are evaluated at once. All frames of many long clips would need
-# gigabytes, and most of the time would be spent on getting this memory.
-_MOST_FRAMES = 256
+# Frames that are evaluated at once, about as many as a step trains on. All
+# frames of many long clips would need gigabytes, and half of the time would be
+# spent on getting this memory.
+_MOST_FRAMES = 64
 
 
 @dataclasses.dataclass(frozen=True)

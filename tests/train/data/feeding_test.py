@@ -27,21 +27,22 @@ class WaitCounterTest(tf.test.TestCase):
   def test_counts_waiting_for_the_producer(self):
     counter = feeding.WaitCounter()
     list(counter.measure(slow(0.05).prefetch(2)))
-    self.assertBetween(counter.seconds, 0.3, 2.0)
+    self.assertGreater(counter.seconds, 0.3)
 
   def test_does_not_count_the_consumers_time(self):
     counter = feeding.WaitCounter()
     dataset = counter.measure(tf.data.Dataset.range(5).prefetch(2))
+    start = time.perf_counter()
     for _ in dataset:
       time.sleep(0.1)
-    self.assertLess(counter.seconds, 0.2)
+    self.assertLess(counter.seconds, time.perf_counter() - start - 0.45)
 
 
 class ClipsAtOnceTest(tf.test.TestCase):
   def test_long_clips_come_in_small_batches(self):
-    self.assertEqual(feeding.clips_at_once(8, 16), 8)
-    self.assertEqual(feeding.clips_at_once(32, 16), 16)
-    self.assertEqual(feeding.clips_at_once(32, 100), 2)
+    self.assertEqual(feeding.clips_at_once(8, 8), 8)
+    self.assertEqual(feeding.clips_at_once(32, 16), 4)
+    self.assertEqual(feeding.clips_at_once(32, 30), 2)
     self.assertEqual(feeding.clips_at_once(32, 1000), 1)
 
 
