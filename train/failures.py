@@ -8,8 +8,10 @@ TensorFlow or tf.data have wrapped them. `exit_code` runs a program: what
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
+import gc
 import os
 import re
 import signal
@@ -267,6 +269,7 @@ def exit_code(function):
     Exception: what is not known, with a note on where to report it.
   """
   open_streams()
+  atexit.register(_end_data_sets)
   try:
     with contextlib.redirect_stdout(_Output(sys.stdout)):
       function()
@@ -291,6 +294,17 @@ def exit_code(function):
       raise
   _tell(line if code == 75 else f'error: {line}')
   return code
+
+
+def _end_data_sets():
+  """Deletes iterators of data sets while Python still runs.
+
+  An iterator's end waits for its functions that are still reading. Later, when
+  the interpreter ends, these could not go on, and the process would never end.
+  """
+  # A traceback that was shown holds the variables of its functions.
+  sys.last_type = sys.last_value = sys.last_traceback = sys.last_exc = None
+  gc.collect()
 
 
 class _Output:

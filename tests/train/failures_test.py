@@ -246,5 +246,44 @@ class StreamsTest(parameterized.TestCase):
     )
 
 
+_READER = """
+import sys
+import time
+import numpy as np
+import tensorflow as tf
+from train import failures
+
+def slow(i):
+  if i > 1:
+    time.sleep(0.5)
+  return np.int64(i)
+
+def run():
+  numbers = tf.data.Dataset.range(99).map(
+    lambda i: tf.numpy_function(slow, [i], tf.int64), num_parallel_calls=4
+  )
+  iterator = iter(numbers.prefetch(2))
+  cycle = [iterator]  # As a loop of Keras does, it holds itself.
+  cycle.append(cycle)
+  next(iterator)
+  raise {error}
+
+sys.exit(failures.exit_code(run))
+"""
+
+
+class ReaderTest(parameterized.TestCase):
+  @parameterized.parameters(('KeyboardInterrupt', 75), ("TypeError('odd')", 1))
+  def test_a_program_ends_while_a_data_set_is_read(self, error, code):
+    done = subprocess.run(
+      [sys.executable, '-c', _READER.format(error=error)],
+      env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+      capture_output=True,
+      check=False,
+      timeout=240,
+    )
+    self.assertEqual(done.returncode, code, done.stderr)
+
+
 if __name__ == '__main__':
   absltest.main()
