@@ -24,6 +24,7 @@ __all__ = ['File', 'examine', 'examine_file']
 _NUMBER = re.compile(r'^\[Errno \d+\] ')
 _FILE_SECONDS = 60.0  # Limit on the wall time of one file.
 _MAX_WORKERS = 4  # Each imports TensorFlow.
+_LEAST_FILES = 200  # That are looked at, however long it takes.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,7 @@ class File:
 
 
 def examine(paths, decoder, num_frames, max_seconds):
-  """Looks at files in worker processes, until the time is over.
+  """Looks at files in worker processes: at some, then until the time is over.
 
   The order is shuffled, always in the same way, so that files of all labels are
   seen if the time is short.
@@ -57,8 +58,8 @@ def examine(paths, decoder, num_frames, max_seconds):
     paths: List of `str`.
     decoder: A `decode.Decoder`.
     num_frames: `int`, number of frames of a clip.
-    max_seconds: Float; no file is begun later than so many seconds after the
-      first.
+    max_seconds: Float; after 200 files, no file is begun later than so many
+      seconds after the first.
 
   Returns:
     List of `File`, those that were looked at, sorted by path.
@@ -78,7 +79,8 @@ def examine(paths, decoder, num_frames, max_seconds):
         stack.callback(bar.close)
       else:
         bar.show(len(found), [f'{sum(bool(f.problem) for f in found)} skipped'])
-      if time.monotonic() - begin > max_seconds:
+      is_late = time.monotonic() - begin > max_seconds
+      if is_late and len(found) >= _LEAST_FILES:
         break
   return sorted(found, key=lambda file: file.path)
 

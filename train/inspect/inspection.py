@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import math
 import os
 
 from train.config import configs
@@ -19,6 +20,8 @@ __all__ = ['Inspection', 'by_label']
 _FEW_CLIPS = 30  # Fewer held-out clips say nothing of labels.
 _OTHER_RATE = 1.1  # Rates that differ by this factor are different.
 _NOT_SQUARE = 1.1  # Sides that differ by this factor.
+_MANY_SHORT = 0.1  # Of the files; for fewer, all clips need not be shorter.
+_MOST_HELD_OUT = {'valid_fraction': 0.3, 'valid_videos': 200}  # As advised.
 _MOST_MEMORY = 0.8  # Of the machine's; the run needs more than a step.
 _LONG_SECONDS = 86400.0
 
@@ -59,6 +62,11 @@ class Inspection:
   def skipped(self):
     """The files that give no clip: list of `examine.File`."""
     return [f for f in self.files if f.problem]
+
+  @property
+  def is_sample(self):
+    """Whether only some of the files were looked at."""
+    return len(self.files) < len(self.source.paths)
 
   @property
   def has_shared_files(self):
@@ -196,7 +204,7 @@ class Inspection:
 
   def _of_number(self):
     total = len(self.source.paths)
-    if len(self.files) == total:
+    if not self.is_sample:
       return []
     return [
       f'{len(self.files):,} of {total:,} files were looked at, evenly spread, '
@@ -204,10 +212,13 @@ class Inspection:
     ]
 
   def _of_skipped(self):
-    if not self.skipped:
+    num, seen = len(self.skipped), len(self.files)
+    if not num:
       return []
-    share = len(self.skipped) / len(self.files)
-    text = f'{len(self.skipped)} of {len(self.files)} files will be skipped.'
+    if self.is_sample:
+      return [f'{num} of the {seen:,} files that were looked at give no clip.']
+    text = f'{num} of {seen} files will be skipped.'
+    share = num / seen
     if share > self.data.max_skipped:
       text += (
         f' That is more than the fraction {self.data.max_skipped:g}, and '
@@ -218,11 +229,15 @@ class Inspection:
         'remove them', self._setting('allow it', 'max_skipped', f'{more:g}')
       )
     # A video has at least two frames.
-    lengths = [f.num_frames for f in self.files if f.num_frames > 1]
-    if lengths and min(lengths) < self.data.num_frames:
+    lengths = [
+      f.num_frames
+      for f in self.files
+      if 1 < f.num_frames < self.data.num_frames
+    ]
+    if len(lengths) > _MANY_SHORT * seen:
       text += (
-        ' Some are shorter than a clip; shorter clips use them: --set '
-        f'data.num_frames={min(lengths)}.'
+        f' {len(lengths)} are shorter than a clip. Clips of {min(lengths)} '
+        f'frames fit into all of them (--set data.num_frames={min(lengths)}).'
       )
     return [text]
 
@@ -236,17 +251,18 @@ class Inspection:
         'split by hand (--dataset=moments_in_time)' if is_video else '',
       )
       found.append(
-        f'{num} pair(s) of nearly equal files are on both sides of the split, '
-        f'which makes held-out numbers too good. {choices}'
+        f'Nearly equal files on both sides of the split: {_plural(num)}. They '
+        f'make held-out numbers too good. {choices}'
       )
     if num := sum(_LABELS in words for words in wrong):
       found.append(
-        f'{num} pair(s) of nearly equal files have different labels. Remove '
-        'the one with the wrong label.'
+        f'Nearly equal files with different labels: {_plural(num)}. Remove the '
+        'one with the wrong label.'
       )
     if num := wrong.count(''):
       found.append(
-        f'{num} pair(s) of nearly equal files count twice. Remove one of each.'
+        f'Nearly equal files, which count twice: {_plural(num)}. Remove one of '
+        'each.'
       )
     return found
 
@@ -255,7 +271,11 @@ class Inspection:
     found = []
     choices = _one_of(
       'add videos',
-      self._setting('choose another split', 'split_seed', '...'),
+      self._setting(
+        'choose another split',
+        'split_seed',
+        getattr(self.data, 'split_seed', 0) + 1,
+      ),
       self._setting('leave the label out', 'only_labels', '...'),
     )
     for column, part in ((2, 'training'), (4, 'held-out')):
@@ -266,8 +286,7 @@ class Inspection:
     if num_held_out < _FEW_CLIPS:
       choices = _one_of(
         'add videos',
-        self._more_held_out('valid_fraction'),
-        self._more_held_out('valid_videos'),
+        self._more_held_out(num_held_out),
       )
       found.append(
         f'{num_held_out} held-out clips say nothing of labels, {_FEW_CLIPS} '
@@ -295,7 +314,9 @@ class Inspection:
     ]
     found = []
     num = sum(max(size) >= _NOT_SQUARE * min(size) for size in sizes)
-    setting = self._setting('keep them', 'crop', 'letterbox')
+    setting = self._setting(
+      'show whole frames, with black bars', 'crop', 'letterbox'
+    )
     if num and setting and self.data.crop != 'letterbox':
       found.append(
         f'{num} of {len(sizes)} files are not square: the sides are cut off. '
@@ -339,15 +360,26 @@ class Inspection:
       )
     return found
 
-  def _more_held_out(self, key):
-    """The words for another value of a key that says how much is held out."""
-    now = f'..., more than the present {getattr(self.data, key, None)}'
-    return self._setting('hold out more of them', key, now)
+  def _more_held_out(self, num_held_out):
+    """The words for a setting that holds out more; '' if there is none."""
+    times = _FEW_CLIPS / max(num_held_out, 1)
+    found = []
+    for key, most in _MOST_HELD_OUT.items():
+      now = getattr(self.data, key, None)
+      if now is not None and now < most:
+        more = min(most, times * now)
+        more = math.ceil(more) if isinstance(now, int) else round(more, 2)
+        found.append(self._setting('hold out more of them', key, more))
+    return ''.join(found)
 
   def _setting(self, what, key, value):
     """What a key does, with the flag; '' if the data set has no such key."""
     keys = {field.name for field in dataclasses.fields(self.data)}
     return f'{what} (--set data.{key}={value})' if key in keys else ''
+
+
+def _plural(number):
+  return f'{number} {"pair" if number == 1 else "pairs"}'
 
 
 def _one_of(*choices):

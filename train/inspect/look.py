@@ -146,7 +146,11 @@ def _skipped(found):
 
 def _pairs(found):
   rows = sorted(found.pairs(), key=lambda pair: not pair[2])
-  return _table(('file', 'and', 'problem'), rows, 'None were found.')
+  rows = [(*names, wrong or 'both count') for *names, wrong in rows]
+  none = 'None were found.'
+  if found.is_sample:
+    none = f'None among the {len(found.files):,} files that were looked at.'
+  return _table(('file', 'and', 'problem'), rows, none)
 
 
 def _pictures(found):
@@ -179,7 +183,7 @@ def _sheet(found):
 
 def _memory(config):
   needs = memory.of_training(config)
-  rows = [(name, f'{size / 2**20:,.0f} MiB') for name, size in needs.items()]
+  rows = [(name, f'{size / 2**20:,.1f} MiB') for name, size in needs.items()]
   return sections.Details(
     'What the config needs at least, without a measurement',
     [sections.Table(('what', 'at least'), rows)],

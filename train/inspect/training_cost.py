@@ -85,7 +85,7 @@ def _words(error, max_seconds):
   """Why a step was not measured, as a sentence."""
   if isinstance(error, worker_pool.WorkerCrash):
     if 'too long' in str(error):
-      return f'It takes more than {max_seconds:g} seconds.'
+      return f'Building the model, or steps, took more than {max_seconds:g} s.'
     return f'{str(error).capitalize()}. Is there enough memory?'
   (first, *_) = str(error).splitlines() or ['']
   return f'{type(error).__name__}: {first[:200]}'

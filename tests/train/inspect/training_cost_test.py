@@ -56,7 +56,7 @@ class TrainingCostTest(parameterized.TestCase):
   @parameterized.parameters(
     (
       worker_pool.WorkerCrash('takes too long'),
-      'It takes more than 5 seconds.',
+      'Building the model, or steps, took more than 5 s.',
     ),
     (
       worker_pool.WorkerCrash('the worker died of signal 9'),
