@@ -37,7 +37,8 @@ demo: setup
 	$(RUN) -m train.main
 
 play: setup
-	$(RUN) -m pip install -q --disable-pip-version-check -r requirements/play.txt
+	@$(RUN) -c 'import gradio' 2>/dev/null || echo 'Installing Gradio (once, a minute or more) ...'
+	@$(RUN) -m pip install -q --disable-pip-version-check -r requirements/play.txt
 	$(RUN) -m train.main --mode=play --workdir='$(or $(WORKDIR),runs/demo)'
 
 test: setup

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from train.config import presets
 from train.data import inputs
 from train.inspect import look
 from train.loop import finished
+from train.loop import interrupts
 from train.loop import session
 from train.play import player as player_lib
 from train.play import server
@@ -224,10 +226,11 @@ def pack(workdir, destination, which):
 
 
 def play(workdir, host, port):
-  """Serves a page of the run's newest SavedModel until a signal."""
+  """Serves a page of the run's newest SavedModel until a signal ends it."""
   server.check(host, port)
   player = player_lib.load(workdir)
   with server.serving(player, os.path.normpath(workdir), host, port) as url:
     print(f'{player.path} plays at {url} (Ctrl-C ends it)')
     sys.stdout.flush()
-    threading.Event().wait()  # A signal raises `Interrupted`.
+    with contextlib.suppress(interrupts.Interrupted):
+      threading.Event().wait()

@@ -152,6 +152,11 @@ def sample_run(
   """
   run = load(workdir, which)
   system, settings = run.system, run.config.run
+  if not system.has_head:
+    raise fields.ConfigError(
+      f'--mode=sample draws first frames, but {run.folder.path} trained no '
+      f'head. {run.folder.samples} has continuations of held-out clips.'
+    )
   temperatures = temperatures or [settings.temperature]
   others = {k: v for k, v in run.config.sampling.items() if k != 'temperature'}
   if min_p is not None and 'min_p' not in others:

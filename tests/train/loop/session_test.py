@@ -1,5 +1,6 @@
 """One small run from video files to an export, shared by the tests."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -193,6 +194,20 @@ class TrainingTest(tf.test.TestCase):
       self.assertNotAllEqual(rows[0], rows[-1])
     with self.assertRaisesRegex(fields.ConfigError, 'one temperature'):
       loading.sample_run(self.workdir, [], 3, [0.1, 0.2], 1, 'newest', 4)
+
+  def test_sampling_without_a_head(self):
+    run = loading.load(self.workdir)
+    model = dataclasses.replace(run.config.model, head=None)
+    alone = dataclasses.replace(
+      run, config=dataclasses.replace(run.config, model=model)
+    )
+    with (
+      unittest.mock.patch.object(loading, 'load', return_value=alone),
+      self.assertRaisesRegex(
+        fields.ConfigError, 'trained no head.*samples has'
+      ),
+    ):
+      loading.sample_run(self.workdir, [], 2, [], seed=1)
 
   def test_sampling_an_unknown_label(self):
     wrong = self.folder.read_labels()[0][:-1] + '_'
