@@ -69,10 +69,10 @@ class GridMixture(distributions.LevelDistribution):
 
   def _masses(self, level):
     """Mass below a level, of the level, and above it, each `[...]`."""
-    half = tf.constant(0.5, level.dtype)
+    half, far = (tf.constant(x, level.dtype) for x in (0.5, _FAR))
     # The outer levels also have the mass beyond them.
-    to_lower = tf.where(level < 0.5, _FAR, half)
-    to_upper = tf.where(level > self._num_levels - 1.5, _FAR, half)
+    to_lower = tf.where(level < 0.5, far, half)
+    to_upper = tf.where(level > self._num_levels - 1.5, far, half)
     at = level[..., tf.newaxis] - self._locations
     lower = (at - to_lower[..., tf.newaxis]) * self._precisions
     upper = (at + to_upper[..., tf.newaxis]) * self._precisions
