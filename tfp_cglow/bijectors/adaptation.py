@@ -83,7 +83,7 @@ def initial_values(bijector, frames, /, **conditions):
       f'`adapt` expects a bijector, but got {type(bijector).__name__}.'
     )
   replicas.check_replica_context('adapt', bijector.variables)
-  checks.check_not_integer(bijector.name, 'frames', frames)
+  checks.check_not_integer(bijector.name, 'frames', frames, bijector.dtype)
   frames = tf.convert_to_tensor(frames, dtype_hint=bijector.dtype)
   if frames.dtype != (bijector.dtype or frames.dtype):
     raise ValueError(

@@ -185,7 +185,7 @@ class ConditionalBijector(tfp.bijectors.Bijector):
     return {}
 
   def _call_inverse(self, y, name, **kwargs):
-    checks.check_not_integer(self.name, 'data', y)
+    checks.check_not_integer(self.name, 'data', y, self.dtype)
     return super()._call_inverse(y, name, **kwargs)
 
   def _augmented_forward(self, x, **conditions):
@@ -243,7 +243,7 @@ class ConditionalBijector(tfp.bijectors.Bijector):
       x: The latents.
       ildj: Log-det of the inverse's Jacobian, nats.
     """
-    checks.check_not_integer(self.name, 'data', y)
+    checks.check_not_integer(self.name, 'data', y, self.dtype)
     y = tf.convert_to_tensor(y, dtype_hint=self.dtype)
     return one_pass.inverse_and_ldj(self, y, event_ndims, conditions)
 

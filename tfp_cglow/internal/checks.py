@@ -44,16 +44,27 @@ def check_at_least(name, value, least):
     raise ValueError(f'`{name}` must be at least {least}, but got {value!r}.')
 
 
-def check_not_integer(owner, name, values):
+def check_not_integer(owner, name, values, expected):
   """Raises ValueError if an array or a tensor holds integers.
 
   TensorFlow silently converts integers of NumPy where floats are wanted.
+
+  Args:
+    owner: Python `str`, name of the bijector in the message.
+    name: Python `str`, of the argument.
+    values: The argument's value.
+    expected: The expected `tf.DType`, or None: any float.
+
+  Raises:
+    ValueError: if `values` has a dtype, and this is an integer's.
   """
   dtype = getattr(values, 'dtype', None)
   if dtype is not None and tf.as_dtype(dtype).is_integer:
+    expected = tf.as_dtype(expected).name if expected else 'float'
     raise ValueError(
-      f'`{owner}` expects float {name}, but got {tf.as_dtype(dtype).name}. '
-      '`quantise` and `dequantise` map bytes to [-0.5, 0.5).'
+      f'`{owner}` expects {name} of dtype {expected}, but got '
+      f'{tf.as_dtype(dtype).name}. `quantise` and `dequantise` map bytes to '
+      '[-0.5, 0.5).'
     )
 
 

@@ -180,9 +180,13 @@ class AdaptTest(tf.test.TestCase, parameterized.TestCase):
       tfp_cglow.adapt(glow, frames.astype(dtype))
     self.assertFalse(bool(glow.adapted))
     if dtype != 'float32':
-      with self.assertRaisesRegex(ValueError, f'float data, but got {dtype}'):
+      with self.assertRaisesRegex(
+        ValueError, f'dtype float32, but got {dtype}'
+      ):
         glow.inverse(frames.astype(dtype))
-      with self.assertRaisesRegex(ValueError, f'float data, but got {dtype}'):
+      with self.assertRaisesRegex(
+        ValueError, f'dtype float32, but got {dtype}'
+      ):
         glow.inverse_and_log_det(frames.astype(dtype))
 
   def test_no_bijector(self):
