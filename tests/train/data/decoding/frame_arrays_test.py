@@ -79,9 +79,10 @@ class FrameArraysTest(tf.test.TestCase):
     clips = clips_lib.Clips(source, 100, decode.Decoder(30, 1))
     clip_batches.check_labels(clips)
     stored = frame_files.open_frames(source.valid[0].path)
-    ((frames, labels),) = clip_batches.valid_dataset(clips, 2)
-    self.assertAllEqual(frames, stored.reshape([2, 100, 30, 30, 1]))
-    self.assertAllEqual(labels, [0, 0])
+    frames, labels = zip(*clip_batches.valid_dataset(clips, 1))
+    expected = stored.reshape([2, 100, 30, 30, 1])
+    self.assertAllEqual(np.concatenate(frames), expected)
+    self.assertAllEqual(np.concatenate(labels), [0, 0])
 
 
 if __name__ == '__main__':

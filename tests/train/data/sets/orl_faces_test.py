@@ -151,9 +151,10 @@ class RealFacesTest(tf.test.TestCase):
   def test_clips(self):
     clips = clips_lib.Clips(self.source, 1, decode.Decoder(32))
     clip_batches.check_labels(clips)
-    frames, label = next(iter(clip_batches.valid_dataset(clips, 80)))
-    self.assertEqual(frames.shape, [80, 1, 32, 32, 3])
-    self.assertAllEqual(np.bincount(label), [2] * 40)
+    batches = list(clip_batches.valid_dataset(clips, 40))
+    self.assertEqual([f.shape for f, _ in batches], [[40, 1, 32, 32, 3]] * 2)
+    labels = np.concatenate([label for _, label in batches])
+    self.assertAllEqual(np.bincount(labels), [2] * 40)
 
 
 if __name__ == '__main__':
