@@ -184,6 +184,17 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
         bound = functools.partial(call, glow, data, conditions)
         _refuses(self, bound, pattern, glow)
 
+  def test_bytes_of_numpy(self):
+    glow = _build_glow()
+    for entrance, call in {**_OF_FRAMES, **_WITHOUT_LABEL}.items():
+      # TFP converts the data of a distribution before a bijector sees them.
+      if entrance.startswith('distribution'):
+        continue
+      with self.subTest(entrance):
+        data = np.zeros([2, 4, 4, 1], np.uint8)
+        bound = functools.partial(call, glow, data, dict(_GOOD))
+        _refuses(self, bound, 'float32, but got uint8', glow)
+
   def test_every_entrance_takes_the_good_input(self):
     y, z = np.zeros([2, 4, 4, 1], 'f'), np.zeros([2, 16], 'f')
     for calls, data in (

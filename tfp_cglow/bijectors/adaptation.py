@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_cglow.bijectors import actnorm
+from tfp_cglow.bijectors import conditional_bijector
 from tfp_cglow.bijectors import conditioned
 from tfp_cglow.bijectors import flow_step
 from tfp_cglow.bijectors import glow as glow_lib
@@ -38,8 +39,7 @@ def adapt(
     bijector: A `Glow`, `Scan` of `FlowStep`s, `FlowStep` or `ActNorm` whose
       ActNorm parameters are `tf.Variable`s; or a `tfb.Chain` or `Conditioned`
       of these. A bijector without an ActNorm is only applied.
-    frames: `[..., H, W, C]`, dequantised data; some hundred pixels for each
-      channel at the coarsest level, such as 16 frames or more.
+    frames: `[..., H, W, C]`, dequantised data.
     **conditions: Conditions, as `bijector.inverse` takes them.
 
   Returns:
@@ -83,8 +83,7 @@ def initial_values(bijector, frames, /, **conditions):
       f'`adapt` expects a bijector, but got {type(bijector).__name__}.'
     )
   replicas.check_replica_context('adapt', bijector.variables)
-  checks.check_not_integer(bijector.name, 'frames', frames, bijector.dtype)
-  frames = tf.convert_to_tensor(frames, dtype_hint=bijector.dtype)
+  frames = conditional_bijector.to_data(bijector, 'frames', frames)
   if frames.dtype != (bijector.dtype or frames.dtype):
     raise ValueError(
       f'`{bijector.name}` expects frames of dtype {bijector.dtype.name}, but '

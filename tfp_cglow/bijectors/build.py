@@ -71,8 +71,8 @@ def build_glow(
       no context.
     vector_channels: Python `int` D, size of the condition `vector`, `[..., D]`
       of `dtype`, which networks see at every pixel; None: the flow takes no
-      vector. If the vector has places in it, give coordinates as `context`:
-      networks do not know where a pixel lies.
+      vector. If it says where things are, give coordinates as `context`:
+      couplings see the place of a pixel only by the frame's edges.
     labels: `LabelPriors`, `LabelEmbedding` or `LabelImages`, with `num_labels`;
       None: the flow takes no label.
     first: `FrameAffine`, or `LevelMixture` with `levels`: the bijector nearest

@@ -15,6 +15,7 @@ from tfp_cglow.internal import one_pass
 
 __all__ = [
   'ConditionalBijector',
+  'RefusesIntegers',
   'check_condition_names',
   'check_context',
   'check_known',
@@ -24,6 +25,7 @@ __all__ = [
   'convert_parameter',
   'leading_shape',
   'leading_shape_tensor',
+  'to_data',
 ]
 
 convert_parameter = tensor_util.convert_nonref_to_tensor
@@ -136,7 +138,27 @@ def _check_leading(owner, data, event_ndims, conditions):
       ) from e
 
 
-class ConditionalBijector(tfp.bijectors.Bijector):
+def to_data(bijector, name, values):
+  """Data of a bijector as a `Tensor`; raises ValueError for integers."""
+  checks.check_not_integer(bijector.name, name, values, bijector.dtype)
+  return tf.convert_to_tensor(values, dtype_hint=bijector.dtype)
+
+
+class RefusesIntegers(tfp.bijectors.Bijector):
+  """A bijector that raises ValueError where TFP would convert bytes."""
+
+  def inverse(self, y, name='inverse', **kwargs):
+    checks.check_not_integer(self.name, 'data', y, self.dtype)
+    return super().inverse(y, name, **kwargs)
+
+  def inverse_log_det_jacobian(
+    self, y, event_ndims=None, name='inverse_log_det_jacobian', **kwargs
+  ):
+    checks.check_not_integer(self.name, 'data', y, self.dtype)
+    return super().inverse_log_det_jacobian(y, event_ndims, name, **kwargs)
+
+
+class ConditionalBijector(RefusesIntegers):
   """A bijector whose map may depend on named conditions.
 
   Conditions are passed by keyword to `forward`, `inverse` and the log-det
@@ -183,10 +205,6 @@ class ConditionalBijector(tfp.bijectors.Bijector):
   def conditions(self):
     """`dict` from the name of each condition to a description of its value."""
     return {}
-
-  def _call_inverse(self, y, name, **kwargs):
-    checks.check_not_integer(self.name, 'data', y, self.dtype)
-    return super()._call_inverse(y, name, **kwargs)
 
   def _augmented_forward(self, x, **conditions):
     conditions = self.checked(x, self.forward_min_event_ndims, conditions)
@@ -243,8 +261,7 @@ class ConditionalBijector(tfp.bijectors.Bijector):
       x: The latents.
       ildj: Log-det of the inverse's Jacobian, nats.
     """
-    checks.check_not_integer(self.name, 'data', y, self.dtype)
-    y = tf.convert_to_tensor(y, dtype_hint=self.dtype)
+    y = to_data(self, 'data', y)
     return one_pass.inverse_and_ldj(self, y, event_ndims, conditions)
 
   def forward_and_log_det(self, x, event_ndims=None, **conditions):

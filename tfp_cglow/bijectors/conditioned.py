@@ -11,7 +11,7 @@ from tfp_cglow.internal import one_pass
 __all__ = ['Conditioned']
 
 
-class Conditioned(tfp.bijectors.Bijector):
+class Conditioned(conditional_bijector.RefusesIntegers):
   """A bijector whose conditions are bound at construction.
 
   `JointDistribution`s and `DistributionLambda` pass no `bijector_kwargs`, so

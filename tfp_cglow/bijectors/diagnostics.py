@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfp_cglow.bijectors import conditional_bijector
 from tfp_cglow.bijectors import coupling as coupling_lib
 from tfp_cglow.bijectors import flow_step
 from tfp_cglow.bijectors import glow as glow_lib
@@ -68,7 +69,7 @@ def invertibility_report(
       y = x
     return y
 
-  frames = tf.convert_to_tensor(frames, dtype_hint=glow.dtype)
+  frames = conditional_bijector.to_data(glow, 'frames', frames)
   glow.walk_inverse(inverse, frames, **conditions)
   errors = round_trip_error(glow, frames, **conditions)
   return {
@@ -96,7 +97,7 @@ def round_trip_error(
   Raises:
     ValueError: if the frames or a condition do not fit.
   """
-  frames = tf.convert_to_tensor(frames, dtype_hint=glow.dtype)
+  frames = conditional_bijector.to_data(glow, 'frames', frames)
   z = glow.inverse(frames, **conditions)
   return tf.abs(frames - glow.forward(z, **conditions))
 

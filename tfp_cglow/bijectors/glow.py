@@ -392,7 +392,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     Raises:
       ValueError: See `inverse`.
     """
-    y = tf.convert_to_tensor(y, dtype_hint=self.dtype)
+    y = conditional_bijector.to_data(self, 'frames', y)
     return self._walk_inverse(step_fn, y, **self.checked(y, 3, conditions))
 
   def checked(self, data, event_ndims, conditions, without=()):

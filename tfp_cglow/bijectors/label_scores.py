@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tfp_cglow.bijectors import conditional_bijector
 from tfp_cglow.bijectors import labels
 from tfp_cglow.bijectors import tempering
 
@@ -28,7 +29,7 @@ def log_prob_terms(glow, frames, base, weights=None, **conditions):
   """
   if glow.num_labels is None:
     raise ValueError(f'`{glow.name}` takes no label: build it with `labels`.')
-  frames = tf.convert_to_tensor(frames, dtype_hint=glow.dtype)
+  frames = conditional_bijector.to_data(glow, 'frames', frames)
   conditions = glow.checked(frames, 3, conditions, without=['label'])
   if weights is None:
     weights = tf.eye(glow.num_labels, dtype=glow.dtype)

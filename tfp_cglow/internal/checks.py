@@ -45,27 +45,28 @@ def check_at_least(name, value, least):
 
 
 def check_not_integer(owner, name, values, expected):
-  """Raises ValueError if an array or a tensor holds integers.
+  """Raises ValueError for integers where floats are expected.
 
-  TensorFlow silently converts integers of NumPy where floats are wanted.
+  TensorFlow silently converts integers of NumPy.
 
   Args:
     owner: Python `str`, name of the bijector in the message.
     name: Python `str`, of the argument.
     values: The argument's value.
-    expected: The expected `tf.DType`, or None: any float.
+    expected: The expected `tf.DType`; None: any.
 
   Raises:
-    ValueError: if `values` has a dtype, and this is an integer's.
+    ValueError: if `values` is an array or a tensor of integers, and `expected`
+      is another dtype.
   """
   dtype = getattr(values, 'dtype', None)
-  if dtype is not None and tf.as_dtype(dtype).is_integer:
-    expected = tf.as_dtype(expected).name if expected else 'float'
-    raise ValueError(
-      f'`{owner}` expects {name} of dtype {expected}, but got '
-      f'{tf.as_dtype(dtype).name}. `quantise` and `dequantise` map bytes to '
-      '[-0.5, 0.5).'
-    )
+  if expected is None or dtype is None or not tf.as_dtype(dtype).is_integer:
+    return
+  raise ValueError(
+    f'`{owner}` expects {name} of dtype {tf.as_dtype(expected).name}, but got '
+    f'{tf.as_dtype(dtype).name}. `quantise` and `dequantise` map bytes to '
+    '[-0.5, 0.5).'
+  )
 
 
 def check_dtype(name, dtype):

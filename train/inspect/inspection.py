@@ -251,17 +251,17 @@ class Inspection:
         'split by hand (--dataset=moments_in_time)' if is_video else '',
       )
       found.append(
-        f'Nearly equal files on both sides of the split: {_plural(num)}. They '
+        f'Nearly equal files on both sides of the split: {_count(num)}. They '
         f'make held-out numbers too good. {choices}'
       )
     if num := sum(_LABELS in words for words in wrong):
       found.append(
-        f'Nearly equal files with different labels: {_plural(num)}. Remove the '
+        f'Nearly equal files with different labels: {_count(num)}. Remove the '
         'one with the wrong label.'
       )
     if num := wrong.count(''):
       found.append(
-        f'Nearly equal files, which count twice: {_plural(num)}. Remove one of '
+        f'Nearly equal files, which count twice: {_count(num)}. Remove one of '
         'each.'
       )
     return found
@@ -378,7 +378,7 @@ class Inspection:
     return f'{what} (--set data.{key}={value})' if key in keys else ''
 
 
-def _plural(number):
+def _count(number):
   return f'{number} {"pair" if number == 1 else "pairs"}'
 
 
