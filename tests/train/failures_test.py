@@ -247,6 +247,7 @@ class StreamsTest(parameterized.TestCase):
 
 
 _READER = """
+import gc
 import sys
 import time
 import numpy as np
@@ -268,6 +269,7 @@ def run():
   next(iterator)
   raise {error}
 
+gc.disable()  # It may come before the end, or not.
 sys.exit(failures.exit_code(run))
 """
 

@@ -142,6 +142,17 @@ class LookTest(absltest.TestCase):
     )
     self.assertIn('3 of 13 files were looked at', few.advice()[0])
 
+  def test_a_sample_says_nothing_of_all_files(self):
+    whole = [f for f in self.found.files if not f.problem]
+    seen = [*self.found.skipped, whole[0]]
+    few = look.inspection.Inspection(self.found.source, seen, self.config)
+    text = '\n'.join(few.advice())
+    self.assertIn('2 of the 3 files that were looked at give no clip', text)
+    self.assertNotIn('max_skipped', text)
+    self.assertEqual(
+      look._pairs(few).text, 'None among the 3 files that were looked at.'
+    )
+
   def test_bad_input(self):
     for change, words in (
       ('data=tfds', 'that can be looked at'),
