@@ -109,7 +109,8 @@ def strips(shown):
     seed=shown.config.seed,
     **shown.config.sampling,
   )
-  videos = {'real': frames, f'from {given} frame(s)': continued}
+  words = 'frame' if given == 1 else 'frames'
+  videos = {'real': frames, f'from {given} {words}': continued}
   if not shown.has_no_head:
     videos['from the label'] = shown.model.sample(
       **shown.label_arguments(label),

@@ -53,9 +53,10 @@ class System(abc.ABC):
     """What a kind of videos of `sample_videos` is, and how it is drawn."""
     sampling = self.config.sampling
     drawn = ', '.join(f'{k} {v:g}' for k, v in sampling.items())
+    frames = 'frame' if self.num_given == 1 else 'frames'
     origin = {
       'generated': 'drawn from the label',
-      'continued': f'continued from {self.num_given} real frame(s)',
+      'continued': f'continued from {self.num_given} real {frames}',
     }[name]
     return f'{origin}, {drawn}'
 

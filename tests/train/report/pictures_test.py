@@ -72,8 +72,8 @@ class PicturesTest(tf.test.TestCase):
     self.assertEqual(
       [row.title for row in figure.rows],
       [
-        *('cat: real', 'cat: from 1 frame(s)', 'cat: from the label'),
-        *('eel: real', 'eel: from 1 frame(s)', 'eel: from the label'),
+        *('cat: real', 'cat: from 1 frame', 'cat: from the label'),
+        *('eel: real', 'eel: from 1 frame', 'eel: from the label'),
       ],
     )
     real, continued = (_pixels(row.images[0]) for row in figure.rows[:2])
