@@ -14,6 +14,7 @@ from torch.nn import functional as F
 __all__ = ['Twin']
 
 _FLOOR = 1e-5  # The least mass of a level.
+_NUM_NEAREST = 4  # Known pixels on whose mean a mixture is centred.
 
 
 class _Network(nn.Module):
@@ -37,7 +38,7 @@ class _Network(nn.Module):
       )
       for c in range(channels)
     )
-    self.motion = nn.Conv2d(hidden, num_places, 1) if num_places > 1 else None
+    self.places = nn.Conv2d(hidden, num_places, 1) if num_places > 1 else None
 
   def features(self, x):
     h = self.first(x)
@@ -130,9 +131,12 @@ class Twin(nn.Module):
     told = lambda scale: 4 ** min(scale, 2) * of_pixel + vector
     known = 2 * channels
     places = 0 if frames else 2
-    num_places = (2 * self.radius + 1) ** 2
+    num_moved = (2 * self.radius + 1) ** 2
     network = lambda scale, n: _Network(
-      told(scale) + places + n * known, channels, spec, num_places
+      told(scale) + places + n * known,
+      channels,
+      spec,
+      max(num_moved * (frames > 0) + _NUM_NEAREST * (n > 0), 1),
     )
     if self.has_base:
       pixels = (height >> halvings) * (width >> halvings)
@@ -170,8 +174,7 @@ class Twin(nn.Module):
         dim=1,
       )
     told = torch.cat(told, dim=1) if told else None
-    nats, _, _ = self._scale(target, told, vector, centre, 0)
-    return nats
+    return self._scale(target, told, vector, centre, 0)
 
   def _features(self, difference):
     share = difference * (32.0 / self.levels)
@@ -188,60 +191,61 @@ class Twin(nn.Module):
     if depth == self.halvings:
       if self.has_base:
         condition = torch.cat(self._maps(target, told, vector), dim=1)
-        return self.coarsest(target, condition), target, None
-      return self._group(self.coarsest, target, told, vector, [], centre, None)
+        return self.coarsest(target, condition)
+      return self._group(self.coarsest, target, told, vector, centre, [], None)
     if told is not None:
       places = _groups(told)
       told = torch.cat(places, 1) if depth < 2 else sum(places) / 4.0
     targets = _groups(target)
     centres = [None] * 4 if centre is None else _groups(centre)
-    nats, _, moved = self._scale(
-      targets[0], told, vector, centres[0], depth + 1
-    )
-    references = [moved]
+    nats = self._scale(targets[0], told, vector, centres[0], depth + 1)
     networks = self.finer[len(self.finer) - 3 * (depth + 1) :][:3]
     for i, network in enumerate(networks, 1):
-      known = [self._known(t, r) for t, r in zip(targets[:i], references)]
-      more, _, moved = self._group(
-        network, targets[i], told, vector, known, centres[i], targets[0]
+      known = [self._known(t, c) for t, c in zip(targets[:i], centres)]
+      nats = nats + self._group(
+        network,
+        targets[i],
+        told,
+        vector,
+        centres[i],
+        known,
+        _nearest(targets[:i]),
       )
-      nats = nats + more
-      references.append(moved)
-    return nats, target, None if centre is None else _join(references)
+    return nats
 
-  def _known(self, levels, reference):
-    middle = (self.levels - 1) / 2
-    return self._features(levels - (middle if reference is None else reference))
+  def _known(self, levels, centre):
+    """Features of levels; `centre` `[B, n, C, h, w]` or None."""
+    if centre is None:
+      return self._features(levels - (self.levels - 1) / 2)
+    return self._features(levels - centre[:, centre.shape[1] // 2])
 
-  def _group(self, network, target, told, vector, known, centre, like):
+  def _group(self, network, target, told, vector, centre, known, nearest):
+    """Nats `[B]` of one group of pixels."""
     seen = self._maps(target, told, vector)
     if not self.frames:
       axes = [torch.linspace(-1, 1, n) for n in target.shape[-2:]]
       grid = torch.stack(torch.meshgrid(*axes, indexing='ij'))
       seen.append(grid.expand(len(target), -1, -1, -1))
     features = network.features(torch.cat([*seen, *known], dim=1))
-    reference = None
-    if centre is not None:
-      reference = centre[:, 0]
-      if network.motion is not None:
-        logits = network.motion(features)
-        middle = logits.shape[1] // 2
-        logits = logits + 8.0 * F.one_hot(
-          torch.tensor(middle), logits.shape[1]
-        ).view(1, -1, 1, 1)
-        reference = (logits.softmax(1)[:, :, None] * centre).sum(1)
-    around = like if reference is None else reference
-    if around is None:
+    places = [p for p in (centre, nearest) if p is not None]
+    if not places:
       around = torch.full_like(target, (self.levels - 1) / 2)
+    elif network.places is None:
+      around = centre[:, 0]
+    else:
+      logits, places = network.places(features), torch.cat(places, dim=1)
+      if centre is not None:
+        middle = torch.tensor(centre.shape[1] // 2)
+        start = 8.0 * F.one_hot(middle, logits.shape[1])
+        logits = logits + start.view(1, -1, 1, 1)
+      around = (logits.softmax(1)[:, :, None] * places).sum(1)
     raw, seen = [], [features]
     for c, head in enumerate(network.heads):
       raw.append(head(torch.cat(seen, dim=1)))
       level = target[:, c : c + 1]
-      of = None if reference is None else reference[:, c : c + 1]
-      seen.append(self._known(level, of))
+      seen.append(self._features(level - around[:, c : c + 1]))
     raw = torch.stack(raw, dim=1).unflatten(2, (3, -1))
-    nats = self._log_mass(raw, around, target).sum((1, 2, 3))
-    return nats, target, reference
+    return self._log_mass(raw, around, target).sum((1, 2, 3))
 
   def _log_mass(self, raw, around, level):
     """Log mass of levels `[B, C, h, w]`; `raw` `[B, C, 3, K, h, w]`."""
@@ -260,12 +264,23 @@ class Twin(nn.Module):
     return torch.log((1.0 - (self.levels + 2) * _FLOOR) * mass + _FLOOR)
 
 
+def _nearest(groups):
+  """The four nearest known pixels of the next group, `[B, 4, C, h, w]`."""
+
+  def shifted(x, down, right):
+    padded = F.pad(x, [1, 1, 1, 1], mode='replicate')
+    height, width = x.shape[-2:]
+    return padded[..., 1 + down :, 1 + right :][..., :height, :width]
+
+  first, *others = groups
+  if not others:
+    at = [(first, i, j) for i in (0, 1) for j in (0, 1)]
+  elif len(others) == 1:
+    at = [(first, 0, 0), (first, 0, 1), (others[0], -1, 0), (others[0], 0, 0)]
+  else:
+    at = [(first, 0, 0), (first, 1, 0), (others[0], 0, -1), (others[0], 0, 0)]
+  return torch.stack([shifted(*a) for a in at], dim=1)
+
+
 def _groups(x):
   return [x[..., i::2, j::2] for i, j in ((0, 0), (1, 1), (0, 1), (1, 0))]
-
-
-def _join(parts):
-  first, both, right, down = parts
-  top = torch.stack([first, right], dim=-1).flatten(-2)
-  bottom = torch.stack([down, both], dim=-1).flatten(-2)
-  return torch.stack([top, bottom], dim=-2).flatten(-3, -2)

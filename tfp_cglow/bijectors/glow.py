@@ -261,12 +261,10 @@ class Glow(conditional_bijector.ConditionalBijector):
     a `ContextMixture` without halvings that is not tempered, and neither steps
     nor a label's prior come after it.
     """
-    is_last = self._label_prior is None and all(
-      len(block) == 1 for block in self._blocks
-    )
     is_apart = getattr(self._first, 'gives_mean_levels', False)
     is_grey = self._output_shape[-1] == 1
-    return 'context' in self.conditions and is_last and is_apart and is_grey
+    has_context = 'context' in self.conditions
+    return has_context and self._is_first_alone and is_apart and is_grey
 
   def mean_levels(
     self, **conditions: tf.types.experimental.TensorLike
@@ -294,6 +292,54 @@ class Glow(conditional_bijector.ConditionalBijector):
     seen = self._seen(like, **self.checked(like, 3, conditions))
     like, _ = shapes.align_leading(like, seen.whole)
     return self._first.mean_levels(like, **seen.by(self._first))
+
+  @property
+  def has_base(self) -> bool:
+    """Python `bool`: whether `base_log_prob` is known.
+
+    It is if the first bijector is a `LevelMixture` with an
+    `AutoregressiveBase`, and neither steps nor a label's prior come after it.
+    """
+    has_one = getattr(self._first, 'base', None) is not None
+    return self._is_first_alone and has_one
+
+  def base_log_prob(
+    self,
+    frames: tf.types.experimental.TensorLike,
+    **conditions: tf.types.experimental.TensorLike,
+  ) -> tf.Tensor:
+    """Log-density of the pixels of the `AutoregressiveBase`.
+
+    They do not depend on the other pixels, so it is their own exact density.
+
+    Args:
+      frames: `[..., H, W, C]`.
+      **conditions: As for `inverse`.
+
+    Returns:
+      `[...]`, nats, under a standard normal base.
+
+    Raises:
+      ValueError: unless `has_base`, or if frames or conditions do not fit.
+    """
+    if not self.has_base:
+      raise ValueError(
+        f'`{self.name}` has no density of the coarsest pixels alone: that '
+        'takes a `LevelMixture` with a `base`, and no steps and no '
+        '`LabelPriors` after it.'
+      )
+    frames = conditional_bijector.to_data(self, 'frames', frames)
+    seen = self._seen(frames, **self.checked(frames, 3, conditions))
+    if seen.whole is not None:
+      frames, _ = shapes.align_leading(frames, seen.whole)
+    return self._first.base_log_prob(frames, **seen.by(self._first))
+
+  @property
+  def _is_first_alone(self):
+    """Whether nothing but the first bijector changes values."""
+    return self._label_prior is None and all(
+      len(block) == 1 for block in self._blocks
+    )
 
   def log_prob_by_label(
     self,

@@ -17,7 +17,7 @@ class MixtureNetwork(tf.Module):
     h += s(relu(h))
     h += u * sigmoid(v),  [u, v] = f(relu(h))
   raw_c = conv1x1(relu(conv1x1([relu(h), known channels])))
-  motion = conv1x1(relu(h)),  optional
+  places = conv1x1(relu(h)),  optional
   ```
 
   f is a conv3x3, a ReLU and a conv1x1. s is zero; with strip pooling [1] it is
@@ -45,7 +45,8 @@ class MixtureNetwork(tf.Module):
       params: `dict` of layers. A layer is a `dict` of 'kernel' and 'bias'.
         'first': a layer. 'blocks': a list of pairs of layers. 'strips', only
         with strip pooling: a list of pairs of layers, one pair for each block.
-        'heads': a list of pairs of layers. 'motion', only with motion: a layer.
+        'heads': a list of pairs of layers. 'places', only if values come from
+        places: a layer.
       network_dtype: `tf.DType` of the computation; None: the input's dtype.
       padding: 'zeros' or 'wrap', see `convolutional`.
       name: Python `str`.
@@ -90,9 +91,9 @@ class MixtureNetwork(tf.Module):
     h = self._conv(first, tf.concat([features, *known], axis=-1))
     return self._conv(second, tf.nn.relu(h))
 
-  def motion(self, features):
+  def places(self, features):
     """Logits `[..., H, W, n]` of the n places that a pixel may come from."""
-    return self._conv(self.params['motion'], features)
+    return self._conv(self.params['places'], features)
 
   def _strips(self, layers, x):
     of_rows, of_columns = layers
@@ -133,8 +134,8 @@ def build_mixture_network(
     num_blocks: Python `int`, number of gated residual blocks.
     strip_pooling: Python `bool`: whether blocks begin with strip pooling, see
       `MixtureNetwork`.
-    num_places: Python `int` n, number of the logits of `motion`; 1: the network
-      has no `motion`.
+    num_places: Python `int` n, number of the logits of `places`; 1: the network
+      has no `places`.
     seed: Python `int`; None: from the operating system.
     network_dtype: `tf.DType` of the computation; None: the input's dtype.
     padding: 'zeros' or 'wrap', see `convolutional`.
@@ -173,5 +174,5 @@ def build_mixture_network(
     ],
   }
   if num_places > 1:
-    params['motion'] = layer(1, hidden, num_places, is_zero=True)
+    params['places'] = layer(1, hidden, num_places, is_zero=True)
   return MixtureNetwork(params, network_dtype, padding)

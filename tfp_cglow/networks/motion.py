@@ -59,19 +59,21 @@ def neighbours(frame, radius, padding='zeros'):
   return tf.stack(places, axis=-2)
 
 
-def blend(places, logits, centre_logit):
+def blend(places, logits, centre_logit=0.0, centre=None):
   """The weighted mean of each pixel's places, with softmax weights.
 
   Args:
     places: `[..., H, W, n, C]`, see `neighbours`.
     logits: `[..., H, W, n]`, logits of the weights.
-    centre_logit: Float, added to the logit of the middle place.
+    centre_logit: Float, added to the logit of one place.
+    centre: Python `int`, index of that place; None: the middle one.
 
   Returns:
     `[..., H, W, C]`.
   """
   count = places.shape[-2]
-  centre = tf.one_hot(count // 2, count, centre_logit, dtype=logits.dtype)
+  index = count // 2 if centre is None else centre
+  added = tf.one_hot(index, count, centre_logit, dtype=logits.dtype)
   # Matrix products take half the time of n products and sums.
-  weights = tf.nn.softmax(logits + centre)
+  weights = tf.nn.softmax(logits + added)
   return tf.linalg.matvec(places, weights, transpose_a=True)

@@ -10,6 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_cglow.bijectors import label_scores
+from tfp_cglow.internal import checks
+from tfp_cglow.internal import replicas
 from tfp_cglow.video import likelihood
 from tfp_cglow.video import video_targets
 
@@ -31,12 +33,26 @@ class VideoLoss:
     head_frames_per_step: Python `int`, number of random frames of each clip
       that the head is trained on in a step, for data whose first frames look
       like any other; None: frame 0 alone.
+    tail_clips_per_step: Python `int`, number of clips of the batch that the
+      tail is trained on; None, or more than there are: all. Of several
+      replicas, together.
+    head_clips_per_step: The same of the head. Its `AutoregressiveBase` is
+      trained on all clips: it is small, and needs more of them than the finer
+      pixels.
   """
 
   label_weight: float = 1.0
   label_dropout: float = 0.0
   tail_frames_per_step: Optional[int] = None
   head_frames_per_step: Optional[int] = None
+  tail_clips_per_step: Optional[int] = None
+  head_clips_per_step: Optional[int] = None
+
+  def __post_init__(self):
+    for part in ('head', 'tail'):
+      for of in ('frames', 'clips'):
+        name = f'{part}_{of}_per_step'
+        checks.check_at_least(name, getattr(self, name), 1)
 
 
 def scores_labels(glow, label_weight):
@@ -89,38 +105,73 @@ def loss_terms(flow, loss, frames, label, seed, clips):
     `label_cross_entropy`: Cross entropy of p(label | frame), nats.
     `label_accuracy`: How often the most probable label is right.
   """
-  targets = video_targets.noisy_targets(
-    flow, frames, seed, clips, loss.tail_frames_per_step
-  )
   given = _with_null_labels(flow, label, seed, clips, loss.label_dropout)
-  label_weight = loss.label_weight
   terms = {}
-  by_frame = [t if t is None else t[:, tf.newaxis] for t in (label, given)]
-  if flow.head is not None and loss.head_frames_per_step is None:
-    terms.update(
-      _submodel_terms(flow, 'head', label_weight, targets.first, label, given)
-    )
-  elif flow.head is not None:
-    some = video_targets.some_frames(
-      flow, frames, seed, clips, loss.head_frames_per_step
-    )
-    terms.update(_submodel_terms(flow, 'head', label_weight, some, *by_frame))
+  if flow.head is not None:
+    terms.update(_head_terms(flow, loss, frames, label, given, seed, clips))
   if flow.tail is not None:
-    terms.update(
-      _submodel_terms(
-        flow,
-        'tail',
-        label_weight,
-        targets.later,
-        *by_frame,
-        context=targets.contexts,
-      )
-    )
+    some = _clips(loss.tail_clips_per_step, frames, label, given, clips)
+    terms.update(_tail_terms(flow, loss, *some, seed))
+  label_weight = loss.label_weight
   cross_entropies = [v for k, v in terms.items() if 'cross_entropy' in k]
   weight = label_weight / (flow.num_dims * np.log(2.0))
   bits = [v for k, v in terms.items() if 'bits_per_dim' in k]
   terms['loss'] = sum(bits) + weight * sum(cross_entropies)
   return terms
+
+
+def _head_terms(flow, loss, frames, label, given, seed, clips):
+  """The head's terms; of its base, on all clips."""
+  num_frames = loss.head_frames_per_step
+  if num_frames is None:
+    targets = video_targets.first_frames(flow, frames, seed, clips)
+  else:
+    targets = video_targets.some_frames(flow, frames, seed, clips, num_frames)
+    label, given = _by_frame(label, given)
+  some = _clips(loss.head_clips_per_step, targets, label, given)
+  terms = _submodel_terms(flow, 'head', loss.label_weight, *some)
+  if loss.head_clips_per_step is not None and flow.head.has_base:
+    bits = _base_bits(flow, targets, given)
+    # The mean over some clips is replaced by that over all.
+    (of_some,) = _clips(loss.head_clips_per_step, bits)
+    terms['head_bits_per_dim'] += tf.reduce_mean(bits) - tf.reduce_mean(of_some)
+  return terms
+
+
+def _tail_terms(flow, loss, frames, label, given, clips, seed):
+  targets = video_targets.noisy_targets(
+    flow, frames, seed, clips, loss.tail_frames_per_step
+  )
+  return _submodel_terms(
+    flow,
+    'tail',
+    loss.label_weight,
+    targets.later,
+    *_by_frame(label, given),
+    context=targets.contexts,
+  )
+
+
+def _base_bits(flow, frames, given):
+  """Bits of the head's base, divided by the dimensions of the whole frame."""
+  conditions = {}
+  if flow.head.num_labels is not None:
+    conditions['label'] = tf.one_hot(given, flow.num_labels)
+  log_prob = flow.head.base_log_prob(frames, **conditions)
+  return -log_prob / (flow.num_dims * np.log(2.0))
+
+
+def _by_frame(*labels):
+  """Labels `[B]` as `[B, 1]`; None stays None."""
+  return [t if t is None else t[:, tf.newaxis] for t in labels]
+
+
+def _clips(number, *tensors):
+  """The first clips of tensors `[B, ...]` or None, this replica's share."""
+  if number is None:
+    return tensors
+  own = max(number // replicas.num_replicas(), 1)
+  return [t if t is None else t[:own] for t in tensors]
 
 
 def _with_null_labels(flow, label, seed, clips, dropout):

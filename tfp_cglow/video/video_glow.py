@@ -240,7 +240,11 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModel):
     self._clip_norms = {**_CLIP_NORMS, **(clip_norms or {})}
     self.train_loss = loss
     self.test_loss = dataclasses.replace(
-      loss, label_dropout=0.0, tail_frames_per_step=None
+      loss,
+      label_dropout=0.0,
+      tail_frames_per_step=None,
+      tail_clips_per_step=None,
+      head_clips_per_step=None,
     )
     self.begin_training(
       objective.metric_names(self.flow, loss.label_weight),

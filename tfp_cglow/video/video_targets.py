@@ -12,6 +12,7 @@ __all__ = [
   'clean_generated',
   'clean_given',
   'contexts_of',
+  'first_frames',
   'initial_state',
   'next_state',
   'noisy_targets',
@@ -86,6 +87,12 @@ def noisy_targets(flow, frames, seed, clips, subset_size=None):
   if flow.tail is not None:
     contexts = tf.gather(contexts_of(flow, clean), times - 1, axis=1)
   return Targets(first, contexts, later, times)
+
+
+def first_frames(flow, frames, seed, clips):
+  """Noisy frames 0, `[B, H, W, C]`, as in `noisy_targets`."""
+  draw = _NOISY_FRAMES[flow.dequantisation]
+  return draw(flow, frames[:, :1], seed, clips, tf.zeros([0], tf.int32))[1]
 
 
 def some_frames(flow, frames, seed, clips, subset_size):

@@ -21,9 +21,12 @@ class Head(tfp_cglow.GlowSpec):
   Attributes:
     frames_per_step: Number of random frames of each clip to train on in a step,
       if first frames look like any other; None: the first frame alone.
+    clips_per_step: Number of clips of the batch to train on in a step; None, or
+      more than there are: all. An `AutoregressiveBase` trains on all.
   """
 
   frames_per_step: Optional[int] = _number(None, least=1, most=10_000)
+  clips_per_step: Optional[int] = _number(None, least=1, most=10_000)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +36,12 @@ class Tail(tfp_cglow.TailSpec):
   Attributes:
     frames_per_step: Number of random frames of each clip to train on in a step;
       None: all frames.
+    clips_per_step: Number of clips of the batch to train on in a step; None, or
+      more than there are: all.
   """
 
   frames_per_step: Optional[int] = _number(None, least=1, most=10_000)
+  clips_per_step: Optional[int] = _number(None, least=1, most=10_000)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,15 +87,15 @@ PRESETS = {
   'demo': _DEMO,
   # Moving shapes. The tail takes the label, which says how they move. The judge
   # prefers continuations of sharp levels (docs/samples.md). One frame of many
-  # clips: frames of a clip show the same object, and from eight clips a step
-  # the head did not learn to draw just one.
+  # clips: frames of a clip show the same object. The head's base, which decides
+  # how many objects there are, needs more clips than all else.
   'shapes': dataclasses.replace(
     _DEMO,
     preset='shapes',
     data=data_sets.Shapes(videos_per_label=200),
     model=dataclasses.replace(
       _DEMO.model,
-      head=dataclasses.replace(_HEAD, frames_per_step=1),
+      head=dataclasses.replace(_HEAD, frames_per_step=1, clips_per_step=24),
       tail=dataclasses.replace(
         _TAIL,
         first=tfp_cglow.LevelMixture(
@@ -103,13 +103,14 @@ PRESETS = {
         ),
         labels=tfp_cglow.LabelEmbedding(channels=8),
         frames_per_step=1,
+        clips_per_step=32,
       ),
       min_p=0.5,
     ),
     run=dataclasses.replace(
       _DEMO.run,
-      steps=4000,
-      batch_size=32,
+      steps=3600,
+      batch_size=96,
       sample_frames=32,
       temperature=0.4,
     ),
@@ -207,13 +208,10 @@ PRESETS = {
     ),
     model=models.Flow(
       n_bits=8,
-      head=models.Head(
-        num_glow_blocks=2,
-        steps=_AffineSteps(num_steps=2, hidden_channels=32),
-        first=tfp_cglow.LevelMixture(halvings=2),
-      ),
+      head=dataclasses.replace(_HEAD, labels=None, frames_per_step=None),
+      label_weight=0.0,
     ),
-    optimiser=configs.Optimiser(learning_rate=2e-3, final_learning_rate=1e-4),
+    optimiser=_DEMO.optimiser,
     run=configs.Run(
       steps=6000,
       batch_size=16,

@@ -11,11 +11,12 @@ _SHAPE = [4, 4, 1]
 _NUM_LABELS = 3
 
 
-def _flow(labels=tfp_cglow.LabelPriors):
+def _flow(labels=tfp_cglow.LabelPriors, **options):
   parts = {
     'num_glow_blocks': 1,
     'steps': tfp_cglow.AdditiveSteps(1, 4),
     'labels': labels and labels(),
+    **options,
   }
   flow = tfp_cglow.build_video_flow(
     _SHAPE,
@@ -110,6 +111,59 @@ class LossTermsTest(tf.test.TestCase, parameterized.TestCase):
     for name, value in (('head', head), ('tail', tail)):
       bits = tf.reduce_mean(tfp_cglow.bits_per_dim(value, _SHAPE, 5))
       self.assertAllClose(terms[f'{name}_bits_per_dim'], bits, 1e-5)
+
+  def test_some_clips_and_a_base_on_all(self):
+    mixture = tfp_cglow.LevelMixture(
+      halvings=1,
+      base=tfp_cglow.AutoregressiveBase(16, 1),
+      hidden_channels=4,
+    )
+    flow = _flow(tfp_cglow.LabelEmbedding, steps=None, first=mixture)
+    frames, terms = _terms(
+      flow,
+      self.LABEL,
+      label_weight=0.0,
+      head_clips_per_step=1,
+      tail_clips_per_step=2,
+    )
+    head, tail = flow.log_prob(frames, self.LABEL)
+    bits = lambda x: tf.reduce_mean(tfp_cglow.bits_per_dim(x, _SHAPE, 5))
+    self.assertAllClose(terms['tail_bits_per_dim'], bits(tail[:2]), 1e-5)
+    clean = tfp_cglow.quantise(frames[:, 0], 5)
+    of_base = flow.head.base_log_prob(
+      clean, label=tf.one_hot(self.LABEL, _NUM_LABELS)
+    )
+    expected = bits(head[:1] - of_base[:1] + tf.reduce_mean(of_base))
+    self.assertAllClose(terms['head_bits_per_dim'], expected, 1e-5)
+
+  def test_gradients_of_the_base_are_those_of_all_clips(self):
+    mixture = tfp_cglow.LevelMixture(
+      halvings=1,
+      base=tfp_cglow.AutoregressiveBase(16, 1),
+      hidden_channels=4,
+    )
+    flow = _flow(None, steps=None, first=mixture)
+    weights = flow.head.first.base.trainable_variables
+
+    def gradients(**loss):
+      with tf.GradientTape() as tape:
+        _, terms = _terms(flow, None, **loss)
+      return tape.gradient(terms['loss'], weights)
+
+    for some, every in zip(gradients(head_clips_per_step=1), gradients()):
+      self.assertAllClose(
+        tf.convert_to_tensor(some), tf.convert_to_tensor(every), 1e-4, 1e-4
+      )
+
+  @parameterized.parameters(
+    'head_frames_per_step',
+    'tail_frames_per_step',
+    'head_clips_per_step',
+    'tail_clips_per_step',
+  )
+  def test_numbers_below_one(self, name):
+    with self.assertRaisesRegex(ValueError, f'{name}.*at least 1.*got 0'):
+      tfp_cglow.VideoLoss(**{name: 0})
 
   def test_no_labels(self):
     flow = _flow(labels=None)

@@ -10,30 +10,31 @@ from typing import Optional
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tfp_cglow.bijectors import conditional_bijector
 from tfp_cglow.bijectors import specs
 from tfp_cglow.bijectors.levels import autoregressive_levels
 from tfp_cglow.bijectors.levels import distributions
 from tfp_cglow.bijectors.levels import grid_mixture
+from tfp_cglow.bijectors.levels import pixel_groups
 from tfp_cglow.internal import checks
 from tfp_cglow.internal import shapes
 from tfp_cglow.networks import mixture_network
 from tfp_cglow.networks import motion
 
+tfd = tfp.distributions
+
 __all__ = ['ContextMixture', 'build_context_mixture']
 
 _NUM_FEATURES = 2  # Features of each channel, see `_features`.
-# Places within 2x2 pixels, in the order in which they are modelled. When the
-# first two are known, the direct neighbours of the other two are known.
-_PLACES = ((0, 0), (1, 1), (0, 1), (1, 0))
-_FINER = len(_PLACES) - 1  # Number of groups that each halving adds.
+_FINER = pixel_groups.NUM_GROUPS - 1  # Groups that each halving adds.
 # The first two halvings of the context keep its four places apart, as channels.
 # Further halvings take their mean; otherwise the coarsest groups would have the
 # largest networks.
 _MOST_APART = 2
 # At the start, the weight of the unmoved pixel is 0.99 of 25 places.
-_CENTRE_LOGIT = 8.0
+_UNMOVED_LOGIT = 8.0
 
 
 class ContextMixture(conditional_bijector.ConditionalBijector):
@@ -60,12 +61,13 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
   base and no flow in between, the bijector is an exact model of the levels: no
   bits are lost to the noise, see `GridMixture`.
 
-  Centres: if the context holds a previous frame, mixtures are centred on its
-  levels. With a `motion_radius`, they are centred on a weighted mean of the
-  previous frame's pixels nearby, whose weights the group's network gives
-  (`motion.blend`). Without a previous frame, the groups that a halving adds are
-  centred on the known first pixel of their 2x2 pixels, the first group on the
-  middle level; and networks also see the pixel's coordinates.
+  Centres: a mixture is centred on a weighted mean of pixels, whose weights the
+  group's network gives (`motion.blend`). These are the previous frame's pixels
+  within the `motion_radius`, if the context holds a frame, and, for the groups
+  that a halving adds, the four nearest pixels that are known. At the start, the
+  previous frame's pixel has nearly all of the weight. The first group is
+  centred on the middle level if there is no previous frame; then networks also
+  see the pixel's coordinates.
 
   Context: a group's network sees the context of all of the 2x2 or 4x4 pixels
   that its own pixel belongs to; in still coarser groups, means of these.
@@ -180,6 +182,36 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     return self._walk('to_normal', y, **conditions)
 
   @property
+  def base(self):
+    """The `AutoregressiveLevels` of the coarsest pixels, or None."""
+    return self._base
+
+  def base_log_prob(self, frame, context=None, vector=None):
+    """Log-density of the coarsest pixels, the first that are modelled.
+
+    Args:
+      frame: `[..., H, W, C]`.
+      context: See `conditions`.
+      vector: See `conditions`.
+
+    Returns:
+      `[...]`, nats, under a standard normal base.
+
+    Raises:
+      ValueError: without a `base`, or if a condition does not fit.
+    """
+    if self._base is None:
+      raise ValueError(f'`{self.name}` has no `base`.')
+    whole, frame, told, _ = self._conditioned(frame, context, vector)
+    for depth in range(self._num_halvings):
+      told = told.coarser(depth)
+      frame = pixel_groups.split(frame)[0]
+    latent, _, log_det = self._walk_base('to_normal', frame, told)
+    standard = tfd.Independent(tfd.Normal(tf.zeros_like(latent), 1.0), 3)
+    log_prob = log_det + standard.log_prob(latent)
+    return tf.reshape(log_prob, whole[:-3])
+
+  @property
   def gives_mean_levels(self):
     """Python `bool`: whether no pixel depends on another, and T is 1."""
     is_apart = not self._num_halvings and self._base is None
@@ -208,12 +240,10 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
         f'tempering, for frames of one channel, but has {self._num_halvings} '
         f'halving(s), and frames have {like.shape[-1]} channel(s).'
       )
-    whole, like, told, centre = self._conditioned(like, context, vector)
+    whole, like, told, previous = self._conditioned(like, context, vector)
     network = self._networks[0]
-    features = self._group_features(network, like, told, [])
-    around = self._start(like, None)
-    if centre is not None:
-      around = self._moved(network, features, centre)
+    features = self._group_features(network, like, told)
+    around = self._centres(network, features, like, previous)
     raw = network.head(0, features, [])
     # One frame at a time: all levels of all frames would take much memory.
     means = tf.map_fn(
@@ -227,9 +257,9 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
 
   def _walk(self, method, frame, context=None, vector=None):
     """Maps a frame to the other side; returns this and log |dx/dy|."""
-    whole, frame, told, centre = self._conditioned(frame, context, vector)
-    moved, _, _, log_det = self._walk_scale(
-      method, self._networks, frame, told, centre
+    whole, frame, told, previous = self._conditioned(frame, context, vector)
+    moved, _, log_det = self._walk_scale(
+      method, self._networks, frame, told, previous
     )
     return tf.reshape(moved, whole), tf.reshape(log_det, whole[:-3])
 
@@ -243,10 +273,10 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
 
     Returns:
       The shape `[..., H, W, C]`; the frames `[N, H, W, C]`; a `_Told`; and the
-      levels `[N, H, W, n C]` to centre mixtures on, see `_walk_scale`, or None.
+      previous frame's levels `[N, H, W, n C]`, see `_walk_scale`, or None.
     """
     _check_size(self.name, frame.shape[-3:-1], self._num_halvings)
-    channels, features, centre = frame.shape[-1], None, None
+    channels, features, previous = frame.shape[-1], None, None
     given = {}
     if vector is not None:
       vector = conditional_bijector.check_vector(
@@ -269,21 +299,21 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     if context is not None:
       features = self._context_features(given['context'], channels)
       if self._context_frames:
-        previous = given['context'][..., :channels] + 0.5
+        newest = given['context'][..., :channels] + 0.5
         places = motion.neighbours(
-          previous * self._num_levels - 0.5,
+          newest * self._num_levels - 0.5,
           self._motion_radius,
           self._padding,
         )
         count = motion.num_neighbours(self._motion_radius)
-        centre = shapes.reshape_trailing(places, 2, [count * channels])
+        previous = shapes.reshape_trailing(places, 2, [count * channels])
     tempering = self._tempering and [
       tf.reshape(tf.broadcast_to(t, leading), [-1]) for t in self._tempering
     ]
     told = _Told(features, given.get('vector'), tempering)
-    return whole, rows(frame), told, centre
+    return whole, rows(frame), told, previous
 
-  def _walk_scale(self, method, networks, frame, told, centre, depth=0):
+  def _walk_scale(self, method, networks, frame, told, previous, depth=0):
     """Maps a frame, or its first quarter of pixels, to the other side.
 
     Args:
@@ -291,70 +321,51 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       networks: List of `MixtureNetwork`s, coarse to fine.
       frame: `[..., h, w, C]`, data or latents.
       told: `_Told`.
-      centre: `[..., h, w, n C]`, for each pixel the levels of the previous
-        frame at the n places that the pixel may come from; or None.
+      previous: `[..., h, w, n C]`, for each pixel the levels of the previous
+        frame at the n places around it; or None.
       depth: Python `int`, how often the frame was halved.
 
     Returns:
       moved: `[..., h, w, C]`, the other side.
       levels: `[..., h, w, C]`, the levels of the data.
-      reference: `[..., h, w, C]`, the centres of the mixtures, in levels; None
-        without a previous frame.
       log_det: `[...]`, log |dx/dy|, nats.
     """
     if depth == self._num_halvings:
       if self._base is not None:
-        return self._walk_base(method, frame, told, centre)
-      return self._walk_group(method, networks[0], frame, told, [], centre)
+        return self._walk_base(method, frame, told)
+      return self._walk_group(method, networks[0], frame, told, previous)
     told = told.coarser(depth)
-    values = _groups(frame)
-    around = [None] * len(values) if centre is None else _groups(centre)
-    parts = [
-      self._walk_scale(
-        method,
-        networks[:-_FINER],
-        values[0],
-        told,
-        around[0],
-        depth + 1,
-      )
-    ]
-    for network, of_group, nearby in zip(
-      networks[-_FINER:], values[1:], around[1:]
-    ):
-      known = [
-        self._level_features(levels, reference)
-        for _, levels, reference, _ in parts
-      ]
+    values, around = pixel_groups.split(frame), [None] * pixel_groups.NUM_GROUPS
+    if previous is not None:
+      around = pixel_groups.split(previous)
+    coarser = self._walk_scale(
+      method, networks[:-_FINER], values[0], told, around[0], depth + 1
+    )
+    parts = [coarser]
+    for i, network in enumerate(networks[-_FINER:], 1):
+      known = [levels for _, levels, _ in parts]
       parts.append(
         self._walk_group(
           method,
           network,
-          of_group,
+          values[i],
           told,
-          known,
-          nearby,
-          like=parts[0][1],
+          around[i],
+          list(map(self._known_features, known, around)),
+          pixel_groups.nearest_known(known, self._padding),
         )
       )
-    moved, levels, references, log_dets = zip(*parts)
-    reference = None if centre is None else _join(references)
-    return _join(moved), _join(levels), reference, sum(log_dets)
+    moved, levels, log_dets = zip(*parts)
+    return pixel_groups.join(moved), pixel_groups.join(levels), sum(log_dets)
 
-  def _walk_base(self, method, frame, told, centre):
+  def _walk_base(self, method, frame, told):
     """Maps the coarsest group to the other side; see `_walk_scale`."""
     maps = told.maps(frame)
-    moved, levels, log_det = self._base.walk(
-      method, frame, tf.concat(maps, axis=-1) if maps else None
-    )
-    reference = None
-    if centre is not None:
-      places = self._by_place(centre)
-      reference = places[..., places.shape[-2] // 2, :]
-    return moved, levels, reference, log_det
+    context = tf.concat(maps, axis=-1) if maps else None
+    return self._base.walk(method, frame, context)
 
   def _walk_group(
-    self, method, network, values, told, known, centre, like=None
+    self, method, network, values, told, previous, known=(), nearest=None
   ):
     """Maps one group of pixels to the other side.
 
@@ -363,35 +374,30 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       network: `MixtureNetwork`.
       values: `[..., h, w, C]`, data or latents of the group.
       told: `_Told`.
+      previous: See `_walk_scale`.
       known: List of maps, features of the levels of the groups before.
-      centre: See `_walk_scale`.
-      like: `[..., h, w, C]`, levels to centre mixtures on if there is no
-        previous frame; None: the middle level.
+      nearest: `[..., h, w, 4, C]`, levels of the nearest known pixels; None:
+        none is known.
 
     Returns:
       See `_walk_scale`.
     """
     features = self._group_features(network, values, told, known)
-    reference = None
-    if centre is not None:
-      reference = self._moved(network, features, centre)
-    around = self._start(values, like) if reference is None else reference
-    features_of = lambda level, channel: self._level_features(
-      level[..., tf.newaxis],
-      None if reference is None else reference[..., channel, tf.newaxis],
+    around = self._centres(network, features, values, previous, nearest)
+    features_of = lambda level, channel: self._features(
+      level[..., tf.newaxis] - around[..., channel, tf.newaxis]
     )
     # The levels of data are known, so all channels are moved together.
     move = self._to_normal if method == 'to_normal' else self._from_normal
-    moved, levels, log_det = move(
+    return move(
       functools.partial(network.head, features=features),
       values,
       around,
       features_of,
       told.tempering,
     )
-    return moved, levels, reference, log_det
 
-  def _group_features(self, network, values, told, known):
+  def _group_features(self, network, values, told, known=()):
     """The network's features of one group of pixels, see `_walk_group`."""
     seen = told.maps(values)
     if not self._context_frames:
@@ -444,32 +450,36 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       mixture, *(tf.reshape(t, [-1, *ones]) for t in tempering)
     )
 
-  def _moved(self, network, features, centre):
-    """The previous frame `[..., h, w, C]`, moved as the network predicts."""
-    if not self._motion_radius:
-      return centre
-    return motion.blend(
-      self._by_place(centre), network.motion(features), _CENTRE_LOGIT
-    )
+  def _centres(self, network, features, values, previous, nearest=None):
+    """The centres `[..., h, w, C]` of the mixtures, see `_walk_group`."""
+    places = [] if nearest is None else [nearest]
+    unmoved, logit = None, 0.0
+    if previous is not None:
+      moved = self._by_place(previous)
+      places.insert(0, moved)
+      unmoved, logit = moved.shape[-2] // 2, _UNMOVED_LOGIT
+    if not places:
+      return tf.fill(tf.shape(values), self._middle(values.dtype))
+    places = tf.concat(places, axis=-2)
+    if places.shape[-2] == 1:
+      return places[..., 0, :]
+    return motion.blend(places, network.places(features), logit, unmoved)
 
-  def _by_place(self, centre):
+  def _by_place(self, previous):
     """`[..., h, w, n C]` as `[..., h, w, n, C]`, see `_walk_scale`."""
     count = motion.num_neighbours(self._motion_radius)
-    channels = centre.shape[-1] // count
-    return shapes.reshape_trailing(centre, 1, [count, channels])
-
-  def _start(self, values, like):
-    """The centres of mixtures if there is no previous frame."""
-    middle = tf.fill(tf.shape(values), self._middle(values.dtype))
-    return middle if like is None else like
+    channels = previous.shape[-1] // count
+    return shapes.reshape_trailing(previous, 1, [count, channels])
 
   def _middle(self, dtype):
     return tf.constant((self._num_levels - 1) / 2, dtype)
 
-  def _level_features(self, levels, reference):
+  def _known_features(self, levels, previous):
     """Features of levels: of their differences to the previous frame."""
-    if reference is None:
-      reference = self._middle(levels.dtype)
+    reference = self._middle(levels.dtype)
+    if previous is not None:
+      places = self._by_place(previous)
+      reference = places[..., places.shape[-2] // 2, :]
     return self._features(levels - reference)
 
   def _features(self, difference):
@@ -507,7 +517,7 @@ class _Told(NamedTuple):
     """Of every 2x2 pixels after `depth` halvings, see `_MOST_APART`."""
     if self.features is None:
       return self
-    places = _groups(self.features)
+    places = pixel_groups.split(self.features)
     if depth >= _MOST_APART:
       places = [sum(places) / len(places)]
     return self._replace(features=tf.concat(places, axis=-1))
@@ -564,24 +574,6 @@ def _check_motion(radius, context_frames):
     )
 
 
-def _groups(frame):
-  """The pixels `[..., H / 2, W / 2, C]` at each of `_PLACES` of 2x2 pixels."""
-  height, width, channels = frame.shape[-3:]
-  pairs = [height // 2, 2, width // 2, 2, channels]
-  rows = tf.unstack(shapes.reshape_trailing(frame, 3, pairs), axis=-4)
-  pixels = [tf.unstack(row, axis=-2) for row in rows]
-  return [pixels[i][j] for i, j in _PLACES]
-
-
-def _join(parts):
-  """Undoes `_groups`."""
-  by_place = [parts[_PLACES.index(p)] for p in sorted(_PLACES)]
-  rows = [tf.stack(pair, -2) for pair in (by_place[:2], by_place[2:])]
-  frame = tf.stack(rows, -4)  # [..., h, 2, w, 2, C]
-  height, _, width, _, channels = frame.shape[-5:]
-  return shapes.reshape_trailing(frame, 5, [2 * height, 2 * width, channels])
-
-
 def build_context_mixture(
   output_shape: Sequence[int],
   context: Optional[specs.Context],
@@ -625,8 +617,15 @@ def build_context_mixture(
 
   def told_channels(scale):
     """Channels of the features of the conditions after `scale` halvings."""
-    of_context = len(_PLACES) ** min(scale, _MOST_APART) * of_pixel
+    of_context = pixel_groups.NUM_GROUPS ** min(scale, _MOST_APART) * of_pixel
     return of_context + (vector_channels or 0)
+
+  def num_places(num_known):
+    """Number of pixels on whose mean mixtures are centred."""
+    moved = motion.num_neighbours(mixture.motion_radius)
+    return moved * (context_frames > 0) + pixel_groups.NUM_NEAREST * (
+      num_known > 0
+    )
 
   def network(scale, num_known):
     of_known = num_known * channels * _NUM_FEATURES
@@ -638,7 +637,7 @@ def build_context_mixture(
       mixture.hidden_channels,
       mixture.num_blocks,
       strip_pooling=mixture.strip_pooling,
-      num_places=motion.num_neighbours(mixture.motion_radius),
+      num_places=max(num_places(num_known), 1),
       seed=int(rng.integers(2**31)),
       network_dtype=networks.dtype,
       padding=networks.padding,

@@ -42,6 +42,8 @@ def build_model(config, num_labels):
       wanted.label_dropout,
       wanted.tail and wanted.tail.frames_per_step,
       wanted.head and wanted.head.frames_per_step,
+      wanted.tail and wanted.tail.clips_per_step,
+      wanted.head and wanted.head.clips_per_step,
     ),
     ema=config.optimiser.ema,
   )

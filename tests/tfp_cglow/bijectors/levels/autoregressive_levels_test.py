@@ -1,5 +1,7 @@
 """Tests of `autoregressive_levels` and `pixel_transformer`."""
 
+import itertools
+
 from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
@@ -163,6 +165,40 @@ class BaseOfAMixtureTest(tf.test.TestCase, parameterized.TestCase):
     moved = np.abs(after - first)[..., 0] > 1e-9
     self.assertTrue(moved[0, 0] and moved[0, 1] and moved[2, 2])
     self.assertTrue(np.all(np.isfinite(before)))
+
+  @parameterized.parameters(None, tfp_cglow.Context(2, 1))
+  def test_log_prob_of_the_base_alone(self, context):
+    glow = self._glow(context, halvings=2)
+    kwargs = {} if context is None else {'context': _uniform(8, 8, 2, seed=1)}
+    y = _uniform(3, 8, 8, 1).numpy()
+    alone = glow.base_log_prob(y, **kwargs)
+    changed = -y
+    changed[:, ::4, ::4] = y[:, ::4, ::4]
+    self.assertAllClose(glow.base_log_prob(changed, **kwargs), alone)
+    # All 2x2 pixels of the base: their probabilities sum to one.
+    levels = (np.arange(_LEVELS) + 0.5) / _LEVELS - 0.5
+    every = np.array(list(itertools.product(levels, repeat=4)))
+    y = np.repeat(y[:1], len(every), axis=0)
+    y[:, ::4, ::4, 0] = every.reshape([-1, 2, 2])
+    total = tf.reduce_logsumexp(glow.base_log_prob(y, **kwargs))
+    self.assertAllClose(total - 4 * np.log(_LEVELS), 0.0, atol=1e-4)
+
+  def test_log_prob_of_no_base(self):
+    for parts in (
+      {'steps': tfp_cglow.AdditiveSteps(1, 4)},
+      {'labels': tfp_cglow.LabelPriors(2)},
+    ):
+      glow = tfp_cglow.build_glow(
+        [8, 8, 1],
+        1,
+        first=tfp_cglow.LevelMixture(
+          _LEVELS, 1, tfp_cglow.AutoregressiveBase(16, 1)
+        ),
+        **{'steps': None, **parts},
+      )
+      self.assertFalse(glow.has_base)
+      with self.assertRaisesRegex(ValueError, 'coarsest pixels alone.*`base`'):
+        glow.base_log_prob(_uniform(8, 8, 1))
 
   def test_all_halvings_lead_to_64_pixels(self):
     glow = tfp_cglow.build_glow(

@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 
 import tfp_cglow
 from tfp_cglow.bijectors.levels import distributions
+from tfp_cglow.bijectors.levels import pixel_groups
 
 tfd = tfp.distributions
 
@@ -241,6 +242,21 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
     near = tf.abs(y - context) < 1.5 / 32
     self.assertGreater(tf.reduce_mean(tf.cast(near, tf.float32)), 0.6)
 
+  def test_centred_between_the_nearest_pixels(self):
+    mixture = tfp_cglow.build_context_mixture(
+      [8, 8, 1], None, tfp_cglow.LevelMixture(32, 1, hidden_channels=4)
+    )
+    finer = mixture.parameters['mixture_networks'][1:]
+    for network in finer:
+      network.params['places']['bias'].assign([0.0, 50.0, 0.0, 0.0])
+    levels = np.random.default_rng(0).integers(4, 28, size=[4, 4, 1])
+    groups = [tf.constant(levels, tf.float32)]
+    for _ in finer:
+      groups.append(pixel_groups.nearest_known(groups, 'zeros')[..., 1, :])
+    frame = (pixel_groups.join(groups) + 0.5) / 32 - 0.5
+    for latents in pixel_groups.split(mixture.inverse(frame))[1:]:
+      self.assertAllClose(latents, tf.zeros_like(latents), atol=0.1)
+
   @parameterized.parameters(1, 4)
   def test_centred_where_the_network_says_that_pixels_were(self, num_groups):
     mixture = tfp_cglow.build_context_mixture(
@@ -253,7 +269,8 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
     context = tfp_cglow.quantise(tf.random.uniform([8, 8, 1], 0.2, 0.8), 5)
     moved = tf.roll(context, 1, axis=1)
     for network in mixture.parameters['mixture_networks']:
-      network.params['motion']['bias'].assign(50.0 * tf.one_hot(3, 9))
+      bias = network.params['places']['bias']
+      bias.assign(50.0 * tf.one_hot(3, bias.shape[0]))
     x = mixture.inverse(moved, context=context)[:, 1:]
     self.assertAllClose(x, tf.zeros_like(x), atol=0.1)
     still = mixture.inverse(context, context=context)[:, 1:]
