@@ -294,8 +294,8 @@ class Glow(conditional_bijector.ConditionalBijector):
     return self._first.mean_levels(like, **seen.by(self._first))
 
   @property
-  def has_base(self) -> bool:
-    """Python `bool`: whether `base_log_prob` is known.
+  def gives_coarsest_log_prob(self) -> bool:
+    """Python `bool`: whether `coarsest_log_prob` is known.
 
     It is if the first bijector is a `LevelMixture` with an
     `AutoregressiveBase`, and neither steps nor a label's prior come after it.
@@ -303,7 +303,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     has_one = getattr(self._first, 'base', None) is not None
     return self._is_first_alone and has_one
 
-  def base_log_prob(
+  def coarsest_log_prob(
     self,
     frames: tf.types.experimental.TensorLike,
     **conditions: tf.types.experimental.TensorLike,
@@ -320,9 +320,10 @@ class Glow(conditional_bijector.ConditionalBijector):
       `[...]`, nats, under a standard normal base.
 
     Raises:
-      ValueError: unless `has_base`, or if frames or conditions do not fit.
+      ValueError: unless `gives_coarsest_log_prob`, or if frames or conditions
+        do not fit.
     """
-    if not self.has_base:
+    if not self.gives_coarsest_log_prob:
       raise ValueError(
         f'`{self.name}` has no density of the coarsest pixels alone: that '
         'takes a `LevelMixture` with a `base`, and no steps and no '
@@ -332,7 +333,7 @@ class Glow(conditional_bijector.ConditionalBijector):
     seen = self._seen(frames, **self.checked(frames, 3, conditions))
     if seen.whole is not None:
       frames, _ = shapes.align_leading(frames, seen.whole)
-    return self._first.base_log_prob(frames, **seen.by(self._first))
+    return self._first.coarsest_log_prob(frames, **seen.by(self._first))
 
   @property
   def _is_first_alone(self):

@@ -99,7 +99,8 @@ def loss_terms(flow, loss, frames, label, seed, clips):
   Returns:
     `dict` of scalars, means over clips and frames, with the names that
     `metric_names` gives: 'loss'; and for head and tail
-    `bits_per_dim`: Bits per dimension.
+    `bits_per_dim`: Bits per dimension. Those of the head's base are of all
+      clips, also if the other terms are of some, see `VideoLoss`.
     `log_det`: The flow's log-determinant, nats per dimension.
     `base_log_prob`: The latents' log-density, nats per dimension.
     `label_cross_entropy`: Cross entropy of p(label | frame), nats.
@@ -130,7 +131,7 @@ def _head_terms(flow, loss, frames, label, given, seed, clips):
     label, given = _by_frame(label, given)
   some = _clips(loss.head_clips_per_step, targets, label, given)
   terms = _submodel_terms(flow, 'head', loss.label_weight, *some)
-  if loss.head_clips_per_step is not None and flow.head.has_base:
+  if loss.head_clips_per_step is not None and flow.head.gives_coarsest_log_prob:
     bits = _base_bits(flow, targets, given)
     # The mean over some clips is replaced by that over all.
     (of_some,) = _clips(loss.head_clips_per_step, bits)
@@ -157,7 +158,7 @@ def _base_bits(flow, frames, given):
   conditions = {}
   if flow.head.num_labels is not None:
     conditions['label'] = tf.one_hot(given, flow.num_labels)
-  log_prob = flow.head.base_log_prob(frames, **conditions)
+  log_prob = flow.head.coarsest_log_prob(frames, **conditions)
   return -log_prob / (flow.num_dims * np.log(2.0))
 
 

@@ -130,7 +130,7 @@ class LossTermsTest(tf.test.TestCase, parameterized.TestCase):
     bits = lambda x: tf.reduce_mean(tfp_cglow.bits_per_dim(x, _SHAPE, 5))
     self.assertAllClose(terms['tail_bits_per_dim'], bits(tail[:2]), 1e-5)
     clean = tfp_cglow.quantise(frames[:, 0], 5)
-    of_base = flow.head.base_log_prob(
+    of_base = flow.head.coarsest_log_prob(
       clean, label=tf.one_hot(self.LABEL, _NUM_LABELS)
     )
     expected = bits(head[:1] - of_base[:1] + tf.reduce_mean(of_base))

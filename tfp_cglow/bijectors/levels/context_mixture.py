@@ -186,7 +186,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     """The `AutoregressiveLevels` of the coarsest pixels, or None."""
     return self._base
 
-  def base_log_prob(self, frame, context=None, vector=None):
+  def coarsest_log_prob(self, frame, context=None, vector=None):
     """Log-density of the coarsest pixels, the first that are modelled.
 
     Args:

@@ -171,16 +171,16 @@ class BaseOfAMixtureTest(tf.test.TestCase, parameterized.TestCase):
     glow = self._glow(context, halvings=2)
     kwargs = {} if context is None else {'context': _uniform(8, 8, 2, seed=1)}
     y = _uniform(3, 8, 8, 1).numpy()
-    alone = glow.base_log_prob(y, **kwargs)
+    alone = glow.coarsest_log_prob(y, **kwargs)
     changed = -y
     changed[:, ::4, ::4] = y[:, ::4, ::4]
-    self.assertAllClose(glow.base_log_prob(changed, **kwargs), alone)
+    self.assertAllClose(glow.coarsest_log_prob(changed, **kwargs), alone)
     # All 2x2 pixels of the base: their probabilities sum to one.
     levels = (np.arange(_LEVELS) + 0.5) / _LEVELS - 0.5
     every = np.array(list(itertools.product(levels, repeat=4)))
     y = np.repeat(y[:1], len(every), axis=0)
     y[:, ::4, ::4, 0] = every.reshape([-1, 2, 2])
-    total = tf.reduce_logsumexp(glow.base_log_prob(y, **kwargs))
+    total = tf.reduce_logsumexp(glow.coarsest_log_prob(y, **kwargs))
     self.assertAllClose(total - 4 * np.log(_LEVELS), 0.0, atol=1e-4)
 
   def test_log_prob_of_no_base(self):
@@ -196,9 +196,9 @@ class BaseOfAMixtureTest(tf.test.TestCase, parameterized.TestCase):
         ),
         **{'steps': None, **parts},
       )
-      self.assertFalse(glow.has_base)
+      self.assertFalse(glow.gives_coarsest_log_prob)
       with self.assertRaisesRegex(ValueError, 'coarsest pixels alone.*`base`'):
-        glow.base_log_prob(_uniform(8, 8, 1))
+        glow.coarsest_log_prob(_uniform(8, 8, 1))
 
   def test_all_halvings_lead_to_64_pixels(self):
     glow = tfp_cglow.build_glow(
