@@ -174,6 +174,31 @@ class MeanLevelsTest(tf.test.TestCase):
         _refuses(self, bound, f'{pattern}|vector', glow)
 
 
+class CoarsestLogProbTest(tf.test.TestCase):
+  def test_refuses_every_bad_input(self):
+    glow = tfp_cglow.build_glow(
+      [4, 4, 1],
+      1,
+      None,
+      context=tfp_cglow.Context(2, 1),
+      vector_channels=3,
+      labels=tfp_cglow.LabelEmbedding(3),
+      first=tfp_cglow.LevelMixture(
+        4, 1, tfp_cglow.AutoregressiveBase(16, 1), hidden_channels=4
+      ),
+    )
+    frames = np.zeros([2, 4, 4, 1], 'f')
+    self.assertEqual(glow.coarsest_log_prob(frames, **_GOOD).shape, [2])
+    rows = [(w, frames, c, p) for w, c, p in (*_BAD_CONDITIONS, *_BAD_LABELS)]
+    rows += [(w, value, {}, p) for w, value, p in _BAD_FRAMES]
+    for what, data, changed, pattern in rows:
+      with self.subTest(what):
+        conditions = {**_GOOD, **changed}
+        conditions = {k: v for k, v in conditions.items() if v is not None}
+        bound = functools.partial(glow.coarsest_log_prob, data, **conditions)
+        _refuses(self, bound, pattern, glow)
+
+
 class GlowTest(tf.test.TestCase, parameterized.TestCase):
   def test_every_entrance_refuses_every_bad_input(self):
     glow = _build_glow()
@@ -447,7 +472,8 @@ class VideoTest(tf.test.TestCase):
 
 # What takes no data, and what the tables above call by another name.
 _NO_DATA = {
-  'Glow': 'copy level_shapes split_latent checked mean_levels',
+  'Glow': 'copy level_shapes split_latent checked mean_levels '
+  'coarsest_log_prob',
   'VideoFlow': 'submodels parameter_groups label_log_prior label_kwargs',
   'VideoGlow': (
     'submodels parameter_groups module_variables saved_modules get_config '
