@@ -17,7 +17,13 @@ from tfp_cglow.video import video_targets
 
 _TERMS = ('bits_per_dim', 'log_det', 'base_log_prob')
 
-__all__ = ['VideoLoss', 'loss_terms', 'metric_names', 'scores_labels']
+__all__ = [
+  'VideoLoss',
+  'first_clips',
+  'loss_terms',
+  'metric_names',
+  'scores_labels',
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +117,7 @@ def loss_terms(flow, loss, frames, label, seed, clips):
   if flow.head is not None:
     terms.update(_head_terms(flow, loss, frames, label, given, seed, clips))
   if flow.tail is not None:
-    some = _clips(loss.tail_clips_per_step, frames, label, given, clips)
+    some = first_clips(loss.tail_clips_per_step, frames, label, given, clips)
     terms.update(_tail_terms(flow, loss, *some, seed))
   label_weight = loss.label_weight
   cross_entropies = [v for k, v in terms.items() if 'cross_entropy' in k]
@@ -129,12 +135,12 @@ def _head_terms(flow, loss, frames, label, given, seed, clips):
   else:
     targets = video_targets.some_frames(flow, frames, seed, clips, num_frames)
     label, given = _by_frame(label, given)
-  some = _clips(loss.head_clips_per_step, targets, label, given)
+  some = first_clips(loss.head_clips_per_step, targets, label, given)
   terms = _submodel_terms(flow, 'head', loss.label_weight, *some)
   if loss.head_clips_per_step is not None and flow.head.gives_coarsest_log_prob:
     bits = _base_bits(flow, targets, given)
     # The mean over some clips is replaced by that over all.
-    (of_some,) = _clips(loss.head_clips_per_step, bits)
+    (of_some,) = first_clips(loss.head_clips_per_step, bits)
     terms['head_bits_per_dim'] += tf.reduce_mean(bits) - tf.reduce_mean(of_some)
   return terms
 
@@ -167,8 +173,16 @@ def _by_frame(*labels):
   return [t if t is None else t[:, tf.newaxis] for t in labels]
 
 
-def _clips(number, *tensors):
-  """The first clips of tensors `[B, ...]` or None, this replica's share."""
+def first_clips(number, *tensors):
+  """The first of B clips, this replica's share.
+
+  Args:
+    number: Python `int`, number of clips of all replicas; None: all clips.
+    *tensors: `[B, ...]`, or None.
+
+  Returns:
+    List of `[b, ...]`, or None.
+  """
   if number is None:
     return tensors
   own = max(number // replicas.num_replicas(), 1)

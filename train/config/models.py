@@ -126,3 +126,8 @@ class Gan:
   zero_start: bool = False
   discriminator_rate_factor: float = _number(1.0, least=1e-6, most=1e6)
   beta_1: float = _number(0.9, least=0.0, below=1.0)
+
+  @property
+  def takes_labels(self):
+    """Python `bool`, whether the networks take labels."""
+    return self.use_labels

@@ -54,8 +54,9 @@ class System(abc.ABC):
     sampling = self.config.sampling
     drawn = ', '.join(f'{k} {v:g}' for k, v in sampling.items())
     frames = 'frame' if self.num_given == 1 else 'frames'
+    label = ' from the label' if self.config.model.takes_labels else ''
     origin = {
-      'generated': 'drawn from the label',
+      'generated': f'drawn{label}',
       'continued': f'continued from {self.num_given} real {frames}',
     }[name]
     return f'{origin}, {drawn}'

@@ -6,6 +6,7 @@ import tf_keras as tfk
 
 import tfp_cglow
 from tfp_cglow.internal import replicas
+from tfp_cglow.video import objective
 
 _SIZES = dict(num_glow_blocks=1, steps=tfp_cglow.AdditiveSteps(2, 8))
 _FRAMES = np.random.default_rng(0).integers(0, 256, [4, 3, 8, 8, 3], np.uint8)
@@ -60,6 +61,11 @@ class ReplicasTest(tf.test.TestCase):
     )
     with cls.strategy.scope():
       cls.model = _model()
+
+  def test_clips_of_a_step_are_shared(self):
+    own = self.strategy.run(lambda: objective.first_clips(4, tf.range(3))[0])
+    for rows in self.strategy.experimental_local_results(own):
+      self.assertAllEqual(rows, [0, 1])
 
   def test_trains_as_one(self):
     one, two = _model(), self.model

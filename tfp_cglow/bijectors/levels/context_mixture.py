@@ -611,23 +611,12 @@ def build_context_mixture(
   rng = np.random.default_rng(seed)
   context_channels, context_frames = _sizes(context)
   checks.check_at_least('vector_channels', vector_channels, 1)
-  of_changes = _NUM_FEATURES * max(context_frames - 1, 0) * channels
-  of_pixel = (context_channels or 0) + of_changes
-  of_places = 0 if context_frames else 2
-
-  def told_channels(scale):
-    """Channels of the features of the conditions after `scale` halvings."""
-    of_context = pixel_groups.NUM_GROUPS ** min(scale, _MOST_APART) * of_pixel
-    return of_context + (vector_channels or 0)
-
-  def num_places(num_known):
-    """Number of pixels on whose mean mixtures are centred."""
-    moved = motion.num_neighbours(mixture.motion_radius)
-    return moved * (context_frames > 0) + pixel_groups.NUM_NEAREST * (
-      num_known > 0
-    )
+  told_channels = functools.partial(
+    _told_channels, channels, context, vector_channels
+  )
 
   def network(scale, num_known):
+    of_places = 0 if context_frames else 2
     of_known = num_known * channels * _NUM_FEATURES
     return mixture_network.build_mixture_network(
       told_channels(scale) + of_places + of_known,
@@ -637,7 +626,7 @@ def build_context_mixture(
       mixture.hidden_channels,
       mixture.num_blocks,
       strip_pooling=mixture.strip_pooling,
-      num_places=max(num_places(num_known), 1),
+      num_places=_num_places(mixture, context_frames, num_known),
       seed=int(rng.integers(2**31)),
       network_dtype=networks.dtype,
       padding=networks.padding,
@@ -673,6 +662,23 @@ def build_context_mixture(
     dtype=dtype,
     name=name,
   )
+
+
+def _told_channels(channels, context, vector_channels, scale):
+  """Channels of the features of the conditions after `scale` halvings."""
+  context_channels, context_frames = _sizes(context)
+  of_changes = _NUM_FEATURES * max(context_frames - 1, 0) * channels
+  of_pixel = (context_channels or 0) + of_changes
+  num_apart = pixel_groups.NUM_GROUPS ** min(scale, _MOST_APART)
+  return num_apart * of_pixel + (vector_channels or 0)
+
+
+def _num_places(mixture, context_frames, num_known):
+  """Number of pixels on whose mean mixtures are centred; at least 1."""
+  num = pixel_groups.NUM_NEAREST if num_known else 0
+  if context_frames:
+    num += motion.num_neighbours(mixture.motion_radius)
+  return max(num, 1)
 
 
 def _build_base(output_shape, mixture, context, rng, networks, dtype):

@@ -38,12 +38,13 @@ def build_model(config, num_labels):
       ScaledSchedule(schedule(config)), epsilon=1e-8
     ),
     loss=tfp_cglow.VideoLoss(
-      wanted.label_weight,
-      wanted.label_dropout,
-      wanted.tail and wanted.tail.frames_per_step,
-      wanted.head and wanted.head.frames_per_step,
-      wanted.tail and wanted.tail.clips_per_step,
-      wanted.head and wanted.head.clips_per_step,
+      label_weight=wanted.label_weight,
+      label_dropout=wanted.label_dropout,
+      **{
+        f'{part}_{name}': getattr(getattr(wanted, part), name)
+        for part in wanted.parts
+        for name in ('frames_per_step', 'clips_per_step')
+      },
     ),
     ema=config.optimiser.ema,
   )

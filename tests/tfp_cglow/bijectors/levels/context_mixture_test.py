@@ -242,19 +242,29 @@ class ContextMixtureTest(tf.test.TestCase, parameterized.TestCase):
     near = tf.abs(y - context) < 1.5 / 32
     self.assertGreater(tf.reduce_mean(tf.cast(near, tf.float32)), 0.6)
 
-  def test_centred_between_the_nearest_pixels(self):
+  @parameterized.product(
+    context=[None, tfp_cglow.Context(1)], padding=['zeros', 'wrap']
+  )
+  def test_centred_between_the_nearest_pixels(self, context, padding):
     mixture = tfp_cglow.build_context_mixture(
-      [8, 8, 1], None, tfp_cglow.LevelMixture(32, 1, hidden_channels=4)
+      [8, 8, 1],
+      context,
+      tfp_cglow.LevelMixture(
+        32, 1, hidden_channels=4, motion_radius=int(context is not None)
+      ),
+      networks=tfp_cglow.Networks(padding=padding),
     )
     finer = mixture.parameters['mixture_networks'][1:]
-    for network in finer:
-      network.params['places']['bias'].assign([0.0, 50.0, 0.0, 0.0])
+    for network in finer:  # The nearest pixels are the last four places.
+      bias = network.params['places']['bias']
+      bias.assign(50.0 * tf.one_hot(bias.shape[0] - 1, bias.shape[0]))
     levels = np.random.default_rng(0).integers(4, 28, size=[4, 4, 1])
     groups = [tf.constant(levels, tf.float32)]
     for _ in finer:
-      groups.append(pixel_groups.nearest_known(groups, 'zeros')[..., 1, :])
+      groups.append(pixel_groups.nearest_known(groups, padding)[..., -1, :])
     frame = (pixel_groups.join(groups) + 0.5) / 32 - 0.5
-    for latents in pixel_groups.split(mixture.inverse(frame))[1:]:
+    conditions = {} if context is None else {'context': 0.0 * frame}
+    for latents in pixel_groups.split(mixture.inverse(frame, **conditions))[1:]:
       self.assertAllClose(latents, tf.zeros_like(latents), atol=0.1)
 
   @parameterized.parameters(1, 4)

@@ -56,14 +56,32 @@ class ModelsTest(tf.test.TestCase):
         'model.dequantisation=legacy',
         'model.tail.previous_frames=2',
         'model.tail.labels=label_priors',
+        'model.head.frames_per_step=4',
+        'model.head.clips_per_step=2',
         'model.tail.frames_per_step=1',
+        'model.tail.clips_per_step=3',
         'model.label_weight=3',
         'model.label_dropout=0.25',
       ],
     )
     model = models.build_model(config, 3)
     self.assertEqual(model.flow.tail.num_labels, 3)
-    self.assertEqual(model.train_loss, tfp_cglow.VideoLoss(3.0, 0.25, 1))
+    self.assertEqual(
+      model.train_loss,
+      tfp_cglow.VideoLoss(
+        label_weight=3.0,
+        label_dropout=0.25,
+        head_frames_per_step=4,
+        head_clips_per_step=2,
+        tail_frames_per_step=1,
+        tail_clips_per_step=3,
+      ),
+    )
+    # Held-out bits/dim are those of all clips and frames.
+    self.assertEqual(
+      model.test_loss,
+      tfp_cglow.VideoLoss(label_weight=3.0, head_frames_per_step=4),
+    )
     self.assertEqual(model.flow.n_bits, 6)
     self.assertEqual(model.flow.previous_frames, 2)
     self.assertEqual(model.flow.dequantisation, 'legacy')
