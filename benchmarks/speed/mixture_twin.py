@@ -276,9 +276,9 @@ def _nearest(groups):
   if not others:
     at = [(first, i, j) for i in (0, 1) for j in (0, 1)]
   elif len(others) == 1:
-    at = [(first, 0, 0), (first, 0, 1), (others[0], -1, 0), (others[0], 0, 0)]
+    at = [(others[0], -1, 0), (first, 0, 0), (first, 0, 1), (others[0], 0, 0)]
   else:
-    at = [(first, 0, 0), (first, 1, 0), (others[0], 0, -1), (others[0], 0, 0)]
+    at = [(first, 0, 0), (others[0], 0, -1), (others[0], 0, 0), (first, 1, 0)]
   return torch.stack([shifted(*a) for a in at], dim=1)
 
 
