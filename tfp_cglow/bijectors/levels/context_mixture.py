@@ -605,12 +605,34 @@ def build_context_mixture(
   Raises:
     ValueError: if the context cannot hold the frames, or a number does not fit.
   """
-  height, width, channels = output_shape
   check_context(mixture, output_shape, context)
+  checks.check_at_least('vector_channels', vector_channels, 1)
+  context_channels, context_frames = _sizes(context)
+  base, mixture_networks = _build_networks(
+    output_shape, context, mixture, vector_channels, seed, networks, dtype
+  )
+  return ContextMixture(
+    mixture_networks,
+    context_channels,
+    mixture.levels,
+    context_frames=context_frames,
+    vector_channels=vector_channels,
+    motion_radius=mixture.motion_radius,
+    padding=networks.padding,
+    base=base,
+    dtype=dtype,
+    name=name,
+  )
+
+
+def _build_networks(
+  output_shape, context, mixture, vector_channels, seed, networks, dtype
+):
+  """The base or None, and a list of the `MixtureNetwork`s, coarse to fine."""
+  height, width, channels = output_shape
   halvings = num_halvings(mixture, (height, width))
   rng = np.random.default_rng(seed)
-  context_channels, context_frames = _sizes(context)
-  checks.check_at_least('vector_channels', vector_channels, 1)
+  _, context_frames = _sizes(context)
   told_channels = functools.partial(
     _told_channels, channels, context, vector_channels
   )
@@ -645,23 +667,12 @@ def build_context_mixture(
       networks,
       dtype,
     )
-  return ContextMixture(
-    coarsest
-    + [
-      network(scale, num_known)
-      for scale in range(halvings, 0, -1)
-      for num_known in range(1, _FINER + 1)
-    ],
-    context_channels,
-    mixture.levels,
-    context_frames=context_frames,
-    vector_channels=vector_channels,
-    motion_radius=mixture.motion_radius,
-    padding=networks.padding,
-    base=base,
-    dtype=dtype,
-    name=name,
-  )
+  finer = [
+    network(scale, num_known)
+    for scale in range(halvings, 0, -1)
+    for num_known in range(1, _FINER + 1)
+  ]
+  return base, coarsest + finer
 
 
 def _told_channels(channels, context, vector_channels, scale):
