@@ -153,6 +153,11 @@ def _rows_of_glow():
       yield entrance, call, what, value, {}, pattern
 
 
+def _conditions(changed, good=_GOOD):
+  """`good` with changes; those that are None are missing."""
+  return {k: v for k, v in {**good, **changed}.items() if v is not None}
+
+
 class MeanLevelsTest(tf.test.TestCase):
   def test_refuses_every_bad_condition(self):
     glow = tfp_cglow.build_glow(
@@ -167,9 +172,9 @@ class MeanLevelsTest(tf.test.TestCase):
     self.assertEqual(glow.mean_levels(**good).shape, [2, 4, 4, 1])
     for what, changed, pattern in _BAD_CONDITIONS:
       with self.subTest(what):
-        conditions = {**good, **changed}
-        conditions = {k: v for k, v in conditions.items() if v is not None}
-        bound = functools.partial(glow.mean_levels, **conditions)
+        bound = functools.partial(
+          glow.mean_levels, **_conditions(changed, good)
+        )
         # The context says how many rows there are.
         _refuses(self, bound, f'{pattern}|vector', glow)
 
@@ -193,9 +198,9 @@ class CoarsestLogProbTest(tf.test.TestCase):
     rows += [(w, value, {}, p) for w, value, p in _BAD_FRAMES]
     for what, data, changed, pattern in rows:
       with self.subTest(what):
-        conditions = {**_GOOD, **changed}
-        conditions = {k: v for k, v in conditions.items() if v is not None}
-        bound = functools.partial(glow.coarsest_log_prob, data, **conditions)
+        bound = functools.partial(
+          glow.coarsest_log_prob, data, **_conditions(changed)
+        )
         _refuses(self, bound, pattern, glow)
 
 
@@ -204,9 +209,7 @@ class GlowTest(tf.test.TestCase, parameterized.TestCase):
     glow = _build_glow()
     for entrance, call, what, data, changed, pattern in _rows_of_glow():
       with self.subTest(f'{entrance}: {what}'):
-        conditions = {**_GOOD, **changed}
-        conditions = {k: v for k, v in conditions.items() if v is not None}
-        bound = functools.partial(call, glow, data, conditions)
+        bound = functools.partial(call, glow, data, _conditions(changed))
         _refuses(self, bound, pattern, glow)
 
   def test_bytes_of_numpy(self):
