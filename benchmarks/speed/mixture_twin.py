@@ -15,6 +15,7 @@ __all__ = ['Twin']
 
 _FLOOR = 1e-5  # The least mass of a level.
 _NUM_NEAREST = 4  # Known pixels on whose mean a mixture is centred.
+_NUM_NEIGHBOURS = 4  # Of a pixel of the base.
 
 
 class _Network(nn.Module):
@@ -66,15 +67,22 @@ class _Block(nn.Module):
 
 
 class _Transformer(nn.Module):
-  """`PixelTransformer` without a prefix."""
+  """`PixelTransformer` without a prefix, with padding 'zeros'."""
 
-  def __init__(self, num_pixels, channels, num_levels, num_in, spec, head_size):
+  def __init__(self, size, channels, num_levels, num_in, spec, head_size):
     super().__init__()
     width = spec.hidden_channels
-    self.levels = nn.ModuleList(
-      nn.Embedding(num_levels, width) for _ in range(channels)
+    height, columns = size
+    num_pixels = height * columns
+    self.num_levels, self.columns = num_levels, columns
+    # The last row of a table stands for what is beyond the frame.
+    self.neighbours = nn.ModuleList(
+      nn.Embedding(num_levels + 1, width, padding_idx=num_levels)
+      for _ in range(_NUM_NEIGHBOURS * channels)
     )
-    self.start = nn.Parameter(torch.zeros(1, 1, width))
+    self.known = nn.ModuleList(
+      nn.Embedding(num_levels, width) for _ in range(channels - 1)
+    )
     self.places = nn.Parameter(torch.zeros(1, num_pixels, width))
     self.condition = nn.Linear(num_in, width)
     self.blocks = nn.ModuleList(
@@ -83,29 +91,41 @@ class _Transformer(nn.Module):
     self.norm = nn.LayerNorm(width)
     self.heads = nn.ModuleList(
       nn.Sequential(
-        nn.Linear(width, width), nn.GELU(), nn.Linear(width, num_levels)
+        nn.Linear(width, width),
+        nn.GELU(),
+        nn.Linear(width, num_levels + _NUM_NEIGHBOURS),
       )
       for _ in range(channels)
     )
 
   def forward(self, levels, condition):
     """Nats `[B]` of levels `[B, C, h, w]`."""
+    neighbours = self._neighbours(levels.long())
     levels = levels.long().flatten(2)
-    embedded = [table(levels[:, c]) for c, table in enumerate(self.levels)]
-    tokens = sum(embedded)
-    start = self.start.expand(len(tokens), -1, -1)
-    x = torch.cat([start, tokens[:, :-1]], dim=1)
+    each = neighbours.flatten(1, 2).unbind(1)
+    x = sum(table(level) for table, level in zip(self.neighbours, each))
     x = x + self.places + self.condition(condition.flatten(2).transpose(1, 2))
     for block in self.blocks:
       x = block(x)
     x, nats = self.norm(x), 0.0
     for c, head in enumerate(self.heads):
-      logits = head(x).transpose(1, 2)
-      nats = nats - F.cross_entropy(logits, levels[:, c], reduction='none').sum(
-        -1
-      )
-      x = x + embedded[c]
+      logits, gates = head(x).split([self.num_levels, _NUM_NEIGHBOURS], -1)
+      copies = F.one_hot(neighbours[:, :, c], self.num_levels + 1)[..., :-1]
+      logits = logits + torch.einsum('bpk,bkpl->bpl', gates, copies.float())
+      nats = nats - F.cross_entropy(
+        logits.transpose(1, 2), levels[:, c], reduction='none'
+      ).sum(-1)
+      if c < len(self.known):
+        x = x + self.known[c](levels[:, c])
     return nats
+
+  def _neighbours(self, levels):
+    """The pixel before and the three above, `[B, 4, C, N]`; see `forward`."""
+    beyond = {'value': self.num_levels}
+    before = F.pad(levels.flatten(2), (1, -1), **beyond)
+    wider = F.pad(levels, (1, 1, 1, -1), **beyond)
+    above = [wider[..., k : k + self.columns].flatten(2) for k in range(3)]
+    return torch.stack([before, *above], dim=1)
 
 
 class Twin(nn.Module):
@@ -139,9 +159,13 @@ class Twin(nn.Module):
       max(num_moved * (frames > 0) + _NUM_NEAREST * (n > 0), 1),
     )
     if self.has_base:
-      pixels = (height >> halvings) * (width >> halvings)
       self.coarsest = _Transformer(
-        pixels, channels, levels, told(halvings), spec.base, head_size
+        (height >> halvings, width >> halvings),
+        channels,
+        levels,
+        told(halvings),
+        spec.base,
+        head_size,
       )
     else:
       self.coarsest = network(halvings, 0)

@@ -9,16 +9,22 @@ __all__ = ['PixelTransformer', 'build_pixel_transformer']
 
 _INIT_STD = 0.02
 _EPSILON = 1e-5
+_NUM_NEIGHBOURS = 4
 
 
 class PixelTransformer(tf.Module):
   """A causal transformer over pixels, row by row, then a head for each channel.
 
   ```none
-  token_i = levels of pixel i - 1 + place_i + dense(condition_i)
+  token_i = levels of the neighbours of i + place_i + dense(condition_i)
   block:  h += dense(attention(norm(h)));  h += dense(gelu(dense(norm(h))))
-  logits_c = dense(gelu(dense(norm(h) + levels of the channels before c)))
+  logits_c, gates_c = dense(gelu(dense(norm(h) + levels of channels before c)))
+  logits_c[level of neighbour k] += gates_c[k], for every k
   ```
+
+  The neighbours are pixel i - 1 and the three above, as far as they are in the
+  frame. Most pixels continue a neighbour, and the gates say which: a copy need
+  not be learned level by level, cf. [2].
 
   Token i sees the tokens before it and itself. With a prefix, every token also
   sees the conditions of all pixels, as N tokens before the first. Levels and
@@ -32,29 +38,41 @@ class PixelTransformer(tf.Module):
 
   [1]: Alec Radford, Jeffrey Wu, Rewon Child, David Luan, Dario Amodei and Ilya
        Sutskever. Language Models are Unsupervised Multitask Learners. 2019.
+  [2]: Jiatao Gu, Zhengdong Lu, Hang Li and Victor O.K. Li. Incorporating
+       Copying Mechanism in Sequence-to-Sequence Learning. _Annual Meeting of
+       the Association for Computational Linguistics_, 2016.
   """
 
   def __init__(
-    self, params, num_heads, network_dtype=None, name='pixel_transformer'
+    self,
+    params,
+    num_heads,
+    network_dtype=None,
+    padding='zeros',
+    name='pixel_transformer',
   ):
     """Creates the network.
 
     Args:
-      params: `dict`. 'levels': list of `[L, D]`, a table for each channel.
-        'start': `[D]`, stands for the levels before pixel 0. 'rows':
-        `[h, 1, D]`. 'columns': `[1, w, D]`. 'condition' and 'prefix', only with
-        conditions and with a prefix: layers. 'blocks': list of `dict`s of
-        layers ('qkv', 'out', 'up', 'down') and norms ('norm_1', 'norm_2').
-        'norm': a norm. 'heads': a pair of layers for each channel. A layer is a
-        `dict` of 'kernel' and 'bias', a norm one of 'scale' and 'bias'.
+      params: `dict`. 'neighbours': `[4, C, L, D]`, vectors of the neighbours'
+        levels. 'known': list of `[L, D]`, vectors of the levels of each channel
+        but the last. 'rows': `[h, 1, D]`. 'columns': `[1, w, D]`. 'condition'
+        and 'prefix', only with conditions and with a prefix: layers. 'blocks':
+        list of `dict`s of layers ('qkv', 'out', 'up', 'down') and norms
+        ('norm_1', 'norm_2'). 'norm': a norm. 'heads': a pair of layers for each
+        channel; the second has `L + 4` outputs. A layer is a `dict` of 'kernel'
+        and 'bias', a norm one of 'scale' and 'bias'.
       num_heads: Python `int`, number of heads of the attention.
       network_dtype: `tf.DType` of the computation; None: the input's dtype.
+      padding: 'wrap': the frame is periodic, and the first and the last column
+        are neighbours; 'zeros': they are not.
       name: Python `str`.
     """
     super().__init__(name=name)
     self.params = params
     self._num_heads = num_heads
     self._network_dtype = network_dtype
+    self._places_of_neighbours = _neighbours(*self.size, padding)
 
   @property
   def size(self):
@@ -64,26 +82,42 @@ class PixelTransformer(tf.Module):
   @property
   def num_levels(self):
     """Python `int` L."""
-    return self.params['levels'][0].shape[0]
+    return self.params['neighbours'].shape[2]
 
   @property
   def num_channels(self):
     """Python `int` C."""
-    return len(self.params['levels'])
+    return self.params['neighbours'].shape[1]
 
-  def features(self, levels, condition=None):
+  def neighbours(self, levels, index=None):
+    """The levels of pixels' neighbours.
+
+    Args:
+      levels: `[B, N, C]`, levels of all pixels.
+      index: int scalar, a pixel; None: all.
+
+    Returns:
+      `[B, N, 4, C]`, or of one pixel `[B, 4, C]`; -1 beyond the frame.
+    """
+    places = tf.constant(self._places_of_neighbours)
+    if index is not None:
+      places = places[index]
+    here = tf.gather(levels, tf.maximum(places, 0), axis=1)
+    inside = tf.cast(places >= 0, levels.dtype)[..., tf.newaxis]
+    return inside * (here + 1.0) - 1.0
+
+  def features(self, neighbours, condition=None):
     """The features of all pixels.
 
     Args:
-      levels: `[B, N, C]`, levels 0..L-1 of all pixels.
+      neighbours: `[B, N, 4, C]`, see `neighbours`.
       condition: `[B, N, K]`, or None.
 
     Returns:
       `[B, N, D]`; those of pixel i depend on the levels before it.
     """
-    tokens = self._levels(levels)
-    start = tf.broadcast_to(self._get('start'), tf.shape(tokens[:, :1]))
-    tokens = tf.concat([start, tokens[:, :-1]], axis=1)
+    num = neighbours.shape[1]
+    tokens = self._embed_neighbours(neighbours)
     tokens += self._places(condition, 'condition')
     prefix = self._prefix(condition)
     if prefix is not None:
@@ -93,7 +127,7 @@ class PixelTransformer(tf.Module):
       queries, keys, values = self._attention_inputs(block, tokens)
       attended = _attend(queries, keys, values, mask)
       tokens = self._finish(block, tokens, attended)
-    return self._norm(self.params['norm'], tokens[:, -levels.shape[1] :])
+    return self._norm(self.params['norm'], tokens[:, -num:])
 
   def begin(self, like, condition=None):
     """What `step` needs before the first pixel.
@@ -125,12 +159,12 @@ class PixelTransformer(tf.Module):
       caches.append(pair)
     return places, caches
 
-  def step(self, index, before, places, caches):
+  def step(self, index, neighbours, places, caches):
     """The features of one pixel.
 
     Args:
       index: int scalar i.
-      before: `[B, C]`, levels of pixel i - 1; not used for pixel 0.
+      neighbours: `[B, 4, C]`, see `neighbours`.
       places: From `begin`.
       caches: From `begin`, or the step before.
 
@@ -138,8 +172,7 @@ class PixelTransformer(tf.Module):
       features: `[B, D]`.
       caches: The caches with pixel i.
     """
-    levels = self._levels(before[:, tf.newaxis])
-    token = tf.where(index == 0, self._get('start'), levels)
+    token = self._embed_neighbours(neighbours[:, tf.newaxis])
     token += tf.gather(places, [index], axis=1)
     num = places.shape[1]
     changed = []
@@ -154,36 +187,43 @@ class PixelTransformer(tf.Module):
       changed.append(pair)
     return self._norm(self.params['norm'], token[:, 0]), changed
 
-  def logits(self, channel, features, known):
+  def logits(self, channel, features, neighbours, known):
     """Logits of the levels of one channel.
 
     Args:
       channel: Python `int` c.
       features: `[..., D]`.
+      neighbours: `[..., 4, C]`, see `neighbours`.
       known: List of the levels `[...]` of the channels before c.
 
     Returns:
-      `[..., L]`, of the dtype of the levels.
+      `[..., L]`, of the dtype of the network.
     """
-    for k, level in enumerate(known):
-      features += self._embed(k, level)
+    for table, level in zip(self.params['known'], known):
+      table = tf.cast(table, features.dtype)
+      features += _product(self._one_hot(level, table.dtype), table)
     first, second = self.params['heads'][channel]
-    return self._dense(second, tf.nn.gelu(self._dense(first, features)))
+    outputs = self._dense(second, tf.nn.gelu(self._dense(first, features)))
+    logits, gates = tf.split(outputs, [self.num_levels, _NUM_NEIGHBOURS], -1)
+    copies = self._one_hot(neighbours[..., channel], gates.dtype)
+    return logits + tf.reduce_sum(gates[..., tf.newaxis] * copies, axis=-2)
 
   def _get(self, name):
     value = self.params[name]
     return tf.cast(value, self._network_dtype or value.dtype)
 
-  def _levels(self, levels):
-    """The sum over the channels of the levels' vectors."""
-    return sum(self._embed(c, levels[..., c]) for c in range(self.num_channels))
+  def _one_hot(self, level, dtype):
+    """`[..., L]`; zeros where the level is -1."""
+    return tf.one_hot(tf.cast(level, tf.int32), self.num_levels, dtype=dtype)
 
-  def _embed(self, channel, level):
+  def _embed_neighbours(self, neighbours):
+    """The sum of the vectors of `[B, n, 4, C]` levels, `[B, n, D]`."""
     # A product instead of a gather, whose gradient would be sparse.
-    table = self.params['levels'][channel]
-    dtype = self._network_dtype or table.dtype
-    one_hot = tf.one_hot(tf.cast(level, tf.int32), table.shape[0], dtype=dtype)
-    return _product(one_hot, tf.cast(table, dtype))
+    table = self._get('neighbours')
+    table = tf.reshape(table, [-1, table.shape[-1]])
+    one_hot = self._one_hot(neighbours, table.dtype)
+    rows = tf.reshape(one_hot, [-1, *neighbours.shape[1:2], table.shape[0]])
+    return _product(rows, table)
 
   def _places(self, condition, layer):
     """`[1 or B, N, D]`: place and condition of each pixel."""
@@ -231,6 +271,20 @@ class PixelTransformer(tf.Module):
     return (x - mean) * tf.math.rsqrt(variance + _EPSILON) * scale + bias
 
 
+def _neighbours(height, width, padding):
+  """Indices of each pixel's neighbours, int array `[h w, 4]`; -1: none."""
+  rows, columns = np.divmod(np.arange(height * width), width)
+  before = np.arange(height * width) - 1
+  indices = [before]
+  for right in (-1, 0, 1):
+    column = columns + right
+    if padding == 'wrap':
+      column = column % width
+    inside = (rows > 0) & (column >= 0) & (column < width)
+    indices.append(np.where(inside, (rows - 1) * width + column, -1))
+  return np.stack(indices, axis=-1)
+
+
 def _product(x, kernel):
   """`x` `[..., m]` times a matrix `[m, n]`."""
   # One product for the whole batch. `tf.linalg.matmul` would take one for each
@@ -259,6 +313,7 @@ def build_pixel_transformer(
   head_channels=16,
   seed=None,
   network_dtype=None,
+  padding='zeros',
   dtype=tf.float32,
 ):
   """Creates a `PixelTransformer` whose logits start at zero.
@@ -274,6 +329,7 @@ def build_pixel_transformer(
     head_channels: Python `int` d, channels of a head of the attention.
     seed: Python `int`; None: from the operating system.
     network_dtype: `tf.DType` of the computation; None: `dtype`.
+    padding: 'zeros' or 'wrap', see `PixelTransformer`.
     dtype: `tf.DType` of the variables.
 
   Returns:
@@ -307,21 +363,24 @@ def build_pixel_transformer(
 
   def table():
     return tf.Variable(
-      normal(num_levels, width, std=0.1), dtype=dtype, name='levels'
+      normal(num_levels, width, std=0.1), dtype=dtype, name='known'
     )
 
   params = {
     **_variables(
       dtype,
-      start=normal(width),
+      neighbours=normal(_NUM_NEIGHBOURS, channels, num_levels, width, std=0.1),
       rows=normal(size[0], 1, width),
       columns=normal(1, size[1], width),
     ),
-    'levels': [table() for _ in range(channels)],
+    'known': [table() for _ in range(channels - 1)],
     'blocks': [block() for _ in range(num_blocks)],
     'norm': norm(),
     'heads': [
-      [layer(width, width), layer(width, num_levels, std=0.0)]
+      [
+        layer(width, width),
+        layer(width, num_levels + _NUM_NEIGHBOURS, std=0.0),
+      ]
       for _ in range(channels)
     ],
   }
@@ -329,7 +388,9 @@ def build_pixel_transformer(
     params['condition'] = layer(condition_channels, width)
   if has_prefix:
     params['prefix'] = layer(condition_channels, width)
-  return PixelTransformer(params, width // head_channels, network_dtype)
+  return PixelTransformer(
+    params, width // head_channels, network_dtype, padding
+  )
 
 
 def _variables(dtype, **values):

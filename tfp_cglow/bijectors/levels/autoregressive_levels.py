@@ -132,46 +132,40 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
 
   def _inverse_rows(self, frame, context):
     levels = distributions.level_of(frame, self._network.num_levels)
-    features = self._network.features(levels, context)
-    return self._channels('to_normal', features, frame)
+    neighbours = self._network.neighbours(levels)
+    features = self._network.features(neighbours, context)
+    return self._channels('to_normal', features, neighbours, frame)
 
   def _forward_rows(self, latent, context):
     num = latent.shape[1]
     places, caches = self._network.begin(latent, context)
-    empty = tf.zeros_like(latent[:, 0])
+    unknown = tf.zeros_like(latent)
 
-    def array():
-      return tf.TensorArray(
-        latent.dtype, size=num, element_shape=latent[:, 0].shape
-      )
-
-    def body(index, before, log_det, caches, frames, all_levels):
-      features, caches = self._network.step(index, before, places, caches)
+    def body(index, log_det, caches, frame, levels):
+      neighbours = self._network.neighbours(levels, index)
+      features, caches = self._network.step(index, neighbours, places, caches)
       values = tf.gather(latent, index, axis=1)
-      moved, levels, more = self._channels('from_normal', features, values)
-      return (
-        index + 1,
-        levels,
-        log_det + more,
-        caches,
-        frames.write(index, moved),
-        all_levels.write(index, levels),
+      moved, level, more = self._channels(
+        'from_normal', features, neighbours, values
       )
+      here = tf.one_hot(index, num, dtype=latent.dtype)[:, tf.newaxis]
+      frame += here * moved[:, tf.newaxis]
+      levels += here * level[:, tf.newaxis]
+      return index + 1, log_det + more, caches, frame, levels
 
-    _, _, log_det, _, frames, all_levels = tf.while_loop(
+    _, log_det, _, frame, levels = tf.while_loop(
       lambda index, *_: index < num,
       body,
-      (0, empty, tf.zeros_like(empty[:, 0]), caches, array(), array()),
+      (0, tf.zeros_like(latent[:, 0, 0]), caches, unknown, unknown),
       parallel_iterations=1,
     )
-    by_row = lambda a: tf.transpose(a.stack(), [1, 0, 2])
-    return by_row(frames), by_row(all_levels), log_det
+    return frame, levels, log_det
 
-  def _channels(self, method, features, values):
+  def _channels(self, method, features, neighbours, values):
     """Maps the channels of pixels, `[B, n, C]` or `[B, C]`, one by one."""
     moved, levels, log_det = [], [], 0.0
     for c in range(values.shape[-1]):
-      logits = self._network.logits(c, features, levels)
+      logits = self._network.logits(c, features, neighbours, levels)
       distribution = distributions.CategoricalLevels.from_logits(
         tf.cast(logits, values.dtype)
       )
@@ -203,7 +197,8 @@ def build_autoregressive_levels(
       every pixel sees the context of all pixels, else only its own. None: the
       bijector takes no context.
     seed: Python `int`; None: from the operating system.
-    networks: `Networks`, the dtype in which the network computes.
+    networks: `Networks`, the dtype in which the network computes, and whether
+      frames are periodic.
     dtype: `tf.DType` of data, latent and variables.
     name: Python `str`.
 
@@ -228,6 +223,7 @@ def build_autoregressive_levels(
     head_channels=specs.HEAD_CHANNELS,
     seed=int(np.random.default_rng(seed).integers(2**31)),
     network_dtype=networks.dtype,
+    padding=networks.padding,
     dtype=dtype,
   )
   return AutoregressiveLevels(

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfp_cglow
+from tfp_cglow.networks import pixel_transformer
 
 _LEVELS = 4
 
@@ -90,6 +91,46 @@ class AutoregressiveLevelsTest(tf.test.TestCase, parameterized.TestCase):
     y = tf.random.stateless_uniform([2, 4, 4, 3], [0, 0], -0.5, 0.5)
     x = bijector.inverse(y)
     self.assertAllClose(tf.math.erf(x / 2**0.5) / 2, y, atol=1e-3)
+
+  @parameterized.parameters('zeros', 'wrap')
+  def test_neighbours_are_known_pixels(self, padding):
+    bijector = _build(networks=tfp_cglow.Networks(padding=padding))
+    network = bijector.parameters['network']
+    levels = tf.reshape(tf.range(6.0, dtype=tf.float64), [1, 6, 1])
+    around = padding == 'wrap'
+    expected = [  # The pixel before, and the three above.
+      [-1, -1, -1, -1],
+      [0, -1, -1, -1],
+      [1, -1, -1, -1],
+      [2, 2 if around else -1, 0, 1],
+      [3, 0, 1, 2],
+      [4, 1, 2, 0 if around else -1],
+    ]
+    neighbours = network.neighbours(levels)
+    self.assertAllEqual(neighbours[0, ..., 0], expected)
+    for index in range(6):
+      one = network.neighbours(levels, tf.constant(index))
+      self.assertAllEqual(one, neighbours[:, index])
+
+  def test_the_loop_undoes_the_pass_around_the_edge(self):
+    bijector = _build(networks=tfp_cglow.Networks(padding='wrap'))
+    y = _uniform(5, 2, 3, 2, seed=2)
+    x = bijector.inverse(y)
+    self.assertAllClose(bijector.forward(tf.identity(x)), y)
+
+  def test_gates_copy_levels_of_neighbours(self):
+    network = pixel_transformer.build_pixel_transformer(
+      (2, 2), 2, _LEVELS, hidden_channels=16, num_blocks=1, seed=0
+    )
+    gates = network.params['heads'][1][1]['bias']
+    gates.assign([0.0] * _LEVELS + [0.0, 0.0, 3.0, 0.5])
+    neighbours = tf.constant(
+      [[[0.0, 1.0], [2.0, -1.0], [3.0, 2.0], [1.0, 2.0]]]
+    )
+    logits = network.logits(
+      1, tf.zeros([1, 16]), neighbours, [tf.constant([0.0])]
+    )
+    self.assertAllClose(logits, [[0.0, 0.0, 3.5, 0.0]])
 
   def test_one_graph_whatever_the_size(self):
     def num_nodes(size):
