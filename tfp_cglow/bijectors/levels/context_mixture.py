@@ -69,6 +69,11 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
   centred on the middle level if there is no previous frame; then networks also
   see the pixel's coordinates.
 
+  With a `base`, whose pixels fix where objects are, the first group that a
+  halving adds decides where their edges run between these pixels, and pixels
+  that are drawn at once do not agree on that. So this group is modelled in four
+  parts, each given those before, by one network; unless its sides are odd.
+
   Context: a group's network sees the context of all of the 2x2 or 4x4 pixels
   that its own pixel belongs to; in still coarser groups, means of these.
 
@@ -344,19 +349,59 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     parts = [coarser]
     for i, network in enumerate(networks[-_FINER:], 1):
       known = [levels for _, levels, _ in parts]
+      walk, told_here = self._walk_group, told
+      if i == 1 and _is_divided(self._base, values[i].shape[-3:-1]):
+        walk, told_here = self._walk_divided, told.coarser(depth + 1)
       parts.append(
-        self._walk_group(
+        walk(
           method,
           network,
           values[i],
-          told,
+          told_here,
           around[i],
           list(map(self._known_features, known, around)),
           pixel_groups.nearest_known(known, self._padding),
         )
       )
-    moved, levels, log_dets = zip(*parts)
-    return pixel_groups.join(moved), pixel_groups.join(levels), sum(log_dets)
+    return _joined(parts)
+
+  def _walk_divided(
+    self, method, network, values, told, previous, known, nearest
+  ):
+    """`_walk_group` in four parts, each given the parts before.
+
+    The network is told which parts are known; of the others it sees zeros.
+    """
+    split = pixel_groups.split
+    known = [part for features in known for part in split(features)]
+    near = nearest.shape[-2:].as_list()
+    nearest = shapes.reshape_trailing(nearest, 2, [near[0] * near[1]])
+    nearest = [shapes.reshape_trailing(n, 1, near) for n in split(nearest)]
+    around = [None] * len(nearest) if previous is None else split(previous)
+    unknown = tf.zeros_like(known[0])
+    parts = []
+    for k, part in enumerate(split(values)):
+      seen = [
+        self._known_features(levels, place)
+        for (_, levels, _), place in zip(parts, around)
+      ]
+      seen += [unknown] * (_FINER - k)
+      flags = [
+        tf.fill(tf.shape(unknown[..., :1]), tf.cast(j < k, unknown.dtype))
+        for j in range(_FINER)
+      ]
+      parts.append(
+        self._walk_group(
+          method,
+          network,
+          part,
+          told,
+          around[k],
+          [*known, *seen, *flags],
+          nearest[k],
+        )
+      )
+    return _joined(parts)
 
   def _walk_base(self, method, frame, told):
     """Maps the coarsest group to the other side; see `_walk_scale`."""
@@ -530,6 +575,22 @@ class _Told(NamedTuple):
     return maps
 
 
+def _joined(parts):
+  """What `_walk_scale` returns, from that of each group."""
+  moved, levels, log_dets = zip(*parts)
+  return pixel_groups.join(moved), pixel_groups.join(levels), sum(log_dets)
+
+
+def _is_divided(base, size):
+  """Whether the first group that a halving adds is modelled in four parts.
+
+  Args:
+    base: The model of the coarsest pixels, or None.
+    size: Height and width of the group, Python `int`s.
+  """
+  return base is not None and not any(side % 2 for side in size)
+
+
 def _coordinates(like):
   """The coordinates `[..., h, w, 2]` of pixels, from -1 to 1."""
   rows, columns = (np.linspace(-1.0, 1.0, n) for n in like.shape[-3:-1])
@@ -639,7 +700,12 @@ def _build_networks(
 
   def network(scale, num_known):
     of_places = 0 if context_frames else 2
-    of_known = num_known * channels * _NUM_FEATURES
+    of_level = channels * _NUM_FEATURES
+    of_known = num_known * of_level
+    size = height >> scale, width >> scale
+    if num_known == 1 and _is_divided(mixture.base, size):
+      of_known = pixel_groups.NUM_GROUPS * of_level + _FINER * (of_level + 1)
+      scale += 1
     return mixture_network.build_mixture_network(
       told_channels(scale) + of_places + of_known,
       channels,
