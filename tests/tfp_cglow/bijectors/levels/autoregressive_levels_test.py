@@ -164,9 +164,9 @@ class AutoregressiveLevelsTest(tf.test.TestCase, parameterized.TestCase):
 
 
 class BaseOfAMixtureTest(tf.test.TestCase, parameterized.TestCase):
-  def _glow(self, context=None, **options):
+  def _glow(self, context=None, side=8, **options):
     glow = tfp_cglow.build_glow(
-      [8, 8, 1],
+      [side, side, 1],
       1,
       None,
       context=context,
@@ -206,6 +206,23 @@ class BaseOfAMixtureTest(tf.test.TestCase, parameterized.TestCase):
     moved = np.abs(after - first)[..., 0] > 1e-9
     self.assertTrue(moved[0, 0] and moved[0, 1] and moved[2, 2])
     self.assertTrue(np.all(np.isfinite(before)))
+
+  @parameterized.parameters((8, True), (6, False))
+  def test_the_first_finer_group_has_parts_if_its_sides_are_even(
+    self, side, divided
+  ):
+    first = self._glow(halvings=1, side=side).first
+    y = _uniform(side, side, 1).numpy()
+    before = first.inverse(tf.constant(y))
+
+    def moved(*pixel):
+      changed = y.copy()
+      changed[pixel] *= -1.0
+      return np.abs(first.inverse(tf.constant(changed)) - before) > 1e-9
+
+    self.assertEqual(moved(1, 1)[3, 3, 0], divided)  # Of the next part.
+    self.assertFalse(moved(3, 3)[1, 1, 0])
+    self.assertTrue(moved(3, 3)[1, 2, 0])  # Of the next group.
 
   @parameterized.parameters(None, tfp_cglow.Context(2, 1))
   def test_log_prob_of_the_base_alone(self, context):
