@@ -24,7 +24,7 @@ _HEAD = models.Head(
     halvings='all', base=tfp_cglow.AutoregressiveBase()
   ),
   labels=tfp_cglow.LabelEmbedding(channels=8),
-  frames_per_step=4,
+  frames_per_step=3,
 )
 _TAIL = models.Tail(
   num_glow_blocks=1,
@@ -39,10 +39,10 @@ _DEMO = configs.Config(
     learning_rate=2e-3, final_learning_rate=1e-4, ema=0.99
   ),
   run=configs.Run(
-    steps=700,
+    steps=600,
     log_every=10,
-    eval_every=350,
-    checkpoint_every=350,
+    eval_every=300,
+    checkpoint_every=300,
     temperature=1.0,
     quality_samples=5,
   ),
@@ -111,6 +111,8 @@ PRESETS = {
       _DEMO.run,
       steps=3600,
       batch_size=96,
+      eval_every=600,
+      checkpoint_every=300,
       sample_frames=32,
       temperature=0.4,
     ),
