@@ -44,7 +44,7 @@ class PretrainedTest(tf.test.TestCase):
     names = ['east_circle', 'west_circle']
     labels = np.repeat([run.label_names.index(n) for n in names], 12)
     videos = run.sampler.sample(labels, num_frames=6, seed=0).numpy()
-    self.assertEqual(videos.shape, (24, 6, 16, 16, 3))
+    self.assertEqual(videos.shape, (24, 6, 32, 32, 3))
     places = _place(videos)
     has_object = np.ptp(videos[:, 0], axis=-1).max((-2, -1)) > 60
     self.assertGreater(has_object.sum(), 20)
