@@ -1,5 +1,6 @@
 """Packs a run to be shared: its weights, config, numbers and model card."""
 
+import dataclasses
 import pathlib
 
 from train.config import configs
@@ -30,9 +31,10 @@ def pack_run(workdir, destination, which='newest'):
 
   The folder holds config.json, labels.txt, metrics.json, model_card.md, the
   run's init_from.json if it has one, and one checkpoint, a third of the size of
-  one with Adam's state. Places on this machine are left out: those of the
-  config (`configs.PLACES`), and the folders of the runs in init_from.json. The
-  folder appears only when all of it is written.
+  one with Adam's state. Of a run with `optimiser.ema` it holds the averaged
+  weights alone, and that key is none in the new config. Places on this machine
+  are left out: those of the config (`configs.PLACES`), and the folders of the
+  runs in init_from.json. The folder appears only when all of it is written.
 
   Args:
     workdir: Path of the run.
@@ -67,6 +69,9 @@ def pack_run(workdir, destination, which='newest'):
 
 def _write(run, folder):
   config = configs.without_places(run.config)
+  config = dataclasses.replace(
+    config, optimiser=dataclasses.replace(config.optimiser, ema=None)
+  )
   folder.create()
   folder.samples.rmdir()
   folder.claim(config)
@@ -77,7 +82,7 @@ def _write(run, folder):
   metrics = metrics if metrics.get('step') == run.step else {}
   folder.write_metrics({'step': run.step, **metrics})
   checkpoints.Checkpoints(
-    checkpoints.weights_of(run.model), folder.checkpoints
+    checkpoints.weights_of(run.model, with_average=False), folder.checkpoints
   ).save(run.step)
   text = model_card.model_card(
     run.model.flow,

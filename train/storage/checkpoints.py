@@ -69,9 +69,16 @@ def parts_of(model):
   return {'model': model, 'optimizer': model.optimizer}
 
 
-def weights_of(model):
-  """The objects needed to use a model, without optimiser state: `dict`."""
-  children = tf.train.TrackableView(model).children(model)
+def weights_of(model, with_average=True):
+  """The objects needed to use a model, without optimiser state: `dict`.
+
+  Args:
+    model: `VideoGlow` or `VideoGan`, compiled.
+    with_average: `bool`, whether its averaged weights are among them.
+  """
+  children = dict(tf.train.TrackableView(model).children(model))
+  if not with_average:
+    children.pop('weight_average', None)
   optimizers = tfk.optimizers.Optimizer, tfk.optimizers.legacy.Optimizer
   kept = {k: v for k, v in children.items() if not isinstance(v, optimizers)}
   return {'model': tf.train.Checkpoint(**kept)}

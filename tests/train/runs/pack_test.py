@@ -158,6 +158,8 @@ class PackRunTest(absltest.TestCase):
       checkpoints.parts_of(model), folder.checkpoints
     ).save(_STEP)
     pack.pack_run(folder.path, self.packed)
+    self.assertIsNone(loading.load(self.packed).config.optimiser.ema)
+    self.assertLess(_size(self.packed), 0.3 * _size(folder.path))
     model.weight_average.assign()
     other = models.build_model(folder.read_config(), len(_LABELS))
     weights.init_from(other, str(folder.path))
