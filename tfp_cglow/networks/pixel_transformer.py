@@ -102,9 +102,9 @@ class PixelTransformer(tf.Module):
     places = tf.constant(self._places_of_neighbours)
     if index is not None:
       places = places[index]
-    here = tf.gather(levels, tf.maximum(places, 0), axis=1)
-    inside = tf.cast(places >= 0, levels.dtype)[..., tf.newaxis]
-    return inside * (here + 1.0) - 1.0
+    known = tf.gather(levels, tf.maximum(places, 0), axis=1)
+    beyond = tf.constant(-1.0, levels.dtype)
+    return tf.where(places[..., tf.newaxis] >= 0, known, beyond)
 
   def features(self, neighbours, condition=None):
     """The features of all pixels.

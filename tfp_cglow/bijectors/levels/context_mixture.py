@@ -208,8 +208,8 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     if self._base is None:
       raise ValueError(f'`{self.name}` has no `base`.')
     whole, frame, told, _ = self._conditioned(frame, context, vector)
-    for depth in range(self._num_halvings):
-      told = told.coarser(depth)
+    for _ in range(self._num_halvings):
+      told = told.coarser()
       frame = pixel_groups.split(frame)[0]
     latent, _, log_det = self._walk_base('to_normal', frame, told)
     standard = tfd.Independent(tfd.Normal(tf.zeros_like(latent), 1.0), 3)
@@ -315,10 +315,10 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     tempering = self._tempering and [
       tf.reshape(tf.broadcast_to(t, leading), [-1]) for t in self._tempering
     ]
-    told = _Told(features, given.get('vector'), tempering)
+    told = _Told(0, features, given.get('vector'), tempering)
     return whole, rows(frame), told, previous
 
-  def _walk_scale(self, method, networks, frame, told, previous, depth=0):
+  def _walk_scale(self, method, networks, frame, told, previous):
     """Maps a frame, or its first quarter of pixels, to the other side.
 
     Args:
@@ -328,36 +328,35 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
       told: `_Told`.
       previous: `[..., h, w, n C]`, for each pixel the levels of the previous
         frame at the n places around it; or None.
-      depth: Python `int`, how often the frame was halved.
 
     Returns:
       moved: `[..., h, w, C]`, the other side.
       levels: `[..., h, w, C]`, the levels of the data.
       log_det: `[...]`, log |dx/dy|, nats.
     """
-    if depth == self._num_halvings:
+    if told.depth == self._num_halvings:
       if self._base is not None:
         return self._walk_base(method, frame, told)
       return self._walk_group(method, networks[0], frame, told, previous)
-    told = told.coarser(depth)
+    told = told.coarser()
     values, around = pixel_groups.split(frame), [None] * pixel_groups.NUM_GROUPS
     if previous is not None:
       around = pixel_groups.split(previous)
     coarser = self._walk_scale(
-      method, networks[:-_FINER], values[0], told, around[0], depth + 1
+      method, networks[:-_FINER], values[0], told, around[0]
     )
     parts = [coarser]
     for i, network in enumerate(networks[-_FINER:], 1):
       known = [levels for _, levels, _ in parts]
-      walk, told_here = self._walk_group, told
+      walk = self._walk_group
       if i == 1 and _is_divided(self._base, values[i].shape[-3:-1]):
-        walk, told_here = self._walk_divided, told.coarser(depth + 1)
+        walk = self._walk_divided
       parts.append(
         walk(
           method,
           network,
           values[i],
-          told_here,
+          told,
           around[i],
           list(map(self._known_features, known, around)),
           pixel_groups.nearest_known(known, self._padding),
@@ -372,7 +371,7 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
 
     The network is told which parts are known; of the others it sees zeros.
     """
-    split = pixel_groups.split
+    split, told = pixel_groups.split, told.coarser()
     known = [part for features in known for part in split(features)]
     near = nearest.shape[-2:].as_list()
     nearest = shapes.reshape_trailing(nearest, 2, [near[0] * near[1]])
@@ -549,23 +548,26 @@ class _Told(NamedTuple):
   """What is given for all groups of frames `[N, h, w, C]`.
 
   Attributes:
+    depth: Python `int`, how often the frames were halved.
     features: `[N, h, w, D]`, of the context; or None.
     vector: `[N, 1, 1, V]`, or None.
     tempering: Temperature and `min_p`, `[N]`; or None.
   """
 
+  depth: int
   features: Optional[tf.Tensor]
   vector: Optional[tf.Tensor]
   tempering: Optional[Sequence[tf.Tensor]]
 
-  def coarser(self, depth):
-    """Of every 2x2 pixels after `depth` halvings, see `_MOST_APART`."""
-    if self.features is None:
-      return self
-    places = pixel_groups.split(self.features)
-    if depth >= _MOST_APART:
-      places = [sum(places) / len(places)]
-    return self._replace(features=tf.concat(places, axis=-1))
+  def coarser(self):
+    """What is given for every 2x2 pixels, see `_MOST_APART`."""
+    features = self.features
+    if features is not None:
+      places = pixel_groups.split(features)
+      if self.depth >= _MOST_APART:
+        places = [sum(places) / len(places)]
+      features = tf.concat(places, axis=-1)
+    return self._replace(depth=self.depth + 1, features=features)
 
   def maps(self, like):
     """List of maps `[..., h, w, D]`, as large as `like`."""
