@@ -44,20 +44,15 @@ def _batches(seed, num):
   return dataset.take(num)
 
 
-def _measure(seed):
-  import numpy as np
-  import tensorflow as tf
-  import tensorflow_probability as tfp
-  import tf_keras as tfk
-
+def _glows(seed):
+  """The same Glow with both kinds of gradients: `dict`."""
   import tfp_cglow
 
-  tfd = tfp.distributions
   steps = {
     'additive': tfp_cglow.AdditiveSteps,
     'affine': tfp_cglow.AffineSteps,
   }[_COUPLING.value]
-  glows = {
+  return {
     gradients: tfp_cglow.build_glow(
       [64, 64, 3],
       num_glow_blocks=4,
@@ -68,6 +63,18 @@ def _measure(seed):
     )
     for gradients in ('reversible', 'stored')
   }
+
+
+def _measure(seed):
+  import numpy as np
+  import tensorflow as tf
+  import tensorflow_probability as tfp
+  import tf_keras as tfk
+
+  import tfp_cglow
+
+  tfd = tfp.distributions
+  glows = _glows(seed)
   flows = {
     k: tfd.TransformedDistribution(tfd.Sample(tfd.Normal(0.0, 1.0), 12288), g)
     for k, g in glows.items()

@@ -152,12 +152,18 @@ class Twin(nn.Module):
     known = 2 * channels
     places = 0 if frames else 2
     num_moved = (2 * self.radius + 1) ** 2
-    network = lambda scale, n: _Network(
-      told(scale) + places + n * known,
-      channels,
-      spec,
-      max(num_moved * (frames > 0) + _NUM_NEAREST * (n > 0), 1),
-    )
+
+    def network(scale, n):
+      num_known = n * known
+      if n == 1 and self._is_divided(height >> scale, width >> scale):
+        scale, num_known = scale + 1, 4 * known + 3 * (known + 1)
+      return _Network(
+        told(scale) + places + num_known,
+        channels,
+        spec,
+        max(num_moved * (frames > 0) + _NUM_NEAREST * (n > 0), 1),
+      )
+
     if self.has_base:
       self.coarsest = _Transformer(
         (height >> halvings, width >> halvings),
@@ -217,23 +223,48 @@ class Twin(nn.Module):
         condition = torch.cat(self._maps(target, told, vector), dim=1)
         return self.coarsest(target, condition)
       return self._group(self.coarsest, target, told, vector, centre, [], None)
-    if told is not None:
-      places = _groups(told)
-      told = torch.cat(places, 1) if depth < 2 else sum(places) / 4.0
+    told = _coarser(told, depth)
     targets = _groups(target)
     centres = [None] * 4 if centre is None else _groups(centre)
     nats = self._scale(targets[0], told, vector, centres[0], depth + 1)
     networks = self.finer[len(self.finer) - 3 * (depth + 1) :][:3]
     for i, network in enumerate(networks, 1):
       known = [self._known(t, c) for t, c in zip(targets[:i], centres)]
-      nats = nats + self._group(
+      group, told_here = self._group, told
+      if i == 1 and self._is_divided(*targets[i].shape[-2:]):
+        group, told_here = self._divided, _coarser(told, depth + 1)
+      nats = nats + group(
         network,
         targets[i],
-        told,
+        told_here,
         vector,
         centres[i],
         known,
         _nearest(targets[:i]),
+      )
+    return nats
+
+  def _is_divided(self, height, width):
+    return self.has_base and height % 2 == width % 2 == 0
+
+  def _divided(self, network, target, told, vector, centre, known, nearest):
+    """Nats `[B]` of a group in four parts."""
+    parts, nearest = _groups(target), _groups(nearest)
+    centres = [None] * 4 if centre is None else _groups(centre)
+    known = [part for features in known for part in _groups(features)]
+    nats = 0.0
+    for k, part in enumerate(parts):
+      seen = [self._known(t, c) for t, c in zip(parts[:k], centres)]
+      seen += [torch.zeros_like(known[0])] * (3 - k)
+      flags = [torch.full_like(known[0][:, :1], float(j < k)) for j in range(3)]
+      nats = nats + self._group(
+        network,
+        part,
+        told,
+        vector,
+        centres[k],
+        [*known, *seen, *flags],
+        nearest[k],
       )
     return nats
 
@@ -304,6 +335,14 @@ def _nearest(groups):
   else:
     at = [(first, 0, 0), (others[0], 0, -1), (others[0], 0, 0), (first, 1, 0)]
   return torch.stack([shifted(*a) for a in at], dim=1)
+
+
+def _coarser(told, depth):
+  """What is told of every 2x2 pixels, after `depth` halvings."""
+  if told is None:
+    return None
+  places = _groups(told)
+  return torch.cat(places, 1) if depth < 2 else sum(places) / 4.0
 
 
 def _groups(x):

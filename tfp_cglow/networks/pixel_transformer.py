@@ -335,63 +335,66 @@ def build_pixel_transformer(
   Returns:
     A `PixelTransformer`.
   """
-  rng = np.random.default_rng(seed)
+  new = _Variables(np.random.default_rng(seed), hidden_channels, dtype)
   width = hidden_channels
-
-  def normal(*shape, std=_INIT_STD):
-    return std * rng.standard_normal(shape)
-
-  def layer(num_in, num_out, std=None):
-    std = num_in**-0.5 if std is None else std
-    return _variables(
-      dtype, kernel=normal(num_in, num_out, std=std), bias=np.zeros([num_out])
-    )
-
-  def norm():
-    return _variables(dtype, scale=np.ones([width]), bias=np.zeros([width]))
-
-  def block():
-    # Residual branches start small, so that depth does not matter at first.
-    return {
-      'norm_1': norm(),
-      'qkv': layer(width, 3 * width),
-      'out': layer(width, width, _INIT_STD),
-      'norm_2': norm(),
-      'up': layer(width, 4 * width),
-      'down': layer(4 * width, width, _INIT_STD),
-    }
-
-  def table():
-    return tf.Variable(
-      normal(num_levels, width, std=0.1), dtype=dtype, name='known'
-    )
-
   params = {
-    **_variables(
-      dtype,
-      neighbours=normal(_NUM_NEIGHBOURS, channels, num_levels, width, std=0.1),
-      rows=normal(size[0], 1, width),
-      columns=normal(1, size[1], width),
-    ),
-    'known': [table() for _ in range(channels - 1)],
-    'blocks': [block() for _ in range(num_blocks)],
-    'norm': norm(),
+    'neighbours': new.normal(_NUM_NEIGHBOURS, channels, num_levels, std=0.1),
+    'rows': new.normal(size[0], 1),
+    'columns': new.normal(1, size[1]),
+    'known': [new.normal(num_levels, std=0.1) for _ in range(channels - 1)],
+    'blocks': [new.block() for _ in range(num_blocks)],
+    'norm': new.norm(),
     'heads': [
       [
-        layer(width, width),
-        layer(width, num_levels + _NUM_NEIGHBOURS, std=0.0),
+        new.layer(width, width),
+        new.layer(width, num_levels + _NUM_NEIGHBOURS, std=0.0),
       ]
       for _ in range(channels)
     ],
   }
   if condition_channels:
-    params['condition'] = layer(condition_channels, width)
+    params['condition'] = new.layer(condition_channels, width)
   if has_prefix:
-    params['prefix'] = layer(condition_channels, width)
+    params['prefix'] = new.layer(condition_channels, width)
   return PixelTransformer(
     params, width // head_channels, network_dtype, padding
   )
 
 
-def _variables(dtype, **values):
-  return convolutional.to_variables(values, dtype)
+class _Variables:
+  """Makes a transformer's variables."""
+
+  def __init__(self, rng, width, dtype):
+    self._rng = rng
+    self._width = width
+    self._dtype = dtype
+
+  def normal(self, *shape, std=_INIT_STD):
+    """Random vectors, a variable `[*shape, D]`."""
+    values = std * self._rng.standard_normal([*shape, self._width])
+    return tf.Variable(values, dtype=self._dtype, name='vectors')
+
+  def layer(self, num_in, num_out, std=None):
+    std = num_in**-0.5 if std is None else std
+    kernel = std * self._rng.standard_normal([num_in, num_out])
+    return self._dict(kernel=kernel, bias=np.zeros([num_out]))
+
+  def norm(self):
+    return self._dict(
+      scale=np.ones([self._width]), bias=np.zeros([self._width])
+    )
+
+  def block(self):
+    # Residual branches start small, so that depth does not matter at first.
+    width = self._width
+    return {
+      'norm_1': self.norm(),
+      'qkv': self.layer(width, 3 * width),
+      'out': self.layer(width, width, _INIT_STD),
+      'norm_2': self.norm(),
+      'up': self.layer(width, 4 * width),
+      'down': self.layer(4 * width, width, _INIT_STD),
+    }
+
+  def _dict(self, **values):
+    return convolutional.to_variables(values, self._dtype)
