@@ -52,7 +52,8 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModel):
     flow: The `VideoFlow`, whose methods sample and compute likelihoods.
     train_loss: `VideoLoss` of `fit`, once compiled.
     test_loss: `VideoLoss` of `evaluate`, once compiled; it drops no label and
-      uses all frames.
+      uses all clips, their first frames for the head and all others for the
+      tail.
     step_guard: `StepGuard`, once compiled.
     weight_average: `WeightAverage` or None, once compiled.
   """
@@ -243,6 +244,7 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModel):
       loss,
       label_dropout=0.0,
       tail_frames_per_step=None,
+      head_frames_per_step=None,
       tail_clips_per_step=None,
       head_clips_per_step=None,
     )

@@ -125,6 +125,23 @@ class FitTest(tf.test.TestCase, parameterized.TestCase):
       bits = tf.reduce_mean(tfp_cglow.bits_per_dim(value, _SHAPE, 5))
       self.assertAllClose(results[f'{name}_bits_per_dim'], bits, 1e-5)
 
+  def test_evaluate_is_of_first_frames_and_of_all_later_ones(self):
+    frames, label = _frames(6), np.arange(6) % 3
+    every = tfp_cglow.VideoLoss()
+    some = tfp_cglow.VideoLoss(
+      tail_frames_per_step=1,
+      head_frames_per_step=1,
+      tail_clips_per_step=1,
+      head_clips_per_step=1,
+    )
+    results = [
+      self._compiled(loss=loss).evaluate(
+        _dataset(frames, label), verbose=0, return_dict=True
+      )
+      for loss in (every, some)
+    ]
+    self.assertAllClose(*results)
+
   def test_numpy_arrays(self):
     model = self._compiled()
     model.fit(
