@@ -77,11 +77,8 @@ class ModelsTest(tf.test.TestCase):
         tail_clips_per_step=3,
       ),
     )
-    # Held-out bits/dim are those of all clips and frames.
-    self.assertEqual(
-      model.test_loss,
-      tfp_cglow.VideoLoss(label_weight=3.0, head_frames_per_step=4),
-    )
+    # Held-out bits/dim are those of all clips.
+    self.assertEqual(model.test_loss, tfp_cglow.VideoLoss(label_weight=3.0))
     self.assertEqual(model.flow.n_bits, 6)
     self.assertEqual(model.flow.previous_frames, 2)
     self.assertEqual(model.flow.dequantisation, 'legacy')
