@@ -59,6 +59,7 @@ from tfp_cglow.video.build import build_video_flow
 from tfp_cglow.video.context_processor import ContextProcessor
 from tfp_cglow.video.context_processor import StateProcessor
 from tfp_cglow.video.context_processor import build_context_processor
+from tfp_cglow.video.context_warp import ContextWarp
 from tfp_cglow.video.conv_gru import ConvGRU
 from tfp_cglow.video.conv_gru import build_conv_gru
 from tfp_cglow.video.interpolation import interpolate

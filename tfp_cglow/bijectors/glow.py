@@ -208,10 +208,10 @@ class Glow(conditional_bijector.ConditionalBijector):
     A `LevelMixture` is tempered in the space of levels: p(level)^(1 /
     temperature), without the levels that have less than `min_p` times the
     largest probability; see `TemperedLevels`. With temperature 0 every level is
-    the likeliest. The pixels of an `AutoregressiveBase` are drawn as they are,
-    see `AutoregressiveLevels`. Steps, a `FrameAffine` and `LabelPriors` have no
-    levels: for a flow that has one of them, the temperature also scales the
-    latents.
+    the likeliest. An `AutoregressiveBase` has no temperature, and at most 0.001
+    of `min_p`, see `AutoregressiveLevels`. Steps, a `FrameAffine` and
+    `LabelPriors` have no levels: for a flow that has one of them, the
+    temperature also scales the latents.
 
     With temperature 1 and `min_p` 0 the result maps as this bijector does, bit
     for bit. Its log-density is that of the sharpened distribution (minus

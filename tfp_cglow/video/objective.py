@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfp_cglow.bijectors import label_scores
 from tfp_cglow.internal import checks
 from tfp_cglow.internal import replicas
+from tfp_cglow.video import context_warp
 from tfp_cglow.video import likelihood
 from tfp_cglow.video import video_targets
 
@@ -45,6 +46,8 @@ class VideoLoss:
     head_clips_per_step: The same of the head. Its `AutoregressiveBase` is
       trained on all clips: it is small, and needs more of them than the finer
       pixels.
+    tail_context_warp: `ContextWarp`, how the tail's contexts are deformed in
+      training; None: not at all. Then training bits are of deformed contexts.
   """
 
   label_weight: float = 1.0
@@ -53,12 +56,16 @@ class VideoLoss:
   head_frames_per_step: Optional[int] = None
   tail_clips_per_step: Optional[int] = None
   head_clips_per_step: Optional[int] = None
+  tail_context_warp: Optional[context_warp.ContextWarp] = None
 
   def __post_init__(self):
     for part in ('head', 'tail'):
       for of in ('frames', 'clips'):
         name = f'{part}_{of}_per_step'
         checks.check_at_least(name, getattr(self, name), 1)
+    checks.check_kind(
+      'tail_context_warp', self.tail_context_warp, context_warp.ContextWarp
+    )
 
 
 def scores_labels(glow, label_weight):
@@ -147,7 +154,12 @@ def _head_terms(flow, loss, frames, label, given, seed, clips):
 
 def _tail_terms(flow, loss, frames, label, given, clips, seed):
   targets = video_targets.noisy_targets(
-    flow, frames, seed, clips, loss.tail_frames_per_step
+    flow,
+    frames,
+    seed,
+    clips,
+    loss.tail_frames_per_step,
+    loss.tail_context_warp,
   )
   return _submodel_terms(
     flow,

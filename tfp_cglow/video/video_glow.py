@@ -21,6 +21,7 @@ from tfp_cglow.training import updates
 from tfp_cglow.training import weight_average
 from tfp_cglow.video import build
 from tfp_cglow.video import configs
+from tfp_cglow.video import context_warp
 from tfp_cglow.video import likelihood
 from tfp_cglow.video import objective
 from tfp_cglow.video import video_flow
@@ -53,7 +54,7 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModel):
     train_loss: `VideoLoss` of `fit`, once compiled.
     test_loss: `VideoLoss` of `evaluate`, once compiled; it drops no label and
       uses all clips, their first frames for the head and all others for the
-      tail.
+      tail, and real contexts.
     step_guard: `StepGuard`, once compiled.
     weight_average: `WeightAverage` or None, once compiled.
   """
@@ -174,7 +175,11 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModel):
     optimizer = tfk.optimizers.deserialize(
       config.pop('optimizer'), use_legacy_optimizer=config.pop('is_legacy')
     )
-    loss = objective.VideoLoss(**config.pop('loss'))
+    loss = dict(config.pop('loss'))
+    warp = loss.pop('tail_context_warp', None)
+    loss = objective.VideoLoss(
+      **loss, tail_context_warp=warp and context_warp.ContextWarp(**warp)
+    )
     self.compile(optimizer, loss, **config)
 
   @property
@@ -247,6 +252,7 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModel):
       head_frames_per_step=None,
       tail_clips_per_step=None,
       head_clips_per_step=None,
+      tail_context_warp=None,
     )
     self.begin_training(
       objective.metric_names(self.flow, loss.label_weight),

@@ -4,6 +4,7 @@ import collections
 
 import tensorflow as tf
 
+from tfp_cglow.video import context_warp as context_warp_lib
 from tfp_cglow.video import likelihood
 
 __all__ = [
@@ -54,7 +55,9 @@ def check_frames(frames, frame_shape):
   return frames
 
 
-def noisy_targets(flow, frames, seed, clips, subset_size=None):
+def noisy_targets(
+  flow, frames, seed, clips, subset_size=None, context_warp=None
+):
   """Makes noisy target frames, and the contexts of the tail's targets.
 
   Args:
@@ -64,6 +67,7 @@ def noisy_targets(flow, frames, seed, clips, subset_size=None):
     clips: int `[B]`, a number for each clip, on which its noise depends.
     subset_size: Python `int` n, number of random frames of 1..T-1 to use; None:
       all of them.
+    context_warp: `ContextWarp`, how contexts are deformed; None: not at all.
 
   Returns:
     `Targets`, a tuple of
@@ -85,6 +89,8 @@ def noisy_targets(flow, frames, seed, clips, subset_size=None):
   clean, first, later = draw(flow, frames, seed, clips, times)
   contexts = None
   if flow.tail is not None:
+    if context_warp is not None:
+      clean = _deformed(flow, context_warp, clean, seed, clips)
     contexts = tf.gather(contexts_of(flow, clean), times - 1, axis=1)
   return Targets(first, contexts, later, times)
 
@@ -119,6 +125,14 @@ def _some(times, seed, stream, number):
     times, likelihood.fold_in(likelihood.as_seed(seed), stream), alg='philox'
   )
   return order[:number]
+
+
+def _deformed(flow, context_warp, clean, seed, clips):
+  """Deformed frames; if 'matched', bin centres like frames of a rollout."""
+  deformed = context_warp_lib.warp(context_warp, clean, seed, clips)
+  if flow.dequantisation == 'matched':
+    return likelihood.requantise(deformed, flow.n_bits)
+  return deformed
 
 
 def _matched_frames(flow, frames, seed, clips, times):

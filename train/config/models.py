@@ -38,10 +38,14 @@ class Tail(tfp_cglow.TailSpec):
       None: all frames.
     clips_per_step: Number of clips of the batch to train on in a step; None, or
       more than there are: all.
+    context_warp: Largest standard deviation, in pixels, by which contexts are
+      deformed in training, so that the tail mends outlines, see
+      `tfp_cglow.ContextWarp`; 0: they are not.
   """
 
   frames_per_step: Optional[int] = _number(None, least=1, most=10_000)
   clips_per_step: Optional[int] = _number(None, least=1, most=10_000)
+  context_warp: float = _number(0.0, least=0.0, most=64.0)
 
 
 @dataclasses.dataclass(frozen=True)

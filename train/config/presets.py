@@ -104,6 +104,8 @@ PRESETS = {
         labels=tfp_cglow.LabelEmbedding(channels=8),
         frames_per_step=1,
         clips_per_step=32,
+        # Else outlines wear down over a video.
+        context_warp=1.0,
       ),
       min_p=0.5,
     ),

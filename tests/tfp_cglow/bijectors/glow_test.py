@@ -274,18 +274,38 @@ class TemperedTest(tf.test.TestCase, parameterized.TestCase):
     self.assertNotAllEqual(cold.forward(z), cold.forward(-2 * z))
     self.assertAllEqual(glow.tempered(1.0, 0.0).forward(z), glow.forward(z))
 
-  def test_a_base_is_not_tempered(self):
+  def test_a_base_has_no_temperature(self):
     mixture = tfp_cglow.LevelMixture(
       4, 1, tfp_cglow.AutoregressiveBase(16, 1), hidden_channels=4
     )
     glow = tfp_cglow.build_glow([8, 8, 1], 1, None, first=mixture)
     z = tf.random.stateless_normal([3, 64], [0, 0])
-    cold = glow.tempered([0.0, 0.5, 1.0], [0.0, 0.9, 0.0]).forward(z)
+    cold = glow.tempered([0.0, 0.5, 1.0], [0.0, 0.0, 0.0]).forward(z)
     own = glow.forward(z)
     coarsest = lambda y: y[:, ::2, ::2]
     self.assertAllEqual(coarsest(cold), coarsest(own))
     for row in range(2):
       self.assertNotAllEqual(cold[row], own[row])
+
+  def test_a_base_without_improbable_levels(self):
+    mixture = tfp_cglow.LevelMixture(
+      16, 1, tfp_cglow.AutoregressiveBase(16, 1), hidden_channels=4
+    )
+    glow = tfp_cglow.build_glow([8, 8, 1], 1, None, first=mixture)
+    for variable in glow.first.base.trainable_variables:
+      # The last layers have small weights, so that all levels are as likely.
+      variable.assign(20.0 * variable)
+    z = tf.random.stateless_normal([3, 64], [0, 0])
+    coarsest = lambda y: y[..., ::2, ::2, :]
+    own = coarsest(glow.forward(z))
+    cut = coarsest(glow.tempered(1.0, [0.0, 0.001, 0.5]).forward(z))
+    self.assertAllEqual(cut[0], own[0])
+    self.assertNotAllEqual(cut[1], own[1])
+    self.assertAllEqual(
+      cut[2], coarsest(glow.tempered(1.0, 0.001).forward(z))[2]
+    )
+    one = glow.tempered(1.0, 0.5).forward(z[2])
+    self.assertAllClose(coarsest(one), cut[2], 1e-4, 1e-4)
 
   def test_conditions_and_functions(self):
     glow = self._glow(

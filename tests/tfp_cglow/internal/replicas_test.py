@@ -27,7 +27,11 @@ def _model():
   )
   model = tfp_cglow.VideoGlow(flow, seed=0)
   adam = tfk.optimizers.legacy.Adam(1e-2, epsilon=1e-8)
-  loss = tfp_cglow.VideoLoss(label_dropout=0.3, tail_frames_per_step=1)
+  loss = tfp_cglow.VideoLoss(
+    label_dropout=0.3,
+    tail_frames_per_step=1,
+    tail_context_warp=tfp_cglow.ContextWarp(1.0),
+  )
   model.compile(adam, loss, ema=0.5)
   return model
 

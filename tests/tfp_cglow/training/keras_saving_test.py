@@ -188,7 +188,10 @@ class RoundTripTest(tf.test.TestCase, parameterized.TestCase):
   def _built(self, kind, optimizer):
     if kind == 'video':
       model = _model(head=dataclasses.replace(_HEAD, labels=None))
-      model.compile(optimizer(1e-2), ema=0.9)
+      loss = tfp_cglow.VideoLoss(
+        label_weight=0.5, tail_context_warp=tfp_cglow.ContextWarp(0.5)
+      )
+      model.compile(optimizer(1e-2), loss, ema=0.9)
       return model, (_FRAMES,)
     model = _functional() if kind == 'functional' else _subclass()
     model.compile(optimizer(1e-2), 'mse', run_eagerly=True)

@@ -165,6 +165,20 @@ class LossTermsTest(tf.test.TestCase, parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, f'{name}.*at least 1.*got 0'):
       tfp_cglow.VideoLoss(**{name: 0})
 
+  def test_deformed_contexts(self):
+    flow = _flow(None)
+    warp = tfp_cglow.ContextWarp(1.0)
+    _, plain = _terms(flow, None)
+    _, warped = _terms(flow, None, tail_context_warp=warp)
+    self.assertAllEqual(plain['head_bits_per_dim'], warped['head_bits_per_dim'])
+    self.assertNotEqual(
+      float(plain['tail_bits_per_dim']), float(warped['tail_bits_per_dim'])
+    )
+
+  def test_a_warp_of_another_kind(self):
+    with self.assertRaisesRegex(ValueError, 'tail_context_warp.*got 1.0'):
+      tfp_cglow.VideoLoss(tail_context_warp=1.0)
+
   def test_no_labels(self):
     flow = _flow(labels=None)
     _, terms = _terms(flow, None)

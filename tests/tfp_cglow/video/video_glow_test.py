@@ -133,6 +133,7 @@ class FitTest(tf.test.TestCase, parameterized.TestCase):
       head_frames_per_step=1,
       tail_clips_per_step=1,
       head_clips_per_step=1,
+      tail_context_warp=tfp_cglow.ContextWarp(1.0),
     )
     results = [
       self._compiled(loss=loss).evaluate(

@@ -28,9 +28,11 @@ def _frames(batch=2, time=4):
   return tf.constant(frames.astype(np.uint8))
 
 
-def _targets(flow, frames, seed=0, subset_size=None):
+def _targets(flow, frames, seed=0, subset_size=None, warp=None):
   clips = tf.range(frames.shape[0])
-  return video_targets.noisy_targets(flow, frames, seed, clips, subset_size)
+  return video_targets.noisy_targets(
+    flow, frames, seed, clips, subset_size, warp
+  )
 
 
 class NoisyTargetsTest(tf.test.TestCase):
@@ -56,6 +58,31 @@ class NoisyTargetsTest(tf.test.TestCase):
     self.assertAllEqual(newest, clean[:, :-1])
     # The first frame stands for the frame before it.
     self.assertAllEqual(before, tf.gather(clean, [0, 0, 1], axis=1))
+
+  def test_deformed_contexts(self):
+    warp = tfp_cglow.ContextWarp(1.0, 'wrap')
+    for dequantisation in ('matched', 'drawn'):
+      flow = _flow(
+        n_bits=1 if dequantisation == 'drawn' else 5,
+        dequantisation=dequantisation,
+        tail=dataclasses.replace(
+          _TAIL, memory=_MEMORY, pyramid=tfp_cglow.Pyramid(4)
+        ),
+      )
+      frames = _frames(batch=8)
+      first, contexts, later, _ = _targets(flow, frames)
+      same, deformed, later_too, _ = _targets(flow, frames, warp=warp)
+      self.assertAllEqual(first, same)
+      self.assertAllEqual(later, later_too)
+      changed = np.any(contexts != deformed, axis=(2, 3))  # [8, 3, 1 + 2]
+      clips = changed.any(axis=(1, 2))
+      self.assertIn(sum(clips), range(1, 8))
+      # The memory has seen the deformed frames.
+      self.assertTrue(changed[clips, 1:].all())
+      if dequantisation == 'matched':  # As a rollout's frames are.
+        seen = deformed[..., :1]
+        centres = tfp_cglow.quantise(seen + 0.5, 5)
+        self.assertAllClose(seen, centres, atol=1e-6)
 
   def test_state_has_seen_the_previous_frame(self):
     frames, flow = (

@@ -18,6 +18,9 @@ from tfp_cglow.networks import pixel_transformer
 __all__ = ['AutoregressiveLevels', 'build_autoregressive_levels', 'check_base']
 
 MAX_PIXELS = 64
+# An object that begins at one of 64 pixels, in one of six colours, is more
+# probable than that at each of them.
+_LARGEST_MIN_P = 0.001
 
 
 class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
@@ -40,8 +43,9 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
   the network, `forward` a loop over the pixels; its graph does not grow with
   their number.
 
-  It is never tempered. An object begins somewhere, but hardly ever at the pixel
-  that is drawn now; sharper levels would drop it at every pixel in turn.
+  It has no temperature. An object begins somewhere, but hardly ever at the
+  pixel that is drawn now; sharper levels would drop it at every pixel in turn.
+  Only levels that are far less probable than that are dropped, see `walk`.
   """
 
   def __init__(
@@ -103,13 +107,16 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
       self.name, context, self._context_channels, size, frame.dtype
     )
 
-  def walk(self, method, frame, context=None):
+  def walk(self, method, frame, context=None, min_p=None):
     """Maps a frame to the other side.
 
     Args:
       method: Python `str`, 'to_normal' or 'from_normal'.
       frame: `[..., h, w, C]`, data or latents.
       context: `[..., h, w, K]`, or None.
+      min_p: Float `[...]`: levels with less than `min_p`, but at most 0.001,
+        times the largest probability have none, see `TemperedLevels`. It
+        broadcasts to the leading dimensions. None: all levels keep theirs.
 
     Returns:
       moved: `[..., h, w, C]`, the other side.
@@ -122,7 +129,11 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
     rows = lambda t: tf.reshape(t, [-1, t.shape[-3] * t.shape[-2], t.shape[-1]])
     known = None if context is None else rows(context)
     walk = self._inverse_rows if method == 'to_normal' else self._forward_rows
-    moved, levels, log_det = walk(rows(frame), known)
+    if min_p is not None:
+      min_p = tf.convert_to_tensor(min_p, frame.dtype)
+      min_p = tf.minimum(min_p, _LARGEST_MIN_P)
+      min_p = tf.reshape(tf.broadcast_to(min_p, leading), [-1])
+    moved, levels, log_det = walk(rows(frame), known, min_p)
     whole = tf.shape(frame)
     return (
       tf.reshape(moved, whole),
@@ -130,13 +141,15 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
       tf.reshape(log_det, leading),
     )
 
-  def _inverse_rows(self, frame, context):
+  def _inverse_rows(self, frame, context, min_p):
     levels = distributions.level_of(frame, self._network.num_levels)
     neighbours = self._network.neighbours(levels)
     features = self._network.features(neighbours, context)
-    return self._channels('to_normal', features, neighbours, frame)
+    if min_p is not None:
+      min_p = min_p[:, tf.newaxis]
+    return self._channels('to_normal', features, neighbours, frame, min_p)
 
-  def _forward_rows(self, latent, context):
+  def _forward_rows(self, latent, context, min_p):
     num = latent.shape[1]
     places, caches = self._network.begin(latent, context)
     unknown = tf.zeros_like(latent)
@@ -146,7 +159,7 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
       features, caches = self._network.step(index, neighbours, places, caches)
       values = tf.gather(latent, index, axis=1)
       moved, level, more = self._channels(
-        'from_normal', features, neighbours, values
+        'from_normal', features, neighbours, values, min_p
       )
       here = tf.one_hot(index, num, dtype=latent.dtype)[:, tf.newaxis]
       frame += here * moved[:, tf.newaxis]
@@ -161,7 +174,7 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
     )
     return frame, levels, log_det
 
-  def _channels(self, method, features, neighbours, values):
+  def _channels(self, method, features, neighbours, values, min_p):
     """Maps the channels of pixels, `[B, n, C]` or `[B, C]`, one by one."""
     moved, levels, log_det = [], [], 0.0
     for c in range(values.shape[-1]):
@@ -169,6 +182,10 @@ class AutoregressiveLevels(conditional_bijector.ConditionalBijector):
       distribution = distributions.CategoricalLevels.from_logits(
         tf.cast(logits, values.dtype)
       )
+      if min_p is not None:
+        distribution = distributions.TemperedLevels(
+          distribution, tf.ones_like(min_p), min_p
+        )
       value, ildj, level = getattr(distribution, method)(values[..., c])
       moved.append(value)
       levels.append(level)

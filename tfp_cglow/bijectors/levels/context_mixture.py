@@ -168,7 +168,8 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
   def tempered(self, temperature, min_p):
     """A copy whose levels are tempered, see `TemperedLevels`.
 
-    The levels of a `base` keep their distribution, see `AutoregressiveLevels`.
+    Of a `base`, only very improbable levels are dropped, whatever the
+    temperature, see `AutoregressiveLevels`.
 
     Args:
       temperature: Float `[...]`, >= 0, that broadcasts to the frames' leading
@@ -406,7 +407,8 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     """Maps the coarsest group to the other side; see `_walk_scale`."""
     maps = told.maps(frame)
     context = tf.concat(maps, axis=-1) if maps else None
-    return self._base.walk(method, frame, context)
+    min_p = told.tempering and told.tempering[1]
+    return self._base.walk(method, frame, context, min_p)
 
   def _walk_group(
     self, method, network, values, told, previous, known=(), nearest=None

@@ -45,10 +45,19 @@ def build_model(config, num_labels):
         for part in wanted.parts
         for name in ('frames_per_step', 'clips_per_step')
       },
+      tail_context_warp=_context_warp(config),
     ),
     ema=config.optimiser.ema,
   )
   return model
+
+
+def _context_warp(config):
+  """The `ContextWarp` of a config, or None."""
+  tail = config.model.tail
+  if tail is None or not tail.context_warp:
+    return None
+  return tfp_cglow.ContextWarp(tail.context_warp, config.data.padding)
 
 
 def check(config):

@@ -48,6 +48,29 @@ class AutoregressiveLevelsTest(tf.test.TestCase, parameterized.TestCase):
     x = bijector.inverse(y, **kwargs)
     self.assertAllClose(bijector.forward(tf.identity(x), **kwargs), y)
 
+  @parameterized.parameters((None, 7), (1e-4, 6), (1e-3, 4), (0.5, 4))
+  def test_very_improbable_levels_are_dropped(self, min_p, last):
+    bijector = tfp_cglow.build_autoregressive_levels([4, 4, 1], 8)
+    shares = [0.4, 0.4, 0.1968, 2e-3, 5e-4, 3e-4, 8e-5, 2e-5]
+    logits = tf.constant(np.log(shares), tf.float32)
+    bijector._network.logits = lambda *_: logits[tf.newaxis]
+    highest = tf.fill([1, 4, 4, 1], 4.2)  # The quantile 1 - 1.3e-5.
+    least = None if min_p is None else tf.constant([min_p])
+    _, drawn, _ = bijector.walk('from_normal', highest, min_p=least)
+    self.assertAllEqual(drawn, tf.fill([1, 4, 4, 1], float(last)))
+
+  @_contexts
+  def test_both_directions_without_improbable_levels(self, context):
+    bijector = _build(context)
+    known = None if context is None else _uniform(5, 2, 3, 3)
+    min_p = tf.constant([0.0, 1e-3, 4e-3, 0.3, 0.9], tf.float64)
+    x = 2.0 * _uniform(5, 2, 3, 2, seed=2)
+    y, levels, ildj = bijector.walk('from_normal', x, known, min_p)
+    z, levels_too, again = bijector.walk('to_normal', y, known, min_p)
+    self.assertAllClose(z, x)
+    self.assertAllEqual(levels, levels_too)
+    self.assertAllClose(ildj, again)
+
   @_contexts
   def test_what_depends_on_what(self, context):
     """Later pixels and channels depend on earlier levels, not on the noise."""

@@ -60,6 +60,7 @@ class ModelsTest(tf.test.TestCase):
         'model.head.clips_per_step=2',
         'model.tail.frames_per_step=1',
         'model.tail.clips_per_step=3',
+        'model.tail.context_warp=0.5',
         'model.label_weight=3',
         'model.label_dropout=0.25',
       ],
@@ -75,9 +76,10 @@ class ModelsTest(tf.test.TestCase):
         head_clips_per_step=2,
         tail_frames_per_step=1,
         tail_clips_per_step=3,
+        tail_context_warp=tfp_cglow.ContextWarp(0.5, 'wrap'),
       ),
     )
-    # Held-out bits/dim are those of all clips.
+    # Held-out bits/dim are those of all clips and of real contexts.
     self.assertEqual(model.test_loss, tfp_cglow.VideoLoss(label_weight=3.0))
     self.assertEqual(model.flow.n_bits, 6)
     self.assertEqual(model.flow.previous_frames, 2)
