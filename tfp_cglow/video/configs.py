@@ -1,4 +1,4 @@
-"""The arguments of `build_video_flow` as JSON, for saved Keras models."""
+"""Arguments of `build_video_flow` and `compile` as JSON, for saved models."""
 
 import dataclasses
 import json
@@ -6,6 +6,8 @@ import json
 import numpy as np
 
 from tfp_cglow.bijectors import specs as glow_specs
+from tfp_cglow.video import context_warp
+from tfp_cglow.video import objective
 from tfp_cglow.video import specs
 
 __all__ = ['from_json', 'to_json']
@@ -14,11 +16,14 @@ _SPECS = {
   name: getattr(module, name)
   for module in (glow_specs, specs)
   for name in module.__all__
+} | {
+  kind.__name__: kind
+  for kind in (objective.VideoLoss, context_warp.ContextWarp)
 }
 
 
 def to_json(arguments):
-  """Encodes arguments of `build_video_flow`.
+  """Encodes arguments that may be specs or a `VideoLoss`.
 
   Args:
     arguments: `dict` of arguments by name.

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_cglow.internal import checks
+from tfp_cglow.networks import convolutional
 from tfp_cglow.video import likelihood
 
 __all__ = ['ContextWarp', 'warp']
@@ -44,7 +45,7 @@ class ContextWarp:
       raise ValueError(
         f'`pixels` must be positive and finite, but got {self.pixels}.'
       )
-    checks.check_choice('padding', self.padding, ('zeros', 'wrap'))
+    checks.check_choice('padding', self.padding, convolutional.PADDINGS)
 
 
 def warp(spec, frames, seed, clips):
@@ -114,8 +115,7 @@ def _num_cells(side):
 def _closed(images):
   """Periodic images `[B, h, w, ...]`, the first row and column also last."""
   for axis in (1, 2):
-    first = tf.gather(images, [0], axis=axis)
-    images = tf.concat([images, first], axis)
+    images = convolutional.wrap(images, axis - images.shape.rank, 0, 1)
   return images
 
 

@@ -21,7 +21,6 @@ from tfp_cglow.training import updates
 from tfp_cglow.training import weight_average
 from tfp_cglow.video import build
 from tfp_cglow.video import configs
-from tfp_cglow.video import context_warp
 from tfp_cglow.video import likelihood
 from tfp_cglow.video import objective
 from tfp_cglow.video import video_flow
@@ -162,7 +161,7 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModel):
     return {
       'optimizer': tfk.optimizers.serialize(self.optimizer),
       'is_legacy': _is_legacy(self.optimizer),
-      'loss': dataclasses.asdict(self.train_loss),
+      'loss': configs.to_json({'loss': self.train_loss}),
       'clip_norms': self._clip_norms,
       'ema': None if average is None else average.decay,
       'run_eagerly': self._run_eagerly,
@@ -175,12 +174,8 @@ class VideoGlow(guarded_model.GuardedModel, keras_saving.SavesModel):
     optimizer = tfk.optimizers.deserialize(
       config.pop('optimizer'), use_legacy_optimizer=config.pop('is_legacy')
     )
-    loss = dict(config.pop('loss'))
-    warp = loss.pop('tail_context_warp', None)
-    loss = objective.VideoLoss(
-      **loss, tail_context_warp=warp and context_warp.ContextWarp(**warp)
-    )
-    self.compile(optimizer, loss, **config)
+    loss = configs.from_json(config.pop('loss'))
+    self.compile(optimizer, **loss, **config)
 
   @property
   def adapted(self) -> bool:
