@@ -10,11 +10,17 @@ Here a pass that a distribution asks for leaves a note on its input and its
 output, and only calls by a distribution read notes. A distribution takes its
 data to a bijector first, and that call always computes. Notes are attributes of
 tensors: they die with them.
+
+A distribution is known by its frame on the stack. AutoGraph, which converts a
+`tf.function` with all that it calls, would put frames of its own between, so it
+does not convert what asks for a pair. (It never converts TFP.)
 """
 
 import collections
 import sys
 import weakref
+
+import tensorflow as tf
 
 __all__ = ['Direct', 'OnePass', 'forward_and_ldj', 'inverse_and_ldj']
 
@@ -26,12 +32,14 @@ _OURS = (_TFP, 'tfp_cglow.')
 _Note = collections.namedtuple('_Note', 'bijector conditions ildj source')
 
 
+@tf.autograph.experimental.do_not_convert
 def inverse_and_ldj(bijector, y, event_ndims, conditions):
   """`inverse` and `inverse_log_det_jacobian` of any bijector, in one pass."""
   x = bijector.inverse(y, **conditions)
   return x, bijector.inverse_log_det_jacobian(y, event_ndims, **conditions)
 
 
+@tf.autograph.experimental.do_not_convert
 def forward_and_ldj(bijector, x, event_ndims, conditions):
   """`forward` and `forward_log_det_jacobian` of any bijector, in one pass."""
   y = bijector.forward(x, **conditions)
@@ -112,7 +120,9 @@ class OnePass(Direct):
     return note if is_same else None
 
 
-_PAIRS = (inverse_and_ldj.__code__, forward_and_ldj.__code__)
+_PAIRS = tuple(
+  f.__wrapped__.__code__ for f in (inverse_and_ldj, forward_and_ldj)
+)
 
 
 def _is_shared():

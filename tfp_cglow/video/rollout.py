@@ -69,10 +69,10 @@ def rollout(
   flow,
   label,
   given,
-  num_frames,
   temperature,
   min_p,
   seeds,
+  num_frames,
   guard=tf.identity,
 ):
   """Generates videos: begins them with the head, or continues given frames.
@@ -85,10 +85,10 @@ def rollout(
     label: int `[B]`, float `[B, num_labels]` or None.
     given: Clean frames `[B, T0, H, W, C]`, T0 >= 1, to continue; None: the head
       draws the first frame.
-    num_frames: int scalar, T >= T0, number of frames with the given ones.
     temperature: Float `[B]`, see `Glow.tempered`.
     min_p: Float `[B]`, see `Glow.tempered`.
     seeds: int32 `[B, 2]`.
+    num_frames: int scalar, T >= T0, number of frames with the given ones.
     guard: See `generate`.
 
   Returns:

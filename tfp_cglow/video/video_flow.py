@@ -14,6 +14,7 @@ from tfp_cglow.bijectors import adaptation
 from tfp_cglow.bijectors import diagnostics
 from tfp_cglow.bijectors import glow as glow_lib
 from tfp_cglow.bijectors import labels as labels_lib
+from tfp_cglow.internal import any_rows
 from tfp_cglow.internal import checks
 from tfp_cglow.internal import replicas
 from tfp_cglow.video import context_processor
@@ -105,8 +106,8 @@ class VideoFlow(tf.Module):
     self.num_labels = _num_labels(head, tail, label_counts)
     self.label_counts = label_counts
     self.base = tfd.Sample(tfd.Normal(0.0, 1.0), [self.num_dims])
-    self._sample_function = tf.function(rollout.rollout, reduce_retracing=True)
-    self._decode_function = tf.function(rollout.decode, reduce_retracing=True)
+    self._sample_function = any_rows.AnyRows(rollout.rollout)
+    self._decode_function = any_rows.AnyRows(rollout.decode)
     self.config = None
 
   def __reduce__(self):
@@ -320,10 +321,10 @@ class VideoFlow(tf.Module):
       self,
       labels,
       given,
-      tf.convert_to_tensor(num_frames),
       to_rows(temperature),
       to_rows(min_p),
       rollout.row_seeds(seed, batch_size),
+      num_frames=tf.convert_to_tensor(num_frames),
     )
 
   def encode(

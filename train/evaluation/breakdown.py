@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfp_cglow
+from tfp_cglow.internal import any_rows
 
 __all__ = ['clip_scores', 'label_information', 'summary']
 
@@ -36,14 +37,13 @@ def clip_scores(flow, dataset):
     bits/dim, if the model has these parts; `label_log_prob` `[N, num_labels]`,
     log p(x|y) in nats up to a constant for each clip, if it takes labels.
   """
-  # Traced once, and again for a smaller last batch.
-  log_prob = tf.function(flow.log_prob)
-  classify = tf.function(flow.classify)
+  log_prob = any_rows.AnyRows(flow.log_prob)
+  classify = any_rows.AnyRows(flow.classify)
   has_labels = flow.num_labels is not None
   rows = []
   for number, (frames, label) in enumerate(dataset):
     seed = tf.constant([0, number])
-    head, tail = log_prob(frames, label if has_labels else None, seed)
+    head, tail = log_prob(frames, label if has_labels else None, seed=seed)
     row = {'label': label.numpy()}
     for name, value in (('head', head), ('tail', tail)):
       if value is not None:
@@ -51,7 +51,7 @@ def clip_scores(flow, dataset):
           value, flow.frame_shape, flow.n_bits
         ).numpy()
     if flow.takes_labels:
-      posterior = classify(frames, seed)
+      posterior = classify(frames, seed=seed)
       row['label_log_prob'] = (posterior - flow.label_log_prior()).numpy()
     rows.append(row)
   return {key: np.concatenate([row[key] for row in rows]) for key in rows[0]}

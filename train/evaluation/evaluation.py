@@ -48,6 +48,7 @@ def _shared(model, dataset, workers):
   """Means over the clips; worker i of n takes every n-th batch."""
   terms_of = tf.function(
     functools.partial(objective.loss_terms, model.flow, model.test_loss),
+    autograph=False,
     reduce_retracing=True,
   )
   names, sums, first = None, 0.0, 0

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfp_cglow
+from tfp_cglow.internal import any_rows
 
 __all__ = ['importance_weighted_bits']
 
@@ -37,12 +38,12 @@ def importance_weighted_bits(flow, dataset, num_samples):
     ValueError: if K < 1, or for a model whose dequantisation is not 'matched'.
   """
   _check(flow, num_samples)
-  log_prob = tf.function(flow.log_prob)
+  log_prob = any_rows.AnyRows(flow.log_prob)
   rows = []
   for number, (frames, label) in enumerate(dataset):
     label = None if flow.num_labels is None else label
     draws = (
-      _densities(log_prob(frames, label, tf.constant([k, number])))
+      _densities(log_prob(frames, label, seed=tf.constant([k, number])))
       for k in range(num_samples)
     )
     rows.append(_log_mean_exp(draws))

@@ -15,6 +15,7 @@ from absl import logging
 import numpy as np
 import tensorflow as tf
 
+from tfp_cglow.internal import any_rows
 from train.config import fields
 from train.evaluation import grey_levels
 from train.evaluation import protocol_figures
@@ -155,14 +156,14 @@ def _measure_moving_mnist(flow, inputs, scores):
 
 def _predictions(flow, inputs, num_samples):
   """Yields frames uint8 `[B, T, H, W, C]` and means of frames 1..T-1."""
-  mean = tf.function(
+  mean = any_rows.AnyRows(
     lambda frames, label, seed: flow.predictive_mean(
       frames, label, num_samples, seed
     )
   )
   for number, (frames, label) in enumerate(inputs.valid_dataset()):
     label = label if flow.takes_labels else None
-    predicted = mean(frames, label, tf.constant([0, number]))
+    predicted = mean(frames, label, seed=tf.constant([0, number]))
     yield frames.numpy(), predicted.numpy()
 
 

@@ -13,6 +13,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
+from tfp_cglow.internal import any_rows
 from tfp_cglow.video import likelihood
 from tfp_cglow.video import video_targets
 from train.samples import sample_files
@@ -328,7 +329,7 @@ def densities_and_samples(model, frames, label):
     Function without arguments that returns a list of tensors.
   """
   label = None if model.num_labels is None else label
-  log_prob = tf.function(model.log_prob)
+  log_prob = any_rows.AnyRows(model.log_prob)
   return functools.partial(_numbers, model, log_prob, np.asarray(frames), label)
 
 
@@ -341,5 +342,5 @@ def _numbers(model, log_prob, frames, label):
     num_videos=len(frames) if label is None else None,
     seed=0,
   )
-  values = [*log_prob(frames, label, seed=0), sampled]
+  values = [*log_prob(frames, label, seed=tf.constant([0, 0])), sampled]
   return [v for v in values if v is not None]

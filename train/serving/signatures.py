@@ -142,7 +142,7 @@ def _specs(flow):
 
 def _sample(flow, seed, temperature, min_p, num_frames, labels=None):
   frames = rollout.rollout(
-    flow, labels, None, num_frames[0], temperature, min_p, seed, _finite_frame
+    flow, labels, None, temperature, min_p, seed, num_frames[0], _finite_frame
   )
   return {'frames': frames}
 
@@ -150,7 +150,7 @@ def _sample(flow, seed, temperature, min_p, num_frames, labels=None):
 def _continue(flow, frames, seed, temperature, min_p, num_frames, labels=None):
   given = video_targets.clean_given(flow, frames)
   frames = rollout.rollout(
-    flow, labels, given, num_frames[0], temperature, min_p, seed, _finite_frame
+    flow, labels, given, temperature, min_p, seed, num_frames[0], _finite_frame
   )
   return {'frames': frames}
 

@@ -97,6 +97,25 @@ class StaleTest(tf.test.TestCase, parameterized.TestCase):
     self.assertIsNotNone(tape.gradient(after, glow.trainable_variables[0]))
 
 
+class AutoGraphTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.parameters(
+    (lambda glow, y: glow.inverse_and_log_det(y),),
+    (lambda glow, y: glow.forward_and_log_det(glow.inverse(y)),),
+    (lambda glow, y: _flow(glow).log_prob(y),),
+  )
+  def test_a_converted_function_computes_nothing_twice(self, compute):
+    glow, y = _glow(), _point()
+
+    def operations(autograph):
+      def run(y):
+        return compute(glow, y)
+
+      function = tf.function(run, autograph=autograph)
+      return len(function.get_concrete_function(y).graph.get_operations())
+
+    self.assertEqual(operations(autograph=True), operations(autograph=False))
+
+
 class GradientTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(False, True)
   def test_at_an_own_sample(self, in_function):

@@ -42,7 +42,7 @@ class RolloutTest(tf.test.TestCase):
     label, seeds = tf.constant([0, 1]), rollout.row_seeds(3, 2)
     temperature = tf.constant([0.7, 1.0])
     actual = rollout.rollout(
-      flow, label, None, 4, temperature, tf.zeros([2]), seeds
+      flow, label, None, temperature, tf.zeros([2]), seeds, 4
     )
 
     def draw(glow, time, **conditions):
@@ -70,10 +70,10 @@ class RolloutTest(tf.test.TestCase):
         flow,
         tf.constant([0]),
         None,
-        num_frames,
         tf.ones([1]),
         tf.zeros([1]),
         rollout.row_seeds(0, 1),
+        num_frames,
       )
 
     graph = sample.get_concrete_function(tf.TensorSpec([], tf.int32)).graph
@@ -103,7 +103,7 @@ class RolloutTest(tf.test.TestCase):
       return tf.zeros_like(frame)
 
     args = tf.ones([1]), tf.zeros([1]), rollout.row_seeds(0, 1)
-    videos = rollout.rollout(_flow(), [0], None, 3, *args, guard)
+    videos = rollout.rollout(_flow(), [0], None, *args, 3, guard)
     self.assertLen(seen, 3)
     self.assertAllEqual(videos, tf.fill([1, 3, *_SHAPE], 132))
 

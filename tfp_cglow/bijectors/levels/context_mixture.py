@@ -18,6 +18,7 @@ from tfp_cglow.bijectors.levels import autoregressive_levels
 from tfp_cglow.bijectors.levels import distributions
 from tfp_cglow.bijectors.levels import grid_mixture
 from tfp_cglow.bijectors.levels import pixel_groups
+from tfp_cglow.bijectors.levels import shared_function
 from tfp_cglow.internal import checks
 from tfp_cglow.internal import shapes
 from tfp_cglow.networks import mixture_network
@@ -478,8 +479,13 @@ class ContextMixture(conditional_bijector.ConditionalBijector):
     for c, (of_channel, middle) in enumerate(
       zip(tf.unstack(values, axis=-1), tf.unstack(around, axis=-1))
     ):
-      mixture = self._mixture(head(c, known=seen), middle, tempering)
-      value, ildj, level = mixture.from_normal(of_channel)
+      value, ildj, level = shared_function.from_normal(
+        of_channel,
+        head(c, known=seen),
+        middle,
+        self._num_levels,
+        tempering or (),
+      )
       moved.append(value)
       levels.append(level)
       seen.append(features_of(level, c))

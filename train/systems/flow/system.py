@@ -66,6 +66,9 @@ class FlowSystem(base.System):
     return sum(v for v in parts if v is not None)
 
   def details(self, model, dataset):
+    parts = (self.config.model.head, self.config.model.tail)
+    if not any(part is not None and part.steps is not None for part in parts):
+      return {}  # No scales, and no matrices that could become singular.
     frames, label = next(iter(dataset))
     scales = evaluation.invertibility(model.flow, frames[:1, :2], label[:1])
     return {'invertibility': scales}
