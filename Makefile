@@ -7,9 +7,8 @@ TFIO_PYTHONS := python3.11 python3.10 python3.12 python3.9 python3
 
 RUN := .venv/bin/python
 PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
-# The library's tests and the data pipeline's.
-TFIO_TESTS := tests/conformance_test.py tests/tfp_cglow tests/train/data
-# CI runs some of them.
+# The library's tests and the data pipeline's. CI runs some of them.
+TFIO_TESTS ?= tests/conformance_test.py tests/tfp_cglow tests/train/data
 NIGHTLY_TESTS ?= tests/conformance_test.py tests/tfp_cglow
 
 .DEFAULT_GOAL := help

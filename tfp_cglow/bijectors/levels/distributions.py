@@ -219,7 +219,9 @@ def _sharpened(probabilities, temperature, min_p):
   """Normalised `[..., L]`, see `TemperedLevels`."""
   temperature, min_p = temperature[..., tf.newaxis], min_p[..., tf.newaxis]
   is_cold = temperature == 0.0
-  logits = tf.math.log(probabilities) / tf.where(is_cold, 1.0, temperature)
+  # Constants that the selection reads first would be float32 in a graph.
+  one, zero = tf.ones_like(temperature), tf.zeros_like(probabilities)
+  logits = tf.math.log(probabilities) / tf.where(is_cold, one, temperature)
   likeliest = tf.one_hot(
     tf.argmax(probabilities, axis=-1),
     probabilities.shape[-1],
@@ -227,7 +229,7 @@ def _sharpened(probabilities, temperature, min_p):
   )
   powers = tf.where(is_cold, likeliest, tf.nn.softmax(logits))
   least = min_p * tf.reduce_max(powers, axis=-1, keepdims=True)
-  kept = tf.where(powers >= least, powers, 0.0)
+  kept = tf.where(powers >= least, powers, zero)
   return kept / tf.reduce_sum(kept, axis=-1, keepdims=True)
 
 
