@@ -33,18 +33,19 @@ _TAIL = models.Tail(
   previous_frames=2,
   frames_per_step=2,
 )
+_OPTIMISER = configs.Optimiser(
+  learning_rate=2e-3, final_learning_rate=1e-4, ema=0.99
+)
 _DEMO = configs.Config(
   model=models.Flow(head=_HEAD, tail=_TAIL, label_weight=0.0, min_p=0.02),
-  optimiser=configs.Optimiser(
-    learning_rate=2e-3, final_learning_rate=1e-4, ema=0.99
-  ),
+  # In so few steps a higher learning rate is better (docs/density.md).
+  optimiser=dataclasses.replace(_OPTIMISER, learning_rate=8e-3),
   run=configs.Run(
-    steps=600,
+    steps=400,
     log_every=10,
-    eval_every=300,
-    checkpoint_every=300,
+    eval_every=200,
+    checkpoint_every=200,
     temperature=1.0,
-    quality_samples=5,
   ),
 )
 
@@ -68,7 +69,7 @@ def _public_set(
     model=models.Flow(
       tail=tail, label_weight=0.0, export_max_frames=None, **flow
     ),
-    optimiser=_DEMO.optimiser,
+    optimiser=_OPTIMISER,
     run=configs.Run(
       steps=steps,
       batch_size=batch_size,
@@ -93,6 +94,7 @@ PRESETS = {
     _DEMO,
     preset='shapes',
     data=data_sets.Shapes(videos_per_label=200),
+    optimiser=_OPTIMISER,
     model=dataclasses.replace(
       _DEMO.model,
       head=dataclasses.replace(_HEAD, frames_per_step=1, clips_per_step=24),
@@ -112,6 +114,7 @@ PRESETS = {
     run=dataclasses.replace(
       _DEMO.run,
       steps=3600,
+      quality_samples=5,
       batch_size=96,
       eval_every=600,
       checkpoint_every=300,
@@ -215,7 +218,7 @@ PRESETS = {
       head=dataclasses.replace(_HEAD, labels=None, frames_per_step=None),
       label_weight=0.0,
     ),
-    optimiser=_DEMO.optimiser,
+    optimiser=_OPTIMISER,
     run=configs.Run(
       steps=6000,
       batch_size=16,
