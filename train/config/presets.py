@@ -37,7 +37,7 @@ _OPTIMISER = configs.Optimiser(
   learning_rate=2e-3, final_learning_rate=1e-4, ema=0.99
 )
 _DEMO = configs.Config(
-  model=models.Flow(head=_HEAD, tail=_TAIL, label_weight=0.0, min_p=0.02),
+  model=models.Flow(head=_HEAD, tail=_TAIL, label_weight=0.0, min_p=0.03),
   # In so few steps a higher learning rate is better (docs/density.md).
   optimiser=dataclasses.replace(_OPTIMISER, learning_rate=8e-3),
   run=configs.Run(
