@@ -1,11 +1,10 @@
 """From latents to levels, as one function that all of a graph's calls share.
 
 A frame is drawn group by group and channel by channel, and every draw needs the
-same three hundred operations on other tensors. Written out in each place they
-are two thirds of a sampling graph, which then takes three times as long to be
-traced, optimised, exported and loaded. So the values of a group become one axis
-and the operations a `tf.function`, traced once, that TensorFlow does not copy
-into the graph again.
+same operations on other tensors. Written out in each place they were two thirds
+of the demo's sampling graph, whose trace and first run took nearly three times
+as long. So the values of a group become one axis and the operations a
+`tf.function`, which TensorFlow does not copy into the graph again.
 """
 
 import functools
